@@ -1,0 +1,481 @@
+"""The experiment config: typed, validated, plain values only.
+
+One Python file an experiment in `configs/` gives an `ExperimentConfig`; its
+fields are overridable on the command line (`--config.training.epochs=3`).
+`validate` is called once all overrides are in. The resolved config is written
+into the working directory, and `differences` names what changed since.
+
+Only the standard library is imported, so that a wrong value is reported
+before TensorFlow starts.
+"""
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import SearchSpace, conv_space
+
+CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
+"""The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
+
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+def parse_spectrogram_size(size: str) -> tuple[int, int]:
+    """`"124x128"` -> (124 frames, 128 mel bins).
+
+    Raises:
+        ConfigError: another form, or a number below 1.
+    """
+    match = _SIZE.fullmatch(size)
+    if match is None or min(map(int, match.groups())) < 1:
+        raise ConfigError(
+            "a spectrogram size is <frames>x<mel bins>, e.g. 124x128. "
+            f"Received: {size!r}"
+        )
+    return int(match[1]), int(match[2])
+
+
+@dataclasses.dataclass
+class FeatureConfig:
+    """The log-mel front end.
+
+    The defaults are the baseline's (Wei et al. 2018): 16 kHz, Hamming 1024,
+    step 512, no padding, magnitude over the root of the window's energy, 128
+    mels scaled to a peak of 1, ln(x + 1e-8); 4 s give 124 x 128.
+    """
+
+    sample_rate_hz: int = 16000
+    window: str = "hamming"  # hamming | hann, periodic
+    frame_length: int = 1024  # samples
+    frame_step: int = 512  # samples
+    center: bool = False  # pad half a frame of zeros at both ends
+    normalize_window: bool = True  # divide by sqrt(sum of squared window)
+    power: float = 1.0  # 1: magnitude, 2: power
+    num_mels: int = 128
+    fmin_hz: float = 0.0
+    fmax_hz: float = 8000.0
+    mel_scale: str = "slaney"  # slaney | htk
+    mel_norm: str = "peak"  # peak | slaney (area) | none
+    log: str = "ln"  # ln: ln(x + log_floor) | db: 10 log10(max(x, log_floor))
+    log_floor: float = 1e-8
+
+    @classmethod
+    def librosa_defaults(cls) -> "FeatureConfig":
+        """`librosa.feature.melspectrogram` and `power_to_db(top_db=None)`."""
+        return cls(
+            sample_rate_hz=22050,
+            window="hann",
+            frame_length=2048,
+            frame_step=512,
+            center=True,
+            normalize_window=False,
+            power=2.0,
+            num_mels=128,
+            fmin_hz=0.0,
+            fmax_hz=11025.0,
+            mel_scale="slaney",
+            mel_norm="slaney",
+            log="db",
+            log_floor=1e-10,
+        )
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that `num_samples` samples give; 0 if too short for one."""
+        if self.center:
+            return 1 + num_samples // self.frame_step if num_samples else 0
+        if num_samples < self.frame_length:
+            return 0
+        return 1 + (num_samples - self.frame_length) // self.frame_step
+
+    def spectrogram_size(self, clip_seconds: float) -> str:
+        """The size of a clip's spectrogram, e.g. `124x128`."""
+        frames = self.num_frames(round(clip_seconds * self.sample_rate_hz))
+        return f"{frames}x{self.num_mels}"
+
+    def resized(self, size: str, clip_seconds: float) -> "FeatureConfig":
+        """The same front end giving spectrograms of `size`.
+
+        The frame length stays where frames then overlap by half or more, and
+        else is doubled until they do ([own]); the step is the longest that
+        gives that many frames.
+
+        Raises:
+            ConfigError: no step gives that many frames.
+        """
+        frames, mels = parse_spectrogram_size(size)
+        if size == self.spectrogram_size(clip_seconds):
+            return dataclasses.replace(self)
+        samples = round(clip_seconds * self.sample_rate_hz)
+        length = self.frame_length
+        while length < samples:
+            span = samples if self.center else samples - length
+            step = span // max(frames - 1, 1)
+            if step >= 1 and 2 * step <= length:
+                break
+            length *= 2
+        else:
+            raise ConfigError(
+                f"spectrogram size {size}: {clip_seconds} s at "
+                f"{self.sample_rate_hz} Hz can't be cut into {frames} frames "
+                "that overlap."
+            )
+        result = dataclasses.replace(
+            self, frame_length=length, frame_step=step, num_mels=mels
+        )
+        if result.spectrogram_size(clip_seconds) != size:
+            raise ConfigError(
+                f"spectrogram size {size}: the nearest that {clip_seconds} s "
+                f"give is {result.spectrogram_size(clip_seconds)}."
+            )
+        return result
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Which clips, and what of them."""
+
+    source: str = "synthetic"  # synthetic | chime_home | manifest
+    dataset_dir: str = ""  # the data set's root; synthetic: <workdir>/dataset
+    manifest_path: str = ""  # source manifest: the CSV file
+    raw: bool = False  # CHiME-Home: train on the raw development list
+    tags: tuple[str, ...] = CHIME_HOME_TAGS  # the network's outputs, in order
+    clip_seconds: float = 4.0  # longer clips are cut
+    min_clip_seconds: float = 4.0  # shorter clips are rejected, others padded
+    validation_folds: tuple[int, ...] = (0,)  # rewards and early stopping
+
+
+@dataclasses.dataclass
+class SyntheticConfig:
+    """The synthesizer of domestic scenes in the CHiME-Home layout."""
+
+    num_development_clips: int = 1500  # refined
+    num_evaluation_clips: int = 600  # refined
+    broadband_boost: float = 5.0  # how much commoner `b` is than in reality
+
+
+@dataclasses.dataclass
+class TrainingConfig:
+    """How one network is trained."""
+
+    epochs: int = 100
+    patience: int = 20  # epochs without a better validation mean EER
+    batch_size: int = 44  # global, over all replicas
+    learning_rate: float = 1e-3  # Adam
+    mixup_alpha: float = 0.2  # 0: off
+    time_mask_frames: int = 0  # SpecAugment: longest masked run; 0: off
+    mel_mask_bins: int = 0
+
+
+@dataclasses.dataclass
+class SearchConfig:
+    """The architecture search."""
+
+    searcher: str = "reinforce"
+    num_trials: int = 24
+    trials_per_round: int = 4
+    epochs: int = 10  # of a child
+    patience: int = 10
+    num_blocks: int = 7
+    filters: tuple[int, ...] = (8, 16, 32, 64)
+    heights: tuple[int, ...] = (1, 3, 5, 7)
+    widths: tuple[int, ...] = (1, 3, 5, 7)
+    retrain_repeats: bool = False  # train an architecture that was trained
+    failure_reward: float = 0.0  # told to the searcher for a failed child
+    # REINFORCE
+    controller_units: int = 64
+    learning_rate: float = 5e-3
+    baseline_decay: float = 0.9
+    entropy_weight: float = 0.01
+    clip_norm: float = 1.0
+
+    def space(self) -> SearchSpace:
+        return conv_space(
+            num_blocks=self.num_blocks,
+            filters=self.filters,
+            heights=self.heights,
+            widths=self.widths,
+        )
+
+
+@dataclasses.dataclass
+class GridConfig:
+    """The grid search that follows, over the full product of its axes."""
+
+    mixup_alpha: tuple[float, ...] = (0.0, 0.2, 1.5)
+    spectrogram_size: tuple[str, ...] = ("124x64", "124x128", "249x128")
+    batch_size: tuple[int, ...] = (22, 44, 88)
+    epochs: int = 10
+    patience: int = 10
+
+
+@dataclasses.dataclass
+class FinalConfig:
+    """The last training, of the baseline and of the found network alike."""
+
+    epochs: int = 100
+    patience: int = 20
+    bootstrap_samples: int = 1000  # for the 95 % intervals
+
+
+@dataclasses.dataclass
+class ExperimentConfig:
+    """All that decides the outcome of an experiment."""
+
+    name: str = "experiment"
+    seed: int = 0
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    synthetic: SyntheticConfig = dataclasses.field(
+        default_factory=SyntheticConfig
+    )
+    features: FeatureConfig = dataclasses.field(default_factory=FeatureConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    grid: GridConfig = dataclasses.field(default_factory=GridConfig)
+    final: FinalConfig = dataclasses.field(default_factory=FinalConfig)
+
+    def validate(self) -> "ExperimentConfig":
+        """Checks every field; returns self.
+
+        Raises:
+            ConfigError: naming the field, the rule and the value.
+        """
+        _check_types(self, "")
+        for path, (rule, holds) in _RULES.items():
+            section, _, name = path.rpartition(".")
+            value = getattr(getattr(self, section) if section else self, name)
+            if not holds(value):
+                raise ConfigError(
+                    f"config.{path}: must be {rule}. Received: {value!r}"
+                )
+        self._check_together()
+        return self
+
+    def _check_together(self) -> None:
+        """The rules that hold between fields."""
+        data, features = self.data, self.features
+        if data.source == "chime_home" and not data.dataset_dir:
+            raise ConfigError(
+                "config.data.dataset_dir: must name the unpacked chime_home "
+                "directory where data.source is 'chime_home'. Received: ''"
+            )
+        if data.source == "manifest" and not data.manifest_path:
+            raise ConfigError(
+                "config.data.manifest_path: must name a CSV file where "
+                "data.source is 'manifest'. Received: ''"
+            )
+        if data.min_clip_seconds > data.clip_seconds:
+            raise ConfigError(
+                "config.data.min_clip_seconds: must not exceed "
+                f"data.clip_seconds ({data.clip_seconds}). "
+                f"Received: {data.min_clip_seconds}"
+            )
+        if (
+            not features.fmin_hz
+            < features.fmax_hz
+            <= features.sample_rate_hz / 2
+        ):
+            raise ConfigError(
+                "config.features.fmax_hz: must be above fmin_hz "
+                f"({features.fmin_hz}) and at most half the sample rate "
+                f"({features.sample_rate_hz / 2}). "
+                f"Received: {features.fmax_hz}"
+            )
+        if (
+            features.num_frames(
+                round(data.clip_seconds * features.sample_rate_hz)
+            )
+            < 1
+        ):
+            raise ConfigError(
+                "config.data.clip_seconds: must hold one frame of "
+                f"{features.frame_length} samples. "
+                f"Received: {data.clip_seconds}"
+            )
+        self.search.space()
+        for size in self.grid.spectrogram_size:
+            try:
+                features.resized(size, data.clip_seconds)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"config.grid.spectrogram_size: {error}"
+                ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ExperimentConfig":
+        """The config that `to_json` gave, tuples and all.
+
+        Raises:
+            ConfigError: an unknown field, or a value of the wrong type.
+        """
+        return _from_json(cls, value, "").validate()
+
+    def differences(self, other: "ExperimentConfig") -> list[str]:
+        """One line a differing field: `training.epochs: 3 here, 5 there`."""
+        mine, theirs = _flatten(self.to_json()), _flatten(other.to_json())
+        return [
+            f"{path}: {mine[path]!r} here, {theirs[path]!r} there"
+            for path in mine
+            if mine[path] != theirs[path]
+        ]
+
+
+def _positive(value: float) -> bool:
+    return value > 0
+
+
+def _not_negative(value: float) -> bool:
+    return value >= 0
+
+
+def _one_of(*values: object) -> tuple[str, Any]:
+    return f"one of {list(values)}", lambda value: value in values
+
+
+def _each(holds: Any) -> Any:
+    def check(values: tuple) -> bool:
+        distinct = len(set(values)) == len(values)
+        return bool(values) and distinct and all(map(holds, values))
+
+    return check
+
+
+_POSITIVE = ("positive", _positive)
+_NOT_NEGATIVE = ("0 or more", _not_negative)
+_SOME_POSITIVE = ("different positive numbers, at least one", _each(_positive))
+
+_RULES: dict[str, tuple[str, Any]] = {
+    "name": ("not empty", bool),
+    "seed": _NOT_NEGATIVE,
+    "data.source": _one_of("synthetic", "chime_home", "manifest"),
+    "data.tags": ("different names, at least one", _each(bool)),
+    "data.clip_seconds": _POSITIVE,
+    "data.min_clip_seconds": _POSITIVE,
+    "data.validation_folds": (
+        "different folds from 0 up, at least one",
+        _each(_not_negative),
+    ),
+    "synthetic.num_development_clips": ("at least 20", lambda n: n >= 20),
+    "synthetic.num_evaluation_clips": ("at least 10", lambda n: n >= 10),
+    "synthetic.broadband_boost": _POSITIVE,
+    "features.sample_rate_hz": (
+        "from 1000 to 768000",
+        lambda rate: 1000 <= rate <= 768000,
+    ),
+    "features.window": _one_of("hamming", "hann"),
+    "features.frame_length": ("at least 16", lambda n: n >= 16),
+    "features.frame_step": _POSITIVE,
+    "features.power": _one_of(1.0, 2.0),
+    "features.num_mels": _POSITIVE,
+    "features.fmin_hz": _NOT_NEGATIVE,
+    "features.mel_scale": _one_of("slaney", "htk"),
+    "features.mel_norm": _one_of("peak", "slaney", "none"),
+    "features.log": _one_of("ln", "db"),
+    "features.log_floor": _POSITIVE,
+    "training.epochs": _POSITIVE,
+    "training.patience": _POSITIVE,
+    "training.batch_size": _POSITIVE,
+    "training.learning_rate": _POSITIVE,
+    "training.mixup_alpha": _NOT_NEGATIVE,
+    "training.time_mask_frames": _NOT_NEGATIVE,
+    "training.mel_mask_bins": _NOT_NEGATIVE,
+    "search.searcher": _one_of("reinforce", "random"),
+    "search.num_trials": _POSITIVE,
+    "search.trials_per_round": _POSITIVE,
+    "search.epochs": _POSITIVE,
+    "search.patience": _POSITIVE,
+    "search.num_blocks": _one_of(7),
+    "search.filters": _SOME_POSITIVE,
+    "search.heights": _SOME_POSITIVE,
+    "search.widths": _SOME_POSITIVE,
+    "search.controller_units": _POSITIVE,
+    "search.learning_rate": _POSITIVE,
+    "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "search.entropy_weight": _NOT_NEGATIVE,
+    "search.clip_norm": _POSITIVE,
+    "grid.mixup_alpha": (
+        "different numbers of 0 or more, at least one",
+        _each(_not_negative),
+    ),
+    "grid.spectrogram_size": ("different sizes, at least one", _each(bool)),
+    "grid.batch_size": _SOME_POSITIVE,
+    "grid.epochs": _POSITIVE,
+    "grid.patience": _POSITIVE,
+    "final.epochs": _POSITIVE,
+    "final.patience": _POSITIVE,
+    "final.bootstrap_samples": ("at least 100", lambda n: n >= 100),
+}
+
+
+def _hints(section: Any) -> dict[str, Any]:
+    return typing.get_type_hints(section)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a field's type; an int will do for a float."""
+    if isinstance(hint, types.GenericAlias):
+        item = typing.get_args(hint)[0]
+        return isinstance(value, tuple) and all(_fits(v, item) for v in value)
+    if hint is float:
+        is_number = isinstance(value, int | float) and not isinstance(
+            value, bool
+        )
+        return is_number and abs(value) != float("inf") and value == value
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_name(hint: Any) -> str:
+    if isinstance(hint, types.GenericAlias):
+        return f"several {_type_name(typing.get_args(hint)[0])} values"
+    return {int: "an int", float: "a finite number", bool: "true or false"}.get(
+        hint, "a string" if hint is str else str(hint)
+    )
+
+
+def _check_types(section: Any, prefix: str) -> None:
+    for name, hint in _hints(type(section)).items():
+        value = getattr(section, name)
+        if dataclasses.is_dataclass(value):
+            _check_types(value, f"{prefix}{name}.")
+        elif not _fits(value, hint):
+            raise ConfigError(
+                f"config.{prefix}{name}: must be {_type_name(hint)}. "
+                f"Received: {value!r}"
+            )
+
+
+def _from_json(cls: Any, value: Mapping[str, Any], prefix: str) -> Any:
+    hints = _hints(cls)
+    unknown = sorted(set(value) - set(hints))
+    if unknown:
+        raise ConfigError(
+            f"config.{prefix}{unknown[0]}: no such field. "
+            f"Allowed: {', '.join(hints)}"
+        )
+    fields = {}
+    for name, item in value.items():
+        if dataclasses.is_dataclass(hints[name]):
+            item = _from_json(hints[name], item, f"{prefix}{name}.")
+        elif isinstance(hints[name], types.GenericAlias):
+            item = tuple(item) if isinstance(item, list) else item
+        fields[name] = item
+    return cls(**fields)
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict):
+            flat |= _flatten(item, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = item
+    return flat

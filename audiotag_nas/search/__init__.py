@@ -1,0 +1,1 @@
+"""Searchers, their journal and their loop; knows nothing of audio or Keras."""

@@ -1,0 +1,125 @@
+"""One training that a searcher asked for, and what came of it.
+
+The architecture search, the grid and every rival searcher share these types,
+and with them one runner, one journal and one HParams writer. All fields are
+plain values that survive JSON, so a trial can travel to another process or
+machine.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import Choice, Tokens
+
+
+class TrialStatus(enum.StrEnum):
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training to run.
+
+    Attributes:
+        trial_id: unique in a working directory, e.g. `search-0007`.
+        stage: what asked for it: `baseline`, `search`, `grid` or `final`.
+        round: the searcher's round, from 0.
+        tokens: the point of the stage's search space; empty where the stage
+            has none.
+        hparams: the same point by name, as the dashboard shows it.
+        settings: all that the runner needs beside the config: an
+            `architecture` (as JSON), and overrides such as `mixup_alpha`,
+            `spectrogram_size`, `batch_size`, `epochs`.
+        seed: the only source of randomness of this training.
+    """
+
+    trial_id: str
+    stage: str
+    round: int
+    tokens: Tokens
+    hparams: dict[str, Choice]
+    settings: dict[str, Any]
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Trial":
+        fields = dict(value)
+        fields["tokens"] = tuple(fields["tokens"])
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialResult:
+    """What came of a trial; a failed one is a result, not an exception.
+
+    Attributes:
+        trial_id: of the trial.
+        status: completed or failed.
+        reward: what the searcher maximizes; finite, None for a failed trial.
+        metrics: named numbers: `validation_eer`, `validation_loss`,
+            `num_parameters`, `best_epoch`, ... all finite.
+        history: one list a curve, one entry an epoch: `training_loss`,
+            `validation_loss`, `validation_eer`, ...
+        seconds: wall-clock seconds of the training.
+        reason: why it failed, one line; empty for a completed trial.
+
+    Raises:
+        ConfigError: the fields contradict one another.
+    """
+
+    trial_id: str
+    status: TrialStatus
+    reward: float | None
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", TrialStatus(self.status))
+        if self.status is TrialStatus.COMPLETED:
+            if self.reward is None or not math.isfinite(self.reward):
+                raise ConfigError(
+                    f"{self.trial_id}: the reward of a completed trial must "
+                    f"be finite. Received: {self.reward}"
+                )
+        elif self.reward is not None or not self.reason:
+            raise ConfigError(
+                f"{self.trial_id}: a failed trial has a reason and no reward."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"status": str(self.status)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TrialResult":
+        return cls(**value)
+
+
+class TrialRunner(Protocol):
+    """Runs trials, one or many at a time.
+
+    `submit` never blocks for a training; `next_result` blocks until any
+    submitted trial has ended and returns its result. Results may come in any
+    order. A training that goes wrong is a failed result; an exception out of
+    either method means that the runner itself is unusable.
+    """
+
+    @property
+    def num_slots(self) -> int:
+        """How many trials run side by side."""
+        ...
+
+    def submit(self, trial: Trial) -> None: ...
+
+    def next_result(self) -> TrialResult: ...
+
+    def close(self) -> None: ...
