@@ -11,12 +11,11 @@ before TensorFlow starts.
 
 import dataclasses
 import re
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 from audiotag_nas.errors import ConfigError
+from audiotag_nas.fields import check_types, flatten, from_json
 from audiotag_nas.space import SearchSpace, conv_space
 
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
@@ -244,7 +243,7 @@ class ExperimentConfig:
         Raises:
             ConfigError: naming the field, the rule and the value.
         """
-        _check_types(self, "")
+        check_types(self, "config")
         for path, (rule, holds) in _RULES.items():
             section, _, name = path.rpartition(".")
             value = getattr(getattr(self, section) if section else self, name)
@@ -315,11 +314,11 @@ class ExperimentConfig:
         Raises:
             ConfigError: an unknown field, or a value of the wrong type.
         """
-        return _from_json(cls, value, "").validate()
+        return from_json(cls, value, "config").validate()
 
     def differences(self, other: "ExperimentConfig") -> list[str]:
         """One line a differing field: `training.epochs: 3 here, 5 there`."""
-        mine, theirs = _flatten(self.to_json()), _flatten(other.to_json())
+        mine, theirs = flatten(self.to_json()), flatten(other.to_json())
         return [
             f"{path}: {mine[path]!r} here, {theirs[path]!r} there"
             for path in mine
@@ -412,70 +411,3 @@ _RULES: dict[str, tuple[str, Any]] = {
     "final.patience": _POSITIVE,
     "final.bootstrap_samples": ("at least 100", lambda n: n >= 100),
 }
-
-
-def _hints(section: Any) -> dict[str, Any]:
-    return typing.get_type_hints(section)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a field's type; an int will do for a float."""
-    if isinstance(hint, types.GenericAlias):
-        item = typing.get_args(hint)[0]
-        return isinstance(value, tuple) and all(_fits(v, item) for v in value)
-    if hint is float:
-        is_number = isinstance(value, int | float) and not isinstance(
-            value, bool
-        )
-        return is_number and abs(value) != float("inf") and value == value
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _type_name(hint: Any) -> str:
-    if isinstance(hint, types.GenericAlias):
-        return f"several {_type_name(typing.get_args(hint)[0])} values"
-    return {int: "an int", float: "a finite number", bool: "true or false"}.get(
-        hint, "a string" if hint is str else str(hint)
-    )
-
-
-def _check_types(section: Any, prefix: str) -> None:
-    for name, hint in _hints(type(section)).items():
-        value = getattr(section, name)
-        if dataclasses.is_dataclass(value):
-            _check_types(value, f"{prefix}{name}.")
-        elif not _fits(value, hint):
-            raise ConfigError(
-                f"config.{prefix}{name}: must be {_type_name(hint)}. "
-                f"Received: {value!r}"
-            )
-
-
-def _from_json(cls: Any, value: Mapping[str, Any], prefix: str) -> Any:
-    hints = _hints(cls)
-    unknown = sorted(set(value) - set(hints))
-    if unknown:
-        raise ConfigError(
-            f"config.{prefix}{unknown[0]}: no such field. "
-            f"Allowed: {', '.join(hints)}"
-        )
-    fields = {}
-    for name, item in value.items():
-        if dataclasses.is_dataclass(hints[name]):
-            item = _from_json(hints[name], item, f"{prefix}{name}.")
-        elif isinstance(hints[name], types.GenericAlias):
-            item = tuple(item) if isinstance(item, list) else item
-        fields[name] = item
-    return cls(**fields)
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        if isinstance(item, dict):
-            flat |= _flatten(item, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = item
-    return flat

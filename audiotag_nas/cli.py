@@ -1,0 +1,238 @@
+"""The frame of every command line: `audiotag-nas <tool> --flags`.
+
+A tool is one file in `tools/`, with absl flags and a `main(argv)`; from a
+checkout `python tools/<tool>.py` does the same. What a user can get wrong is
+reported as one line that names it. Nothing here starts TensorFlow.
+"""
+
+import ast
+import logging
+import os
+import runpy
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.errors import ConfigError, UserError
+from audiotag_nas.fields import field_type, type_name
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def _room(name: str) -> Path:
+    """`tools/` or `configs/`: inside the installed package, or beside it."""
+    package = Path(__file__).parent
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def list_tools() -> dict[str, str]:
+    """The tools and the first line of what each says of itself."""
+    summaries = {}
+    for path in sorted(_room("tools").glob("[a-z]*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        summaries[path.stem] = docstring.partition("\n")[0]
+    return summaries
+
+
+def list_configs() -> list[str]:
+    """The names of the configs that come with the package."""
+    return sorted(path.stem for path in _room("configs").glob("[a-z]*.py"))
+
+
+def config_path(name: str) -> str:
+    """The file of a shipped config (`demo`), or `name` if it is a file.
+
+    Raises:
+        ConfigError: neither.
+    """
+    shipped = _room("configs") / f"{name}.py"
+    if shipped.is_file():
+        return str(shipped)
+    if Path(name).is_file():
+        return name
+    raise ConfigError(
+        "--config: must be a Python file or one of "
+        f"{', '.join(list_configs())}. Received: {name!r}"
+    )
+
+
+def validated(config: Any) -> ExperimentConfig:
+    """What a tool's `--config` flag holds, checked.
+
+    Raises:
+        ConfigError: the file gives no `ExperimentConfig`, or a field has a
+            value that is not allowed.
+    """
+    if not isinstance(config, ExperimentConfig):
+        # The config flags keep what went wrong in a file until it is used.
+        cause = getattr(config, "_error", None)
+        raise ConfigError(
+            "--config: the file must define get_config() that returns an "
+            f"audiotag_nas.ExperimentConfig. Received: {cause or type(config)}"
+        )
+    return config.validate()
+
+
+def main() -> None:
+    """The console command: picks the tool, then is that tool."""
+    arguments = sys.argv[1:]
+    tools = list_tools()
+    if not arguments or arguments[0] in ("--help", "-h", "--helpshort", "help"):
+        print(_overview(tools))
+        sys.exit(0 if arguments else EXIT_USAGE)
+    if arguments[0] in ("--version", "version"):
+        from audiotag_nas import __version__
+
+        print(__version__)
+        sys.exit(0)
+    tool = arguments[0]
+    if tool not in tools:
+        _fail(
+            f"audiotag-nas: no tool named {tool!r}. Tools: {', '.join(tools)}",
+            EXIT_USAGE,
+        )
+    sys.argv = [f"audiotag-nas {tool}", *arguments[1:]]
+    runpy.run_path(str(_room("tools") / f"{tool}.py"), run_name="__main__")
+
+
+def run(
+    tool_main: Callable[[Sequence[str]], int | None],
+    *,
+    positional: str | None = None,
+) -> None:
+    """Runs a tool's `main(argv)`, reporting the user's errors as one line.
+
+    Args:
+        tool_main: gets the program's name and the positional arguments;
+            returns the exit status (None: 0).
+        positional: what the positional arguments are, e.g. `files`; without
+            it there must be none.
+    """
+    # TensorFlow's start-up notices would bury the first lines of progress.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+    def guarded(argv: Sequence[str]) -> int | None:
+        try:
+            return tool_main(argv)
+        except UserError as error:
+            _fail(f"error: {error}", EXIT_FAILED)
+        except KeyboardInterrupt:
+            _fail(
+                "interrupted. What was finished is kept; the same command "
+                "goes on.",
+                EXIT_INTERRUPTED,
+            )
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        app.define_help_flags()
+        try:
+            rest = flags.FLAGS(_with_config_resolved(list(argv)))
+        except (flags.Error, UserError) as error:
+            _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
+        if positional is None and len(rest) > 1:
+            _fail(
+                f"error: a flag is --name=value. Received: {rest[1]!r}",
+                EXIT_USAGE,
+            )
+        return rest
+
+    app.run(guarded, argv=sys.argv, flags_parser=parse)
+
+
+def _overview(tools: dict[str, str]) -> str:
+    width = max(map(len, tools))
+    return "\n".join(
+        [
+            "audiotag-nas: finds, trains and ships small networks that tag "
+            "everyday sounds.",
+            "",
+            "usage: audiotag-nas <tool> [--flag=value ...]",
+            "       audiotag-nas <tool> --help",
+            "",
+            *(f"  {name:<{width}}  {text}" for name, text in tools.items()),
+            "",
+            f"configs (--config=NAME or a file): {', '.join(list_configs())}",
+        ]
+    )
+
+
+def _with_config_resolved(argv: list[str]) -> list[str]:
+    """Names of configs as paths, and overrides as the config flags read them.
+
+    Raises:
+        ConfigError: an unknown config or field, or a value not of its type.
+    """
+    result = []
+    pending: str | None = None
+    for argument in argv:
+        if pending is not None:
+            argument, pending = f"{pending}={argument}", None
+        elif argument in ("--config", "-config"):
+            pending = "--config"
+            continue
+        if argument.startswith("--config="):
+            name = argument.removeprefix("--config=")
+            argument = f"--config={config_path(name)}"
+        elif argument.startswith("--config."):
+            argument = _override(argument)
+        result.append(argument)
+    return result if pending is None else [*result, pending]
+
+
+def _override(argument: str) -> str:
+    """Checks one `--config.section.field=value`."""
+    path, equals, text = argument.removeprefix("--config.").partition("=")
+    hint = field_type(ExperimentConfig, path)
+    item = typing.get_args(hint)[0] if typing.get_args(hint) else hint
+    if not equals and item is not bool:
+        raise ConfigError(f"config.{path}: give a value, --config.{path}=VALUE")
+    if not equals:
+        return argument
+    # One value of a field that takes several is a tuple of one.
+    parts = [part.strip(" '\"") for part in text.strip("()[] ").split(",")]
+    several = item is not hint
+    for part in [p for p in parts if p] if several else [text]:
+        if not _reads_as(item, part):
+            raise ConfigError(
+                f"config.{path}: must be {type_name(hint)}. Received: {text!r}"
+            )
+    if several:
+        values = [repr(p) if item is str else p for p in parts if p]
+        text = "(" + "".join(f"{value}," for value in values) + ")"
+    return f"--config.{path}={text}"
+
+
+def _reads_as(item: Any, text: str) -> bool:
+    if item is bool:
+        return text.lower() in ("true", "false", "1", "0", "t", "f")
+    if item in (int, float):
+        try:
+            item(text)
+        except ValueError:
+            return False
+    return True
+
+
+def _flag_error(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, flags.UnrecognizedFlagError):
+        names = sorted(
+            flag.name
+            for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+        )
+        return f"{text}. Flags: {', '.join('--' + name for name in names)}"
+    return text
+
+
+def _fail(message: str, status: int) -> typing.NoReturn:
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(status)

@@ -1,0 +1,38 @@
+"""CHiME-Home: the paper's task at the paper's scale.
+
+Purpose: domestic audio tagging, DCASE 2016 task 4, after Liu and Zhang (IJCNN
+2020): search of N, H and W of 7 blocks, then the grid, then the final
+trainings, scored on the 816 refined evaluation clips.
+Data: the unpacked archive, see docs/data.md.
+Command: audiotag-nas run --config=chime_home --workdir=runs/chime_home \
+    --config.data.dataset_dir=/data/chime_home
+Time: days on a CPU; it has not been run on the real recordings by us.
+Expected: the paper reports a mean EER of 0.095 for the found network and
+0.10 for the CRNN baseline.
+"""
+
+from audiotag_nas.config import (
+    DataConfig,
+    ExperimentConfig,
+    FinalConfig,
+    GridConfig,
+    SearchConfig,
+    TrainingConfig,
+)
+
+
+def get_config() -> ExperimentConfig:
+    return ExperimentConfig(
+        name="chime_home",
+        data=DataConfig(source="chime_home"),
+        training=TrainingConfig(batch_size=44, mixup_alpha=0.2),
+        search=SearchConfig(num_trials=200, epochs=20, patience=8),
+        grid=GridConfig(
+            mixup_alpha=(0.0, 0.2, 1.5),
+            spectrogram_size=("124x64", "124x128", "249x128"),
+            batch_size=(22, 44, 88),
+            epochs=20,
+            patience=8,
+        ),
+        final=FinalConfig(epochs=100, patience=20),
+    )
