@@ -21,6 +21,8 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.fields import field_type, type_name
 
+DEFAULT_CONFIG = "demo"
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -135,7 +137,9 @@ def run(
     def parse(argv: Sequence[str]) -> list[str]:
         app.define_help_flags()
         try:
-            rest = flags.FLAGS(_with_config_resolved(list(argv)))
+            # The config flags look for overrides in sys.argv itself.
+            sys.argv = _with_config_resolved(list(argv))
+            rest = flags.FLAGS(sys.argv)
         except (flags.Error, UserError) as error:
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         if positional is None and len(rest) > 1:
@@ -185,7 +189,15 @@ def _with_config_resolved(argv: list[str]) -> list[str]:
         elif argument.startswith("--config."):
             argument = _override(argument)
         result.append(argument)
-    return result if pending is None else [*result, pending]
+    if pending is not None:
+        raise ConfigError(
+            f"--config: give a file or one of {', '.join(list_configs())}"
+        )
+    if "config" in flags.FLAGS and not any(
+        argument.startswith("--config=") for argument in result
+    ):
+        result.insert(1, f"--config={config_path(DEFAULT_CONFIG)}")
+    return result
 
 
 def _override(argument: str) -> str:

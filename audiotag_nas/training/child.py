@@ -1,0 +1,198 @@
+"""One trial, from plain values to a result: what every runner calls.
+
+A child reads log-mels that were prepared before (`PreparedSet`), trains on
+all development folds but the validation folds, and is rewarded for its
+validation EER. It never sees the evaluation split.
+"""
+
+import dataclasses
+import gc
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from audiotag_nas.config import ExperimentConfig, TrainingConfig
+from audiotag_nas.data import pipeline, tfrecords
+from audiotag_nas.errors import ConfigError, DataError, UserError
+from audiotag_nas.models import build_crnn
+from audiotag_nas.space import Architecture
+from audiotag_nas.training import strategy as strategies
+from audiotag_nas.training import trainer
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+MODEL_FILE = "model.keras"
+
+
+def run_trial(
+    trial: Trial,
+    *,
+    config: ExperimentConfig,
+    features_dir: Path,
+    trial_dir: Path,
+    on_epoch: trainer.OnEpoch | None = None,
+) -> TrialResult:
+    """Trains the network that `trial` describes and keeps it.
+
+    Args:
+        trial: its settings hold `architecture` (JSON) and may override
+            `spectrogram_size` and the fields of `TrainingConfig`.
+        config: the experiment.
+        features_dir: holds `<spectrogram size>/development`, prepared.
+        trial_dir: gets `model.keras` with the best epoch's weights.
+        on_epoch: called with the epoch, from 1, and its numbers.
+
+    Returns:
+        A completed result, its reward 1 - validation mean EER; or a failed
+        one with the reason if the training itself went wrong.
+
+    Raises:
+        UserError: what was prepared is missing, damaged or too little; no
+            other trial could do better with it.
+    """
+    started = time.monotonic()
+    try:
+        model, outcome = _train(trial, config, features_dir, on_epoch)
+    except UserError:
+        raise
+    except Exception as error:
+        # Whatever a training raises is a result: the search goes on.
+        return TrialResult(
+            trial_id=trial.trial_id,
+            status=TrialStatus.FAILED,
+            reward=None,
+            seconds=time.monotonic() - started,
+            reason=_one_line(error),
+        )
+    save_model(model, trial_dir / MODEL_FILE)
+    metrics = {
+        "validation_eer": outcome.best_eer,
+        "validation_loss": outcome.best_loss,
+        "best_epoch": outcome.best_epoch,
+        "epochs": len(outcome.history["validation_eer"]),
+        "num_parameters": model.count_params(),
+    }
+    result = TrialResult(
+        trial_id=trial.trial_id,
+        status=TrialStatus.COMPLETED,
+        reward=1.0 - outcome.best_eer,
+        metrics=metrics,
+        history=outcome.history,
+        seconds=time.monotonic() - started,
+    )
+    # A process that trains many children else keeps all their graphs.
+    del model
+    keras.utils.clear_session()
+    gc.collect()
+    return result
+
+
+def training_settings(trial: Trial, config: ExperimentConfig) -> TrainingConfig:
+    """The config's training section with the trial's overrides."""
+    fields = {field.name for field in dataclasses.fields(TrainingConfig)}
+    overrides = {
+        name: value for name, value in trial.settings.items() if name in fields
+    }
+    unknown = set(trial.settings) - fields
+    unknown -= {"architecture", "spectrogram_size"}
+    if unknown:
+        raise ConfigError(
+            f"{trial.trial_id}: no setting named {sorted(unknown)[0]!r}."
+        )
+    return dataclasses.replace(config.training, **overrides)
+
+
+def spectrogram_size(trial: Trial, config: ExperimentConfig) -> str:
+    """The size that the trial trains on."""
+    default = config.features.spectrogram_size(config.data.clip_seconds)
+    return trial.settings.get("spectrogram_size", default)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Keras insists on the ending.
+    temporary = path.with_name(f".partial-{path.name}")
+    model.save(temporary)
+    temporary.replace(path)
+
+
+def _train(
+    trial: Trial,
+    config: ExperimentConfig,
+    features_dir: Path,
+    on_epoch: trainer.OnEpoch | None,
+) -> tuple[keras.Model, trainer.TrainingResult]:
+    settings = training_settings(trial, config)
+    size = spectrogram_size(trial, config)
+    prepared = tfrecords.open_prepared(features_dir / size / "development")
+    tags = config.data.tags
+    training_folds, validation_folds = split_folds(prepared, config)
+    strategy = strategies.make_strategy()
+    strategies.check_batch_size(settings.batch_size, strategy)
+    architecture = Architecture.from_json(trial.settings["architecture"])
+
+    def build() -> keras.Model:
+        return build_crnn(
+            architecture,
+            num_frames=prepared.num_frames if architecture.input_norm else None,
+            num_mels=prepared.num_mels,
+            num_tags=len(tags),
+        )
+
+    # Keras draws initial weights and dropout from this seed alone.
+    keras.utils.set_random_seed(trial.seed)
+    return trainer.train(
+        build,
+        training_data=pipeline.make_training_dataset(
+            prepared,
+            tags=tags,
+            folds=training_folds,
+            batch_size=settings.batch_size,
+            seed=trial.seed,
+            mixup_alpha=settings.mixup_alpha,
+            time_mask_frames=settings.time_mask_frames,
+            mel_mask_bins=settings.mel_mask_bins,
+        ),
+        validation_data=pipeline.make_evaluation_dataset(
+            prepared,
+            tags=tags,
+            folds=validation_folds,
+            batch_size=settings.batch_size,
+        ),
+        validation_labels=prepared.labels(tags, folds=validation_folds),
+        settings=settings,
+        strategy=strategy,
+        on_epoch=on_epoch,
+    )
+
+
+def split_folds(
+    prepared: tfrecords.PreparedSet, config: ExperimentConfig
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The folds to train on, and those that reward.
+
+    Raises:
+        DataError: a validation fold has no clips, or none is left to train.
+    """
+    validation = config.data.validation_folds
+    missing = sorted(set(validation) - set(prepared.folds))
+    if missing:
+        raise DataError(
+            f"config.data.validation_folds: must be of the folds "
+            f"{sorted(prepared.folds)} of {prepared.split_dir}. "
+            f"Received: {missing[0]}"
+        )
+    training = tuple(fold for fold in prepared.folds if fold not in validation)
+    if not training:
+        raise DataError(
+            f"config.data.validation_folds: must leave a fold of "
+            f"{sorted(prepared.folds)} to train on. Received: {validation}"
+        )
+    return training, tuple(validation)
+
+
+def _one_line(error: BaseException) -> str:
+    text: Any = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]

@@ -1,0 +1,42 @@
+"""What a network trains on: all visible GPUs, else the CPU, mirrored.
+
+`tf.distribute.MirroredStrategy` copies the variables to each device and
+averages the gradients; with one device it is the plain training.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from audiotag_nas.errors import ConfigError
+
+
+def make_strategy(
+    devices: Sequence[str] | None = None,
+) -> tf.distribute.MirroredStrategy:
+    """A strategy over `devices`; by default every GPU, or the one CPU.
+
+    Args:
+        devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`.
+    """
+    if devices is None:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Else the first process takes all the memory of every GPU.
+            tf.config.experimental.set_memory_growth(gpu, True)
+        gpus = tf.config.list_logical_devices("GPU")
+        devices = [gpu.name for gpu in gpus] or ["CPU:0"]
+    return tf.distribute.MirroredStrategy(list(devices))
+
+
+def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+    """Raises ConfigError unless every replica gets an example of a batch.
+
+    A batch with fewer examples than replicas aborts the process (TensorFlow
+    2.21, Keras 3.15), so it is refused before training.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch_size < replicas:
+        raise ConfigError(
+            f"`batch_size` must be at least the number of devices "
+            f"({replicas}). Received: {batch_size}"
+        )

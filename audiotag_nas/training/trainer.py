@@ -1,0 +1,203 @@
+"""Trains one network: the only `.fit(` of the project.
+
+Binary cross-entropy on the clip scores, Adam, after every epoch the mean
+equal error rate (EER) of the validation clips, early stopping that restores
+the best weights (Wei et al. 2018 stop on the validation loss; the score of
+the task is the EER, so that is what decides here).
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas import metrics
+from audiotag_nas.config import TrainingConfig
+from audiotag_nas.errors import DataError
+from audiotag_nas.training import strategy as strategies
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class TrainingDivergedError(Exception):
+    """The weights or scores are not finite any more.
+
+    One NaN turns convolution weights to NaN while the loss stays finite (ReLU
+    and max-pool turn NaN to 0), so the weights themselves are looked at.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What a training gave, curves by epoch.
+
+    Attributes:
+        history: `training_loss`, `validation_loss`, `validation_eer`, one
+            number an epoch.
+        best_epoch: the epoch, from 1, whose weights the network now has.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+
+    @property
+    def best_eer(self) -> float:
+        """The validation mean EER of the weights kept."""
+        return self.history["validation_eer"][self.best_epoch - 1]
+
+    @property
+    def best_loss(self) -> float:
+        """The validation loss of the weights kept."""
+        return self.history["validation_loss"][self.best_epoch - 1]
+
+
+def train(
+    build_model: Callable[[], keras.Model],
+    *,
+    training_data: tf.data.Dataset,
+    validation_data: tf.data.Dataset,
+    validation_labels: np.ndarray,
+    settings: TrainingConfig,
+    strategy: tf.distribute.Strategy | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[keras.Model, TrainingResult]:
+    """Builds and trains a network.
+
+    Args:
+        build_model: makes the network; called in the strategy's scope.
+        training_data: batches of features (batch, frames, mels) and labels
+            (batch, tags), none smaller than the number of replicas.
+        validation_data: batches of (features, labels, weights), the last one
+            padded with examples of weight 0.
+        validation_labels: (clips, tags), in the order of `validation_data`.
+        settings: epochs, patience and learning rate.
+        strategy: what to train on; all there is if None.
+        on_epoch: called with the epoch, from 1, and its numbers.
+
+    Returns:
+        The network with the weights of its best epoch, and the curves.
+
+    Raises:
+        TrainingDivergedError: a weight or score became NaN or infinite.
+        DataError: no tag has both a positive and a negative validation clip.
+    """
+    if np.isnan(mean_eer(validation_labels, validation_labels)):
+        raise DataError(
+            "the validation folds: some tag must have both a clip that "
+            "carries it and one that does not. Received: none does"
+        )
+    strategy = strategies.make_strategy() if strategy is None else strategy
+    with strategy.scope():
+        model = build_model()
+        model.compile(
+            optimizer=keras.optimizers.Adam(settings.learning_rate),
+            loss={"clip_scores": keras.losses.BinaryCrossentropy()},
+            # XLA is slower on CPU, and cuDNN's GRU can't be compiled by it.
+            jit_compile=False,
+        )
+    watcher = _Watcher(
+        validation_data, validation_labels, settings.patience, on_epoch
+    )
+    model.fit(
+        training_data.map(_name_labels),
+        epochs=settings.epochs,
+        callbacks=[watcher],
+        verbose=0,
+    )
+    model.set_weights(watcher.best_weights)
+    return model, TrainingResult(watcher.history, watcher.best_epoch)
+
+
+def predict(
+    model: keras.Model, data: tf.data.Dataset, *, num_clips: int
+) -> np.ndarray:
+    """The clip scores of the first `num_clips` examples: (clips, tags)."""
+    scores = model.predict(data, verbose=0)["clip_scores"]
+    return np.asarray(scores)[:num_clips]
+
+
+def mean_eer(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The mean EER over the tags that have one; NaN if none has."""
+    rates = [
+        metrics.equal_error_rate(labels[:, tag], scores[:, tag])
+        for tag in range(labels.shape[1])
+    ]
+    defined = [rate for rate in rates if not math.isnan(rate)]
+    return float(np.mean(defined)) if defined else math.nan
+
+
+def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The mean over clips and tags, scores clipped as Keras clips them."""
+    scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    losses = labels * np.log(scores) + (1 - labels) * np.log1p(-scores)
+    return float(-np.mean(losses))
+
+
+class _Watcher(keras.callbacks.Callback):
+    """Scores the validation clips after each epoch; keeps the best weights."""
+
+    def __init__(
+        self,
+        data: tf.data.Dataset,
+        labels: np.ndarray,
+        patience: int,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        super().__init__()
+        self._data = data
+        self._labels = labels
+        self._patience = patience
+        self._on_epoch = on_epoch
+        self.history: dict[str, list[float]] = {
+            "training_loss": [],
+            "validation_loss": [],
+            "validation_eer": [],
+        }
+        self.best_epoch = 0
+        self.best_weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        weights = self.model.get_weights()
+        if not all(np.isfinite(weight).all() for weight in weights):
+            raise TrainingDivergedError(
+                f"a weight is not finite after epoch {epoch + 1}"
+            )
+        scores = predict(self.model, self._data, num_clips=len(self._labels))
+        if not np.isfinite(scores).all():
+            raise TrainingDivergedError(
+                f"a score is not finite after epoch {epoch + 1}"
+            )
+        numbers = {
+            "training_loss": float((logs or {})["loss"]),
+            "validation_loss": binary_cross_entropy(self._labels, scores),
+            "validation_eer": mean_eer(self._labels, scores),
+        }
+        for name, value in numbers.items():
+            self.history[name].append(value)
+        if self._is_best():
+            self.best_epoch = epoch + 1
+            self.best_weights = weights
+        if self._on_epoch is not None:
+            self._on_epoch(epoch + 1, numbers)
+        if epoch + 1 - self.best_epoch >= self._patience:
+            self.model.stop_training = True
+
+    def _is_best(self) -> bool:
+        """Lower EER; where equal (small folds tie often), lower loss."""
+        ranks = list(
+            zip(
+                self.history["validation_eer"],
+                self.history["validation_loss"],
+                strict=True,
+            )
+        )
+        return self.best_epoch == 0 or ranks[-1] < ranks[self.best_epoch - 1]
+
+
+def _name_labels(
+    features: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    return features, {"clip_scores": labels}
