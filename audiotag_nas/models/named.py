@@ -1,0 +1,84 @@
+"""The reference networks, by name.
+
+`crnn_baseline`: the figure of Liu and Zhang (IJCNN 2020) with the filters of
+Wei et al.; `wei2018`: Wei et al., DCASE workshop 2018 (arXiv 1808.03883);
+`xu2017`: Xu et al., Interspeech 2017 (arXiv 1703.06052). The latter two have
+silence as an eighth output, as published.
+"""
+
+import keras
+from keras import layers
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.models import blocks
+from audiotag_nas.models.crnn import build_crnn
+from audiotag_nas.models.layers import AttentionPooling
+from audiotag_nas.space import CRNN_BASELINE, WEI2018
+
+
+def build_named(name: str) -> keras.Model:
+    """One of `audiotag_nas.models.NAMES`, freshly initialized.
+
+    Returns:
+        a model with inputs and outputs as `audiotag_nas.models.crnn` says.
+
+    Raises:
+        ConfigError: no network has this name.
+    """
+    if name not in _BUILDERS:
+        raise ConfigError(
+            f"a network's name must be one of {list(_BUILDERS)}. "
+            f"Received: {name!r}"
+        )
+    return _BUILDERS[name]()
+
+
+def _build_crnn_baseline() -> keras.Model:
+    """Log-mels (any frames, 128), seven tags."""
+    return build_crnn(
+        CRNN_BASELINE, num_mels=128, num_tags=7, name="crnn_baseline"
+    )
+
+
+def _build_wei2018() -> keras.Model:
+    """Log-mels (124, 128), seven tags and silence; 210,240 parameters."""
+    return build_crnn(
+        WEI2018, num_frames=124, num_mels=128, num_tags=8, name="wei2018"
+    )
+
+
+def _build_xu2017() -> keras.Model:
+    """Log-mels (249, 40), seven tags and silence; 926,373 parameters."""
+    inputs = blocks.spectrogram_input(249, 40)
+    x = layers.Reshape((-1, 40, 1), name="add_channel")(inputs)
+    # One filter spans 30 mels of one frame; its 11 places are pooled away.
+    x = layers.Conv2D(128, (1, 30), activation="relu", name="conv")(x)
+    x = layers.MaxPooling2D((1, 11), name="pool")(x)
+    features = layers.Reshape((-1, 128), name="to_sequence")(x)
+
+    x = features
+    for index in (1, 2, 3):
+        # As Keras had it when the network was published.
+        gru = layers.GRU(128, return_sequences=True, reset_after=False)
+        x = layers.Bidirectional(gru, name=f"bgru{index}")(x)
+    gate = layers.Dense(1, activation="sigmoid", name="gate")(features)
+    x = layers.Multiply(name="gated")([x, gate])
+    x = layers.Dense(500, activation="relu", name="hidden")(x)
+    x = layers.Dropout(0.2, name="hidden_dropout")(x)
+
+    localization = layers.Dense(8, activation="sigmoid", name="localization")(x)
+    attention = layers.Dense(8, activation="softmax", name="attention")(
+        features
+    )
+    clip_scores = AttentionPooling(
+        floor=1e-9, floor_numerator=False, name="clip_scores"
+    )(localization, attention)
+    outputs = {"clip_scores": clip_scores, "frame_scores": localization}
+    return keras.Model(inputs, outputs, name="xu2017")
+
+
+_BUILDERS = {
+    "crnn_baseline": _build_crnn_baseline,
+    "wei2018": _build_wei2018,
+    "xu2017": _build_xu2017,
+}
