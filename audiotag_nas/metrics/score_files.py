@@ -1,0 +1,239 @@
+"""The challenge's CSV files: labels and scores of any system, read and written.
+
+Scores are rows `filename,label,score`, one a clip and tag, higher meaning
+more present; labels are rows `filename,tags` such as `x.wav,cop`, where empty
+tags make a clip a negative for all. Neither has a header. File names are
+compared as they are written.
+"""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.files import atomic_write_text
+
+UNSCORED = ("S", "U")
+"""CHiME-Home's silence and unidentifiable sound: annotated, not scored."""
+
+TAG_SEPARATOR = ";"
+"""Between the tags of a clip where they are longer than one letter."""
+
+
+def read_labels(
+    path: str | os.PathLike,
+    tags: Sequence[str],
+    *,
+    unscored: Sequence[str] = UNSCORED,
+) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+    """Reads a labels file.
+
+    Args:
+        path: rows `filename,tags`; the tags are letters in a row, or are
+            separated by `;` where a tag of the vocabulary is longer.
+        tags: the vocabulary, K names.
+        unscored: tags that are allowed and ignored.
+
+    Returns:
+        The n file names in the file's order, and (n, K) bool.
+
+    Raises:
+        ConfigError: a repeated tag in the vocabulary.
+        DataError: an unreadable file, or a malformed, repeated or unknown
+            entry, by file, line and name.
+    """
+    columns = _columns(tags, unscored)
+    lines: dict[str, int] = {}
+    rows = []
+    for line, (name, cell) in _read_rows(path, ("filename", "tags")):
+        if name in lines:
+            raise DataError(
+                f"{path}, line {line}: {name!r} stands on line {lines[name]} "
+                "already."
+            )
+        lines[name] = line
+        row = np.zeros(len(tags), bool)
+        for tag in _split_tags(cell, [*tags, *unscored]):
+            if tag not in columns:
+                raise DataError(
+                    f"{path}, line {line}: {name!r} has the unknown tag "
+                    f"{tag!r}. Known: {' '.join(columns)}"
+                )
+            if columns[tag] is not None:
+                row[columns[tag]] = True
+        rows.append(row)
+    if not rows:
+        raise DataError(f"{path}: there are no labels in it.")
+    return tuple(lines), np.array(rows)
+
+
+def read_scores(
+    path: str | os.PathLike,
+    tags: Sequence[str],
+    filenames: Sequence[str],
+    *,
+    unscored: Sequence[str] = UNSCORED,
+) -> npt.NDArray[np.float64]:
+    """Reads a scores file: one score for each of `filenames` and `tags`.
+
+    Rows of an unscored tag are checked and left out.
+
+    Returns:
+        (n, K) float64, in the order of `filenames` and `tags`.
+
+    Raises:
+        ConfigError: a repeated tag in the vocabulary.
+        DataError: an unreadable file; a malformed row; an unknown file or
+            tag; a pair twice or not at all; a score that is NaN or no number.
+    """
+    columns = _columns(tags, unscored)
+    clips = {name: number for number, name in enumerate(filenames)}
+    scores = np.full((len(filenames), len(tags)), np.nan)
+    lines: dict[tuple[str, str], int] = {}
+    header = ("filename", "label", "score")
+    for line, (name, tag, text) in _read_rows(path, header):
+        where = f"{path}, line {line}: {name!r}, tag {tag!r}"
+        if name not in clips:
+            raise DataError(f"{where}: the labels have no such file.")
+        if tag not in columns:
+            raise DataError(f"{where}: unknown tag. Known: {' '.join(columns)}")
+        if (name, tag) in lines:
+            raise DataError(
+                f"{where} stands on line {lines[name, tag]} already."
+            )
+        lines[name, tag] = line
+        score = _parse_score(text, where)
+        if columns[tag] is not None:
+            scores[clips[name], columns[tag]] = score
+    missing = [
+        (n, tag) for n in filenames for tag in tags if (n, tag) not in lines
+    ]
+    if missing:
+        name, tag = missing[0]
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise DataError(f"{path}: no score for {name!r}, tag {tag!r}{more}.")
+    return scores
+
+
+def read_segments(
+    path: str | os.PathLike, filenames: Sequence[str]
+) -> list[str]:
+    """Reads rows `filename,segment`: the recording of each of `filenames`.
+
+    Rows of other files are left out.
+
+    Raises:
+        DataError: an unreadable file, a file name twice or not at all.
+    """
+    segments: dict[str, str] = {}
+    for line, (name, segment) in _read_rows(path, ("filename", "segment")):
+        if name in segments:
+            raise DataError(
+                f"{path}, line {line}: {name!r} has a segment already."
+            )
+        segments[name] = segment
+    for name in filenames:
+        if name not in segments:
+            raise DataError(f"{path}: no segment for {name!r}.")
+    return [segments[name] for name in filenames]
+
+
+def write_scores(
+    path: str | os.PathLike,
+    filenames: Sequence[str],
+    tags: Sequence[str],
+    scores: npt.ArrayLike,
+) -> None:
+    """Writes scores (n, K) in the challenge's format, whole or not at all.
+
+    A float32 score is read back as the same number.
+    """
+    scores = np.asarray(scores, np.float64)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for name, row in zip(filenames, scores, strict=True):
+        for tag, score in zip(tags, row, strict=True):
+            writer.writerow([name, tag, f"{score:.9g}"])
+    atomic_write_text(path, buffer.getvalue())
+
+
+def write_labels(
+    path: str | os.PathLike,
+    filenames: Sequence[str],
+    tags: Sequence[str],
+    labels: npt.ArrayLike,
+) -> None:
+    """Writes labels (n, K) as `read_labels` reads them."""
+    glue = "" if all(len(tag) == 1 for tag in tags) else TAG_SEPARATOR
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for name, row in zip(filenames, np.asarray(labels), strict=True):
+        present = [t for t, value in zip(tags, row, strict=True) if value]
+        writer.writerow([name, glue.join(present)])
+    atomic_write_text(path, buffer.getvalue())
+
+
+def _columns(
+    tags: Sequence[str], unscored: Sequence[str]
+) -> dict[str, int | None]:
+    """Each allowed tag's column; None for one that is not scored."""
+    if not tags or len(set(tags)) != len(tags) or not all(tags):
+        raise ConfigError(
+            "tags must be different names, at least one. "
+            f"Received: {list(tags)}"
+        )
+    columns: dict[str, int | None] = dict.fromkeys(tags, None)
+    columns |= {tag: number for number, tag in enumerate(tags)}
+    for tag in unscored:
+        columns.setdefault(tag, None)
+    return columns
+
+
+def _split_tags(cell: str, vocabulary: Sequence[str]) -> list[str]:
+    if all(len(tag) == 1 for tag in vocabulary):
+        return list(cell)
+    return [tag for tag in cell.split(TAG_SEPARATOR) if tag]
+
+
+def _parse_score(text: str, where: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        raise DataError(
+            f"{where}: the score must be a number. Received: {text!r}"
+        ) from None
+    if math.isnan(score):
+        raise DataError(f"{where}: the score is NaN.")
+    return score
+
+
+def _read_rows(
+    path: str | os.PathLike, columns: Sequence[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yields line numbers and stripped cells; skips empty lines."""
+    try:
+        # A spreadsheet may have put a byte-order mark in front.
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8.") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(columns):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: a row is "
+                    f"{','.join(columns)}. Received: {','.join(row)!r}"
+                )
+            yield reader.line_num, [cell.strip() for cell in row]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
