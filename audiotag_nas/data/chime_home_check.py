@@ -1,0 +1,298 @@
+"""Looks at a whole CHiME-Home tree and names every bad file with its line.
+
+The reader stops at the first error; here all are collected, together with
+what no reader refuses but a user should know: votes that contradict the
+annotators, segments in several folds, sound files that are missing or odd.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from audiotag_nas.data.audio import inspect_audio
+from audiotag_nas.data.chime_home import (
+    CHUNK_FRAMES,
+    LABELS,
+    SILENCE,
+    UNIDENTIFIABLE,
+    ChunkAnnotation,
+    ListRow,
+    annotation_path,
+    audio_path,
+    find_root,
+    list_name,
+    read_folds,
+    read_list,
+    read_listed_chunk,
+)
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.findings import (
+    SPLITS,
+    FileError,
+    Finding,
+    Report,
+    shared_segments,
+    split_segments,
+)
+from audiotag_nas.errors import DataError
+
+Progress = Callable[[int, int], None]
+"""Called with (chunks looked at, of how many)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChimeHomeReport:
+    """What a tree holds.
+
+    Attributes:
+        root: the directory with the lists.
+        clips: by list (`development_chunks_raw.csv`, ...), those that could
+            be read.
+        findings: errors and notes, file by file.
+        num_audio_files: how many sound files are good.
+    """
+
+    root: Path
+    clips: dict[str, list[Clip]]
+    findings: tuple[Finding, ...]
+    num_audio_files: int
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.is_error]
+
+
+def majority_vote(annotation: ChunkAnnotation) -> set[str]:
+    """The labels that at least two of the three annotators gave."""
+    return {
+        label
+        for label in LABELS
+        if sum(label in votes for votes in annotation.annotations) >= 2
+    }
+
+
+def is_refined(annotation: ChunkAnnotation) -> bool:
+    """Whether no label, `U` aside, was given by exactly one annotator."""
+    return not any(
+        sum(label in votes for votes in annotation.annotations) == 1
+        for label in LABELS
+        if label != UNIDENTIFIABLE
+    )
+
+
+def check_dataset(
+    dataset_dir: str | os.PathLike,
+    *,
+    sample_rate_hz: int = 16_000,
+    min_clip_seconds: float = 0.0,
+    progress: Progress | None = None,
+) -> ChimeHomeReport:
+    """Reads every list, every annotation and every sound file.
+
+    Where there is no sound file at all the annotations are checked alone.
+
+    Args:
+        dataset_dir: the unpacked `chime_home` directory, or its parent.
+        sample_rate_hz: which sound files, 16000 or 48000.
+        min_clip_seconds: shorter ones are errors.
+        progress: called now and then.
+
+    Raises:
+        DataError: it is no such tree at all.
+    """
+    root = find_root(dataset_dir)
+    findings: list[Finding] = []
+    lists = _check_lists(root, findings.append)
+    suffix = f".{sample_rate_hz // 1000}kHz.wav"
+    has_audio = any((root / "chunks").glob(f"*{suffix}"))
+    if not has_audio:
+        reason = f"holds no *{suffix}: the annotations are checked alone."
+        findings.append(
+            Finding(str(root / "chunks"), None, reason, is_error=False)
+        )
+    # A chunk of the refined list is in the raw one too: look at it once.
+    first_rows: dict[str, tuple[str, ListRow]] = {}
+    for name, rows in lists.items():
+        for row in rows:
+            first_rows.setdefault(row.chunk, (name, row))
+    annotations: dict[str, ChunkAnnotation] = {}
+    num_audio_files = 0
+    for done, (chunk, (name, row)) in enumerate(first_rows.items(), start=1):
+        annotation = _check_annotation(root, name, row, findings.append)
+        if annotation is not None:
+            annotations[chunk] = annotation
+        if has_audio:
+            path = audio_path(root, chunk, sample_rate_hz)
+            found = list(_check_audio(path, sample_rate_hz, min_clip_seconds))
+            findings += found
+            num_audio_files += not any(f.is_error for f in found)
+        if progress is not None and done % 500 == 0:
+            progress(done, len(first_rows))
+    clips = {
+        name: _clips(root, name, rows, annotations, sample_rate_hz)
+        for name, rows in lists.items()
+    }
+    findings += _across(root, lists, clips, annotations)
+    return ChimeHomeReport(root, clips, tuple(findings), num_audio_files)
+
+
+def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
+    """The rows of the four lists, folds filled in."""
+    lists: dict[str, list[ListRow]] = {}
+    for split in SPLITS:
+        for raw in (True, False):
+            name = list_name(split, raw=raw)
+            try:
+                lists[name] = read_list(root / name, report=report)
+            except FileError as error:
+                report(error.finding)
+                lists[name] = []
+    name = list_name("development", raw=False)
+    try:
+        folds = read_folds(root, lists[name], report=report)
+    except FileError as error:
+        report(error.finding)
+        return lists
+    lists[name] = [
+        dataclasses.replace(row, fold=folds.get(row.chunk))
+        for row in lists[name]
+    ]
+    return lists
+
+
+def _check_annotation(
+    root: Path, list_: str, row: ListRow, report: Report
+) -> ChunkAnnotation | None:
+    """The annotation of a listed chunk, None where it can't be read."""
+    try:
+        annotation = read_listed_chunk(root, root / list_, row)
+    except FileError as error:
+        report(error.finding)
+        return None
+    path = annotation_path(root, row.chunk)
+    for reason in _oddities(annotation):
+        report(Finding(str(path), None, reason, is_error=False))
+    return annotation
+
+
+def _oddities(annotation: ChunkAnnotation) -> Iterator[str]:
+    """What a reader takes as it is, though it looks wrong."""
+    vote, expected = set(annotation.majorityvote), majority_vote(annotation)
+    if vote != expected:
+        yield (
+            f"the majority vote {annotation.majorityvote!r} is not what two of "
+            f"the annotators {annotation.annotations} gave: "
+            f"{''.join(sorted(expected))!r}."
+        )
+    for number, votes in enumerate(annotation.annotations, start=1):
+        if not set(votes) <= set(LABELS):
+            yield (
+                f"annotation_a{number} has letters that are not of "
+                f"{''.join(LABELS)}. Received: {votes!r}"
+            )
+    if SILENCE in vote and len(vote) > 1:
+        yield (
+            f"{SILENCE} (silence) stands beside other labels. "
+            f"Received: {annotation.majorityvote!r}"
+        )
+    if annotation.framestart != annotation.chunknumber * CHUNK_FRAMES:
+        yield (
+            f"framestart is not chunknumber x {CHUNK_FRAMES}. "
+            f"Received: {annotation.framestart}"
+        )
+
+
+def _check_audio(
+    path: Path, sample_rate_hz: int, min_clip_seconds: float
+) -> Iterator[Finding]:
+    try:
+        summary = inspect_audio(path)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        yield Finding(str(path), None, reason)
+        return
+    for note in summary.notes:
+        reason = note.removeprefix(f"{path}: ")
+        yield Finding(str(path), None, reason, is_error=False)
+    if summary.sample_rate_hz != sample_rate_hz:
+        reason = (
+            f"the sample rate must be {sample_rate_hz} Hz as the file is "
+            f"named. Received: {summary.sample_rate_hz}"
+        )
+        yield Finding(str(path), None, reason)
+    if summary.seconds < min_clip_seconds:
+        reason = (
+            f"must be at least {min_clip_seconds} s long. "
+            f"Received: {summary.seconds:.3f}"
+        )
+        yield Finding(str(path), None, reason)
+
+
+def _clips(
+    root: Path,
+    name: str,
+    rows: list[ListRow],
+    annotations: dict[str, ChunkAnnotation],
+    sample_rate_hz: int,
+) -> list[Clip]:
+    return [
+        Clip(
+            clip_id=row.chunk,
+            segment_id=annotations[row.chunk].segmentname,
+            tags=tuple(dict.fromkeys(annotations[row.chunk].majorityvote)),
+            split=name.partition("_")[0],
+            fold=row.fold,
+            path=audio_path(root, row.chunk, sample_rate_hz),
+        )
+        for row in rows
+        if row.chunk in annotations
+    ]
+
+
+def _across(
+    root: Path,
+    lists: dict[str, list[ListRow]],
+    clips: dict[str, list[Clip]],
+    annotations: dict[str, ChunkAnnotation],
+) -> Iterator[Finding]:
+    """What shows only when lists are held against one another."""
+    every_clip = [clip for members in clips.values() for clip in members]
+    place = {
+        (name.partition("_")[0], row.chunk): (str(root / name), row.line)
+        for name, rows in lists.items()
+        for row in rows
+    }
+    for segment, members in shared_segments(every_clip).items():
+        clip = next(c for c in members if c.split == "evaluation")
+        path, line = place[clip.split, clip.clip_id]
+        reason = (
+            "development and evaluation must not share a segment. "
+            f"Received: {segment!r}, in development too"
+        )
+        yield Finding(path, line, reason)
+    for split in SPLITS:
+        raw, refined = (list_name(split, raw=raw) for raw in (True, False))
+        known = {row.chunk for row in lists[raw]}
+        for row in lists[refined]:
+            if lists[raw] and row.chunk not in known:
+                reason = f"the chunk must be in {raw} too. Received: "
+                yield Finding(
+                    str(root / refined), row.line, f"{reason}{row.chunk!r}"
+                )
+            annotation = annotations.get(row.chunk)
+            if annotation is not None and not is_refined(annotation):
+                reason = (
+                    f"the chunk {row.chunk!r} is no refined one: a label was "
+                    "given by one annotator only."
+                )
+                yield Finding(
+                    str(root / refined), row.line, reason, is_error=False
+                )
+    for segment, folds in split_segments(every_clip).items():
+        reason = (
+            f"the segment {segment!r} lies in the folds "
+            f"{', '.join(map(str, folds))}; they are used as listed."
+        )
+        path = str(root / list_name("development", raw=False))
+        yield Finding(path, None, reason, is_error=False)

@@ -1,0 +1,223 @@
+"""Checks a data set before anything is trained on it, and explains each fault.
+
+    check --manifest clips.csv --data_root sounds/
+    check --chime_home chime_home/
+
+Reads a manifest of your own files, or an unpacked CHiME-Home, row by row and
+file by file: every fault is named with file, line, rule and value. Each sound
+file is decoded to its end. Prints how many clips each tag, split and fold
+has. The exit status is 1 where anything was rejected; notes reject nothing.
+The formats are in docs/data.md.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from audiotag_nas import cli
+
+if TYPE_CHECKING:
+    from audiotag_nas.data.findings import Finding
+
+Found = tuple[str, int | None, str, str, str]
+"""File, line, the path that a row lists, status, reason."""
+
+_MANIFEST = flags.DEFINE_string(
+    "manifest", None, "CSV file: path,tags,split[,fold][,segment]."
+)
+_DATA_ROOT = flags.DEFINE_string(
+    "data_root",
+    None,
+    "The directory that the manifest's paths are relative to; the manifest's "
+    "own directory if not given.",
+)
+_CHIME_HOME = flags.DEFINE_string(
+    "chime_home", None, "The unpacked chime_home directory, or its parent."
+)
+_SAMPLE_RATE_HZ = flags.DEFINE_enum(
+    "sample_rate_hz",
+    "16000",
+    ["16000", "48000"],
+    "Which sound files of CHiME-Home to look into.",
+)
+_MIN_CLIP_SECONDS = flags.DEFINE_float(
+    "min_clip_seconds", 0.0, "Shorter clips are rejected.", lower_bound=0.0
+)
+_AUDIO = flags.DEFINE_bool(
+    "audio", True, "Decode the sound files of a manifest; off: lists alone."
+)
+_CSV = flags.DEFINE_string(
+    "csv", None, "Where to write all that was found as CSV."
+)
+
+_MAX_NOTES = 20
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    from audiotag_nas.errors import ConfigError
+
+    manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
+    if _DATA_ROOT.value is not None and manifest_path is None:
+        raise ConfigError("--data_root: goes with --manifest.")
+    if manifest_path is not None and dataset_dir is None:
+        num_faults = _check_manifest(manifest_path)
+    elif dataset_dir is not None and manifest_path is None:
+        num_faults = _check_chime_home(dataset_dir)
+    else:
+        raise ConfigError("give either --manifest or --chime_home.")
+    sys.exit(1 if num_faults else 0)
+
+
+def _check_manifest(manifest_path: str) -> int:
+    """Prints what is wrong with a manifest; returns the number of faults."""
+    from audiotag_nas.data import manifest
+
+    root = _DATA_ROOT.value
+    report = manifest.check_manifest(
+        manifest_path,
+        Path(manifest_path).parent if root is None else root,
+        check_audio=_look_into if _AUDIO.value else None,
+    )
+    faults, notes = _sorted_out(report.findings)
+    accepted: list[Found] = []
+    for row in report.rows:
+        place = (manifest_path, row.line, row.path)
+        faults += [(*place, "rejected", reason) for reason in row.reasons]
+        notes += [(*place, "note", note) for note in row.notes]
+        if row.accepted:
+            accepted.append((*place, "accepted", ""))
+    _print_findings(faults, notes)
+    _print_counts(
+        {
+            split: [clip for clip in report.clips if clip.split == split]
+            for split in report.split_counts
+        }
+    )
+    print(
+        f"\n{len(accepted)} of {len(report.rows)} rows accepted, "
+        f"{len(report.rejected)} rejected; {len(faults)} faults, "
+        f"{len(notes)} notes."
+    )
+    _write_csv([*faults, *notes, *accepted])
+    return len(faults)
+
+
+def _look_into(path: Path) -> tuple[list[str], list[str]]:
+    """The reasons to reject a sound file, and notes on it."""
+    from audiotag_nas.data.audio import inspect_audio
+    from audiotag_nas.errors import DataError
+
+    try:
+        summary = inspect_audio(path)
+    except DataError as error:
+        return [f"audio: {error}"], []
+    notes = [f"audio: {note}" for note in summary.notes]
+    if summary.seconds < _MIN_CLIP_SECONDS.value:
+        reason = (
+            f"audio: {path}: must be at least {_MIN_CLIP_SECONDS.value} s "
+            f"long. Received: {summary.seconds:.3f}"
+        )
+        return [reason], notes
+    return [], notes
+
+
+def _check_chime_home(dataset_dir: str) -> int:
+    """Prints what is wrong with a tree; returns the number of faults."""
+    from audiotag_nas.data.chime_home_check import check_dataset
+
+    report = check_dataset(
+        dataset_dir,
+        sample_rate_hz=int(_SAMPLE_RATE_HZ.value),
+        min_clip_seconds=_MIN_CLIP_SECONDS.value,
+        progress=_print_progress,
+    )
+    faults, notes = _sorted_out(report.findings)
+    _print_findings(faults, notes)
+    _print_counts(report.clips)
+    print(
+        f"\n{len(faults)} faults, {len(notes)} notes; "
+        f"{report.num_audio_files} good sound files."
+    )
+    _write_csv([*faults, *notes])
+    return len(faults)
+
+
+def _sorted_out(
+    findings: Sequence["Finding"],
+) -> tuple[list[Found], list[Found]]:
+    """The faults and the notes."""
+    faults: list[Found] = []
+    notes: list[Found] = []
+    for finding in findings:
+        kind, status = (
+            (faults, "error") if finding.is_error else (notes, "note")
+        )
+        kind.append((finding.path, finding.line, "", status, finding.reason))
+    return faults, notes
+
+
+def _print_progress(done: int, total: int) -> None:
+    print(f"looked at {done} of {total} chunks", file=sys.stderr)
+
+
+def _print_findings(faults: list[Found], notes: list[Found]) -> None:
+    """Every fault; the notes as far as one wants to read them."""
+    shown = [*faults, *notes[:_MAX_NOTES]]
+    for path, line, listed, status, reason in shown:
+        place = path if line is None else f"{path}:{line}"
+        name = f" {listed}" if listed else ""
+        print(f"{place}: {status}{name}: {reason}")
+    if len(notes) > _MAX_NOTES:
+        print(f"... and {len(notes) - _MAX_NOTES} more notes (--csv has all).")
+
+
+def _print_counts(clips_by_list: dict[str, list]) -> None:
+    """Clips in all, of each tag and of each fold: one column a list."""
+    from audiotag_nas.data.findings import count_tags
+    from audiotag_nas.report import tables
+
+    tags = {name: count_tags(clips) for name, clips in clips_by_list.items()}
+    every_tag = dict.fromkeys(tag for counts in tags.values() for tag in counts)
+    folds = {
+        name: [clip.fold for clip in clips]
+        for name, clips in clips_by_list.items()
+    }
+    every_fold = {fold for found in folds.values() for fold in found} - {None}
+    rows: list[list] = [["clips", *map(len, clips_by_list.values())]]
+    rows += [
+        [f"tag {tag}", *(counts.get(tag, 0) for counts in tags.values())]
+        for tag in every_tag
+    ]
+    rows.append(
+        [
+            "no tag",
+            *(
+                sum(not clip.tags for clip in clips)
+                for clips in clips_by_list.values()
+            ),
+        ]
+    )
+    rows += [
+        [f"fold {fold}", *(found.count(fold) for found in folds.values())]
+        for fold in sorted(every_fold)
+    ]
+    headers = ["", *(name.removesuffix(".csv") for name in clips_by_list)]
+    print(f"\n{tables.format_table(rows, headers=headers)}")
+
+
+def _write_csv(rows: list[Found]) -> None:
+    if _CSV.value is None:
+        return
+    from audiotag_nas.files import atomic_write_text
+    from audiotag_nas.report import tables
+
+    headers = ["file", "line", "path", "status", "reason"]
+    atomic_write_text(_CSV.value, tables.format_csv(rows, headers=headers))
+
+
+if __name__ == "__main__":
+    cli.run(main)
