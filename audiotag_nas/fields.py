@@ -57,7 +57,7 @@ def check_types(section: Any, path: str) -> None:
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)
         where = f"{path}.{name}"
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             if not isinstance(value, hint):
                 raise ConfigError(
                     f"{where}: must be a {hint.__name__}. Received: {value!r}"

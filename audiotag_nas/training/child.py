@@ -14,7 +14,8 @@ from typing import Any
 import keras
 
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
-from audiotag_nas.data import pipeline, tfrecords
+from audiotag_nas.data import pipeline
+from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.errors import ConfigError, DataError, UserError
 from audiotag_nas.models import build_crnn
 from audiotag_nas.space import Architecture
@@ -118,6 +119,13 @@ def save_model(model: keras.Model, path: Path) -> None:
     temporary.replace(path)
 
 
+def load_model(path: Path) -> keras.Model:
+    """The network that `save_model` wrote."""
+    from audiotag_nas.models import layers  # noqa: F401  registers the layers
+
+    return keras.models.load_model(path, compile=False)
+
+
 def _train(
     trial: Trial,
     config: ExperimentConfig,
@@ -126,7 +134,7 @@ def _train(
 ) -> tuple[keras.Model, trainer.TrainingResult]:
     settings = training_settings(trial, config)
     size = spectrogram_size(trial, config)
-    prepared = tfrecords.open_prepared(features_dir / size / "development")
+    prepared = open_prepared(features_dir / size / "development")
     tags = config.data.tags
     training_folds, validation_folds = split_folds(prepared, config)
     strategy = strategies.make_strategy()
@@ -169,28 +177,28 @@ def _train(
 
 
 def split_folds(
-    prepared: tfrecords.PreparedSet, config: ExperimentConfig
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    prepared: PreparedSet, config: ExperimentConfig
+) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
     """The folds to train on, and those that reward.
 
     Raises:
         DataError: a validation fold has no clips, or none is left to train.
     """
     validation = config.data.validation_folds
-    missing = sorted(set(validation) - set(prepared.folds))
+    missing = [fold for fold in validation if fold not in prepared.folds]
     if missing:
         raise DataError(
             f"config.data.validation_folds: must be of the folds "
-            f"{sorted(prepared.folds)} of {prepared.split_dir}. "
+            f"{list(prepared.folds)} of {prepared.split_dir}. "
             f"Received: {missing[0]}"
         )
     training = tuple(fold for fold in prepared.folds if fold not in validation)
     if not training:
         raise DataError(
             f"config.data.validation_folds: must leave a fold of "
-            f"{sorted(prepared.folds)} to train on. Received: {validation}"
+            f"{list(prepared.folds)} to train on. Received: {validation}"
         )
-    return training, tuple(validation)
+    return training, validation
 
 
 def _one_line(error: BaseException) -> str:

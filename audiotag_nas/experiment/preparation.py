@@ -1,0 +1,109 @@
+"""From the configured source of clips to prepared log-mels."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data import chime_home, manifest, tfrecords
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.errors import DataError
+from audiotag_nas.experiment.workspace import Workspace
+
+NUM_FOLDS = 5
+
+Progress = Callable[[int, int], None]
+
+
+def write_synthetic_dataset(
+    config: ExperimentConfig,
+    workspace: Workspace,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Writes the synthetic data set, unless it is there whole."""
+    if workspace.dataset_dir.exists():
+        # It is renamed into place when whole; the config can't have changed.
+        return
+    from audiotag_nas.data import synthesis
+    from audiotag_nas.files import atomic_directory
+
+    with atomic_directory(workspace.dataset_dir) as directory:
+        synthesis.write_dataset(
+            directory, config.synthetic, seed=config.seed, progress=progress
+        )
+
+
+def read_clips(
+    config: ExperimentConfig, workspace: Workspace, split: str
+) -> list[Clip]:
+    """The clips of `development` or `evaluation`, development ones with folds.
+
+    Raises:
+        DataError: the data set or manifest breaks a rule of its format, or
+            the split has no clips.
+    """
+    data = config.data
+    if data.source == "manifest":
+        root = data.dataset_dir or str(Path(data.manifest_path).parent)
+        clips = manifest.read_clips(data.manifest_path, root, split)
+        where = data.manifest_path
+    else:
+        synthetic = data.source == "synthetic"
+        root = str(workspace.dataset_dir) if synthetic else data.dataset_dir
+        raw = data.raw and split == "development"
+        clips = chime_home.read_clips(root, split, raw=raw)
+        if raw:
+            clips = _fold_raw(clips, chime_home.read_clips(root, "development"))
+        where = root
+    if not clips:
+        raise DataError(f"{where}: must have clips of split {split!r}.")
+    return clips
+
+
+def prepare(
+    config: ExperimentConfig,
+    workspace: Workspace,
+    *,
+    size: str,
+    split: str,
+    progress: Progress | None = None,
+) -> tfrecords.PreparedSet:
+    """The log-mels of one spectrogram size and split, made if need be."""
+    return tfrecords.prepare(
+        read_clips(config, workspace, split),
+        config.features.resized(size, config.data.clip_seconds),
+        data=config.data,
+        split_dir=workspace.split_dir(size, split),
+        progress=progress,
+    )
+
+
+def spectrogram_sizes(config: ExperimentConfig) -> list[str]:
+    """Every size that the experiment trains on, the default one first."""
+    default = config.features.spectrogram_size(config.data.clip_seconds)
+    return list(dict.fromkeys([default, *config.grid.spectrogram_size]))
+
+
+def _fold_raw(raw: list[Clip], refined: list[Clip]) -> list[Clip]:
+    """Folds for the raw list, which has none of its own ([own]).
+
+    A refined clip keeps its fold, another takes that of its segment's first
+    refined clip, so that what is heard in a validation fold stays out of
+    training; a segment with no refined clip gets one by its name.
+    """
+    of_clip = {clip.clip_id: clip.fold for clip in refined}
+    of_segment: dict[str, int | None] = {}
+    for clip in refined:
+        of_segment.setdefault(clip.segment_id, clip.fold)
+
+    def fold(clip: Clip) -> int | None:
+        if clip.clip_id in of_clip:
+            return of_clip[clip.clip_id]
+        if clip.segment_id in of_segment:
+            return of_segment[clip.segment_id]
+        digest = hashlib.sha256(clip.segment_id.encode()).digest()
+        return digest[0] % NUM_FOLDS
+
+    return [dataclasses.replace(clip, fold=fold(clip)) for clip in raw]

@@ -1,0 +1,118 @@
+"""What a person sees while an experiment runs: plain lines, flushed at once.
+
+Which step, how far, the best so far, time left. A terminal also gets a line
+that is rewritten within a step; a log file gets whole lines only.
+"""
+
+import sys
+import time
+from typing import TextIO
+
+from audiotag_nas.search.loop import TrialFinished
+from audiotag_nas.space import Architecture
+from audiotag_nas.trial import Trial, TrialStatus
+
+
+def format_seconds(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Prints progress; every method may be called often.
+
+    Args:
+        stream: where to, standard output if None.
+        quiet: print nothing.
+    """
+
+    def __init__(
+        self, *, stream: TextIO | None = None, quiet: bool = False
+    ) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._quiet = quiet
+        self._started = time.monotonic()
+        self._step_started = self._started
+        self._first_done: int | None = None
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def line(self, text: str = "") -> None:
+        """One whole line."""
+        self._write(f"{self._clear()}{text}\n")
+
+    def step(self, title: str) -> None:
+        """The beginning of a step, with the time since the start."""
+        self._step_started = time.monotonic()
+        self._first_done = None
+        self.line(f"{title}  [{format_seconds(self.elapsed_seconds)}]")
+
+    def count(self, done: int, total: int) -> None:
+        """How far the step is, on a terminal only."""
+        if self._stream.isatty():
+            self._write(
+                f"{self._clear()}  {done}/{total}{self._left(done, total)}"
+            )
+
+    def epoch(
+        self, trial: Trial, epoch: int, numbers: dict[str, float]
+    ) -> None:
+        """One epoch of a training, on a terminal only."""
+        if self._stream.isatty():
+            total = trial.settings.get("epochs", "?")
+            self._write(
+                f"{self._clear()}  {trial.trial_id}: epoch {epoch}/{total}, "
+                f"validation EER {numbers['validation_eer']:.3f}"
+            )
+
+    def trial(self, event: TrialFinished) -> None:
+        """A finished trial, the best so far and the time left."""
+        trial, result = event.trial, event.result
+        if result.status is TrialStatus.FAILED:
+            outcome = f"failed: {result.reason}"
+        else:
+            outcome = f"EER {result.metrics['validation_eer']:.3f}"
+        done, total = event.num_done, event.num_total
+        parts = [f"  {done:>3}/{total}  {_describe(trial)}  {outcome}"]
+        if event.best_trial is not None and event.best_result is not None:
+            eer = event.best_result.metrics["validation_eer"]
+            parts.append(f"best {eer:.3f} ({event.best_trial.trial_id})")
+        if event.from_journal:
+            parts.append("done earlier")
+            self.line("  ".join(parts))
+            return
+        parts.append(format_seconds(result.seconds))
+        self.line("  ".join(parts) + self._left(done, total))
+
+    def _left(self, done: int, total: int) -> str:
+        """`, 3 min left`, from the pace of this run: what a resumed run
+        took from the journal cost nothing and tells nothing."""
+        if self._first_done is None:
+            self._first_done = done - 1
+        paced = done - self._first_done
+        if done >= total or paced < 1:
+            return ""
+        pace = (time.monotonic() - self._step_started) / paced
+        return f", about {format_seconds(pace * (total - done))} left"
+
+    def _clear(self) -> str:
+        return "\r\x1b[K" if self._stream.isatty() else ""
+
+    def _write(self, text: str) -> None:
+        if not self._quiet:
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _describe(trial: Trial) -> str:
+    if trial.stage == "search":
+        architecture = Architecture.from_json(trial.settings["architecture"])
+        return architecture.describe().partition(" |")[0]
+    return "  ".join(f"{name} {v}" for name, v in trial.hparams.items())

@@ -1,0 +1,158 @@
+"""The trials of each stage of an experiment, as pure functions.
+
+Stages: `baseline` (the CRNN baseline at the children's budget), `search`
+(architectures), `grid` (mixup coefficient, spectrogram size and batch size
+of the found architecture) and `final` (baseline and found network, at the
+full budget). A trial depends on the config and the tokens alone, so that a
+resumed experiment asks for the same ones.
+"""
+
+import hashlib
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.space import (
+    CRNN_BASELINE,
+    Architecture,
+    Decision,
+    SearchSpace,
+    Tokens,
+    architecture_from_tokens,
+)
+from audiotag_nas.trial import Trial
+
+BASELINE_ID = "baseline"
+FINAL_BASELINE_ID = "final-baseline"
+FINAL_FOUND_ID = "final-found"
+
+BASELINE_SPACE = SearchSpace((Decision("system", ("baseline",)),))
+FINAL_SPACE = SearchSpace(
+    (Decision("system", ("baseline", "found"), ordinal=False),)
+)
+"""The stages without a question are grids of a point or two, so that they go
+through the same loop, runner and journal as the others."""
+
+
+def derive_seed(seed: int, name: str) -> int:
+    """A 31-bit seed of its own for everything that has a name."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
+    """The CRNN baseline at the search's budget, to compare children with."""
+    return _trial(
+        config,
+        BASELINE_ID,
+        stage="baseline",
+        tokens=tokens,
+        hparams=BASELINE_SPACE.values(tokens),
+        architecture=CRNN_BASELINE,
+        settings={
+            "epochs": config.search.epochs,
+            "patience": config.search.patience,
+        },
+    )
+
+
+def search_trial(
+    config: ExperimentConfig, number: int, round_number: int, tokens: Tokens
+) -> Trial:
+    """Child `number` of the architecture search."""
+    space = config.search.space()
+    return _trial(
+        config,
+        f"search-{number:04d}",
+        stage="search",
+        round_number=round_number,
+        tokens=tokens,
+        hparams=space.values(tokens),
+        architecture=architecture_from_tokens(space, tokens),
+        settings={
+            "epochs": config.search.epochs,
+            "patience": config.search.patience,
+        },
+    )
+
+
+def grid_space(config: ExperimentConfig) -> SearchSpace:
+    """The axes of the grid, as a search space."""
+    grid = config.grid
+    return SearchSpace(
+        (
+            Decision("mixup_alpha", grid.mixup_alpha),
+            Decision("spectrogram_size", grid.spectrogram_size, ordinal=False),
+            Decision("batch_size", grid.batch_size),
+        )
+    )
+
+
+def grid_trial(
+    config: ExperimentConfig,
+    architecture: Architecture,
+    number: int,
+    round_number: int,
+    tokens: Tokens,
+) -> Trial:
+    """Point `number` of the grid, for the found architecture."""
+    values = grid_space(config).values(tokens)
+    return _trial(
+        config,
+        f"grid-{number:04d}",
+        stage="grid",
+        round_number=round_number,
+        tokens=tokens,
+        hparams=values,
+        architecture=architecture,
+        settings=values
+        | {"epochs": config.grid.epochs, "patience": config.grid.patience},
+    )
+
+
+def final_trial(
+    config: ExperimentConfig,
+    tokens: Tokens,
+    architecture: Architecture,
+    grid_tokens: Tokens,
+) -> Trial:
+    """A last training, of the baseline or of the found network.
+
+    Both have the same data, epochs, patience and seed; the found network has
+    the settings that the grid found, the baseline the config's.
+    """
+    values = FINAL_SPACE.values(tokens)
+    found = values["system"] == "found"
+    settings = grid_space(config).values(grid_tokens) if found else {}
+    budget = {"epochs": config.final.epochs, "patience": config.final.patience}
+    return _trial(
+        config,
+        FINAL_FOUND_ID if found else FINAL_BASELINE_ID,
+        stage="final",
+        tokens=tokens,
+        hparams=values,
+        architecture=architecture if found else CRNN_BASELINE,
+        settings=settings | budget,
+        seed=derive_seed(config.seed, "final"),
+    )
+
+
+def _trial(
+    config: ExperimentConfig,
+    trial_id: str,
+    *,
+    stage: str,
+    architecture: Architecture,
+    settings: dict,
+    round_number: int = 0,
+    tokens: Tokens = (),
+    hparams: dict | None = None,
+    seed: int | None = None,
+) -> Trial:
+    return Trial(
+        trial_id=trial_id,
+        stage=stage,
+        round=round_number,
+        tokens=tokens,
+        hparams={} if hparams is None else hparams,
+        settings={"architecture": architecture.to_json(), **settings},
+        seed=derive_seed(config.seed, trial_id) if seed is None else seed,
+    )

@@ -1,0 +1,383 @@
+"""`ArchitectureTuner`: the search from Python, as keras-tuner's users know it.
+
+    tuner = ArchitectureTuner(config, workdir="runs/first")
+    tuner.search()
+    tuner.results_summary()
+    model = tuner.get_best_models(1)[0]
+
+The command lines are a thin layer over it. Whatever is finished is in the
+working directory: a tuner made again over the same directory goes on there.
+"""
+
+import contextlib
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.tfrecords import PreparedSet
+from audiotag_nas.errors import SearchError, StoreError
+from audiotag_nas.experiment import preparation, stages
+from audiotag_nas.experiment.progress import Progress
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search import make_searcher
+from audiotag_nas.search.journal import Journal, JournalEntry, read_entries
+from audiotag_nas.search.lock import driver_lock
+from audiotag_nas.search.loop import (
+    MakeTrial,
+    SearchEvent,
+    SearchOutcome,
+    TrialFinished,
+    run_search,
+)
+from audiotag_nas.search.searcher import searcher_settings
+from audiotag_nas.space import Architecture, SearchSpace, Tokens
+from audiotag_nas.training.hparams import HParamsWriter
+from audiotag_nas.training.runners import InProcessRunner
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
+
+if TYPE_CHECKING:
+    import keras
+
+KEPT_MODELS = 10
+"""Networks kept of each stage; all of them would fill a disk."""
+
+MakeRunner = Callable[[ExperimentConfig, Workspace, Progress], TrialRunner]
+
+
+def make_in_process_runner(
+    config: ExperimentConfig, workspace: Workspace, progress: Progress
+) -> TrialRunner:
+    """Trains in this process, one trial after the other."""
+    return InProcessRunner(
+        config,
+        features_dir=workspace.features_dir,
+        trials_dir=workspace.trials_dir,
+        on_epoch=progress.epoch,
+    )
+
+
+class ArchitectureTuner:
+    """Searches architectures for one experiment in one working directory.
+
+    Args:
+        config: the experiment; checked here.
+        workdir: where everything goes; made if need be.
+        progress: who prints; a silent one if None.
+        make_runner: what trains the trials.
+
+    Raises:
+        ConfigError: a field's value is not allowed, or `workdir` was begun
+            with another config (naming the fields that differ).
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        workdir: str | os.PathLike,
+        progress: Progress | None = None,
+        make_runner: MakeRunner = make_in_process_runner,
+    ) -> None:
+        self.config = config.validate()
+        self.workspace = Workspace(workdir)
+        self.workspace.start(config)
+        self._progress = Progress(quiet=True) if progress is None else progress
+        self._make_runner = make_runner
+        self._journal: Journal | None = None
+        self._is_prepared = False
+        self._hparams = HParamsWriter(
+            self.workspace.logs_dir,
+            search_spaces={
+                "baseline": stages.BASELINE_SPACE,
+                "search": config.search.space(),
+                "grid": stages.grid_space(config),
+                "final": stages.FINAL_SPACE,
+            },
+        )
+
+    # Running
+
+    @contextlib.contextmanager
+    def driving(self) -> Iterator[Journal]:
+        """Holds the working directory; what runs within shares one journal.
+
+        Raises:
+            StoreError: another process holds it (naming that), or the
+                journal is damaged (naming the line).
+        """
+        if self._journal is not None:
+            yield self._journal
+            return
+        with driver_lock(self.workspace.workdir):
+            self._journal = Journal(self.workspace.journal_path)
+            try:
+                yield self._journal
+            finally:
+                self._journal = None
+
+    def write_dataset(self) -> None:
+        """Writes the synthetic data set, if that is the source."""
+        if self.config.data.source == "synthetic":
+            with self.driving():
+                preparation.write_synthetic_dataset(
+                    self.config, self.workspace, progress=self._progress.count
+                )
+
+    def prepare(self) -> None:
+        """Makes the data set, if synthetic, and every size's log-mels.
+
+        What is there already, whole and of the same origin, is used as it is.
+
+        Raises:
+            DataError: the data set breaks a rule of its format, or all clips
+                of a split are rejected.
+        """
+        if self._is_prepared:
+            return
+        with self.driving():
+            self.write_dataset()
+            for size in preparation.spectrogram_sizes(self.config):
+                for split in ("development", "evaluation"):
+                    prepared = preparation.prepare(
+                        self.config,
+                        self.workspace,
+                        size=size,
+                        split=split,
+                        progress=self._progress.count,
+                    )
+                    self._tell_prepared(size, split, prepared)
+        self._is_prepared = True
+
+    def _tell_prepared(
+        self, size: str, split: str, prepared: PreparedSet
+    ) -> None:
+        text = f"  {size} {split}: {len(prepared.clips)} clips"
+        if prepared.rejected:
+            text += (
+                f", {len(prepared.rejected)} rejected (see "
+                f"{prepared.split_dir}/rejected.csv), first: "
+                f"{prepared.rejected[0].reason}"
+            )
+        self._progress.line(text)
+
+    def train_baseline(self) -> TrialResult:
+        """Trains the CRNN baseline at the children's budget.
+
+        Raises:
+            SearchError: the training failed.
+        """
+        space = stages.BASELINE_SPACE
+        return self._search(
+            "baseline",
+            "grid",
+            space,
+            make_trial=lambda number, round_number, tokens: (
+                stages.baseline_trial(self.config, tokens)
+            ),
+        ).best_result
+
+    def search(self) -> SearchOutcome:
+        """Searches architectures until `config.search.num_trials` are done.
+
+        Raises:
+            SearchError: every trial failed.
+        """
+        search = self.config.search
+        return self._search(
+            "search",
+            search.searcher,
+            search.space(),
+            num_trials=search.num_trials,
+            trials_per_round=search.trials_per_round,
+            settings={
+                name: getattr(search, name)
+                for name in searcher_settings(search.searcher)
+            },
+            make_trial=lambda number, round_number, tokens: stages.search_trial(
+                self.config, number, round_number, tokens
+            ),
+        )
+
+    def grid_search(self, architecture: Architecture) -> SearchOutcome:
+        """Trains `architecture` at every point of the grid.
+
+        Raises:
+            SearchError: every trial failed.
+        """
+        return self._search(
+            "grid",
+            "grid",
+            stages.grid_space(self.config),
+            make_trial=lambda number, round_number, tokens: stages.grid_trial(
+                self.config, architecture, number, round_number, tokens
+            ),
+        )
+
+    def train_final(
+        self, architecture: Architecture, grid_tokens: Tokens
+    ) -> tuple[TrialResult, TrialResult]:
+        """Trains the baseline and the found network at the full budget.
+
+        Returns:
+            The results of the baseline and of the found network.
+
+        Raises:
+            SearchError: one of the two trainings failed.
+        """
+        outcome = self._search(
+            "final",
+            "grid",
+            stages.FINAL_SPACE,
+            make_trial=lambda number, round_number, tokens: stages.final_trial(
+                self.config, tokens, architecture, grid_tokens
+            ),
+        )
+        for result in outcome.results:
+            if result.status is TrialStatus.FAILED:
+                raise SearchError(f"{result.trial_id} failed: {result.reason}")
+        baseline, found = outcome.results
+        return baseline, found
+
+    # Looking
+
+    def entries(self, stage: str) -> list[JournalEntry]:
+        """The finished trials of a stage, best first, failed ones last."""
+        entries = [
+            entry
+            for entry in read_entries(self.workspace.journal_path)
+            if entry.trial.stage == stage
+        ]
+        return sorted(entries, key=_rank)
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Prints the best trials of the search."""
+        entries = self.entries("search")
+        completed = [e for e in entries if e.result.reward is not None]
+        print(
+            f"Results in {self.workspace.workdir}: {len(completed)} "
+            f"architectures trained, {len(entries) - len(completed)} failed."
+        )
+        for entry in completed[:num_trials]:
+            architecture = _architecture(entry.trial)
+            print(
+                f"  {entry.trial.trial_id}  validation EER "
+                f"{entry.result.metrics['validation_eer']:.4f}  "
+                f"{entry.result.metrics['num_parameters']:,.0f} parameters  "
+                f"{architecture.describe()}"
+            )
+
+    def get_best_architectures(self, n: int = 1) -> list[Architecture]:
+        """The `n` architectures of the highest reward, best first."""
+        return [
+            _architecture(entry.trial)
+            for entry in self._completed("search")[:n]
+        ]
+
+    def get_best_models(self, n: int = 1) -> "list[keras.Model]":
+        """The `n` networks of the highest reward, as trained in the search.
+
+        Raises:
+            StoreError: a network is not kept any more (`KEPT_MODELS` are).
+        """
+        return [
+            self.load_model(entry.trial.trial_id)
+            for entry in self._completed("search")[:n]
+        ]
+
+    def load_model(self, trial_id: str) -> "keras.Model":
+        """The network of a trial, with its best epoch's weights.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        from audiotag_nas.training.child import MODEL_FILE, load_model
+
+        path = self.workspace.trials_dir / trial_id / MODEL_FILE
+        if not path.exists():
+            raise StoreError(
+                f"{path}: there is no network. The best {KEPT_MODELS} of a "
+                "stage are kept."
+            )
+        return load_model(path)
+
+    # Within
+
+    def _completed(self, stage: str) -> list[JournalEntry]:
+        entries = [
+            entry
+            for entry in self.entries(stage)
+            if entry.result.status is TrialStatus.COMPLETED
+        ]
+        if not entries:
+            raise StoreError(
+                f"{self.workspace.workdir}: no trial of the {stage} has "
+                "completed here yet."
+            )
+        return entries
+
+    def _search(
+        self,
+        stage: str,
+        searcher: str,
+        space: SearchSpace,
+        *,
+        make_trial: MakeTrial,
+        num_trials: int | None = None,
+        trials_per_round: int | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> SearchOutcome:
+        """One stage; by default every point of its space in one round."""
+        with self.driving() as journal, self._running() as runner:
+            return run_search(
+                make_searcher(
+                    searcher,
+                    space,
+                    seed=stages.derive_seed(self.config.seed, stage),
+                    **(settings or {}),
+                ),
+                runner,
+                journal,
+                stage=stage,
+                num_trials=num_trials or space.size,
+                trials_per_round=trials_per_round or space.size,
+                make_trial=make_trial,
+                failure_reward=self.config.search.failure_reward,
+                retrain_repeats=self.config.search.retrain_repeats,
+                on_event=self._on_event,
+            )
+
+    def _on_event(self, event: SearchEvent) -> None:
+        if not isinstance(event, TrialFinished):
+            return
+        self._hparams.write(event.trial, event.result)
+        if not event.from_journal:
+            self._drop_networks(event.trial.stage)
+        self._progress.trial(event)
+
+    def _drop_networks(self, stage: str) -> None:
+        """Keeps the networks of the stage's best trials only."""
+        for entry in self.entries(stage)[KEPT_MODELS:]:
+            directory = self.workspace.trials_dir / entry.trial.trial_id
+            shutil.rmtree(directory, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[TrialRunner]:
+        self.prepare()
+        runner = self._make_runner(self.config, self.workspace, self._progress)
+        try:
+            yield runner
+        finally:
+            runner.close()
+
+
+def _rank(entry: JournalEntry) -> tuple[float, int]:
+    """Sorts the highest reward first, among equals the earlier."""
+    reward = entry.result.reward
+    return (math.inf if reward is None else -reward, entry.order)
+
+
+def _architecture(trial: Trial) -> Architecture:
+    return Architecture.from_json(trial.settings["architecture"])

@@ -1,0 +1,109 @@
+"""A working directory: where everything of one experiment lies.
+
+config.json            the resolved config; going on needs the same
+driver.lock            held while a command works here
+trials.jsonl           the journal, one finished trial a line
+dataset/               the synthetic data set, if that is the source
+features/<size>/<split>/   log-mels as TFRecords
+trials/<trial_id>/     model.keras of a trial
+logs/                  TensorBoard
+report/                tables and pictures
+export/                the SavedModel
+"""
+
+import json
+import os
+from pathlib import Path
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.files import atomic_write_text
+
+
+class Workspace:
+    """The paths of one working directory."""
+
+    def __init__(self, workdir: str | os.PathLike) -> None:
+        self.workdir = Path(workdir)
+
+    @property
+    def config_path(self) -> Path:
+        return self.workdir / "config.json"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.workdir / "driver.lock"
+
+    @property
+    def journal_path(self) -> Path:
+        return self.workdir / "trials.jsonl"
+
+    @property
+    def dataset_dir(self) -> Path:
+        return self.workdir / "dataset"
+
+    @property
+    def features_dir(self) -> Path:
+        return self.workdir / "features"
+
+    @property
+    def trials_dir(self) -> Path:
+        return self.workdir / "trials"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.workdir / "logs"
+
+    @property
+    def report_dir(self) -> Path:
+        return self.workdir / "report"
+
+    @property
+    def export_dir(self) -> Path:
+        return self.workdir / "export"
+
+    def split_dir(self, size: str, split: str) -> Path:
+        """Where the log-mels of a spectrogram size and split lie."""
+        return self.features_dir / size / split
+
+    def start(self, config: ExperimentConfig) -> None:
+        """Keeps `config` here, or checks that it is the one kept.
+
+        Raises:
+            ConfigError: the directory was begun with another config; names
+                the fields that differ.
+            StoreError: the directory can't be written.
+        """
+        if self.config_path.exists():
+            differing = config.differences(self.read_config())
+            if differing:
+                raise ConfigError(
+                    f"{self.workdir} was begun with another config: "
+                    f"{'; '.join(differing)}. Go on with the old values, or "
+                    "take another --workdir."
+                )
+            return
+        text = json.dumps(config.to_json(), indent=2) + "\n"
+        try:
+            atomic_write_text(self.config_path, text)
+        except OSError as error:
+            raise StoreError(
+                f"{self.workdir}: can't be written: {error.strerror}"
+            ) from None
+
+    def read_config(self) -> ExperimentConfig:
+        """The config this directory was begun with.
+
+        Raises:
+            StoreError: there is none, or it can't be read.
+        """
+        try:
+            value = json.loads(self.config_path.read_text())
+            return ExperimentConfig.from_json(value)
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.workdir}: no experiment was begun here (there is no "
+                f"{self.config_path.name})."
+            ) from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"{self.config_path}: {error}") from None
