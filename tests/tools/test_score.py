@@ -1,0 +1,188 @@
+"""The score tool, as a user runs it: challenge files in, EERs out."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sed_eval.metric
+
+ROOT = Path(__file__).parents[2]
+TAGS = "cmfvpbo"
+
+
+def score(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "score.py"), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.fixture
+def system(tmp_path):
+    """61 clips: lines of labels and scores, and the numbers in them."""
+    rng = np.random.default_rng(0)
+    labels = rng.random((61, 7)) < 0.3
+    labels[:2] = [[True] * 7, [False] * 7]
+    scores = np.round(rng.random((61, 7)) + 0.4 * labels, 3)
+    names = [f"chunk {n}, take 2.wav" for n in range(61)]
+    label_lines = [
+        f'"{name}",{"".join(t for t, y in zip(TAGS, row, strict=True) if y)}'
+        for name, row in zip(names, labels, strict=True)
+    ]
+    label_lines[1] += "S"
+    score_lines = [
+        f'"{name}",{tag},{value}'
+        for name, row in zip(names, scores, strict=True)
+        for tag, value in zip(TAGS, row, strict=True)
+    ]
+    rng.shuffle(score_lines)
+    return tmp_path, label_lines, score_lines, labels, scores
+
+
+def run(system, *arguments):
+    folder, label_lines, score_lines, _, _ = system
+    (folder / "L.csv").write_text("\n".join(label_lines) + "\n")
+    (folder / "S.csv").write_text("\r\n".join(score_lines) + "\r\n")
+    return score(
+        f"--labels={folder / 'L.csv'}",
+        f"--scores={folder / 'S.csv'}",
+        *arguments,
+    )
+
+
+def test_prints_seven_eers_and_the_mean_as_sed_eval_has_them(system):
+    _, _, _, labels, scores = system
+    expected = [
+        sed_eval.metric.equal_error_rate(labels[:, k], scores[:, k])
+        for k in range(7)
+    ]
+    done = run(system)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        *(f"{t:<4}  {e:.6f}" for t, e in zip(TAGS, expected, strict=True)),
+        f"mean  {np.mean(expected):.6f}",
+    ]
+
+
+def test_hand_case_of_one_tag(tmp_path):
+    (tmp_path / "L.csv").write_text("a,\nb,x\nc,x\nd,\ne,x\n")
+    (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.2\nc,x,.6\nd,x,.6\ne,x,.9\n")
+    done = score(
+        f"--labels={tmp_path}/L.csv", f"--scores={tmp_path}/S.csv", "--tags=x"
+    )
+    assert done.stdout == "x     0.400000\nmean  0.400000\n"
+
+
+def test_an_undefined_tag_is_named_and_left_out(tmp_path):
+    (tmp_path / "L.csv").write_text("a,\nb,x\n")
+    (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.3\na,y,.1\nb,y,.1\n")
+    done = score(
+        f"--labels={tmp_path}/L.csv",
+        f"--scores={tmp_path}/S.csv",
+        "--tags=x,y",
+    )
+    assert done.stdout.splitlines()[1:] == [
+        "y     undefined",
+        "mean  0.000000",
+        "undefined, left out of the mean: 1: y (0 positive and 2 negative "
+        "clips)",
+    ]
+
+
+def test_intervals_and_files_are_written_on_request(system):
+    folder = system[0]
+    segments = [f'"chunk {n}, take 2.wav",s{n // 5}' for n in range(61)]
+    (folder / "G.csv").write_text("\n".join(segments))
+    done = run(
+        system,
+        "--bootstrap=200",
+        f"--segments={folder / 'G.csv'}",
+        f"--json={folder / 'r.json'}",
+        f"--csv={folder / 'r.csv'}",
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((folder / "r.json").read_text())
+    assert report["num_segments"] == 13
+    low, high = report["mean_eer_interval"]
+    assert low < report["mean_eer"] < high
+    assert done.stdout.splitlines()[-1].endswith(f"[{low:.6f}, {high:.6f}]")
+    rows = (folder / "r.csv").read_text().splitlines()
+    assert len(rows) == 9
+    assert rows[-1].startswith("mean,,,0.")
+
+
+def rescore(lines, number, text):
+    lines[number] = f"{lines[number].rpartition(',')[0]},{text}"
+
+
+def swap(lines, number, old, new):
+    assert old in lines[number]
+    lines[number] = lines[number].replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n, s: s.append(s[3]), "S.csv, line 428: {file3}, tag {tag3}"),
+        (lambda n, s: s.pop(3), "no score for {file3}, tag {tag3}."),
+        (lambda n, s: s.append("z.wav,c,1"), "line 428: 'z.wav', tag 'c': the"),
+        (lambda n, s: s.append("z.wav,c"), "line 428: a row is filename,label"),
+        (
+            lambda n, s: rescore(s, 3, "nan"),
+            "{tag3}: the score is NaN",
+        ),
+        (lambda n, s: rescore(s, 3, "hi"), "Received: 'hi'"),
+        (lambda n, s: swap(s, 0, ".wav", ".flac"), "no such file"),
+        (lambda n, s: s.append('"chunk 3, take 2.wav",k,1'), "unknown tag"),
+        (lambda n, s: n.append(n[5]), "L.csv, line 62: 'chunk 5, take 2.wav'"),
+        (lambda n, s: swap(n, 0, "cm", "cqm"), "unknown tag 'q'"),
+        (lambda n, s: n.clear(), "L.csv: there are no labels"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_it(system, change, message):
+    _, label_lines, score_lines, _, _ = system
+    name, _, rest = score_lines[3].rpartition('",')
+    words = {
+        "file3": repr(name.strip('"')),
+        "tag3": repr(rest.split(",")[0]),
+    }
+    change(label_lines, score_lines)
+    done = run(system)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert message.format(**words) in done.stderr
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    done = score(f"--labels={tmp_path}/no.csv", "--scores=x")
+    assert done.returncode == 1
+    assert "no.csv: No such file" in done.stderr
+
+
+def test_help_answers_at_once_and_without_tensorflow():
+    code = (
+        "import runpy, sys; sys.argv = ['score.py', '--help']\n"
+        "try: runpy.run_path('tools/score.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print('tensorflow' in sys.modules, 'numpy' in sys.modules)"
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    # Half a second is promised; a busy machine gets some more.
+    assert time.monotonic() - start < 2.0
+    assert "--labels" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False False"

@@ -1,0 +1,121 @@
+"""Scores any system's file in the challenge's format: EER a tag and mean.
+
+    score --labels labels.csv --scores scores.csv
+
+Labels are rows `filename,tags` such as `x.wav,cop` (no tags: a negative for
+all), scores rows `filename,label,score`, both without a header. Prints the
+equal error rate of each tag and their mean. A file or tag that is missing,
+unknown or there twice, and a score that is no number, is refused by name and
+line. The definitions are in docs/metrics.md.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from audiotag_nas import cli
+from audiotag_nas.config import CHIME_HOME_TAGS
+
+_LABELS = flags.DEFINE_string(
+    "labels", None, "CSV file: filename,tags.", required=True
+)
+_SCORES = flags.DEFINE_string(
+    "scores", None, "CSV file: filename,label,score.", required=True
+)
+_TAGS = flags.DEFINE_list(
+    "tags",
+    list(CHIME_HOME_TAGS),
+    "The scored tags, in order. Where one is longer than a letter, a clip's "
+    "tags are separated by ';'.",
+)
+_UNSCORED = flags.DEFINE_list(
+    "unscored", ["S", "U"], "Tags that may appear and are not scored."
+)
+_SEGMENTS = flags.DEFINE_string(
+    "segments",
+    None,
+    "CSV file: filename,segment. The recording of each file, for --bootstrap: "
+    "clips of one recording are not independent.",
+)
+_BOOTSTRAP = flags.DEFINE_integer(
+    "bootstrap",
+    0,
+    "Resamples for 95 % intervals, e.g. 1000; 0: no intervals.",
+    lower_bound=0,
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
+_CSV = flags.DEFINE_string("csv", None, "Where to write all metrics as CSV.")
+_JSON = flags.DEFINE_string("json", None, "Where to write all metrics as JSON.")
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    # Imported late, so that --help answers at once.
+    from audiotag_nas import files
+    from audiotag_nas.metrics import evaluate_tags, score_files
+    from audiotag_nas.report import tables
+
+    filenames, labels = score_files.read_labels(
+        _LABELS.value, _TAGS.value, unscored=_UNSCORED.value
+    )
+    scores = score_files.read_scores(
+        _SCORES.value, _TAGS.value, filenames, unscored=_UNSCORED.value
+    )
+    segments = None
+    if _SEGMENTS.value is not None:
+        segments = score_files.read_segments(_SEGMENTS.value, filenames)
+    elif _BOOTSTRAP.value:
+        print(
+            "note: without --segments every file counts as a recording of its "
+            "own; if several come from one, the intervals are too narrow.",
+            file=sys.stderr,
+        )
+    report = evaluate_tags(
+        labels,
+        scores,
+        _TAGS.value,
+        segments=segments,
+        num_bootstrap=_BOOTSTRAP.value,
+        seed=_SEED.value,
+    )
+    for line in _lines(report):
+        print(line)
+    if _CSV.value is not None:
+        files.atomic_write_text(_CSV.value, tables.report_csv(report))
+    if _JSON.value is not None:
+        text = json.dumps(report.to_json(), indent=2, allow_nan=False)
+        files.atomic_write_text(_JSON.value, text + "\n")
+
+
+def _lines(report) -> list[str]:
+    """One line a tag and one for the mean: name, EER, interval if there."""
+    rows = [
+        (tag, row.eer, row.eer_interval) for tag, row in report.tags.items()
+    ]
+    rows.append(("mean", report.mean_eer, report.mean_eer_interval))
+    width = max(len(name) for name, _, _ in rows)
+    lines = []
+    for name, eer, (low, high) in rows:
+        value = "undefined" if math.isnan(eer) else f"{eer:.6f}"
+        line = f"{name:<{width}}  {value}"
+        if not math.isnan(low):
+            line += f"  [{low:.6f}, {high:.6f}]"
+        lines.append(line)
+    if report.undefined:
+        reasons = ", ".join(
+            f"{tag} ({report.tags[tag].num_positives} positive and "
+            f"{report.tags[tag].num_negatives} negative clips)"
+            for tag in report.undefined
+        )
+        lines.append(
+            f"undefined, left out of the mean: {len(report.undefined)}: "
+            f"{reasons}"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    cli.run(main)
