@@ -1,0 +1,1 @@
+"""Results for people: tables (text, Markdown, CSV) and plots (PNG)."""

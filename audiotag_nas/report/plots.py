@@ -1,0 +1,283 @@
+"""Plots as PNG files: a tagged clip, learning curves, a search.
+
+matplotlib is imported on first use and draws without a display. Colours tell
+apart for colour-blind readers (Okabe and Ito 2008; the maps are perceptually
+uniform), and no meaning hangs on colour alone.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.files import atomic_write_bytes
+
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+_STYLES = ("-", "--", "-.", ":")
+_DPI = 120
+
+
+def plot_tagged_clip(
+    path: str | os.PathLike,
+    *,
+    log_mel: npt.ArrayLike,
+    frame_seconds: float,
+    tags: Sequence[str],
+    frame_scores: npt.ArrayLike,
+    thresholds: Sequence[float] | npt.NDArray | None = None,
+    events: Sequence[tuple[str, float, float]] = (),
+    title: str = "",
+    mel_hz: npt.ArrayLike | None = None,
+    clip_scores: npt.ArrayLike | None = None,
+) -> None:
+    """What was heard, and when: the log-mel above, the tags below.
+
+    Args:
+        path: of the PNG.
+        log_mel: (frames, mel bins).
+        frame_seconds: from one frame to the next.
+        tags: K names.
+        frame_scores: (frames, K), 0 to 1, at the same frames.
+        thresholds: K; printed beside the tags' names.
+        events: (tag, start, end) in seconds, the stretches in which a tag is
+            active; drawn as frames around them.
+        title: of the figure.
+        mel_hz: (mel bins,) centre frequencies, for an axis in kHz.
+        clip_scores: (K,); printed beside the tags' names.
+
+    Raises:
+        ConfigError: shapes that do not fit, or an event of an unknown tag.
+    """
+    log_mel, frame_scores = np.asarray(log_mel), np.asarray(frame_scores)
+    _check_clip(log_mel, frame_scores, tags, events)
+    figure, (top, bottom) = _pyplot().subplots(
+        2,
+        1,
+        figsize=(9, 3.2 + 0.32 * len(tags)),
+        sharex=True,
+        layout="constrained",
+        height_ratios=[2.6, 0.32 * len(tags) + 0.2],
+    )
+    seconds = frame_seconds * len(log_mel)
+    image = top.imshow(
+        log_mel.T,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        extent=(0.0, seconds, -0.5, log_mel.shape[1] - 0.5),
+        interpolation="nearest",
+    )
+    _label_mels(top, log_mel.shape[1], mel_hz)
+    figure.colorbar(image, ax=top, label="log-mel energy", pad=0.01)
+    heat = bottom.imshow(
+        frame_scores.T,
+        aspect="auto",
+        cmap="Blues",
+        vmin=0.0,
+        vmax=1.0,
+        extent=(
+            0.0,
+            frame_seconds * len(frame_scores),
+            len(tags) - 0.5,
+            -0.5,
+        ),
+        interpolation="nearest",
+    )
+    figure.colorbar(heat, ax=bottom, label="frame score", pad=0.01)
+    _mark_events(bottom, list(tags), events)
+    _label_tags(bottom, tags, thresholds, clip_scores)
+    bottom.set_xlabel("time (s)")
+    bottom.set_xlim(0.0, seconds)
+    for line in np.arange(len(tags) - 1) + 0.5:
+        bottom.axhline(line, color="0.85", linewidth=0.6)
+    _finish(figure, path, title)
+
+
+def plot_learning_curves(
+    path: str | os.PathLike,
+    histories: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    target: float | None = None,
+) -> None:
+    """Validation EER an epoch, one curve a network, its best epoch marked.
+
+    Args:
+        path: of the PNG.
+        histories: name -> validation EER of each epoch, from epoch 1.
+        title: of the figure.
+        target: a level to draw, e.g. the baseline's best.
+    """
+    figure, axes = _pyplot().subplots(figsize=(8, 4.2), layout="constrained")
+    for number, (name, values) in enumerate(histories.items()):
+        curve = np.asarray(values, np.float64)
+        epochs = np.arange(1, len(curve) + 1)
+        colour = _COLOURS[number % len(_COLOURS)]
+        style = _STYLES[number % len(_STYLES)]
+        label = name
+        if np.isfinite(curve).any():
+            best = int(np.nanargmin(curve))
+            label = f"{name} (best {curve[best]:.4f}, epoch {best + 1})"
+            axes.plot(best + 1, curve[best], "o", color=colour)
+        axes.plot(epochs, curve, style, color=colour, label=label)
+    if target is not None:
+        axes.axhline(
+            target,
+            color="0.4",
+            linewidth=1.0,
+            linestyle=":",
+            label=f"baseline's best ({target:.4f})",
+        )
+    _grid(axes, "epoch", "validation mean EER")
+    _finish(figure, path, title)
+
+
+def plot_search(
+    path: str | os.PathLike,
+    rewards: Sequence[float | None],
+    *,
+    title: str = "",
+) -> None:
+    """Every trial's reward in order, and the best so far.
+
+    Args:
+        path: of the PNG.
+        rewards: in the order of the trials; None or NaN for a failed one.
+        title: of the figure.
+    """
+    values = np.array([np.nan if r is None else r for r in rewards], float)
+    numbers = np.arange(1, len(values) + 1)
+    figure, axes = _pyplot().subplots(figsize=(8, 4.2), layout="constrained")
+    axes.plot(
+        numbers, values, "o", color=_COLOURS[0], markersize=5, label="trial"
+    )
+    defined = np.isfinite(values)
+    if defined.any():
+        best = np.fmax.accumulate(values)
+        axes.step(
+            numbers,
+            best,
+            where="post",
+            color=_COLOURS[1],
+            label=f"best so far ({best[-1]:.4f})",
+        )
+        lowest = float(values[defined].min())
+        axes.plot(
+            numbers[~defined],
+            np.full((~defined).sum(), lowest),
+            "x",
+            color="0.3",
+            label=f"failed ({(~defined).sum()})",
+        )
+    _grid(axes, "trial", "reward")
+    _finish(figure, path, title)
+
+
+def _pyplot() -> Any:
+    """matplotlib's figures, drawn in memory whatever display there is."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
+
+
+def _check_clip(
+    log_mel: npt.NDArray,
+    frame_scores: npt.NDArray,
+    tags: Sequence[str],
+    events: Sequence[tuple[str, float, float]],
+) -> None:
+    if log_mel.ndim != 2 or frame_scores.shape != (len(log_mel), len(tags)):
+        raise ConfigError(
+            "a log-mel (frames, mel bins) needs frame scores (frames, "
+            f"{len(tags)} tags). Received: {log_mel.shape} and "
+            f"{frame_scores.shape}"
+        )
+    unknown = sorted({tag for tag, _, _ in events} - set(tags))
+    if unknown:
+        raise ConfigError(f"an event's tag must be of the tags: {unknown[0]!r}")
+
+
+def _label_mels(axes: Any, num_mels: int, mel_hz: npt.ArrayLike | None) -> None:
+    if mel_hz is None:
+        axes.set_ylabel("mel bin")
+        return
+    frequencies = np.asarray(mel_hz, np.float64)
+    bins = np.linspace(0, num_mels - 1, 5).round().astype(int)
+    axes.set_yticks(bins, [f"{frequencies[b] / 1000:.2g}" for b in bins])
+    axes.set_ylabel("frequency (kHz, mel scale)")
+
+
+def _mark_events(
+    axes: Any, tags: list[str], events: Sequence[tuple[str, float, float]]
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    for tag, start, end in events:
+        axes.add_patch(
+            Rectangle(
+                (start, tags.index(tag) - 0.42),
+                end - start,
+                0.84,
+                fill=False,
+                edgecolor=_COLOURS[1],
+                linewidth=1.8,
+                zorder=3,
+            )
+        )
+
+
+def _label_tags(
+    axes: Any,
+    tags: Sequence[str],
+    thresholds: Sequence[float] | npt.NDArray | None,
+    clip_scores: npt.ArrayLike | None,
+) -> None:
+    """Each row's name, with the clip's score and the threshold if given."""
+    names, heading = list(tags), "tag"
+    if clip_scores is not None:
+        scores = np.asarray(clip_scores)
+        names = [f"{n}  {scores[k]:.2f}" for k, n in enumerate(names)]
+        heading += "  clip score"
+    if thresholds is not None:
+        names = [f"{n}  (≥ {thresholds[k]:.2f})" for k, n in enumerate(names)]
+        heading += "  (threshold)"
+    axes.set_yticks(range(len(tags)), names)
+    axes.set_ylabel(heading)
+
+
+def _grid(axes: Any, xlabel: str, ylabel: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+
+
+def _finish(figure: Any, path: str | os.PathLike, title: str) -> None:
+    if title:
+        figure.suptitle(title)
+    buffer = io.BytesIO()
+    # No date in the file: the same values give the same bytes.
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    _pyplot().close(figure)
+    atomic_write_bytes(path, buffer.getvalue())

@@ -1,0 +1,94 @@
+"""Plots: a readable PNG of the right content, the same bytes each time."""
+
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.report import plots
+
+TAGS = ("c", "m", "f", "v", "p", "b", "o")
+
+
+def plot_clip(path, **changes):
+    rng = np.random.default_rng(0)
+    settings = {
+        "log_mel": rng.normal(size=(61, 13)),
+        "frame_seconds": 0.032,
+        "tags": TAGS,
+        "frame_scores": np.zeros((61, 7)),
+        "events": [("v", 0.32, 1.6)],
+        "title": "a clip",
+    }
+    plots.plot_tagged_clip(path, **settings | changes)
+    return matplotlib.image.imread(path)
+
+
+def test_an_active_stretch_is_framed_where_it_is(tmp_path):
+    without = plot_clip(tmp_path / "a.png", events=[])
+    framed = plot_clip(tmp_path / "b.png")
+    changed = np.argwhere(np.abs(framed - without).max(axis=2) > 0.1)
+    height, width = framed.shape[:2]
+    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0)
+    # Only a part of the lower panel; 1.28 of 1.952 s.
+    assert top > height / 2
+    assert bottom - top < height / 10
+    assert 0.4 * width < right - left < 0.7 * width
+
+
+def test_the_same_values_give_the_same_bytes(tmp_path):
+    plot_clip(tmp_path / "a.png", thresholds=np.full(7, 0.5))
+    plot_clip(
+        tmp_path / "b.png",
+        thresholds=np.full(7, 0.5),
+        mel_hz=None,
+    )
+    a, b = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
+    assert a == b
+
+
+def test_every_option_changes_the_picture(tmp_path):
+    plain = plot_clip(tmp_path / "a.png")
+    for number, change in enumerate(
+        (
+            {"mel_hz": np.linspace(0, 8000, 13)},
+            {"clip_scores": np.full(7, 0.3)},
+            {"thresholds": [0.5] * 7},
+        )
+    ):
+        other = plot_clip(tmp_path / f"{number}.png", **change)
+        assert other.shape == plain.shape
+        assert not np.array_equal(other, plain)
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"\(60, 7\)"):
+        plot_clip(tmp_path / "a.png", frame_scores=np.zeros((60, 7)))
+    with pytest.raises(ConfigError, match="'z'"):
+        plot_clip(tmp_path / "a.png", events=[("z", 0, 1)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_curves_and_searches_with_gaps_are_drawn(tmp_path):
+    plots.plot_learning_curves(
+        tmp_path / "curves.png",
+        {"a": [0.4, float("nan"), 0.2], "b": [0.5], "none": []},
+        target=0.3,
+    )
+    plots.plot_search(tmp_path / "search.png", [0.7, None, 0.9], title="x")
+    plots.plot_search(tmp_path / "failed.png", [None, None])
+    for path in tmp_path.iterdir():
+        image = matplotlib.image.imread(path)
+        assert image.shape[0] > 300
+        assert image.std() > 0.02
+
+
+def test_importing_the_module_imports_no_matplotlib():
+    code = (
+        "import sys, audiotag_nas.report.plots, audiotag_nas.report.tables\n"
+        "sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
