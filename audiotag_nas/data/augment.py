@@ -1,0 +1,112 @@
+"""Augmentation of training batches: mixup and SpecAugment.
+
+Graph functions on features (batch, frames, mel bins) and labels (batch,
+tags), both float32. All randomness comes in as a stateless seed (int64 (2,)):
+the same seed gives the same batch.
+
+Mixup: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018,
+with a lambda per example on log-mels as in Wei et al., DCASE workshop 2018.
+SpecAugment: Park et al., Interspeech 2019; one mask a direction.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Folded into a batch's seed: one independent stream for each draw.
+_PARTNERS, _LAMBDAS, _FRAMES, _BINS = range(4)
+
+
+def mixup(
+    features: tf.Tensor, labels: tf.Tensor, *, alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mixes each example with another of its batch.
+
+    Example i becomes `lambda_i x_i + (1 - lambda_i) x_j(i)`, with lambda_i
+    from Beta(alpha, alpha) and j a random permutation of the batch; labels
+    are mixed by the same lambda_i and j. `alpha` 0 changes nothing, and its
+    graph has no operation for it.
+    """
+    if alpha == 0:
+        return features, labels
+    batch_size = tf.shape(features)[0]
+    partners = tf.random.experimental.stateless_shuffle(
+        tf.range(batch_size), seed=_stream(seed, _PARTNERS)
+    )
+    weights = sample_beta(batch_size, alpha, seed=_stream(seed, _LAMBDAS))
+    return (
+        _blend(features, partners, weights[:, None, None]),
+        _blend(labels, partners, weights[:, None]),
+    )
+
+
+def sample_beta(
+    num_samples: tf.Tensor | int, alpha: float, *, seed: tf.Tensor
+) -> tf.Tensor:
+    """Draws from Beta(alpha, alpha), float32 (num_samples,), for alpha > 0.
+
+    As the ratio of two gamma variables, in the logarithm: a gamma variable of
+    small alpha is often too small for a float, and 0 / 0 would follow. With
+    G ~ Gamma(alpha + 1) and U uniform, G U^(1/alpha) ~ Gamma(alpha)
+    (Marsaglia and Tsang, A Simple Method for Generating Gamma Variables, ACM
+    TOMS 2000).
+    """
+    gammas = tf.random.stateless_gamma(
+        (2, num_samples), _stream(seed, 0), alpha + 1.0, dtype=tf.float32
+    )
+    uniforms = tf.random.stateless_uniform(
+        (2, num_samples),
+        _stream(seed, 1),
+        minval=float(np.finfo(np.float32).tiny),
+    )
+    logs = tf.math.log(gammas) + tf.math.log(uniforms) / alpha
+    return tf.sigmoid(logs[0] - logs[1])
+
+
+def spec_augment(
+    features: tf.Tensor,
+    *,
+    time_mask_frames: int,
+    mel_mask_bins: int,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Masks a run of frames and a run of mel bins of each example.
+
+    A run's length is uniform from 0 to its maximum, its place uniform among
+    those where it fits. Masked values become the example's mean over all
+    frames and bins, so that a mask looks the same at every recording level.
+    A maximum of 0 masks nothing.
+    """
+    masked = tf.zeros(tf.shape(features), tf.bool)
+    if time_mask_frames > 0:
+        run = _random_runs(
+            features, 1, time_mask_frames, _stream(seed, _FRAMES)
+        )
+        masked |= run[:, :, None]
+    if mel_mask_bins > 0:
+        run = _random_runs(features, 2, mel_mask_bins, _stream(seed, _BINS))
+        masked |= run[:, None, :]
+    means = tf.reduce_mean(features, axis=(1, 2), keepdims=True)
+    return tf.where(masked, means, features)
+
+
+def _stream(seed: tf.Tensor, number: int) -> tf.Tensor:
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _blend(
+    values: tf.Tensor, partners: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    return weights * values + (1 - weights) * tf.gather(values, partners)
+
+
+def _random_runs(
+    features: tf.Tensor, axis: int, longest: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """One run of True for each example, bool (batch, size of `axis`)."""
+    shape = tf.shape(features)
+    uniforms = tf.random.stateless_uniform((2, shape[0], 1), seed)
+    lengths = tf.floor(uniforms[0] * (longest + 1))
+    room = tf.cast(shape[axis], tf.float32) - lengths
+    starts = tf.floor(uniforms[1] * (room + 1))
+    places = tf.range(tf.cast(shape[axis], tf.float32))
+    return (places >= starts) & (places < starts + lengths)
