@@ -236,7 +236,7 @@ def _open(path: AnyPath) -> Iterator[soundfile.SoundFile]:
         found = "something else" if Path(path).exists() else "nothing"
         raise DataError(f"{path}: must be a sound file. Received: {found}")
     try:
-        file = soundfile.SoundFile(os.fspath(path))
+        file = _ForwardFile(os.fspath(path))
     except soundfile.LibsndfileError as error:
         raise DataError(
             f"{path}: can't be decoded: {error.error_string}"
@@ -280,14 +280,11 @@ def _decoded(path: AnyPath, note: Note) -> Iterator[np.ndarray]:
     num_read = 0
     with _open(path) as file:
         announced, log = file.frames, file.extra_info
-        # Short MP3s announce an estimate.
+        # MP3s without a full header announce an estimate.
         missing_allowed = announced // 100 if file.format == "MP3" else 0
-        try:
+        # A block that decoding fails in can't be trusted: it is left out.
+        with contextlib.suppress(soundfile.LibsndfileError):
             while len(block := _read(file, _BLOCK_SAMPLES)):
-                yield block
-                num_read += len(block)
-        except soundfile.LibsndfileError:
-            for block in _before_damage(path, num_read):
                 yield block
                 num_read += len(block)
     cut = _CUT_WAV.search(log)
@@ -305,26 +302,20 @@ def _decoded(path: AnyPath, note: Note) -> Iterator[np.ndarray]:
         note(f"{path}: truncated: the stream has no end mark.")
 
 
-def _before_damage(path: AnyPath, start: int) -> Iterator[np.ndarray]:
-    """The samples between `start` and the place where decoding fails.
-
-    libsndfile gives nothing of a block that it fails in, and can't seek in
-    such a file: decode it anew, the last block sample by sample. FLAC files
-    written to a pipe end this way without being damaged.
-    """
-    tail = []
-    failure = contextlib.suppress(soundfile.LibsndfileError)
-    with _open(path) as file, failure:
-        while start:
-            start -= len(_read(file, min(start, _BLOCK_SAMPLES)))
-        while len(sample := _read(file, 1)):
-            tail.append(sample)
-    if tail:
-        yield np.concatenate(tail)
-
-
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
     return file.read(num_samples, dtype="float32", always_2d=True)
+
+
+class _ForwardFile(soundfile.SoundFile):
+    """A sound file that is read from start to end.
+
+    soundfile seeks after every read of a file that can seek. In an MP3 that
+    breaks the decoder's state, and block after block comes out wrong; in a
+    FLAC file without a length it fails at the end.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:

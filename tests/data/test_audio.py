@@ -1,0 +1,275 @@
+"""Reading sound files: real files of several formats, and files that lie."""
+
+import struct
+import warnings
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from audiotag_nas.data import audio
+from audiotag_nas.data.audio import AudioWarning
+from audiotag_nas.errors import DataError
+
+
+def sine(frequency_hz, *, rate_hz, num_samples, amplitude=0.5):
+    time = np.arange(num_samples) / rate_hz
+    return amplitude * np.sin(2 * np.pi * frequency_hz * time)
+
+
+def loudest_hz(samples, rate_hz):
+    """The frequency of the highest spectral line."""
+    window = np.hanning(len(samples))
+    spectrum = np.abs(np.fft.rfft(samples * window))
+    return spectrum.argmax() * rate_hz / len(samples)
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AudioWarning)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pcm16.wav", {"subtype": "PCM_16"}),
+        ("pcm24.wav", {"subtype": "PCM_24"}),
+        ("float.wav", {"subtype": "FLOAT"}),
+        ("extensible.wav", {"format": "WAVEX"}),
+        ("rf64.wav", {"format": "RF64"}),
+        ("a.flac", {}),
+        ("a.ogg", {}),
+        ("a.mp3", {}),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}),
+    ],
+)
+def test_every_format_gives_the_sine_that_was_written(tmp_path, name, options):
+    path = tmp_path / name
+    wave = sine(1250.0, rate_hz=48000, num_samples=36000)
+    soundfile.write(path, wave, 48000, **options)
+    samples = audio.read_audio(path, sample_rate_hz=16000)
+    assert samples.dtype == np.float32
+    assert samples.shape == (12000,)
+    assert loudest_hz(samples, 16000) == pytest.approx(1250.0, abs=2.0)
+    assert np.sqrt(np.mean(samples**2)) == pytest.approx(
+        0.5 / np.sqrt(2), rel=0.03
+    )
+
+
+def test_a_format_is_told_by_content_not_by_the_name(tmp_path):
+    path = tmp_path / "really_flac.mp3"
+    soundfile.write(path, sine(440, rate_hz=8000, num_samples=900), 8000,
+                    format="FLAC")  # fmt: skip
+    assert audio.read_audio(path, sample_rate_hz=8000).shape == (900,)
+
+
+def test_a_file_at_the_asked_rate_is_given_bit_for_bit(tmp_path):
+    steps = np.array([0, 1, -1, 32767, -32768, 16384], np.int16)
+    soundfile.write(tmp_path / "a.wav", steps, 16000)
+    samples = audio.read_audio(tmp_path / "a.wav", sample_rate_hz=16000)
+    np.testing.assert_array_equal(
+        samples, [0, 1 / 32768, -1 / 32768, 32767 / 32768, -1, 0.5]
+    )
+
+
+def test_stereo_is_the_mean_of_its_channels(tmp_path):
+    channels = np.array([[0.5, 0.25], [-0.5, 0.0], [0.125, 0.375]])
+    soundfile.write(tmp_path / "a.wav", channels, 16000, subtype="FLOAT")
+    samples = audio.read_audio(tmp_path / "a.wav", sample_rate_hz=16000)
+    np.testing.assert_array_equal(samples, [0.375, -0.25, 0.25])
+
+
+def test_opposite_phase_gives_the_loudest_channel_and_a_warning(tmp_path):
+    wave = sine(700, rate_hz=16000, num_samples=5000)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([-0.98 * wave, wave], 1), 16000)
+    with pytest.warns(AudioWarning, match=r"a\.wav.*channel 2"):
+        samples = audio.read_audio(path, sample_rate_hz=16000)
+    np.testing.assert_allclose(samples, wave, atol=1 / 32768)
+    with pytest.warns(AudioWarning, match="opposite phase"):
+        blocks = list(
+            audio.stream_audio(path, sample_rate_hz=16000, block_seconds=0.1)
+        )
+    np.testing.assert_array_equal(np.concatenate(blocks), samples)
+
+
+def test_unrelated_channels_and_a_silent_one_are_averaged(tmp_path):
+    noise = np.random.default_rng(3).normal(0, 0.1, (4000, 12))
+    noise[:, 5] = 0
+    soundfile.write(tmp_path / "a.wav", noise, 16000, subtype="FLOAT")
+    samples = audio.read_audio(tmp_path / "a.wav", sample_rate_hz=16000)
+    np.testing.assert_allclose(samples, noise.mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("rate_hz", [11025, 44100, 48000])
+def test_a_stream_equals_soxr_on_the_whole_file(tmp_path, rate_hz):
+    rng = np.random.default_rng(rate_hz)
+    wave = rng.normal(0, 0.2, (3 * rate_hz + 17, 2)).astype(np.float32)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, wave, rate_hz, subtype="FLOAT")
+    expected = soxr.resample(wave.mean(axis=1), rate_hz, 16000, quality="HQ")
+    blocks = list(
+        audio.stream_audio(path, sample_rate_hz=16000, block_seconds=0.7)
+    )
+    assert [len(block) for block in blocks[:-1]] == [11200] * (len(blocks) - 1)
+    assert 0 < len(blocks[-1]) <= 11200
+    np.testing.assert_allclose(np.concatenate(blocks), expected, atol=1e-5)
+    whole = audio.read_audio(path, sample_rate_hz=16000)
+    np.testing.assert_allclose(whole, expected, atol=1e-6)
+
+
+def test_the_start_alone_equals_the_start_of_the_whole(tmp_path):
+    path = tmp_path / "a.wav"
+    wave = np.random.default_rng(1).normal(0, 0.1, 44100)
+    soundfile.write(path, wave, 22050, subtype="FLOAT")
+    whole = audio.read_audio(path, sample_rate_hz=16000)
+    start = audio.read_audio(path, sample_rate_hz=16000, max_seconds=0.5)
+    assert start.shape == (8000,)
+    np.testing.assert_allclose(start, whole[:8000], atol=1e-5)
+
+
+def wav_header(num_bytes, *, rate_hz=16000, riff_bytes=None):
+    """The plain 44-byte header of 16-bit mono, written by hand."""
+    riff_bytes = 36 + num_bytes if riff_bytes is None else riff_bytes
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", riff_bytes, b"WAVE", b"fmt ", 16, 1, 1, rate_hz),
+        *(2 * rate_hz, 2, 16, b"data", num_bytes),
+    )
+
+
+def test_a_truncated_wav_gives_what_is_there_and_a_warning(tmp_path):
+    path = tmp_path / "cut.wav"
+    path.write_bytes(wav_header(8000) + struct.pack("<700h", *range(700)))
+    with pytest.warns(AudioWarning, match=r"cut\.wav: truncated.*8000.*1400"):
+        samples = audio.read_audio(path, sample_rate_hz=16000)
+    np.testing.assert_array_equal(samples, np.arange(700) / 32768)
+    assert audio.audio_seconds(path) == 700 / 16000
+
+
+@pytest.mark.parametrize("num_bytes", [2**31, 2**32 - 1])
+def test_a_header_that_announces_gigabytes_costs_no_memory(tmp_path, num_bytes):
+    path = tmp_path / "lie.wav"
+    path.write_bytes(
+        wav_header(num_bytes, riff_bytes=2**32 - 1) + b"\x00\x40" * 500
+    )
+    with pytest.warns(AudioWarning):
+        samples = audio.read_audio(path, sample_rate_hz=16000)
+    np.testing.assert_array_equal(samples, np.full(500, 0.5))
+
+
+def flac_announcing(path, num_samples):
+    """A FLAC file of 10,000 samples whose header gives another number."""
+    wave = sine(440, rate_hz=16000, num_samples=10000)
+    soundfile.write(path, wave, 16000)
+    data = bytearray(path.read_bytes())
+    # STREAMINFO: 20 bits rate, 3 channels, 5 bits, 36 bits number of samples.
+    fields = int.from_bytes(data[18:26], "big") >> 36 << 36
+    data[18:26] = (fields | num_samples).to_bytes(8, "big")
+    path.write_bytes(data)
+    return wave
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_last_sample(tmp_path):
+    path = tmp_path / "piped.flac"
+    wave = flac_announcing(path, 0)
+    samples = audio.read_audio(path, sample_rate_hz=16000)
+    np.testing.assert_allclose(samples, wave, atol=1 / 32768)
+    assert audio.audio_seconds(path) == 10000 / 16000
+
+
+def test_a_flac_that_announces_too_much_is_read_with_a_warning(tmp_path):
+    path = tmp_path / "lie.flac"
+    flac_announcing(path, 2**31)
+    with pytest.warns(AudioWarning, match="2147483648"):
+        samples = audio.read_audio(path, sample_rate_hz=16000)
+    assert len(samples) == 10000
+    assert audio.audio_seconds(path) == 10000 / 16000
+
+
+def test_damage_in_the_middle_keeps_the_samples_before_it(tmp_path):
+    path = tmp_path / "a.flac"
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 32000)
+    soundfile.write(path, wave, 16000)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    path.write_bytes(data)
+    with pytest.warns(AudioWarning, match="damaged"):
+        samples = audio.read_audio(path, sample_rate_hz=16000)
+    assert 8000 < len(samples) < 17000
+    np.testing.assert_allclose(samples, wave[: len(samples)], atol=1 / 32768)
+
+
+@pytest.mark.parametrize("rate_hz", [1, 999, 768001, 2**31 - 1])
+def test_rates_outside_1_to_768_khz_are_refused(tmp_path, rate_hz):
+    path = tmp_path / "rate.wav"
+    path.write_bytes(wav_header(20, rate_hz=rate_hz % 2**30) + bytes(20))
+    with pytest.raises(DataError, match=r"rate\.wav.*1000 to 768000"):
+        audio.read_audio(path, sample_rate_hz=16000)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused_by_place(tmp_path, bad):
+    wave = np.zeros((9000, 2), np.float32)
+    wave[8765, 1] = bad
+    soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"a\.wav: .*finite.*sample 8765"):
+        audio.read_audio(tmp_path / "a.wav", sample_rate_hz=8000)
+
+
+def test_the_largest_floats_do_not_overflow_in_the_mean(tmp_path):
+    wave = np.full((50, 2), 3e38, np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
+    samples = audio.read_audio(tmp_path / "a.wav", sample_rate_hz=16000)
+    np.testing.assert_allclose(samples, 3e38, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.wav", b""),
+        ("text.wav", b"this is no sound"),
+        ("no_samples.wav", wav_header(0)),
+        ("headerless.raw", bytes(1000)),
+    ],
+)
+def test_what_is_no_sound_is_refused_by_name(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        audio.read_audio(tmp_path / name, sample_rate_hz=16000)
+
+
+def test_missing_files_and_directories_are_refused_by_name(tmp_path):
+    for path in (tmp_path / "missing.wav", tmp_path):
+        with pytest.raises(DataError, match=str(path)):
+            audio.read_audio(path, sample_rate_hz=16000)
+        with pytest.raises(DataError, match=str(path)):
+            audio.audio_seconds(path)
+
+
+def test_written_wav_is_16_bit_pcm_rounded_and_clipped(tmp_path):
+    path = tmp_path / "a.wav"
+    audio.write_wav(
+        path, np.array([0.5, -1.0, 1.0, 2.0, 1.4 / 32768]), sample_rate_hz=44100
+    )
+    info = soundfile.info(path)
+    assert (info.samplerate, info.channels, info.subtype) == (
+        44100, 1, "PCM_16",
+    )  # fmt: skip
+    steps, _ = soundfile.read(path, dtype="int16")
+    assert steps.tolist() == [16384, -32768, 32767, 32767, 1]
+    assert path.stat().st_size == 44 + 2 * 5
+    with pytest.raises(DataError, match="finite"):
+        audio.write_wav(path, np.array([np.nan]), sample_rate_hz=8000)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_written_stereo_keeps_its_channels(tmp_path):
+    steps = np.array([[1, -2], [3, -4], [5, -6]], np.int16)
+    audio.write_wav(tmp_path / "a.wav", steps, sample_rate_hz=48000)
+    read, rate_hz = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert rate_hz == 48000
+    np.testing.assert_array_equal(read, steps)
