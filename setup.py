@@ -1,0 +1,102 @@
+"""Packaging: what is installed, and which versions it was written for.
+
+Lower bounds are the oldest versions that what we use works on, upper bounds
+the next ones that nobody has tried.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def read_version() -> str:
+    """The package's version, without importing the package."""
+    text = (ROOT / "audiotag_nas" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError("audiotag_nas/__init__.py has no __version__.")
+    return match[1]
+
+
+INSTALL_REQUIRES = [
+    # 2.17.1 is the last that tensorflow-io's native library loads with; the
+    # CPU build is a third of the download and has no CUDA (extra: gpu).
+    "tensorflow-cpu>=2.17.1,<2.22",
+    # 3.15 closes the known ways to run code from a .keras file.
+    "keras>=3.15,<3.16",
+    # TensorFlow 2.17 needs NumPy below 2; 2.21 works with 2.4.
+    "numpy>=1.26,<2.5",
+    # The synthesizer's filters; 1.13 is the first for NumPy 2.
+    "scipy>=1.13,<1.18",
+    # The mel matrix; 0.11 is the first for NumPy 2.
+    "librosa>=0.11,<0.12",
+    # Decodes wav, flac, ogg, opus and mp3 without ffmpeg; its wheels have
+    # mp3 from 0.12 on.
+    "soundfile>=0.12.1,<0.15",
+    # Resampling, also of streams; 0.4 is the first for NumPy 2.
+    "soxr>=0.4,<1.2",
+    # Flags; 2.1 gives flag holders their types.
+    "absl-py>=2.1,<3",
+    # Config flags on dataclasses.
+    "ml_collections>=1.0,<1.2",
+    # HParams and curves. TensorFlow 2.21 no longer brings it, 2.17 pins 2.17.
+    "tensorboard>=2.17,<2.22",
+    # Plots; 3.9 is the first built for NumPy 2.
+    "matplotlib>=3.9,<3.12",
+]
+
+EXTRAS_REQUIRE = {
+    # Owns the same files as tensorflow-cpu: see docs/install_gpu.md.
+    "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
+    "dev": [
+        # Tests.
+        "pytest>=8,<10",
+        # What the metrics and features are compared with.
+        "scikit-learn>=1.5,<1.10",
+        "sed_eval==0.2.1",
+        # Format, lint and types, as CI runs them.
+        "ruff>=0.17,<0.18",
+        "mypy>=2,<3",
+    ],
+}
+
+setup(
+    name="audiotag-nas",
+    version=read_version(),
+    description=(
+        "Finds, trains and ships small networks that tag everyday sounds, by "
+        "reinforcement-learning architecture search."
+    ),
+    long_description=(
+        (ROOT / "README.md").read_text(encoding="utf-8")
+        if (ROOT / "README.md").exists()
+        else ""
+    ),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # The tools and configs stand at the top of the checkout, and inside the
+    # package once installed; the benchmarks stay behind.
+    packages=[
+        *find_packages(include=["audiotag_nas", "audiotag_nas.*"]),
+        "audiotag_nas.tools",
+        "audiotag_nas.configs",
+    ],
+    package_dir={
+        "audiotag_nas.tools": "tools",
+        "audiotag_nas.configs": "configs",
+    },
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": ["audiotag-nas = audiotag_nas.cli:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
