@@ -99,8 +99,8 @@ def _check_manifest(manifest_path: str) -> int:
     )
     print(
         f"\n{len(accepted)} of {len(report.rows)} rows accepted, "
-        f"{len(report.rejected)} rejected; {len(faults)} faults, "
-        f"{len(notes)} notes."
+        f"{len(report.rejected)} rejected; faults: {len(faults)}, "
+        f"notes: {len(notes)}."
     )
     _write_csv([*faults, *notes, *accepted])
     return len(faults)
@@ -139,8 +139,8 @@ def _check_chime_home(dataset_dir: str) -> int:
     _print_findings(faults, notes)
     _print_counts(report.clips)
     print(
-        f"\n{len(faults)} faults, {len(notes)} notes; "
-        f"{report.num_audio_files} good sound files."
+        f"\nfaults: {len(faults)}, notes: {len(notes)}, good sound files: "
+        f"{report.num_audio_files}."
     )
     _write_csv([*faults, *notes])
     return len(faults)

@@ -1,0 +1,133 @@
+"""`check` as a user runs it: what it prints, writes and exits with."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def check(*arguments):
+    return subprocess.run(
+        [sys.executable, REPOSITORY / "tools" / "check.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "sounds"
+    root.mkdir()
+    soundfile.write(root / "long.wav", np.full(48000, 0.1), 16000)
+    soundfile.write(root / "short.flac", np.full(8000, 0.1), 16000)
+    (root / "broken.mp3").write_text("no sound at all")
+    return root
+
+
+def test_a_good_manifest_passes_and_is_counted(root):
+    (root / "clips.csv").write_text(
+        "path,tags,split,fold\n"
+        "long.wav,dog;cat,development,2\n"
+        "short.flac,dog,evaluation,\n"
+    )
+    done = check("--manifest", str(root / "clips.csv"))
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["clips", "1", "1"] in lines
+    assert ["tag", "dog", "1", "1"] in lines
+    assert ["tag", "cat", "1", "0"] in lines
+    assert ["fold", "2", "1", "0"] in lines
+    assert "2 of 2 rows accepted" in done.stdout
+
+
+def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
+    listed = tmp_path / "clips.csv"
+    listed.write_text(
+        "path,tags,split\n"
+        "long.wav,dog,development\n"
+        "short.flac,dog,development\n"
+        "broken.mp3,dog,development\n"
+        "=gone.wav,dog,development\n"
+    )
+    done = check(
+        f"--manifest={listed}",
+        f"--data_root={root}",
+        "--min_clip_seconds=1",
+        f"--csv={tmp_path / 'out.csv'}",
+    )
+    assert done.returncode == 1
+    for line, reason in ((3, "1.0 s"), (4, "decoded"), (5, "exists")):
+        (found,) = [
+            text
+            for text in done.stdout.splitlines()
+            if text.startswith(f"{listed}:{line}: rejected")
+        ]
+        assert reason in found
+    assert "1 of 4 rows accepted, 3 rejected" in done.stdout
+    with open(tmp_path / "out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["line"], row["status"]) for row in rows] == [
+        ("3", "rejected"),
+        ("4", "rejected"),
+        ("5", "rejected"),
+        ("2", "accepted"),
+    ]
+    assert rows[2]["path"] == "'=gone.wav"
+
+
+def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
+    # Two chunks, written out; the second vote has a letter that is no label.
+    (tmp_path / "chunks").mkdir()
+    for segment, vote in (("CR_a.s0", "cv"), ("CR_b.s0", "cx")):
+        (tmp_path / "chunks" / f"{segment}_chunk1.csv").write_text(
+            f"segmentname,{segment}\nchunknumber,1\nframestart,192000\n"
+            "annotation_a1,cv\nsession_a1,1.0\n"
+            "annotation_a2,cv\nsession_a2,1.0\n"
+            "annotation_a3,cv\nsession_a3,1.0\n"
+            f"majorityvote,{vote}\nchunkname,{segment}_chunk1\n"
+        )
+    for kind in ("raw", "refined"):
+        for split, segment in (("development", "a"), ("evaluation", "b")):
+            (tmp_path / f"{split}_chunks_{kind}.csv").write_text(
+                f"0,CR_{segment}.s0_chunk1\n"
+            )
+    name = "development_chunks_refined_crossval_dcase2016.csv"
+    (tmp_path / name).write_text("0,CR_a.s0_chunk1,3\n")
+    done = check("--chime_home", str(tmp_path))
+    assert done.returncode == 1
+    bad = tmp_path / "chunks" / "CR_b.s0_chunk1.csv"
+    assert f"{bad}:10: error: majorityvote must be" in done.stdout
+    assert "faults: 1, notes: 1" in done.stdout
+    bad.write_text(bad.read_text().replace("cx", "cv"))
+    done = check("--chime_home", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["tag", "c", "1", "1", "1", "1"] in lines
+    assert ["fold", "3", "0", "1", "0", "0"] in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give either --manifest or --chime_home"),
+        (("--manifest=x", "--chime_home=y"), "give either"),
+        (("--chime_home=y", "--data_root=z"), "--data_root"),
+        (("--manifest=nothing.csv",), "nothing.csv"),
+        (("--chime_home=nowhere",), "nowhere"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, message):
+    done = check(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert message in line
