@@ -31,7 +31,7 @@ from audiotag_nas.files import atomic_write_bytes
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 
-_BLOCK_SAMPLES = 4096
+_BLOCK_SAMPLES = 16_384
 _QUALITY = "HQ"
 _CANCELLED = 0.02
 _MARGIN_SECONDS = 0.1
@@ -283,8 +283,10 @@ def _decoded(path: AnyPath, note: Note) -> Iterator[np.ndarray]:
         # MP3s without a full header announce an estimate.
         missing_allowed = announced // 100 if file.format == "MP3" else 0
         # A block that decoding fails in can't be trusted: it is left out.
+        # That happens in FLAC, whose own blocks are of 4096 samples.
+        size = 4096 if file.format == "FLAC" else _BLOCK_SAMPLES
         with contextlib.suppress(soundfile.LibsndfileError):
-            while len(block := _read(file, _BLOCK_SAMPLES)):
+            while len(block := _read(file, size)):
                 yield block
                 num_read += len(block)
     cut = _CUT_WAV.search(log)
