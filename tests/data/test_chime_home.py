@@ -316,7 +316,6 @@ def test_the_check_finds_no_error_in_a_good_tree_and_counts_it(tree):
         "evaluation_chunks_refined.csv": 2,
     }
     notes = "\n".join(map(str, report.findings))
-    # The last chunk's o and v: one annotator alone did not give v.
     assert "no *.16kHz.wav" in notes
     assert "s300' lies in the folds 1, 4" in notes
     assert "majority vote" not in notes
