@@ -45,7 +45,8 @@ def make_training_dataset(
     """Shuffled, augmented batches of the clips of some folds, for one epoch.
 
     Each pass is one epoch in another order, with other partners, lambdas and
-    masks. SpecAugment masks what mixup has mixed.
+    masks. SpecAugment masks what mixup has mixed. Keras's `fit` starts two
+    passes an epoch and reads one, so its epochs are the passes 1, 3, 5, ...
 
     Args:
         prepared: the features.
