@@ -1,0 +1,384 @@
+"""The controller: an LSTM policy over the decisions, trained by REINFORCE.
+
+After Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et al., ICML
+2018, arXiv 1802.03268). One decision a step: the LSTM takes the embedding of
+the token before (a learned vector at the first step) and a head of its own
+for each decision gives the logits of its choices. Decisions with fewer
+choices than the widest are masked.
+
+The update is Williams' (1992) with a moving-average baseline b:
+
+    advantage = reward - b
+    loss = -mean(advantage * log_prob) - entropy_weight * mean(entropy)
+
+log_prob is log p of a whole tuple of tokens, entropy (nats) the sum over its
+decisions of the entropy of the distribution the token was drawn from; means
+are over the batch. The gradient is clipped by its global norm and applied by
+Adam. Then b <- decay b + (1 - decay) mean(reward); the first batch sets b to
+its own mean before its advantages are taken.
+
+All operations are placed on the CPU: the networks searched for own the GPUs.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.search.searcher import ToldRewards, check_num
+from audiotag_nas.space import SearchSpace, Tokens
+
+_CPU = "/CPU:0"
+_MASKED = -1e9  # finite: 0 * -inf would make the entropy NaN
+
+
+class Policy:
+    """p(tokens), one decision after the other.
+
+    Weights start uniform in [-0.1, 0.1] as in ENAS, biases at zero.
+
+    Attributes:
+        cell: the LSTM cell, its input as wide as its state.
+        embedding: (1 + sum of choices, units); row 0 is the first input, then
+            one row for each choice of each decision.
+        head_kernels: (decisions, units, most choices).
+        head_biases: (decisions, most choices).
+    """
+
+    def __init__(
+        self, num_choices: Sequence[int], *, units: int, seed: int
+    ) -> None:
+        self.num_choices = tuple(num_choices)
+        num_decisions, width = len(self.num_choices), max(self.num_choices)
+        seeds = np.random.SeedSequence(seed).generate_state(4)
+        kernel, recurrent, embedding, heads = (
+            keras.initializers.RandomUniform(-0.1, 0.1, seed=int(s))
+            for s in seeds
+        )
+        # The global dtype policy is for the networks searched for, not for us.
+        self.cell = keras.layers.LSTMCell(
+            units,
+            kernel_initializer=kernel,
+            recurrent_initializer=recurrent,
+            unit_forget_bias=False,
+            dtype="float32",
+        )
+        self.cell.build((None, units))
+        self.embedding = keras.Variable(
+            embedding((1 + sum(self.num_choices), units), dtype="float32")
+        )
+        self.head_kernels = keras.Variable(
+            heads((num_decisions, units, width), dtype="float32")
+        )
+        self.head_biases = keras.Variable(
+            np.zeros((num_decisions, width), np.float32)
+        )
+        allowed = np.arange(width) < np.array(self.num_choices)[:, None]
+        self._mask = np.where(allowed, 0.0, _MASKED).astype(np.float32)
+        self._first_rows = np.cumsum((1, *self.num_choices[:-1])).astype(
+            np.int32
+        )
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [
+            *self.cell.trainable_variables,
+            self.embedding,
+            self.head_kernels,
+            self.head_biases,
+        ]
+
+    def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The first step's embedding rows (num,) and the LSTM's state."""
+        zeros = tf.zeros([num, self.cell.units])
+        return tf.zeros([num], tf.int32), [zeros, zeros]
+
+    def step(
+        self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """log p of the decision's choices, (num, most choices), and state."""
+        output, state = self.cell(tf.gather(self.embedding.value, rows), state)
+        logits = (
+            tf.matmul(output, self.head_kernels.value[decision])
+            + self.head_biases.value[decision]
+            + self._mask[decision]
+        )
+        return tf.nn.log_softmax(logits), state
+
+    def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
+        """log p of every choice given the tokens before it.
+
+        What `step` gives at every decision, with all that does not depend on
+        the step before done at once: a much smaller graph to differentiate.
+
+        Args:
+            tokens: (num, decisions), int32.
+
+        Returns:
+            (num, decisions, most choices).
+        """
+        first, state = self.start(tf.shape(tokens)[0])
+        rows = tf.concat(
+            [first[:, None], (tokens + self._first_rows)[:, :-1]], axis=1
+        )
+        inputs = tf.unstack(tf.gather(self.embedding.value, rows), axis=1)
+        outputs = []
+        for step_inputs in inputs:
+            output, state = self.cell(step_inputs, state)
+            outputs.append(output)
+        logits = (
+            tf.einsum(
+                "dnu,duc->ndc", tf.stack(outputs), self.head_kernels.value
+            )
+            + self.head_biases.value
+            + self._mask
+        )
+        return tf.nn.log_softmax(logits)
+
+    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor:
+        """The embedding rows of a decision's tokens, (num,)."""
+        return tokens + self._first_rows[decision]
+
+
+def sample(policy: Policy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws `num` points: tokens (num, decisions), int32.
+
+    Args:
+        policy: what to draw from.
+        num: scalar int32.
+        seed: (2,) int64; the draw depends on it and the weights alone.
+    """
+    num_decisions = len(policy.num_choices)
+    seeds = tf.random.split(seed, num_decisions)
+    rows, state = policy.start(num)
+    columns = []
+    for decision in range(num_decisions):
+        log_probs, state = policy.step(decision, rows, state)
+        tokens = tf.random.stateless_categorical(
+            log_probs, 1, seed=seeds[decision], dtype=tf.int32
+        )[:, 0]
+        columns.append(tokens)
+        rows = policy.rows(decision, tokens)
+    return tf.stack(columns, axis=1)
+
+
+def evaluate(policy: Policy, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """log p of each point and its entropy in nats, both (num,).
+
+    Args:
+        policy: what to evaluate.
+        tokens: (num, decisions), int32.
+    """
+    log_probs = policy.log_probs(tokens)
+    log_prob = tf.gather(log_probs, tokens, batch_dims=2)
+    entropy = -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=2)
+    return tf.reduce_sum(log_prob, axis=1), tf.reduce_sum(entropy, axis=1)
+
+
+def loss_and_gradients(
+    policy: Policy,
+    tokens: tf.Tensor,
+    *,
+    advantages: tf.Tensor,
+    entropy_weight: float,
+) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    """The REINFORCE loss and its gradient, one tensor a policy variable.
+
+    Args:
+        policy: what to differentiate.
+        tokens: (num, decisions), int32.
+        advantages: (num,), reward - baseline.
+        entropy_weight: of the entropy bonus.
+
+    Returns:
+        Scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`
+        (before clipping); and the unclipped gradients.
+    """
+    variables = [variable.value for variable in policy.variables]
+    with tf.GradientTape() as tape:
+        log_prob, entropy = evaluate(policy, tokens)
+        mean_entropy = tf.reduce_mean(entropy)
+        loss = -tf.reduce_mean(advantages * log_prob)
+        loss -= entropy_weight * mean_entropy
+    # The embedding's gradient comes as slices; the optimizer takes it whole.
+    gradients = [
+        tf.convert_to_tensor(gradient)
+        for gradient in tape.gradient(
+            loss, variables, unconnected_gradients="zero"
+        )
+    ]
+    metrics = {
+        "loss": loss,
+        "log_prob": tf.reduce_mean(log_prob),
+        "entropy": mean_entropy,
+        "gradient_norm": tf.linalg.global_norm(gradients),
+    }
+    return metrics, gradients
+
+
+class ReinforceSearcher:
+    """The plain controller of the paper; see `Searcher` for the contract.
+
+    A round's draw depends on (seed, round) and the weights, and those on the
+    seed and what was told. `recommend` gives the tokens of the best mean
+    reward told, not the policy's mode: with few trainings the policy is still
+    far from having settled.
+
+    Args:
+        space: what to search.
+        seed: of the first weights and of every draw.
+        controller_units: width of LSTM and embedding.
+        learning_rate: of Adam.
+        baseline_decay: share of the old baseline kept at an update.
+        entropy_weight: of the entropy bonus, per nat.
+        clip_norm: greatest global norm of the gradient.
+
+    Attributes:
+        baseline: the moving average of rewards; None before the first.
+        metrics: of the last update: `loss`, `log_prob`, `entropy`,
+            `gradient_norm`, `baseline` (the one it was measured against).
+
+    Raises:
+        ConfigError: a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        controller_units: int = 64,
+        learning_rate: float = 5e-3,
+        baseline_decay: float = 0.9,
+        entropy_weight: float = 0.01,
+        clip_norm: float = 1.0,
+    ) -> None:
+        _check("controller_units", controller_units, low=1, whole=True)
+        _check("learning_rate", learning_rate, low=0.0, open_low=True)
+        _check("baseline_decay", baseline_decay, low=0.0, below=1.0)
+        _check("entropy_weight", entropy_weight, low=0.0)
+        _check("clip_norm", clip_norm, low=0.0, open_low=True)
+        self._space = space
+        self._seed = seed
+        self._num_rounds = 0
+        self._told = ToldRewards(space)
+        self._baseline_decay = baseline_decay
+        self._entropy_weight = entropy_weight
+        self.baseline: float | None = None
+        self.metrics: dict[str, float] = {}
+        with tf.device(_CPU):
+            self.policy = Policy(
+                space.num_choices, units=controller_units, seed=seed
+            )
+            self._optimizer = keras.optimizers.Adam(
+                learning_rate, global_clipnorm=clip_norm
+            )
+            self._optimizer.build(self.policy.variables)
+        self._sample, self._update = self._graph_functions()
+
+    @property
+    def space(self) -> SearchSpace:
+        return self._space
+
+    def ask(self, num: int) -> list[Tokens]:
+        check_num(num)
+        with tf.device(_CPU):
+            tokens = self._sample(
+                tf.constant(num, tf.int32),
+                tf.constant([self._seed, self._num_rounds], tf.int64),
+            )
+        self._num_rounds += 1
+        return [tuple(map(int, row)) for row in tokens.numpy()]
+
+    def tell(
+        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
+    ) -> None:
+        points, values = self._told.add(tokens, rewards)
+        if not points:
+            return
+        mean = math.fsum(values) / len(values)
+        if self.baseline is None:
+            self.baseline = mean
+        baseline = self.baseline
+        with tf.device(_CPU):
+            metrics = self._update(
+                tf.constant(points, tf.int32),
+                tf.constant([v - baseline for v in values], tf.float32),
+            )
+        decay = self._baseline_decay
+        self.baseline = decay * baseline + (1 - decay) * mean
+        self.metrics = {name: float(value) for name, value in metrics.items()}
+        self.metrics["baseline"] = baseline
+
+    def recommend(self) -> Tokens:
+        return self._told.best()
+
+    def _graph_functions(self) -> tuple[Any, Any]:
+        """`sample` and the update step as graphs for batches of any size."""
+        num_decisions = self._space.num_decisions
+
+        def draw(num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            with tf.device(_CPU):
+                return sample(self.policy, num, seed)
+
+        def update(
+            tokens: tf.Tensor, advantages: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            with tf.device(_CPU):
+                metrics, gradients = loss_and_gradients(
+                    self.policy,
+                    tokens,
+                    advantages=advantages,
+                    entropy_weight=self._entropy_weight,
+                )
+                self._optimizer.apply(gradients, self.policy.variables)
+                return metrics
+
+        # The signatures leave the batch open: one trace serves every size.
+        return (
+            tf.function(
+                draw,
+                input_signature=[
+                    tf.TensorSpec([], tf.int32),
+                    tf.TensorSpec([2], tf.int64),
+                ],
+                autograph=False,
+            ),
+            tf.function(
+                update,
+                input_signature=[
+                    tf.TensorSpec([None, num_decisions], tf.int32),
+                    tf.TensorSpec([None], tf.float32),
+                ],
+                autograph=False,
+            ),
+        )
+
+
+def _check(
+    name: str,
+    value: Any,
+    *,
+    low: float,
+    open_low: bool = False,
+    below: float = math.inf,
+    whole: bool = False,
+) -> None:
+    """Raises ConfigError where a setting is out of its range."""
+    number = (int,) if whole else (int, float)
+    fits = isinstance(value, number) and not isinstance(value, bool)
+    if fits:
+        fits = value > low if open_low else value >= low
+        fits = fits and value < below
+    if not fits:
+        rule = "above" if open_low else "at least"
+        upper = "" if math.isinf(below) else f" and below {below}"
+        kind = "an int" if whole else "a number"
+        raise ConfigError(
+            f"searcher `reinforce`, `{name}`: must be {kind} {rule} "
+            f"{low}{upper}. Received: {value!r}"
+        )

@@ -1,0 +1,222 @@
+"""What a searcher is: ask and tell over the tokens of a search space.
+
+`make_searcher` gives one by name. A module that needs TensorFlow is imported
+only when its searcher is made.
+"""
+
+import importlib
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import SearchSpace, Tokens
+
+
+class Searcher(Protocol):
+    """Proposes points of a space and learns from the rewards they earn.
+
+    The contract that every searcher keeps and the loop relies on:
+
+    - **Rounds.** `ask` opens a round; rounds count from 0, one an `ask`.
+      Rounds may overlap: `ask` may come again before an earlier round is
+      told.
+    - **Replay.** What `ask` gives is a function of the space, the seed, the
+      settings, the number of the round, n, and what was told before, in that
+      order; of nothing else. The same calls in the same order give the same
+      tokens, bit for bit, so a search is resumed by repeating its calls.
+    - **Any tokens may be told**: all that were asked for, some of them,
+      others of the same space, the same ones again (networks are trained with
+      noise, or their known reward is told again), in batches of any size.
+    - **Rewards are finite.** They are maximized. For a training that failed
+      the caller tells a finite penalty of its choice, never a NaN.
+    """
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space whose tokens are asked and told."""
+        ...
+
+    def ask(self, num: int) -> list[Tokens]:
+        """The next round's tokens to train.
+
+        Args:
+            num: how many, 1 or more. It may differ from round to round.
+
+        Returns:
+            At most `num` tuples of tokens, one token a decision; fewer only
+            where a searcher that tries each point once runs out, and none
+            when it is at its end. Others give exactly `num`, and may repeat
+            themselves.
+
+        Raises:
+            ConfigError: `num` is not a positive int.
+        """
+        ...
+
+    def tell(
+        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
+    ) -> None:
+        """Learns that these tokens earned these rewards; nothing if empty.
+
+        Raises:
+            ConfigError: the numbers of tokens and rewards differ, tokens are
+                not of the space, or a reward is not a finite number. Then
+                nothing of the batch was learned.
+        """
+        ...
+
+    def recommend(self) -> Tokens:
+        """The point to build on, by all that was told.
+
+        Raises:
+            ConfigError: nothing has been told.
+        """
+        ...
+
+
+class ToldRewards:
+    """What a searcher was told; recommends the best mean reward.
+
+    Every searcher of this package holds one, so that they check and recommend
+    alike.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._rewards: dict[Tokens, list[float]] = {}
+
+    def add(
+        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
+    ) -> tuple[list[Tokens], list[float]]:
+        """Checks and keeps a batch; returns it as plain tuples and floats.
+
+        Raises:
+            ConfigError: as in `Searcher.tell`.
+        """
+        if len(tokens) != len(rewards):
+            raise ConfigError(
+                "tell: there must be one reward for each tuple of tokens. "
+                f"Received: {len(tokens)} tuples and {len(rewards)} rewards"
+            )
+        checked_tokens = [self._space.validate(point) for point in tokens]
+        checked_rewards = [
+            _finite(reward, point)
+            for reward, point in zip(rewards, checked_tokens, strict=True)
+        ]
+        for point, reward in zip(checked_tokens, checked_rewards, strict=True):
+            self._rewards.setdefault(point, []).append(reward)
+        return checked_tokens, checked_rewards
+
+    def best(self) -> Tokens:
+        """The tokens of the best mean reward; among equals the first told.
+
+        Raises:
+            ConfigError: nothing has been told.
+        """
+        if not self._rewards:
+            raise ConfigError(
+                "recommend: a searcher must be told a reward first."
+            )
+        # statistics.mean is exact: a reward told three times stays equal to
+        # the same reward told once, which a running sum would not ensure.
+        means = {
+            point: statistics.mean(rewards)
+            for point, rewards in self._rewards.items()
+        }
+        return max(means, key=means.__getitem__)
+
+
+def check_num(num: int) -> None:
+    """Raises ConfigError unless `num` is a positive int, for `ask`."""
+    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+        raise ConfigError(
+            f"ask: `num` must be an int of 1 or more. Received: {num!r}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raises ConfigError unless `seed` is an int from 0 to 2**63 - 1."""
+    is_int = isinstance(seed, int) and not isinstance(seed, bool)
+    if not is_int or not 0 <= seed < 2**63:
+        raise ConfigError(
+            f"`seed` must be an int from 0 to 2**63 - 1. Received: {seed!r}"
+        )
+
+
+def _finite(reward: Any, tokens: Tokens) -> float:
+    try:
+        value = float(reward)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"tell: a reward must be a finite number. Received: {reward!r} "
+            f"for tokens {tokens}"
+        )
+    return value
+
+
+SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "reinforce": (
+        "audiotag_nas.search.controller",
+        "ReinforceSearcher",
+        (
+            "controller_units",
+            "learning_rate",
+            "baseline_decay",
+            "entropy_weight",
+            "clip_norm",
+        ),
+    ),
+    "random": ("audiotag_nas.search.random_search", "RandomSearcher", ()),
+    "grid": ("audiotag_nas.search.grid", "GridSearcher", ()),
+}
+"""Name -> module, class and the names of its settings."""
+
+
+def searcher_settings(name: str) -> tuple[str, ...]:
+    """The names of the settings that searcher `name` takes.
+
+    Raises:
+        ConfigError: there is no such searcher; names those there are.
+    """
+    if name not in SEARCHERS:
+        raise ConfigError(
+            f"a searcher must be one of {list(SEARCHERS)}. Received: {name!r}"
+        )
+    return SEARCHERS[name][2]
+
+
+def make_searcher(
+    name: str, space: SearchSpace, *, seed: int = 0, **settings: Any
+) -> Searcher:
+    """The searcher called `name`, at its beginning.
+
+    Args:
+        name: `reinforce`, `random` or `grid`.
+        space: what to search.
+        seed: the only source of its randomness.
+        **settings: the searcher's own, see `searcher_settings`; those left
+            out have their defaults.
+
+    Raises:
+        ConfigError: no such searcher or setting (naming those allowed), or a
+            value that is not allowed.
+    """
+    allowed = searcher_settings(name)
+    unknown = _names(sorted(set(settings) - set(allowed)))
+    if unknown:
+        raise ConfigError(
+            f"searcher `{name}` has no setting {unknown}. "
+            f"Allowed: {_names(allowed) or 'none'}"
+        )
+    check_seed(seed)
+    module, cls, _ = SEARCHERS[name]
+    searcher = getattr(importlib.import_module(module), cls)
+    return searcher(space, seed=seed, **settings)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,174 @@
+"""The contract of `Searcher`, held by each of them, and the light ones."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.search import (
+    SEARCHERS,
+    Decision,
+    SearchSpace,
+    make_searcher,
+    searcher_settings,
+)
+from tests.fakes import fake_reward
+
+# As many choices as no other decision has, and one with a single choice.
+SPACE = SearchSpace(
+    (
+        Decision("filters", (8, 16, 32)),
+        Decision("recurrent", ("bgru", "gated_bgru"), ordinal=False),
+        Decision("fixed", (True,)),
+        Decision("height", (1, 3, 5, 7, 9)),
+    )
+)
+EVERY = pytest.mark.parametrize("name", list(SEARCHERS))
+
+
+@EVERY
+def test_what_is_asked_are_points_of_the_space_as_plain_ints(name):
+    searcher = make_searcher(name, SPACE, seed=1)
+    asked = searcher.ask(7) + searcher.ask(2)
+
+    assert len(asked) == 9
+    for tokens in asked:
+        assert isinstance(tokens, tuple)
+        assert [type(token) for token in tokens] == [int] * 4
+        assert SPACE.validate(tokens) == tokens
+
+
+@EVERY
+def test_the_same_calls_give_the_same_tokens_bit_for_bit(name):
+    def replay() -> list:
+        searcher = make_searcher(name, SPACE, seed=11)
+        rounds = []
+        for num in (4, 1, 6, 4):
+            rounds.append(searcher.ask(num))
+            told = [*rounds[-1][: num - 1], (0, 1, 0, 4)]
+            searcher.tell(told, [fake_reward(tokens) for tokens in told])
+        return [*rounds, searcher.recommend()]
+
+    assert replay() == replay()
+
+
+@pytest.mark.parametrize("name", ["reinforce", "random"])
+def test_rounds_and_seeds_draw_anew(name):
+    first = make_searcher(name, SPACE, seed=0)
+    second = make_searcher(name, SPACE, seed=1)
+    rounds = [first.ask(20), first.ask(20), second.ask(20)]
+    for one, other in itertools.combinations(rounds, 2):
+        assert one != other
+
+
+@EVERY
+def test_the_recommendation_has_the_best_mean_reward_and_the_first_of_equals(
+    name,
+):
+    lucky, steady, equal = (0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1)
+    searcher = make_searcher(name, SPACE)
+    searcher.tell([lucky, steady, steady, steady], [0.9, 0.6, 0.6, 0.6])
+    # 0.6 told three times is 0.6 exactly, though 0.6 + 0.6 + 0.6 is not 1.8.
+    searcher.tell([lucky, equal], [0.1, 0.6])
+    assert searcher.recommend() == steady
+
+
+@EVERY
+def test_nothing_told_is_nothing_to_recommend(name):
+    searcher = make_searcher(name, SPACE)
+    searcher.ask(3)
+    searcher.tell([], [])
+    with pytest.raises(ConfigError, match="must be told a reward first"):
+        searcher.recommend()
+
+
+@EVERY
+def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
+    point, nan, inf = (0, 0, 0, 0), float("nan"), float("inf")
+    searcher = make_searcher(name, SPACE)
+    searcher.tell([(1, 1, 0, 1)], [0.1])
+    before = searcher.recommend()
+    for tokens, rewards, rule in [
+        ([point], [nan], "finite number. Received: nan"),
+        ([point], [-inf], "finite number. Received: -inf"),
+        ([point], [None], "finite number. Received: None"),
+        ([point], [0.5, 0.5], "2 tuples and 3 rewards"),
+        ([(0, 0, 1, 0)], [0.5], "`fixed` must be from 0 to 0. Received: 1"),
+        ([(0, 0, 0)], [0.5], "must be 4, one a decision"),
+    ]:
+        with pytest.raises(ConfigError, match=rule):
+            searcher.tell([(2, 1, 0, 2), *tokens], [0.9, *rewards])
+        assert searcher.recommend() == before
+
+
+@EVERY
+@pytest.mark.parametrize("num", [0, -1, 1.5, True])
+def test_a_round_asks_for_one_or_more(name, num):
+    with pytest.raises(ConfigError, match="int of 1 or more"):
+        make_searcher(name, SPACE).ask(num)
+
+
+def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
+    with pytest.raises(ConfigError, match=r"\['reinforce', 'random', 'grid'\]"):
+        make_searcher("anneal", SPACE)
+    with pytest.raises(ConfigError, match=r"no setting `clip_norm`.*none"):
+        make_searcher("random", SPACE, clip_norm=1.0)
+    with pytest.raises(ConfigError, match=r"no setting `lr`.*`learning_rate`"):
+        make_searcher("reinforce", SPACE, lr=1.0)
+    with pytest.raises(ConfigError, match=r"from 0 to 2.*Received: -1"):
+        make_searcher("random", SPACE, seed=-1)
+
+
+def test_the_config_has_every_setting_of_the_controller_with_its_default():
+    import inspect
+
+    from audiotag_nas.config import SearchConfig
+    from audiotag_nas.search.controller import ReinforceSearcher
+
+    parameters = inspect.signature(ReinforceSearcher).parameters
+    defaults = {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name not in ("space", "seed")
+    }
+    assert tuple(defaults) == searcher_settings("reinforce")
+    config = SearchConfig()
+    assert defaults == {name: getattr(config, name) for name in defaults}
+
+
+def test_random_search_draws_every_choice_alike():
+    searcher = make_searcher("random", SPACE, seed=5)
+    tokens = np.array(searcher.ask(3000))
+    for column, num in zip(tokens.T, SPACE.num_choices, strict=True):
+        counts = np.bincount(column, minlength=num)
+        deviation = np.sqrt(3000 / num * (1 - 1 / num))
+        assert np.all(np.abs(counts - 3000 / num) <= 4 * deviation)
+
+
+def test_a_grid_gives_the_full_product_in_order_and_then_ends_for_good():
+    searcher = make_searcher("grid", SPACE)
+    expected = [
+        (a, b, 0, d) for a in range(3) for b in range(2) for d in range(5)
+    ]
+    assert searcher.ask(7) + searcher.ask(7) == expected[:14]
+    assert searcher.ask(50) == expected[14:]
+    searcher.tell(expected, [float(i) for i in range(30)])
+    assert searcher.ask(1) == []
+    assert searcher.ask(4) == []
+    assert searcher.recommend() == (2, 1, 0, 4)
+
+
+def test_the_room_opens_without_tensorflow_and_so_do_its_light_searchers():
+    code = (
+        "import sys\n"
+        "from audiotag_nas.search import Decision, SearchSpace, make_searcher\n"
+        "from audiotag_nas.search import journal, lock, loop\n"
+        "space = SearchSpace((Decision('a', (1, 2)),))\n"
+        "make_searcher('random', space, seed=0).ask(2)\n"
+        "make_searcher('grid', space).ask(2)\n"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
