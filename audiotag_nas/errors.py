@@ -19,3 +19,7 @@ class DataError(UserError, ValueError):
 
 class StoreError(UserError):
     """Something this project wrote earlier is damaged, stale or in use."""
+
+
+class SearchError(UserError):
+    """A search can't go on, e.g. since every training failed."""

@@ -1,0 +1,322 @@
+"""The journal: every finished trial is one durable line of `trials.jsonl`.
+
+It is the state of a search: replaying it through a searcher gives what an
+uninterrupted search has (see `loop`). One file serves all stages of a working
+directory. A line is
+
+    {"schema_version": 1, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
+     "trial": {...}, "result": {...}}
+
+with the fields of `Trial` and `TrialResult`; docs/journal.md has them all.
+Only the driver, which holds `lock.driver_lock`, may open a `Journal`; anyone
+may `read_entries`.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import logging
+
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.trial import Trial, TrialResult
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class JournalEntry:
+    """One line of the journal.
+
+    Attributes:
+        order: grows from line to line: the order in which trials finished.
+        finished_at: UTC, `2026-01-31T12:00:00Z`.
+        trial: what was run.
+        result: what came of it.
+        line_number: where it stands in the file, from 1.
+    """
+
+    order: int
+    finished_at: str
+    trial: Trial
+    result: TrialResult
+    line_number: int
+
+    def differences(self, trial: Trial) -> list[str]:
+        """Where `trial` is another one: `seed: 4 here, 5 in the journal`."""
+        mine, theirs = (
+            _flatten(json.loads(_dump(value.to_json())))
+            for value in (trial, self.trial)
+        )
+        return [
+            f"{name}: {mine.get(name, 'nothing')!r} here, "
+            f"{theirs.get(name, 'nothing')!r} in the journal"
+            for name in dict.fromkeys((*mine, *theirs))
+            if name not in mine
+            or name not in theirs
+            or mine[name] != theirs[name]
+        ]
+
+
+class Journal:
+    """An open journal, its one writer.
+
+    Opening reads the whole file; one that is not there is empty. A torn last
+    line (the writer was killed, or the machine) is cut off with a warning.
+
+    Attributes:
+        path: of the file.
+        entries: every line, in order.
+
+    Raises:
+        StoreError: a line other than the last is damaged (with the file, the
+            line and what is wrong), or the file can't be read or cut.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        entries, self._num_bytes, torn = _read(self.path)
+        self.entries: list[JournalEntry] = entries
+        self._by_trial_id = {entry.trial.trial_id: entry for entry in entries}
+        if torn:
+            logging.warning(
+                "%s: dropped a torn last line (%d bytes) that an interrupted "
+                "run left; its trial will run again.",
+                self.path,
+                torn,
+            )
+            try:
+                os.truncate(self.path, self._num_bytes)
+            except OSError as error:
+                self._fail(error)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def get(self, trial_id: str) -> JournalEntry | None:
+        """The entry of a trial; None if it has not finished."""
+        return self._by_trial_id.get(trial_id)
+
+    def append(self, trial: Trial, result: TrialResult) -> JournalEntry:
+        """Writes one line; on return it survives a kill and a power cut.
+
+        Returns:
+            The entry as it will be read again: callers that go on with it,
+            not with `result`, have the same numbers now and after a resume
+            (numbers that are not finite become None).
+
+        Raises:
+            StoreError: the trial is in the journal already, or the line can't
+                be written; the file is then as it was.
+            ValueError: the result is another trial's.
+        """
+        if trial.trial_id != result.trial_id:
+            raise ValueError(
+                f"the result of {result.trial_id} can't be journaled as "
+                f"that of {trial.trial_id}."
+            )
+        if trial.trial_id in self._by_trial_id:
+            raise StoreError(
+                f"{self.path}: trial {trial.trial_id} is in the journal "
+                "already."
+            )
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        line = _dump(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "order": self.entries[-1].order + 1 if self.entries else 0,
+                "finished_at": now.isoformat().replace("+00:00", "Z"),
+                "trial": trial.to_json(),
+                "result": result.to_json(),
+            }
+        ).encode()
+        last_line = self.entries[-1].line_number if self.entries else 0
+        entry = _decode(line, line_number=last_line + 1)
+        self._write(line + b"\n")
+        self.entries.append(entry)
+        self._by_trial_id[trial.trial_id] = entry
+        return entry
+
+    def _write(self, data: bytes) -> None:
+        """Adds `data` to the file durably, or leaves it as it was."""
+        try:
+            is_new = not self.path.exists()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            file = os.open(self.path, flags, 0o644)
+        except OSError as error:
+            self._fail(error)
+        try:
+            if os.fstat(file).st_size != self._num_bytes:
+                raise StoreError(
+                    f"{self.path}: another program changed the file since it "
+                    "was opened."
+                )
+            try:
+                _write_all(file, data)
+                os.fsync(file)
+                if is_new:
+                    _sync_directory(self.path.parent)
+            except OSError as error:
+                # Half a line may stand there. If even cutting it off fails,
+                # the next opening does it.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file, self._num_bytes)
+                self._fail(error)
+        finally:
+            os.close(file)
+        self._num_bytes += len(data)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        raise StoreError(
+            f"{self.path}: can't be written ({error.strerror}). The trials "
+            "before are safe; the same command goes on from them."
+        ) from error
+
+
+def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
+    """Reads a journal, finished or being written; never changes it.
+
+    A last line that is not whole yet is left out. No file gives no entries.
+
+    Raises:
+        StoreError: as when a `Journal` is opened.
+    """
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
+    """The entries, the bytes they take, and the bytes torn off after them."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0, 0
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be read ({error.strerror})."
+        ) from error
+    *lines, rest = data.split(b"\n")
+    if lines and not rest and not _is_json(lines[-1]):
+        # A power cut may leave a last line whose end alone reached the disk.
+        rest = lines.pop() + b"\n"
+    entries: list[JournalEntry] = []
+    line_numbers: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = _decode(line, line_number=number)
+            if entries and entry.order <= entries[-1].order:
+                raise ValueError(
+                    f"`order` must grow. Received: {entry.order} after "
+                    f"{entries[-1].order}"
+                )
+            trial_id = entry.trial.trial_id
+            if trial_id in line_numbers:
+                raise ValueError(
+                    f"trial {trial_id} is on line {line_numbers[trial_id]} "
+                    "already"
+                )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(
+                f"{path}, line {number}: damaged: {_explain(error)}"
+            ) from error
+        line_numbers[trial_id] = number
+        entries.append(entry)
+    return entries, len(data) - len(rest), len(rest)
+
+
+def _decode(line: bytes, *, line_number: int) -> JournalEntry:
+    """One line's entry; raises ValueError, TypeError, KeyError or such."""
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object")
+    version = value.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"`schema_version` must be {SCHEMA_VERSION}. Received: {version!r}"
+        )
+    trial = Trial.from_json(value["trial"])
+    result = TrialResult.from_json(value["result"])
+    if not isinstance(value["order"], int):
+        raise ValueError(
+            f"`order` must be an int. Received: {value['order']!r}"
+        )
+    if trial.trial_id != result.trial_id:
+        raise ConfigError(
+            f"trial {trial.trial_id} with the result of {result.trial_id}"
+        )
+    return JournalEntry(
+        order=value["order"],
+        finished_at=value["finished_at"],
+        trial=trial,
+        result=result,
+        line_number=line_number,
+    )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"no field {error}"
+    return str(error)
+
+
+def _dump(value: Any) -> str:
+    """One line of JSON; numbers that are not finite become null."""
+    return json.dumps(_finite(value), allow_nan=False, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for NaN and infinities, which JSON does not have.
+
+    The history of a child that failed by a NaN holds them.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict):
+            flat |= _flatten(item, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = item
+    return flat
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _sync_directory(path: Path) -> None:
+    """Makes a new file's name durable too."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

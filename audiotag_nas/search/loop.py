@@ -1,0 +1,359 @@
+"""The search loop: ask, train, journal, tell, round after round.
+
+A search is a pure function of its searcher and of the trials' results, and
+every result is in the journal before anything learns from it. So the loop has
+no state of its own to save: started again, it asks the same searcher the same
+questions, takes the answers that the journal has and trains the rest, and
+ends as if it had never stopped.
+
+A round's rewards are told in the order in which they were asked for, once all
+of the round are in. The order in which a runner finishes them changes the
+order of the journal's lines (`JournalEntry.order`) and nothing else.
+"""
+
+import collections
+import dataclasses
+import math
+from collections.abc import Callable
+
+from audiotag_nas.errors import ConfigError, SearchError, StoreError
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.searcher import Searcher
+from audiotag_nas.space import Tokens
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
+
+MAX_IDLE_ROUNDS = 50
+"""Rounds in a row that propose nothing new, after which a search ends."""
+
+MakeTrial = Callable[[int, int, Tokens], Trial]
+"""(number of the trial from 0, round, tokens) -> the trial."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialStarted:
+    """A trial was given to the runner, which had a free slot for it."""
+
+    trial: Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialFinished:
+    """A trial's result is in the journal.
+
+    Attributes:
+        trial: what was run.
+        result: what came of it.
+        num_done: trials of this search finished so far.
+        num_total: trials that the search is to have.
+        best_trial: the best completed one so far; None if there is none.
+        best_result: its result.
+        from_journal: an earlier run trained it; nothing was run now.
+    """
+
+    trial: Trial
+    result: TrialResult
+    num_done: int
+    num_total: int
+    best_trial: Trial | None
+    best_result: TrialResult | None
+    from_journal: bool
+
+
+SearchEvent = TrialStarted | TrialFinished
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOutcome:
+    """What a search found.
+
+    Attributes:
+        trials: in the order of their numbers.
+        results: one a trial, in the same order.
+        best_trial: of the highest reward; among equals the first.
+        best_result: its result.
+        recommendation: the tokens that the searcher recommends.
+        num_from_journal: trials that an earlier run had finished.
+        stop_reason: why there are fewer trials than asked for; else empty.
+    """
+
+    trials: tuple[Trial, ...]
+    results: tuple[TrialResult, ...]
+    best_trial: Trial
+    best_result: TrialResult
+    recommendation: Tokens
+    num_from_journal: int
+    stop_reason: str
+
+
+def run_search(
+    searcher: Searcher,
+    runner: TrialRunner,
+    journal: Journal,
+    *,
+    stage: str,
+    num_trials: int,
+    trials_per_round: int,
+    make_trial: MakeTrial,
+    failure_reward: float,
+    retrain_repeats: bool = False,
+    on_event: Callable[[SearchEvent], None] | None = None,
+) -> SearchOutcome:
+    """Searches until `num_trials` trainings are done, new or journaled.
+
+    Every round asks for `trials_per_round` tokens, also the last, of which
+    only as many are trained as are left: so a search that is run again with
+    more trials goes on as if it had had them from the start.
+
+    Args:
+        searcher: at its beginning; it is asked and told again from round 0.
+        runner: trains; closing it is left to the caller.
+        journal: read for finished trials and appended to; its other stages'
+            lines are not looked at.
+        stage: the stage of the trials that `make_trial` makes.
+        num_trials: trainings in all, those in the journal included.
+        trials_per_round: tokens to ask for at a time.
+        make_trial: (number, round, tokens) -> Trial; the same each time.
+        failure_reward: told for a failed trial.
+        retrain_repeats: train tokens again that were trained; if False their
+            known reward is told again and the training is not counted.
+        on_event: called with each event, on this thread.
+
+    Returns:
+        The outcome. It has fewer trials than `num_trials` where the searcher
+        came to its end, every point was trained, or nothing new was proposed
+        for `MAX_IDLE_ROUNDS` rounds; `stop_reason` then says so.
+
+    Raises:
+        SearchError: every trial failed; raised as soon as two rounds (and at
+            least 4 trials) have.
+        StoreError: the journal holds another trial under an asked one's id,
+            or can't be written.
+        ConfigError: an argument out of its range, or tokens that are not of
+            the space.
+    """
+    for name, value in (
+        ("num_trials", num_trials),
+        ("trials_per_round", trials_per_round),
+    ):
+        if value < 1:
+            raise ConfigError(f"`{name}` must be positive. Received: {value}")
+    if not math.isfinite(failure_reward):
+        raise ConfigError(
+            f"`failure_reward` must be finite. Received: {failure_reward}"
+        )
+    search = _Search(
+        searcher=searcher,
+        runner=runner,
+        journal=journal,
+        stage=stage,
+        num_trials=num_trials,
+        make_trial=make_trial,
+        failure_reward=failure_reward,
+        retrain_repeats=retrain_repeats,
+        on_event=_ignore if on_event is None else on_event,
+    )
+    stop_reason = search.run_rounds(trials_per_round)
+    return search.outcome(stop_reason)
+
+
+@dataclasses.dataclass
+class _Search:
+    """One call of `run_search`: its arguments, and what it has so far."""
+
+    searcher: Searcher
+    runner: TrialRunner
+    journal: Journal
+    stage: str
+    num_trials: int
+    make_trial: MakeTrial
+    failure_reward: float
+    retrain_repeats: bool
+    on_event: Callable[[SearchEvent], None]
+
+    trials: list[Trial] = dataclasses.field(default_factory=list)
+    results: dict[str, TrialResult] = dataclasses.field(default_factory=dict)
+    number_of: dict[Tokens, int] = dataclasses.field(default_factory=dict)
+    best: tuple[Trial, TrialResult] | None = None
+    num_from_journal: int = 0
+
+    def run_rounds(self, trials_per_round: int) -> str:
+        """Returns why it stopped early, or an empty string."""
+        round_number = num_idle = 0
+        while len(self.trials) < self.num_trials:
+            if self._is_exhausted():
+                return "every point of the space has been trained"
+            asked = [
+                self.searcher.space.validate(tokens)
+                for tokens in self.searcher.ask(trials_per_round)
+            ]
+            if not asked:
+                return "the searcher has nothing left to try"
+            num_before = len(self.trials)
+            numbers = self._number(asked, round_number)
+            self._train(self.trials[num_before:])
+            self._tell(numbers)
+            self._check_failures(2 * trials_per_round)
+            num_idle = 0 if len(self.trials) > num_before else num_idle + 1
+            if num_idle == MAX_IDLE_ROUNDS:
+                return (
+                    f"the searcher proposed nothing new for {num_idle} rounds"
+                )
+            round_number += 1
+        return ""
+
+    def outcome(self, stop_reason: str) -> SearchOutcome:
+        self._check_failures(0)
+        if self.best is None:
+            raise SearchError(f"{self.stage}: no trial was run: {stop_reason}.")
+        results = tuple(self.results[t.trial_id] for t in self.trials)
+        return SearchOutcome(
+            trials=tuple(self.trials),
+            results=results,
+            best_trial=self.best[0],
+            best_result=self.best[1],
+            recommendation=self._recommendation(),
+            num_from_journal=self.num_from_journal,
+            stop_reason=stop_reason,
+        )
+
+    def _is_exhausted(self) -> bool:
+        return (
+            not self.retrain_repeats
+            and len(self.number_of) == self.searcher.space.size
+        )
+
+    def _number(self, asked: list[Tokens], round_number: int) -> list[int]:
+        """Numbers of the trials that answer `asked`; makes the new ones.
+
+        Tokens that no trial is left for go unanswered.
+        """
+        numbers = []
+        for tokens in asked:
+            number = self.number_of.get(tokens)
+            if number is None or self.retrain_repeats:
+                number = len(self.trials)
+                if number == self.num_trials:
+                    continue
+                self.trials.append(
+                    self.make_trial(number, round_number, tokens)
+                )
+                self.number_of.setdefault(tokens, number)
+            numbers.append(number)
+        return numbers
+
+    def _train(self, trials: list[Trial]) -> None:
+        """Gets every trial's result, from the journal or the runner."""
+        waiting = collections.deque(
+            trial for trial in trials if not self._take_from_journal(trial)
+        )
+        running: dict[str, Trial] = {}
+        while waiting or running:
+            while waiting and len(running) < max(1, self.runner.num_slots):
+                trial = waiting.popleft()
+                running[trial.trial_id] = trial
+                self.runner.submit(trial)
+                self.on_event(TrialStarted(trial))
+            result = self.runner.next_result()
+            if result.trial_id not in running:
+                raise RuntimeError(
+                    f"the runner gave a result of {result.trial_id}, which "
+                    f"is not running. Running: {sorted(running)}"
+                )
+            trial = running.pop(result.trial_id)
+            entry = self.journal.append(trial, result)
+            self._finish(trial, entry.result, from_journal=False)
+
+    def _take_from_journal(self, trial: Trial) -> bool:
+        entry = self.journal.get(trial.trial_id)
+        if entry is None:
+            return False
+        differences = entry.differences(trial)
+        if differences:
+            raise StoreError(
+                f"{self.journal.path}, line {entry.line_number}: trial "
+                f"{trial.trial_id} is of another search: {differences[0]}. "
+                "Use another working directory, or the settings that the "
+                "journal was made with."
+            )
+        self.num_from_journal += 1
+        self._finish(trial, entry.result, from_journal=True)
+        return True
+
+    def _finish(
+        self, trial: Trial, result: TrialResult, *, from_journal: bool
+    ) -> None:
+        self.results[trial.trial_id] = result
+        # By number, not by arrival: among equals the first asked for wins.
+        completed = [
+            (t, self.results[t.trial_id])
+            for t in self.trials
+            if t.trial_id in self.results and _completed(self.results, t)
+        ]
+        self.best = max(completed, key=_reward, default=None)
+        best_trial, best_result = self.best or (None, None)
+        self.on_event(
+            TrialFinished(
+                trial=trial,
+                result=result,
+                num_done=len(self.results),
+                num_total=self.num_trials,
+                best_trial=best_trial,
+                best_result=best_result,
+                from_journal=from_journal,
+            )
+        )
+
+    def _tell(self, numbers: list[int]) -> None:
+        trials = [self.trials[number] for number in numbers]
+        rewards = [self.results[trial.trial_id].reward for trial in trials]
+        self.searcher.tell(
+            [trial.tokens for trial in trials],
+            [
+                self.failure_reward if reward is None else reward
+                for reward in rewards
+            ],
+        )
+
+    def _check_failures(self, num_enough: int) -> None:
+        """Stops a search in which enough trials were run and all failed."""
+        if self.best is not None or not self.results:
+            return
+        if num_enough and len(self.results) < max(4, num_enough):
+            return
+        reasons = collections.Counter(
+            self.results[trial.trial_id].reason for trial in self.trials
+        )
+        reason, count = reasons.most_common(1)[0]
+        raise SearchError(
+            f"{self.stage}: all {len(self.results)} trials failed, {count} of "
+            f"them with: {reason.rstrip('.')}. To train them again once the "
+            f"cause is gone, remove their lines from {self.journal.path}."
+        )
+
+    def _recommendation(self) -> Tokens:
+        """The searcher's, unless that never trained without failing.
+
+        A searcher can't tell a failure from a reward as low as the penalty.
+        """
+        tokens = self.searcher.recommend()
+        outcomes = [
+            _completed(self.results, trial)
+            for trial in self.trials
+            if trial.tokens == tokens
+        ]
+        if self.best is not None and outcomes and not any(outcomes):
+            return self.best[0].tokens
+        return tokens
+
+
+def _ignore(event: SearchEvent) -> None:
+    """Where nobody wants to be told."""
+
+
+def _completed(results: dict[str, TrialResult], trial: Trial) -> bool:
+    return results[trial.trial_id].status is TrialStatus.COMPLETED
+
+
+def _reward(pair: tuple[Trial, TrialResult]) -> float:
+    reward = pair[1].reward
+    return -math.inf if reward is None else reward

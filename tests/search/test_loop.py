@@ -1,0 +1,376 @@
+"""The search loop, with real searchers and journals and a fast runner."""
+
+import dataclasses
+
+import pytest
+
+from audiotag_nas.errors import ConfigError, SearchError, StoreError
+from audiotag_nas.search import Decision, SearchSpace, make_searcher
+from audiotag_nas.search.journal import Journal, read_entries
+from audiotag_nas.search.loop import (
+    TrialFinished,
+    TrialStarted,
+    run_search,
+)
+from audiotag_nas.trial import TrialResult, TrialStatus
+from tests.fakes import (
+    FakeRunner,
+    fake_failure,
+    fake_reward,
+    fake_train,
+    make_fake_trials,
+)
+
+SPACE = SearchSpace(
+    (
+        Decision("filters", (8, 16, 32)),
+        Decision("height", (1, 3, 5, 7)),
+        Decision("units", (16, 64)),
+    )
+)
+
+
+class ScriptedSearcher:
+    """Asks for what it is told to, and notes what it learns."""
+
+    def __init__(self, *rounds, recommendation=None) -> None:
+        self.space = SPACE
+        self.told = []
+        self._rounds = list(rounds)
+        self._recommendation = recommendation
+
+    def ask(self, num):
+        return self._rounds.pop(0) if self._rounds else []
+
+    def tell(self, tokens, rewards):
+        self.told.append((list(tokens), list(rewards)))
+
+    def recommend(self):
+        return self._recommendation
+
+
+def _search(searcher, journal_path, runner=None, **changes):
+    arguments = {
+        "stage": "search",
+        "num_trials": 9,
+        "trials_per_round": 4,
+        "make_trial": make_fake_trials(SPACE),
+        "failure_reward": 0.0,
+    }
+    return run_search(
+        searcher,
+        FakeRunner() if runner is None else runner,
+        Journal(journal_path),
+        **(arguments | changes),
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "trials.jsonl"
+
+
+A, B, C, D = (0, 0, 0), (1, 1, 1), (2, 2, 0), (2, 3, 1)
+
+
+@pytest.mark.parametrize("num_slots", [1, 3, 8])
+def test_the_order_in_which_trials_end_changes_nothing_but_the_lines_order(
+    tmp_path, num_slots
+):
+    plain = _search(make_searcher("random", SPACE, seed=2), tmp_path / "plain")
+    for shuffle in range(3):
+        path = tmp_path / f"shuffled{shuffle}"
+        runner = FakeRunner(num_slots=num_slots, shuffle=shuffle)
+        outcome = _search(make_searcher("random", SPACE, seed=2), path, runner)
+        assert outcome.trials == plain.trials
+        assert [r.reward for r in outcome.results] == [
+            r.reward for r in plain.results
+        ]
+        assert outcome.recommendation == plain.recommendation
+        ids = {entry.trial.trial_id for entry in read_entries(path)}
+        assert ids == {trial.trial_id for trial in plain.trials}
+
+
+def test_rewards_are_told_in_the_order_asked_for_once_a_round_is_in(path):
+    searcher = ScriptedSearcher([A, B, C], [D])
+    runner = FakeRunner(num_slots=3, shuffle=4)
+    _search(searcher, path, runner)
+    assert [e.trial.tokens for e in read_entries(path)] != [A, B, C, D]
+    assert searcher.told == [
+        ([A, B, C], [fake_reward(A), fake_reward(B), fake_reward(C)]),
+        ([D], [fake_reward(D)]),
+    ]
+
+
+def test_a_result_is_in_the_journal_before_anything_learns_from_it(path):
+    class Checking(ScriptedSearcher):
+        def tell(self, tokens, rewards):
+            written = [entry.trial.tokens for entry in read_entries(path)]
+            assert set(tokens) <= set(written)
+            super().tell(tokens, rewards)
+
+    searcher = Checking([A, B], [C])
+    _search(searcher, path, FakeRunner(num_slots=2))
+    assert len(searcher.told) == 2
+
+
+def test_an_architecture_is_trained_once_and_its_reward_told_each_time(path):
+    searcher = ScriptedSearcher([A, A, B], [B, C], [A], recommendation=B)
+    outcome = _search(searcher, path)
+    assert [trial.tokens for trial in outcome.trials] == [A, B, C]
+    assert [tokens for tokens, _ in searcher.told] == [[A, A, B], [B, C], [A]]
+    assert searcher.told[2][1] == [fake_reward(A)]
+
+
+def test_a_repeat_is_trained_again_where_that_is_asked_for(path):
+    searcher = ScriptedSearcher([A, A, B], [A])
+    outcome = _search(searcher, path, retrain_repeats=True)
+    assert [trial.tokens for trial in outcome.trials] == [A, A, B, A]
+    assert len({trial.seed for trial in outcome.trials}) == 4
+
+
+@pytest.mark.parametrize("name", ["reinforce", "random", "grid"])
+def test_a_finished_search_run_again_trains_nothing_and_says_the_same(
+    path, name
+):
+    first = _search(make_searcher(name, SPACE, seed=2), path)
+    before = path.read_bytes()
+    runner = FakeRunner()
+    second = _search(make_searcher(name, SPACE, seed=2), path, runner)
+    assert runner.started == []
+    assert path.read_bytes() == before
+    assert second == dataclasses.replace(first, num_from_journal=9)
+
+
+def test_a_search_extended_equals_one_that_was_as_long_from_the_start(
+    tmp_path,
+):
+    short, long = tmp_path / "short", tmp_path / "long"
+    for num_trials in (5, 6, 11):  # 5 and 6 end within a round of four
+        extended = _search(
+            make_searcher("random", SPACE, seed=2), short, num_trials=num_trials
+        )
+    at_once = _search(
+        make_searcher("random", SPACE, seed=2), long, num_trials=11
+    )
+    assert extended.trials == at_once.trials
+    assert extended.recommendation == at_once.recommendation
+    assert extended.num_from_journal == 6
+    ids = [entry.trial.trial_id for entry in read_entries(short)]
+    assert ids == [trial.trial_id for trial in at_once.trials]
+
+
+def test_a_missing_line_is_trained_again_and_only_that(path):
+    first = _search(make_searcher("random", SPACE, seed=2), path)
+    lines = path.read_text().splitlines(True)
+    path.write_text("".join(lines[:2] + lines[3:]))
+    runner = FakeRunner()
+    second = _search(make_searcher("random", SPACE, seed=2), path, runner)
+    assert runner.started == ["search-0002"]
+    assert second.recommendation == first.recommendation
+    assert second.trials == first.trials
+
+
+def test_the_journal_of_another_search_is_refused_by_trial_and_field(path):
+    _search(make_searcher("random", SPACE, seed=2), path)
+    with pytest.raises(
+        StoreError,
+        match=r"line 1: trial search-0000 is of another search: tokens: \[",
+    ):
+        _search(make_searcher("random", SPACE, seed=3), path)
+    for change, field in [
+        ({"seed": 77}, "seed: 77 here, 0 in the journal"),
+        ({"round": 1}, "round: 1 here, 0 in the journal"),
+        ({"settings": {"epochs": 4}}, "settings.epochs: 4 here, 3 in the"),
+    ]:
+
+        def make_trial(number, round_number, tokens, change=change):
+            trial = make_fake_trials(SPACE)(number, round_number, tokens)
+            return dataclasses.replace(trial, **change)
+
+        with pytest.raises(StoreError, match=field):
+            _search(
+                make_searcher("random", SPACE, seed=2),
+                path,
+                make_trial=make_trial,
+            )
+
+
+def test_stages_share_a_journal(path):
+    make_grid_trial = make_fake_trials(SPACE, stage="grid")
+    search = _search(make_searcher("random", SPACE, seed=2), path)
+    grid = _search(
+        make_searcher("grid", SPACE),
+        path,
+        stage="grid",
+        num_trials=SPACE.size,
+        make_trial=make_grid_trial,
+    )
+    assert [trial.tokens for trial in grid.trials] == [
+        (a, b, c) for a in range(3) for b in range(4) for c in range(2)
+    ]
+    assert grid.num_from_journal == 0
+    again = _search(make_searcher("random", SPACE, seed=2), path)
+    assert again.trials == search.trials
+    assert len(read_entries(path)) == 9 + 24
+
+
+def test_a_search_ends_when_there_is_nothing_left_and_says_so(tmp_path):
+    grid = _search(make_searcher("grid", SPACE), tmp_path / "1", num_trials=99)
+    assert len(grid.trials) == 24
+    assert grid.stop_reason == "every point of the space has been trained"
+
+    some = _search(
+        ScriptedSearcher([A, B], recommendation=A), tmp_path / "2", num_trials=9
+    )
+    assert len(some.trials) == 2
+    assert some.stop_reason == "the searcher has nothing left to try"
+
+    stuck = ScriptedSearcher([A, B], *[[B, A]] * 80, recommendation=A)
+    outcome = _search(stuck, tmp_path / "3")
+    assert len(outcome.trials) == 2
+    assert "nothing new for 50 rounds" in outcome.stop_reason
+    assert len(stuck.told) == 51
+
+    whole = _search(make_searcher("grid", SPACE), tmp_path / "4", num_trials=24)
+    assert whole.stop_reason == ""
+
+    with pytest.raises(SearchError, match="no trial was run: the searcher has"):
+        _search(ScriptedSearcher(), tmp_path / "5")
+
+
+def test_a_failed_child_is_told_as_the_penalty_and_never_recommended(path):
+    def train(trial):
+        if trial.tokens == A:
+            return fake_failure(trial)
+        return TrialResult(
+            trial.trial_id,
+            TrialStatus.COMPLETED,
+            reward=-5.0 - sum(trial.tokens),
+        )
+
+    # With rewards below the penalty a searcher takes A for the best.
+    searcher = ScriptedSearcher([A, B, C], [A, D], recommendation=A)
+    runner = FakeRunner(train)
+    outcome = _search(searcher, path, runner, failure_reward=-2.5)
+    assert searcher.told == [
+        ([A, B, C], [-2.5, -8.0, -9.0]),
+        ([A, D], [-2.5, -11.0]),
+    ]
+    assert len(runner.started) == 4  # the failed one was not trained again
+    assert outcome.recommendation == outcome.best_trial.tokens == B
+    assert outcome.best_result.reward == -8.0
+
+
+def test_the_searchers_word_holds_where_the_best_single_reward_is_another(path):
+    searcher = ScriptedSearcher([A, B, C], recommendation=A)
+    best = max((A, B, C), key=fake_reward)
+    assert best != A
+    outcome = _search(searcher, path)
+    assert outcome.recommendation == A
+    assert outcome.best_trial.tokens == best
+
+
+@pytest.mark.parametrize(
+    ("trials_per_round", "num_run"), [(1, 4), (3, 6), (4, 8)]
+)
+def test_a_search_in_which_all_fail_stops_early_and_says_why(
+    path, trials_per_round, num_run
+):
+    def train(trial):
+        odd = trial.seed % 3 == 1
+        return fake_failure(trial, "cosmic ray" if odd else "out of memory.")
+
+    runner = FakeRunner(train)
+    for _ in range(2):  # and again when it is run again
+        with pytest.raises(
+            SearchError,
+            match=f"search: all {num_run} trials failed, .* with: out of memory"
+            ". To train them again once the cause is gone, remove their lines",
+        ):
+            _search(
+                make_searcher("random", SPACE, seed=2),
+                path,
+                runner,
+                trials_per_round=trials_per_round,
+                num_trials=20,
+            )
+    assert len(runner.started) == num_run
+
+
+def test_a_short_search_of_failures_alone_has_nothing_to_recommend(path):
+    with pytest.raises(SearchError, match="all 2 trials failed, 2 of them"):
+        _search(
+            make_searcher("random", SPACE, seed=2),
+            path,
+            FakeRunner(fake_failure),
+            num_trials=2,
+        )
+
+
+def test_events_tell_the_progress_and_what_is_from_the_journal(path):
+    events = []
+    order = sorted((A, B, C), key=fake_reward)
+    _search(ScriptedSearcher(order[1:], recommendation=A), path)
+    outcome = _search(
+        ScriptedSearcher(order[1:], order[:1], recommendation=A),
+        path,
+        num_trials=3,
+        on_event=events.append,
+    )
+    kinds = [type(event) for event in events]
+    assert kinds == [TrialFinished, TrialFinished, TrialStarted, TrialFinished]
+    finished = [event for event in events if isinstance(event, TrialFinished)]
+    assert [e.from_journal for e in finished] == [True, True, False]
+    assert [(e.num_done, e.num_total) for e in finished] == [
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]
+    assert [e.best_trial.tokens for e in finished] == [
+        order[1],
+        order[2],
+        order[2],
+    ]
+    assert outcome.num_from_journal == 2
+
+
+def test_no_more_trials_are_submitted_than_there_are_slots(path):
+    runner = FakeRunner(num_slots=2, shuffle=0)  # raises if there are
+    outcome = _search(make_searcher("random", SPACE), path, runner)
+    assert len(outcome.trials) == 9
+
+
+def test_an_interrupt_loses_only_what_was_running(path):
+    def train(trial):
+        if trial.trial_id == "search-0005":
+            raise KeyboardInterrupt
+        return fake_train(trial)
+
+    with pytest.raises(KeyboardInterrupt):
+        _search(make_searcher("random", SPACE), path, FakeRunner(train))
+    assert len(read_entries(path)) == 5
+
+
+def test_a_runner_that_makes_results_up_is_a_defect_not_a_result(path):
+    def train(trial):
+        return dataclasses.replace(fake_train(trial), trial_id="search-0099")
+
+    with pytest.raises(RuntimeError, match="search-0099, which is not running"):
+        _search(make_searcher("random", SPACE), path, FakeRunner(train))
+    assert read_entries(path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"num_trials": 0}, "`num_trials` must be positive. Received: 0"),
+        ({"trials_per_round": -1}, "`trials_per_round` must be positive"),
+        ({"failure_reward": float("nan")}, "finite. Received: nan"),
+    ],
+)
+def test_arguments_out_of_range_are_named(path, changes, rule):
+    with pytest.raises(ConfigError, match=rule):
+        _search(make_searcher("random", SPACE), path, **changes)
+    with pytest.raises(ConfigError, match=r"from 0 to 1. Received"):
+        _search(ScriptedSearcher([(0, 0, 2)]), path)
