@@ -1,0 +1,150 @@
+"""Small signal tools that the sound sources share.
+
+Sources give mono float32 waveforms of shape (samples,) at 48 kHz. What holds
+nothing above 8 kHz (voices, loudspeakers) is made at 16 kHz, which is three
+times cheaper, and brought up by `to_full_rate`.
+"""
+
+import functools
+
+import numpy as np
+import soxr
+from scipy import fft, signal
+
+SAMPLE_RATE_HZ = 48000
+LOW_RATE_HZ = 16000
+CLIP_SECONDS = 4
+CLIP_SAMPLES = SAMPLE_RATE_HZ * CLIP_SECONDS
+
+_LEVEL_FRAME_SAMPLES = 960  # 20 ms at 48 kHz
+_LEVEL_RANGE_DB = 20.0
+_TINY = 1e-12
+
+
+def white_noise(rng: np.random.Generator, num_samples: int) -> np.ndarray:
+    """Gaussian noise of unit power, (num_samples,) float32."""
+    return rng.standard_normal(num_samples, dtype=np.float32)
+
+
+def tilted_noise(
+    rng: np.random.Generator, num_samples: int, *, db_per_octave: float
+) -> np.ndarray:
+    """Noise whose spectrum falls (or rises) by `db_per_octave`.
+
+    The slope holds from 40 Hz up; below it the spectrum is flat. Unit power.
+    """
+    size = fft.next_fast_len(num_samples, real=True)
+    spectrum = white_noise(rng, size + 2)[: 2 * (size // 2 + 1)]
+    noise = fft.irfft(
+        spectrum.view(np.complex64) * _tilt(size, db_per_octave), size
+    )[:num_samples]
+    return noise / np.sqrt(np.mean(noise**2) + np.float32(_TINY))
+
+
+@functools.lru_cache(maxsize=8)
+def _tilt(size: int, db_per_octave: float) -> np.ndarray:
+    """The gain at each bin of an FFT of `size` at 48 kHz."""
+    frequencies_hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
+    octaves = np.log2(np.maximum(frequencies_hz, 40) / 1000)
+    return (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
+
+
+def band_pass(
+    waveform: np.ndarray,
+    low_hz: float,
+    high_hz: float,
+    *,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+) -> np.ndarray:
+    """A Butterworth high-pass, then a low-pass, both of second order.
+
+    In closed form (Bristow-Johnson's cookbook): SciPy's general design takes
+    longer than filtering these short sounds.
+    """
+    sections = np.ones((2, 6))
+    edges_hz = (low_hz, min(high_hz, 0.48 * sample_rate_hz))
+    for section, edge_hz, sign in zip(sections, edges_hz, (1, -1), strict=True):
+        angle = 2 * np.pi * edge_hz / sample_rate_hz
+        alpha, cosine = np.sin(angle) / np.sqrt(2), np.cos(angle)
+        corner = (1 + sign * cosine) / 2
+        section[:3] = corner, -sign * 2 * corner, corner
+        section[3:] = 1 + alpha, -2 * cosine, 1 - alpha
+        section /= section[3]
+    return signal.sosfilt(sections, waveform).astype(np.float32)
+
+
+def resonators(
+    frequencies_hz: np.ndarray,
+    bandwidths_hz: np.ndarray,
+    *,
+    sample_rate_hz: int,
+) -> np.ndarray:
+    """A cascade of two-pole resonators as second-order sections, (n, 6).
+
+    Each has unit gain at 0 Hz, as in a formant synthesizer's cascade branch
+    (Klatt 1980).
+    """
+    radius = np.exp(-np.pi * np.asarray(bandwidths_hz) / sample_rate_hz)
+    angle = 2 * np.pi * np.asarray(frequencies_hz) / sample_rate_hz
+    sections = np.zeros((len(radius), 6))
+    sections[:, 3] = 1
+    sections[:, 4] = -2 * radius * np.cos(angle)
+    sections[:, 5] = radius**2
+    sections[:, 0] = sections[:, 3:].sum(axis=1)
+    return sections
+
+
+def contour(
+    rng: np.random.Generator,
+    num_samples: int,
+    *,
+    num_knots: int,
+    spread: float,
+) -> np.ndarray:
+    """A random line through `num_knots` points N(0, spread^2), float32."""
+    knots = rng.normal(0, spread, max(num_knots, 2))
+    return np.interp(
+        np.linspace(0, len(knots) - 1, num_samples),
+        np.arange(len(knots)),
+        knots,
+    ).astype(np.float32)
+
+
+def hump(num_samples: int, *, rise: float = 0.25) -> np.ndarray:
+    """An envelope from 0 up to 1 and back; `rise` is each flank's share."""
+    envelope = np.ones(num_samples, np.float32)
+    flank = max(int(rise * num_samples), 1)
+    slope = 0.5 - 0.5 * np.cos(np.pi * np.arange(flank) / flank)
+    envelope[:flank] = slope[:num_samples]
+    envelope[-flank:] = slope[::-1][-num_samples:]
+    return envelope
+
+
+def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
+    """Adds `waveform` into `target` from `start`; what is beyond is cut."""
+    if start < 0:
+        waveform, start = waveform[-start:], 0
+    stop = min(start + len(waveform), len(target))
+    if stop > start:
+        target[start:stop] += waveform[: stop - start]
+
+
+def to_full_rate(waveform: np.ndarray) -> np.ndarray:
+    """16 kHz to 48 kHz."""
+    return soxr.resample(
+        waveform.astype(np.float32), LOW_RATE_HZ, SAMPLE_RATE_HZ
+    )
+
+
+def active_level(waveform: np.ndarray) -> float:
+    """RMS of the 20 ms frames that are within 20 dB of the loudest.
+
+    So a short knock and a long sentence of the same level sound about as
+    loud, whatever silence surrounds them. 0 for silence.
+    """
+    frames = waveform[: len(waveform) // 960 * 960]
+    power = np.mean(frames.reshape(-1, _LEVEL_FRAME_SAMPLES) ** 2, axis=1)
+    if not len(power) or power.max() <= _TINY:
+        return 0.0
+    floor = power.max() * 10 ** (-_LEVEL_RANGE_DB / 10)
+    return float(np.sqrt(power[power >= floor].mean()))

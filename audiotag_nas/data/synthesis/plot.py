@@ -1,0 +1,79 @@
+"""A picture of what each tag looks like, to judge the sounds by eye."""
+
+import os
+
+import numpy as np
+import soxr
+
+from audiotag_nas.config import FeatureConfig
+from audiotag_nas.data import features
+from audiotag_nas.data.synthesis import annotation, dsp, rooms, scenes
+
+TITLES = {
+    "c": "c  child speech",
+    "m": "m  adult male speech",
+    "f": "f  adult female speech",
+    "v": "v  video game or TV",
+    "p": "p  percussive sound",
+    "b": "b  broadband noise",
+    "o": "o  other identifiable sound",
+}
+_LEVEL_DB = 15.0
+_NUM_EXAMPLES = 4
+
+
+def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
+    """Writes a PNG: a row a tag, each with clips of that tag alone.
+
+    The clips come from different segments of the development split, 15 dB
+    over the background.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        len(TITLES),
+        _NUM_EXAMPLES,
+        figsize=(13, 13),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    for row, (tag, title) in zip(axes, TITLES.items(), strict=True):
+        for column, axis in enumerate(row):
+            spectrogram = example_log_mel(tag, column, seed=seed)
+            axis.imshow(
+                spectrogram.T,
+                origin="lower",
+                aspect="auto",
+                extent=(0, dsp.CLIP_SECONDS, 0, spectrogram.shape[1]),
+                vmin=-11,
+                vmax=-2,
+                cmap="magma",
+            )
+        row[0].set_title(title, loc="left")
+        row[0].set_ylabel("mel bin")
+    for axis in axes[-1]:
+        axis.set_xlabel("seconds")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
+    """The log-mels of one tag alone in a segment's room, (124, 128)."""
+    household = scenes.draw_household(seed, "development", segment)
+    place = annotation.TAGS.index(tag)
+    rng = np.random.default_rng([seed, 3, segment, place])
+    level_db = household.room.background_db + _LEVEL_DB
+    track = scenes.make_track(household, tag, rng)
+    placed = rooms.Placed(
+        track * np.float32(10 ** (level_db / 20)), *household.places[tag]
+    )
+    scene = rooms.reverberate(household.room, [placed])
+    scene = scene + rooms.background(household.room, rng)
+    mono = soxr.resample(
+        scene.mean(axis=0), dsp.SAMPLE_RATE_HZ, dsp.LOW_RATE_HZ
+    )
+    return features.log_mel(mono, FeatureConfig())

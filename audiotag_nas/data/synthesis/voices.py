@@ -1,0 +1,221 @@
+"""Speech-like voices by a source-filter model.
+
+A pulse train (the derivative of Rosenberg's glottal flow, 1971) with
+intonation, jitter and breath passes, syllable by syllable, through a cascade
+of formant resonators (Klatt 1980). Vowels are Peterson and Barney's (1952)
+averages for men; shorter vocal tracts scale the formants up. Consonants are
+bursts of noise between the vowels. The words mean nothing; pitch, formants
+and rhythm are what tells a child from a woman and a woman from a man, and
+they overlap as people's do.
+"""
+
+import dataclasses
+
+import numpy as np
+from scipy import signal
+
+from audiotag_nas.data.synthesis import dsp
+
+PITCH_HZ = {"c": (235.0, 380.0), "f": (165.0, 250.0), "m": (85.0, 150.0)}
+"""Range of a speaker's mean pitch: child, adult female, adult male."""
+
+FORMANT_SCALE = {"c": (1.24, 1.45), "f": (1.10, 1.20), "m": (0.94, 1.05)}
+"""Formant frequencies as a multiple of the average man's."""
+
+VOWELS_HZ = np.array(
+    [
+        (270, 2290, 3010),  # beat
+        (390, 1990, 2550),  # bit
+        (530, 1840, 2480),  # bet
+        (660, 1720, 2410),  # bat
+        (730, 1090, 2440),  # father
+        (570, 840, 2410),  # bought
+        (440, 1020, 2240),  # put
+        (300, 870, 2240),  # boot
+        (640, 1190, 2390),  # but
+        (490, 1350, 1690),  # bird
+    ],
+    dtype=float,
+)
+"""First three formants of ten vowels, Peterson and Barney (1952), men."""
+
+_HIGHER_FORMANTS_HZ = (3500.0, 4500.0)
+_BANDWIDTHS_HZ = np.array([70.0, 100.0, 140.0, 200.0, 260.0])
+_GLIDE_RATE = 0.5  # of the syllables that glide from one vowel to another
+_RATE_HZ = dsp.LOW_RATE_HZ
+
+
+@dataclasses.dataclass(frozen=True)
+class Speaker:
+    """One person's voice.
+
+    Attributes:
+        kind: `c`, `f` or `m`.
+        pitch_hz: mean of the fundamental.
+        formant_scale: see FORMANT_SCALE.
+        breath: level of the aspiration noise under the pulses.
+        syllables_hz: syllables a second.
+        liveliness: standard deviation of the intonation, in octaves.
+    """
+
+    kind: str
+    pitch_hz: float
+    formant_scale: float
+    breath: float
+    syllables_hz: float
+    liveliness: float
+
+
+def draw_speaker(rng: np.random.Generator, kind: str) -> Speaker:
+    """A new person of a kind (`c`, `f`, `m`)."""
+    low, high = PITCH_HZ[kind]
+    return Speaker(
+        kind=kind,
+        pitch_hz=float(np.exp(rng.uniform(np.log(low), np.log(high)))),
+        formant_scale=float(rng.uniform(*FORMANT_SCALE[kind])),
+        breath=float(rng.uniform(0.01, 0.08)),
+        syllables_hz=float(rng.uniform(3.0, 5.5)),
+        liveliness=float(rng.uniform(0.05, 0.2 if kind == "c" else 0.14)),
+    )
+
+
+def formants_hz(speaker: Speaker, vowel: int) -> np.ndarray:
+    """The five formants of a speaker's vowel, (5,) Hz."""
+    formants = np.append(VOWELS_HZ[vowel], _HIGHER_FORMANTS_HZ)
+    return np.minimum(formants * speaker.formant_scale, 0.45 * _RATE_HZ)
+
+
+def speak(
+    speaker: Speaker, rng: np.random.Generator, num_samples: int
+) -> np.ndarray:
+    """An utterance that fills `num_samples` at 48 kHz, float32."""
+    low = speak_low_rate(speaker, rng, -(-num_samples // 3))
+    return dsp.to_full_rate(low)[:num_samples]
+
+
+def speak_low_rate(
+    speaker: Speaker, rng: np.random.Generator, num_samples: int
+) -> np.ndarray:
+    """The same at 16 kHz, for what plays voices (see programmes.py)."""
+    source = _glottal_source(speaker, rng, num_samples)
+    voice = np.zeros(num_samples, np.float32)
+    position = 0
+    while position < num_samples:
+        length = int(_RATE_HZ / speaker.syllables_hz * rng.uniform(0.6, 1.5))
+        if rng.random() < 0.6:
+            consonant = _consonant(rng)
+            dsp.add_at(voice, position, consonant)
+            position += len(consonant) // 2
+        _add_vowel(voice, source, position, length, speaker, rng)
+        position += int(0.85 * length)
+        if rng.random() < 0.12:  # a breath between phrases
+            position += int(_RATE_HZ * rng.uniform(0.15, 0.4))
+    return voice
+
+
+def sustain(
+    speaker: Speaker, rng: np.random.Generator, vowel: int, num_samples: int
+) -> np.ndarray:
+    """One held vowel at 48 kHz: what the tests measure the formants of."""
+    low_samples = -(-num_samples // 3)
+    voice = np.zeros(low_samples, np.float32)
+    source = _glottal_source(speaker, rng, low_samples)
+    _add_vowel(voice, source, 0, low_samples, speaker, rng, vowel=vowel)
+    return dsp.to_full_rate(voice)[:num_samples]
+
+
+def _glottal_pulse(num_points: int = 1024) -> np.ndarray:
+    """One period of the derivative of Rosenberg's flow, zero mean."""
+    rise, fall = 0.40, 0.16  # shares of the period
+    time = np.arange(num_points) / num_points
+    opening = np.sin(np.pi * time / rise) * np.pi / 2 / rise
+    closing = -np.sin(np.pi / 2 * (time - rise) / fall) * np.pi / 2 / fall
+    pulse = np.where(
+        time < rise, opening, np.where(time < rise + fall, closing, 0.0)
+    )
+    return (pulse - pulse.mean()).astype(np.float32)
+
+
+_PULSE = _glottal_pulse()
+
+
+def _glottal_source(
+    speaker: Speaker, rng: np.random.Generator, num_samples: int
+) -> np.ndarray:
+    """Pulses with intonation, jitter and breath, 16 kHz."""
+    seconds = num_samples / _RATE_HZ
+    octaves = dsp.contour(
+        rng,
+        num_samples,
+        num_knots=int(2 + seconds * speaker.syllables_hz / 1.5),
+        spread=speaker.liveliness,
+    )
+    octaves += np.linspace(0.08, -0.12, num_samples, dtype=np.float32)
+    jitter = dsp.contour(
+        rng, num_samples, num_knots=int(2 + seconds * 60), spread=0.008
+    )
+    pitch_hz = speaker.pitch_hz * np.exp2(octaves + jitter)
+    phase = np.cumsum(pitch_hz, dtype=np.float64) / _RATE_HZ + rng.random()
+    index = (phase % 1 * len(_PULSE)).astype(np.int32)
+    pulses = _PULSE[np.minimum(index, len(_PULSE) - 1)]
+    breath = speaker.breath * 4 * dsp.white_noise(rng, num_samples)
+    return pulses + breath
+
+
+def _add_vowel(
+    voice: np.ndarray,
+    source: np.ndarray,
+    start: int,
+    length: int,
+    speaker: Speaker,
+    rng: np.random.Generator,
+    *,
+    vowel: int | None = None,
+) -> None:
+    """Filters a stretch of the source by a vowel and adds it to the voice."""
+    excitation = source[start : start + length]
+    if len(excitation) < 32:
+        return
+    size = len(excitation)
+    targets = rng.integers(len(VOWELS_HZ), size=2)
+    if vowel is not None:
+        targets[:] = vowel
+    glides = targets[0] != targets[1] and rng.random() < _GLIDE_RATE
+    sound = _filtered(excitation, speaker, targets[0], rng)
+    if glides:
+        end = _filtered(excitation, speaker, targets[1], rng)
+        share = np.linspace(0, 1, size, dtype=np.float32)
+        sound += share * (end - sound)
+    stress = np.float32(rng.uniform(0.5, 1.0))
+    voice[start : start + size] += stress * sound * dsp.hump(size, rise=0.2)
+
+
+def _filtered(
+    excitation: np.ndarray,
+    speaker: Speaker,
+    vowel: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The source through the formants of a vowel, never twice the same."""
+    sections = dsp.resonators(
+        formants_hz(speaker, vowel) * rng.uniform(0.96, 1.04),
+        _BANDWIDTHS_HZ * speaker.formant_scale,
+        sample_rate_hz=_RATE_HZ,
+    )
+    return signal.sosfilt(sections, excitation).astype(np.float32)
+
+
+def _consonant(rng: np.random.Generator) -> np.ndarray:
+    """A fricative or the burst of a stop, 16 kHz."""
+    if rng.random() < 0.5:
+        length = int(_RATE_HZ * rng.uniform(0.05, 0.13))
+        low_hz, high_hz = rng.uniform(1800, 4500), 7500.0
+        level, rise = rng.uniform(0.5, 2.0), 0.3
+    else:
+        length = int(_RATE_HZ * rng.uniform(0.015, 0.04))
+        low_hz = rng.uniform(400, 2500)
+        high_hz = low_hz * 2.5
+        level, rise = rng.uniform(1.0, 3.0), 0.1
+    noise = dsp.white_noise(rng, length)
+    noise = dsp.band_pass(noise, low_hz, high_hz, sample_rate_hz=_RATE_HZ)
+    return np.float32(level) * noise * dsp.hump(length, rise=rise)
