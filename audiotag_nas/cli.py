@@ -22,6 +22,12 @@ from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.fields import field_type, type_name
 
 DEFAULT_CONFIG = "demo"
+CONFIG_HELP = (
+    "The experiment: the name of a shipped config or a Python file "
+    f"(default: {DEFAULT_CONFIG}). Any field can be given on its own, as in "
+    "--config.training.batch_size=32."
+)
+WORKDIR_HELP = "The experiment's directory; made if need be."
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

@@ -10,7 +10,6 @@ working directory: a tuner made again over the same directory goes on there.
 """
 
 import contextlib
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,9 +20,14 @@ from audiotag_nas.data.tfrecords import PreparedSet
 from audiotag_nas.errors import SearchError, StoreError
 from audiotag_nas.experiment import preparation, stages
 from audiotag_nas.experiment.progress import Progress
+from audiotag_nas.experiment.results import (
+    architecture_of,
+    ranked_entries,
+    results_lines,
+)
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search import make_searcher
-from audiotag_nas.search.journal import Journal, JournalEntry, read_entries
+from audiotag_nas.search.journal import Journal, JournalEntry
 from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import (
     MakeTrial,
@@ -36,7 +40,7 @@ from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Architecture, SearchSpace, Tokens
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.training.runners import InProcessRunner
-from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
+from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 
 if TYPE_CHECKING:
     import keras
@@ -243,36 +247,15 @@ class ArchitectureTuner:
 
     # Looking
 
-    def entries(self, stage: str) -> list[JournalEntry]:
-        """The finished trials of a stage, best first, failed ones last."""
-        entries = [
-            entry
-            for entry in read_entries(self.workspace.journal_path)
-            if entry.trial.stage == stage
-        ]
-        return sorted(entries, key=_rank)
-
     def results_summary(self, num_trials: int = 10) -> None:
         """Prints the best trials of the search."""
-        entries = self.entries("search")
-        completed = [e for e in entries if e.result.reward is not None]
-        print(
-            f"Results in {self.workspace.workdir}: {len(completed)} "
-            f"architectures trained, {len(entries) - len(completed)} failed."
-        )
-        for entry in completed[:num_trials]:
-            architecture = _architecture(entry.trial)
-            print(
-                f"  {entry.trial.trial_id}  validation EER "
-                f"{entry.result.metrics['validation_eer']:.4f}  "
-                f"{entry.result.metrics['num_parameters']:,.0f} parameters  "
-                f"{architecture.describe()}"
-            )
+        entries = ranked_entries(self.workspace, "search")
+        print("\n".join(results_lines(entries, num_trials=num_trials)))
 
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
         """The `n` architectures of the highest reward, best first."""
         return [
-            _architecture(entry.trial)
+            architecture_of(entry.trial)
             for entry in self._completed("search")[:n]
         ]
 
@@ -308,7 +291,7 @@ class ArchitectureTuner:
     def _completed(self, stage: str) -> list[JournalEntry]:
         entries = [
             entry
-            for entry in self.entries(stage)
+            for entry in ranked_entries(self.workspace, stage)
             if entry.result.status is TrialStatus.COMPLETED
         ]
         if not entries:
@@ -359,7 +342,7 @@ class ArchitectureTuner:
 
     def _drop_networks(self, stage: str) -> None:
         """Keeps the networks of the stage's best trials only."""
-        for entry in self.entries(stage)[KEPT_MODELS:]:
+        for entry in ranked_entries(self.workspace, stage)[KEPT_MODELS:]:
             directory = self.workspace.trials_dir / entry.trial.trial_id
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -371,13 +354,3 @@ class ArchitectureTuner:
             yield runner
         finally:
             runner.close()
-
-
-def _rank(entry: JournalEntry) -> tuple[float, int]:
-    """Sorts the highest reward first, among equals the earlier."""
-    reward = entry.result.reward
-    return (math.inf if reward is None else -reward, entry.order)
-
-
-def _architecture(trial: Trial) -> Architecture:
-    return Architecture.from_json(trial.settings["architecture"])

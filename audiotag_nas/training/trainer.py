@@ -105,6 +105,7 @@ def train(
         training_data.map(_name_labels),
         epochs=settings.epochs,
         callbacks=[watcher],
+        shuffle=False,
         verbose=0,
     )
     model.set_weights(watcher.best_weights)

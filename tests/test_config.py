@@ -1,0 +1,119 @@
+"""The typed config: its rules, its JSON, its derived front ends."""
+
+import dataclasses
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from audiotag_nas.config import (
+    ExperimentConfig,
+    FeatureConfig,
+    parse_spectrogram_size,
+)
+from audiotag_nas.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid_and_survives_json(path):
+    config = runpy.run_path(str(path))["get_config"]()
+    if config.data.source == "chime_home":
+        with pytest.raises(ConfigError, match=r"data\.dataset_dir"):
+            config.validate()
+        config.data.dataset_dir = "/somewhere/chime_home"
+    config.validate()
+    value = json.loads(json.dumps(config.to_json()))
+    assert ExperimentConfig.from_json(value) == config
+    assert config.name == path.stem
+
+
+def test_the_defaults_give_the_baselines_124_x_128():
+    assert FeatureConfig().spectrogram_size(4.0) == "124x128"
+    # librosa centres: 1 + 88200 // 512 frames of 4 s at 22.05 kHz.
+    assert FeatureConfig.librosa_defaults().num_frames(88200) == 173
+
+
+@pytest.mark.parametrize(
+    ("size", "length", "step"),
+    [
+        ("124x64", 1024, 512),
+        # (64000 - 1024) // 248 samples from frame to frame.
+        ("249x40", 1024, 253),
+        # 1024 samples would leave gaps: (64000 - 2048) // 61.
+        ("62x64", 2048, 1015),
+    ],
+)
+def test_a_resized_front_end_gives_that_size(size, length, step):
+    features = FeatureConfig().resized(size, 4.0)
+    assert (features.frame_length, features.frame_step) == (length, step)
+    assert features.spectrogram_size(4.0) == size
+
+
+def test_a_size_that_no_step_gives_names_the_nearest():
+    with pytest.raises(ConfigError, match="the nearest that"):
+        FeatureConfig().resized("7000x64", 4.0)
+    with pytest.raises(ConfigError, match="<frames>x<mel bins>"):
+        parse_spectrogram_size("124*128")
+
+
+def set_field(config: ExperimentConfig, path: str, value: object) -> None:
+    *sections, name = path.split(".")
+    for section in sections:
+        config = getattr(config, section)
+    setattr(config, name, value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("training.batch_size", 0, "must be positive"),
+        ("training.batch_size", 3.5, "must be an int"),
+        ("training.batch_size", True, "must be an int"),
+        ("training.learning_rate", float("nan"), "must be a finite number"),
+        ("training.mixup_alpha", -0.1, "must be 0 or more"),
+        ("data.source", "web", "one of"),
+        ("data.tags", ("c", "c"), "different names"),
+        ("data.validation_folds", (), "at least one"),
+        ("data.min_clip_seconds", 5.0, "must not exceed"),
+        ("features.fmax_hz", 9000.0, "at most half the sample rate"),
+        ("features.power", 1.5, "one of"),
+        ("grid.batch_size", (8, 8), "different positive"),
+        ("grid.spectrogram_size", ("wide",), "spectrogram size"),
+        ("search.filters", (), "at least one"),
+        ("search.searcher", "oracle", "one of"),
+        ("seed", -1, "0 or more"),
+        ("training", 3, "must be a TrainingConfig"),
+    ],
+)
+def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
+    path, value, rule
+):
+    config = ExperimentConfig()
+    set_field(config, path, value)
+    with pytest.raises(ConfigError) as caught:
+        config.validate()
+    message = str(caught.value)
+    assert f"config.{path}" in message
+    assert rule in message
+    assert "\n" not in message
+
+
+def test_an_unknown_field_in_json_is_named_with_those_allowed():
+    value = ExperimentConfig().to_json()
+    value["training"]["epoch"] = 3
+    with pytest.raises(ConfigError, match="no field named 'epoch'.*epochs"):
+        ExperimentConfig.from_json(value)
+
+
+def test_differences_name_the_fields_and_both_values():
+    other = ExperimentConfig()
+    other.training = dataclasses.replace(other.training, epochs=7)
+    other.grid = dataclasses.replace(other.grid, batch_size=(5,))
+    assert other.differences(ExperimentConfig()) == [
+        "training.epochs: 7 here, 100 there",
+        "grid.batch_size: (5,) here, (22, 44, 88) there",
+    ]
+    assert ExperimentConfig().differences(ExperimentConfig()) == []

@@ -1,0 +1,115 @@
+"""The floors of the house, read from the imports of every file."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "audiotag_nas"
+
+MAY_IMPORT = {
+    "data": {"data"},
+    "models": {"models"},
+    "search": {"search"},
+    "metrics": {"metrics"},
+    "report": {"report", "metrics"},
+    "training": {"training", "data", "models", "metrics"},
+    "serving": {"serving", "data", "models", "metrics", "report"},
+    "experiment": {
+        "experiment",
+        "training",
+        "serving",
+        "data",
+        "models",
+        "search",
+        "metrics",
+        "report",
+    },
+}
+HALL = {"config", "errors", "fields", "files", "space", "trial"}
+
+ONE_ROOM = {
+    "tf.GradientTape(": {"search/controller.py"},
+    ".fit(": {"training/trainer.py"},
+    "MirroredStrategy(": {"training/strategy.py"},
+    "TFRecordWriter(": {"data/tfrecords.py"},
+    "TFRecordDataset(": {"data/pipeline.py"},
+    "plugins.hparams": {"training/hparams.py"},
+    "import ray": {"training/ray_runner.py"},
+    "flags.DEFINE_": set(),
+    "import pickle": set(),
+    "Lambda(": set(),
+    "eval(": set(),
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_from_the_floors_below(room):
+    paths = list((PACKAGE / room).rglob("*.py"))
+    assert paths
+    for path in paths:
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "audiotag_nas" and len(parts) > 1:
+                allowed = HALL | MAY_IMPORT[room]
+                assert parts[1] in allowed, f"{path} imports {name}"
+
+
+def test_the_hall_imports_the_standard_library_and_numpy_only():
+    import sys
+
+    allowed = set(sys.stdlib_module_names) | {"numpy", "audiotag_nas"}
+    paths = [PACKAGE / f"{name}.py" for name in HALL]
+    for path in [*paths, *(PACKAGE / "metrics").glob("*.py")]:
+        for name in imports(path):
+            assert name.split(".")[0] in allowed, f"{path} imports {name}"
+            if name.startswith("audiotag_nas."):
+                assert name.split(".")[1] in HALL | {"metrics"}
+
+
+@pytest.mark.parametrize("text", ONE_ROOM)
+def test_what_has_one_room_stands_nowhere_else(text):
+    homes = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in modules()
+        if text in path.read_text()
+    }
+    assert homes <= ONE_ROOM[text]
+
+
+def test_no_command_line_starts_tensorflow_before_its_main():
+    for path in (ROOT / "tools").glob("*.py"):
+        for name in imports(path, top_level_only=True):
+            assert name.split(".")[0] not in {"tensorflow", "keras", "librosa"}
+            assert not name.startswith(
+                (
+                    "audiotag_nas.training",
+                    "audiotag_nas.models",
+                    "audiotag_nas.serving",
+                    "audiotag_nas.experiment",
+                )
+            ), f"{path} imports {name}"
+
+
+def test_every_module_says_first_what_it_is():
+    for path in [*modules(), *(ROOT / "tools").rglob("*.py")]:
+        text = path.read_text()
+        assert not text or ast.get_docstring(ast.parse(text)), path

@@ -1,0 +1,187 @@
+"""A trial from plain values to a result."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiotag_nas.config import (
+    DataConfig,
+    ExperimentConfig,
+    FeatureConfig,
+    TrainingConfig,
+)
+from audiotag_nas.data import tfrecords
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.space import Architecture, ConvBlock
+from audiotag_nas.training import child
+from audiotag_nas.training.runners import InProcessRunner
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+TINY = Architecture(
+    (ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4
+)
+
+
+@pytest.fixture(scope="module")
+def config() -> ExperimentConfig:
+    data = DataConfig(
+        tags=("low", "high", "loud"),
+        clip_seconds=0.5,
+        min_clip_seconds=0.5,
+        validation_folds=(1,),
+    )
+    return ExperimentConfig(
+        data=data,
+        features=FeatureConfig(
+            sample_rate_hz=8000,
+            frame_length=512,
+            frame_step=256,
+            num_mels=13,
+            fmax_hz=4000.0,
+        ),
+        training=TrainingConfig(epochs=2, batch_size=4, learning_rate=0.01),
+    )
+
+
+@pytest.fixture(scope="module")
+def features_dir(config, tmp_path_factory):
+    """Tones, low and high, soft and loud, in two folds."""
+    root = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    seconds = np.arange(4000) / 8000
+    clips = []
+    for i in range(22):
+        high, loud = i % 2, i // 2 % 2
+        tone = np.sin(2 * np.pi * (2500 if high else 300) * seconds)
+        noise = 0.01 * rng.normal(size=4000)
+        path = root / f"{i}.wav"
+        soundfile.write(path, (0.5 if loud else 0.02) * tone + noise, 8000)
+        tags = ["high" if high else "low"] + ["loud"] * loud
+        clips.append(
+            Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
+        )
+    size = config.features.spectrogram_size(0.5)
+    tfrecords.prepare(
+        clips,
+        config.features,
+        data=config.data,
+        split_dir=root / "features" / size / "development",
+    )
+    return root / "features"
+
+
+def make_trial(**settings) -> Trial:
+    return Trial(
+        trial_id="search-0000",
+        stage="search",
+        round=0,
+        tokens=(0,),
+        hparams={},
+        settings={"architecture": TINY.to_json(), **settings},
+        seed=11,
+    )
+
+
+def run(trial, config, features_dir, trial_dir) -> TrialResult:
+    return child.run_trial(
+        trial, config=config, features_dir=features_dir, trial_dir=trial_dir
+    )
+
+
+def without_seconds(result: TrialResult) -> TrialResult:
+    return dataclasses.replace(result, seconds=0.0)
+
+
+def test_the_same_trial_gives_the_same_result_whatever_ran_before(
+    config, features_dir, tmp_path
+):
+    first = run(make_trial(), config, features_dir, tmp_path / "a")
+    run(make_trial(mixup_alpha=0.0), config, features_dir, tmp_path / "b")
+    again = run(make_trial(), config, features_dir, tmp_path / "c")
+    assert without_seconds(again) == without_seconds(first)
+    other = run(
+        dataclasses.replace(make_trial(), seed=12),
+        config,
+        features_dir,
+        tmp_path / "d",
+    )
+    assert other.history != first.history
+
+
+def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
+    config, features_dir, tmp_path
+):
+    from audiotag_nas.data import pipeline
+    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.training import trainer
+
+    result = run(make_trial(), config, features_dir, tmp_path)
+    model = child.load_model(tmp_path / child.MODEL_FILE)
+    prepared = open_prepared(
+        features_dir / config.features.spectrogram_size(0.5) / "development"
+    )
+    tags = config.data.tags
+    labels = prepared.labels(tags, folds=(1,))
+    data = pipeline.make_evaluation_dataset(
+        prepared, tags=tags, folds=(1,), batch_size=5
+    )
+    scores = trainer.predict(model, data, num_clips=len(labels))
+    assert result.reward == pytest.approx(1 - trainer.mean_eer(labels, scores))
+    assert result.metrics["num_parameters"] == model.count_params()
+    assert result.metrics["validation_eer"] == min(
+        result.history["validation_eer"]
+    )
+
+
+def test_a_child_whose_weights_explode_is_a_failed_result_with_a_reason(
+    config, features_dir, tmp_path
+):
+    result = run(
+        make_trial(learning_rate=1e38), config, features_dir, tmp_path
+    )
+    assert result.status is TrialStatus.FAILED
+    assert result.reward is None
+    assert "not finite after epoch 1" in result.reason
+    assert not (tmp_path / child.MODEL_FILE).exists()
+
+
+def test_what_no_child_could_survive_stops_the_search(
+    config, features_dir, tmp_path
+):
+    with pytest.raises(ConfigError, match="no setting named 'colour'"):
+        run(make_trial(colour=3), config, features_dir, tmp_path)
+    empty_fold = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, validation_folds=(7,))
+    )
+    with pytest.raises(DataError, match=r"\[0, 1\].*Received: 7"):
+        run(make_trial(), empty_fold, features_dir, tmp_path)
+    all_folds = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, validation_folds=(0, 1))
+    )
+    with pytest.raises(DataError, match="leave a fold"):
+        run(make_trial(), all_folds, features_dir, tmp_path)
+
+
+def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
+    config, features_dir, tmp_path
+):
+    epochs = []
+    runner = InProcessRunner(
+        config,
+        features_dir=features_dir,
+        trials_dir=tmp_path,
+        on_epoch=lambda trial, epoch, numbers: epochs.append(
+            (trial.trial_id, epoch, sorted(numbers))
+        ),
+    )
+    assert runner.num_slots == 1
+    runner.submit(make_trial(epochs=1))
+    result = runner.next_result()
+    runner.close()
+    assert result.trial_id == "search-0000"
+    names = ["training_loss", "validation_eer", "validation_loss"]
+    assert epochs == [("search-0000", 1, names)]
+    assert (tmp_path / "search-0000" / child.MODEL_FILE).is_file()
