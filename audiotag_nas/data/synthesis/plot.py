@@ -36,7 +36,7 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
     figure, axes = plt.subplots(
         len(TITLES),
         _NUM_EXAMPLES,
-        figsize=(13, 13),
+        figsize=(10, 11),
         sharex=True,
         sharey=True,
         layout="constrained",
@@ -57,7 +57,7 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
         row[0].set_ylabel("mel bin")
     for axis in axes[-1]:
         axis.set_xlabel("seconds")
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=70)
     plt.close(figure)
 
 
