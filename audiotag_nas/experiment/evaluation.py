@@ -1,13 +1,6 @@
-"""Scores trained networks on the evaluation split, which nothing has seen.
+"""Scores trained networks, and compares two of them clip by clip."""
 
-Also writes the scores in the challenge's format, so that any tool, ours
-(`score`) or another, can compute the same numbers again.
-"""
-
-import csv
 import dataclasses
-import io
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,7 +9,6 @@ from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import pipeline
 from audiotag_nas.data.prepared import PreparedSet
-from audiotag_nas.files import atomic_write_text
 from audiotag_nas.metrics import PairedDifference, TagReport
 from audiotag_nas.training import trainer
 
@@ -38,6 +30,11 @@ class ScoredSplit:
     segments: tuple[str, ...]
     labels: np.ndarray
     scores: np.ndarray
+
+    @property
+    def filenames(self) -> list[str]:
+        """The clips as the challenge's files name them."""
+        return [f"{clip_id}.wav" for clip_id in self.clip_ids]
 
     def reordered(self, clip_ids: tuple[str, ...]) -> "ScoredSplit":
         """The same clips in another order, for a comparison in pairs."""
@@ -103,36 +100,3 @@ def compare(
         num_bootstrap=config.final.bootstrap_samples,
         seed=config.seed,
     )
-
-
-def write_scores(
-    scored: ScoredSplit, tags: tuple[str, ...], scores_path: Path
-) -> None:
-    """Writes `filename,label,score` rows, as the challenge has them."""
-    rows = [
-        (f"{clip_id}.wav", tag, f"{score:.9g}")
-        for clip_id, row in zip(scored.clip_ids, scored.scores, strict=True)
-        for tag, score in zip(tags, row, strict=True)
-    ]
-    atomic_write_text(scores_path, _csv(rows))
-
-
-def write_labels(
-    scored: ScoredSplit, tags: tuple[str, ...], labels_path: Path
-) -> None:
-    """Writes `filename,tags` rows; tags of several letters are joined by ;"""
-    joint = "" if all(len(tag) == 1 for tag in tags) else ";"
-    rows = [
-        (
-            f"{clip_id}.wav",
-            joint.join(tag for tag, on in zip(tags, row, strict=True) if on),
-        )
-        for clip_id, row in zip(scored.clip_ids, scored.labels, strict=True)
-    ]
-    atomic_write_text(labels_path, _csv(rows))
-
-
-def _csv(rows: list[tuple]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()

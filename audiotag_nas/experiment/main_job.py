@@ -6,30 +6,22 @@ split is read in step 7 and not before: the search, the grid and the choice of
 the exported network know only the validation folds.
 """
 
-import dataclasses
-import json
 from pathlib import Path
-
-import keras
-import numpy as np
 
 from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.experiment import evaluation, preparation, stages
-from audiotag_nas.experiment.evaluation import ScoredSplit
+from audiotag_nas.experiment.main_report import (
+    FinalSystem,
+    MainJobResult,
+    summary,
+    write_report,
+)
 from audiotag_nas.experiment.progress import Progress, format_seconds
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.files import atomic_write_text
-from audiotag_nas.metrics import PairedDifference
-from audiotag_nas.report import plots
-from audiotag_nas.report.tables import (
-    ComparedSystem,
-    comparison_table,
-    epochs_until,
-    report_table,
-)
+from audiotag_nas.report.tables import ComparedSystem, epochs_until
 from audiotag_nas.search.loop import SearchOutcome
 from audiotag_nas.space import (
     CRNN_BASELINE,
@@ -40,48 +32,6 @@ from audiotag_nas.space import (
 from audiotag_nas.trial import TrialResult
 
 NUM_STEPS = 9
-
-
-@dataclasses.dataclass(frozen=True)
-class FinalSystem:
-    """A finally trained network and how it does.
-
-    Attributes:
-        name: `baseline` or `found`.
-        architecture: what it is.
-        size: its spectrogram size.
-        settings: what the grid chose for it; empty for the baseline.
-        result: of its training.
-        model: with its best epoch's weights.
-        thresholds: (tags,), from the validation folds.
-        scored: the evaluation split.
-        compared: its column in the table.
-    """
-
-    name: str
-    architecture: Architecture
-    size: str
-    settings: dict[str, Choice]
-    result: TrialResult
-    model: keras.Model
-    thresholds: np.ndarray
-    scored: ScoredSplit
-    compared: ComparedSystem
-
-
-@dataclasses.dataclass(frozen=True)
-class MainJobResult:
-    """What the main job found, whatever the outcome."""
-
-    baseline: FinalSystem
-    found: FinalSystem
-    difference: PairedDifference
-
-    @property
-    def winner(self) -> FinalSystem:
-        """The lower validation EER; the evaluation split chooses nothing."""
-        systems = (self.found, self.baseline)
-        return min(systems, key=lambda s: s.result.metrics["validation_eer"])
 
 
 def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
@@ -107,7 +57,7 @@ def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
         _step(progress, 7, "evaluation split")
         settings = stages.grid_space(config).values(grid.recommendation)
         result = _evaluate(tuner, architecture, settings, results)
-        _write_report(result, search, config, workspace)
+        write_report(result, search, config, workspace)
         _step(progress, 8, "export and tag one recording")
         _export(result.winner, config, workspace)
         picture = _tag_one(result.winner, config, workspace, progress)
@@ -115,36 +65,6 @@ def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
     progress.line(summary(result, workspace, picture))
     progress.line(f"done in {format_seconds(progress.elapsed_seconds)}")
     return result
-
-
-def summary(
-    result: MainJobResult, workspace: Workspace, picture: Path | None
-) -> str:
-    """The closing table, and where to look next."""
-    lines = [
-        "",
-        comparison_table(
-            result.baseline.compared,
-            result.found.compared,
-            difference=result.difference,
-        ),
-        "",
-        f"found architecture  {result.found.architecture.describe()}",
-        "found settings      "
-        + ", ".join(f"{k} {v}" for k, v in result.found.settings.items()),
-        f"exported            the {result.winner.name} network, which has "
-        "the lower validation EER",
-        "",
-        "Look next at",
-        f"  {workspace.report_dir / 'report.md'}",
-    ]
-    if picture is not None:
-        lines.append(f"  {picture}")
-    lines += [
-        f"  tensorboard --logdir {workspace.logs_dir}    (HParams tab)",
-        f"  audiotag-nas tag --model {workspace.export_dir} your_file.wav",
-    ]
-    return "\n".join(lines)
 
 
 def _step(progress: Progress, number: int, title: str) -> None:
@@ -265,72 +185,6 @@ def _score(
             epochs_to_target=epochs_until(curve, target),
             num_epochs=len(curve),
         ),
-    )
-
-
-def _write_report(
-    result: MainJobResult,
-    search: SearchOutcome,
-    config: ExperimentConfig,
-    workspace: Workspace,
-) -> None:
-    directory, tags = workspace.report_dir, config.data.tags
-    systems = (result.baseline, result.found)
-    evaluation.write_labels(
-        result.baseline.scored, tags, directory / "labels.csv"
-    )
-    for system in systems:
-        path = directory / f"{system.name}_scores.csv"
-        evaluation.write_scores(system.scored, tags, path)
-    plots.plot_learning_curves(
-        directory / "learning_curves.png",
-        {s.name: s.result.history["validation_eer"] for s in systems},
-        title="final training",
-        target=result.baseline.result.metrics["validation_eer"],
-    )
-    plots.plot_search(
-        directory / "search.png",
-        [r.reward for r in search.results],
-        title="architecture search: 1 - validation mean EER",
-    )
-    results = {
-        "difference": result.difference.to_json(),
-        **{
-            s.name: {
-                "architecture": s.architecture.to_json(),
-                "settings": s.settings,
-                "training": s.result.to_json(),
-                "evaluation": s.compared.report.to_json(),
-            }
-            for s in systems
-        },
-    }
-    atomic_write_text(
-        directory / "results.json", json.dumps(results, indent=2) + "\n"
-    )
-    atomic_write_text(directory / "report.md", _report_text(result, config))
-
-
-def _report_text(result: MainJobResult, config: ExperimentConfig) -> str:
-    systems = (result.baseline, result.found)
-    table = comparison_table(
-        result.baseline.compared,
-        result.found.compared,
-        difference=result.difference,
-        markdown=True,
-    )
-    details = "\n\n".join(
-        f"## {s.name}\n\n`{s.architecture.describe()}`, spectrogram "
-        f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
-        for s in systems
-    )
-    return (
-        f"# {config.name}: baseline against found network\n\n{table}\n\n"
-        "![validation EER by epoch](learning_curves.png)\n\n"
-        f"![reward of each child](search.png)\n\n{details}\n\n"
-        "The scores are beside this file; "
-        "`audiotag-nas score --labels=labels.csv --scores=found_scores.csv` "
-        "computes the EERs again.\n"
     )
 
 
