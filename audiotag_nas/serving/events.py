@@ -1,0 +1,126 @@
+"""Frame scores become stretches of time in which a tag is active.
+
+A frame stands for the time around its centre that is nearer to it than to its
+neighbours; the first one begins at 0 and the last one ends with the file. Two
+stretches of a tag that are less than `merge_gap_seconds` apart are one, and
+then those under `min_event_seconds` are dropped. NumPy only.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from audiotag_nas.config import FeatureConfig
+from audiotag_nas.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Event:
+    """One stretch in which a tag is active.
+
+    Attributes:
+        onset_seconds: from the file's start.
+        offset_seconds: from the file's start, after the onset.
+        tag: its name.
+        score: the highest frame score in it.
+    """
+
+    onset_seconds: float
+    offset_seconds: float
+    tag: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class EventSettings:
+    """How active frames become events. [own]
+
+    Attributes:
+        merge_gap_seconds: shorter pauses are bridged.
+        min_event_seconds: shorter events are dropped, after merging.
+    """
+
+    merge_gap_seconds: float = 0.2
+    min_event_seconds: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not value >= 0:
+                raise ConfigError(
+                    f"`{name}` must be 0 or more. Received: {value}"
+                )
+
+
+class EventFinder:
+    """Finds the events of a file whose frames come in blocks."""
+
+    def __init__(
+        self,
+        tags: Sequence[str],
+        features: FeatureConfig,
+        settings: EventSettings,
+    ) -> None:
+        self._tags = tuple(tags)
+        self._features = features
+        self._settings = settings
+        self._num_frames = 0
+        # By tag: first frame, frame after the last, highest score.
+        self._open: list[tuple[int, int, float] | None] = [None] * len(tags)
+        self._events: list[Event] = []
+
+    def add(self, scores: np.ndarray, active: np.ndarray) -> None:
+        """Takes the next frames: scores and whether active, (frames, tags)."""
+        for index in range(len(self._tags)):
+            for start, end in _runs(active[:, index]):
+                score = float(scores[start:end, index].max())
+                self._add_run(
+                    index,
+                    self._num_frames + start,
+                    self._num_frames + end,
+                    score,
+                )
+        self._num_frames += len(scores)
+
+    def finish(self, seconds: float) -> tuple[Event, ...]:
+        """All events by onset; `seconds` is the file's length."""
+        for index, pending in enumerate(self._open):
+            if pending is not None:
+                at_end = pending[1] == self._num_frames
+                self._close(index, seconds if at_end else None)
+        return tuple(sorted(self._events))
+
+    def _add_run(self, index: int, start: int, end: int, score: float) -> None:
+        pending = self._open[index]
+        if pending is not None:
+            gap = self._edge(start) - self._edge(pending[1])
+            # Touching runs are one, cut only by the block's border.
+            if start == pending[1] or gap < self._settings.merge_gap_seconds:
+                start, score = pending[0], max(score, pending[2])
+            else:
+                self._close(index)
+        self._open[index] = (start, end, score)
+
+    def _close(self, index: int, offset: float | None = None) -> None:
+        pending, self._open[index] = self._open[index], None
+        if pending is None:
+            return
+        start, end, score = pending
+        onset = self._edge(start) if start else 0.0
+        offset = self._edge(end) if offset is None else offset
+        if offset - onset >= self._settings.min_event_seconds:
+            self._events.append(Event(onset, offset, self._tags[index], score))
+
+    def _edge(self, frame: int) -> float:
+        """Where frame `frame` begins and the one before it ends, seconds."""
+        features = self._features
+        centre = 0.0 if features.center else features.frame_length / 2
+        samples = centre + (frame - 0.5) * features.frame_step
+        return samples / features.sample_rate_hz
+
+
+def _runs(active: np.ndarray) -> list[tuple[int, int]]:
+    """The runs of True: (first, one after the last)."""
+    edges = np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))

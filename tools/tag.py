@@ -1,0 +1,115 @@
+"""Tags sound files with an exported model: which tags, and when.
+
+    tag --model workdir/export kitchen.mp3 hall.flac
+    tag --model workdir/export --csv tags.csv --plot_dir pictures *.wav
+
+Any format that soundfile reads, any sample rate, mono or stereo; long files
+pass in a stream. Prints, for each file, every tag whose score reaches its
+threshold with the times at which it is active. A file that can't be tagged is
+reported with the reason, and the others go on: the exit status is 1 if some
+failed and 2 if all did. docs/tagging.md has the formats of --csv and --json.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from audiotag_nas import cli
+
+if TYPE_CHECKING:
+    from audiotag_nas.serving.tagger import TaggedFile
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Directory of the exported model.", required=True
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    None,
+    "For all tags, instead of those stored in the model.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_MERGE_GAP_SECONDS = flags.DEFINE_float(
+    "merge_gap_seconds",
+    0.2,
+    "Shorter pauses within a tag are bridged.",
+    lower_bound=0.0,
+)
+_MIN_EVENT_SECONDS = flags.DEFINE_float(
+    "min_event_seconds",
+    0.1,
+    "Shorter stretches of a tag are dropped.",
+    lower_bound=0.0,
+)
+_CSV = flags.DEFINE_string("csv", None, "Where to write the events as CSV.")
+_JSON = flags.DEFINE_string(
+    "json", None, "Where to write scores and events as JSON."
+)
+_PLOT_DIR = flags.DEFINE_string(
+    "plot_dir", None, "Where to draw a picture of each file's first minute."
+)
+
+_EXIT_SOME_FAILED = 1
+_EXIT_ALL_FAILED = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    from audiotag_nas.errors import ConfigError
+    from audiotag_nas.serving.events import EventSettings
+
+    paths = argv[1:]
+    if not paths:
+        raise ConfigError("give at least one sound file.")
+    from audiotag_nas.serving.tagger import Tagger
+
+    tagger = Tagger.load(
+        _MODEL.value,
+        threshold=_THRESHOLD.value,
+        events=EventSettings(
+            merge_gap_seconds=_MERGE_GAP_SECONDS.value,
+            min_event_seconds=_MIN_EVENT_SECONDS.value,
+        ),
+    )
+    tagged = []
+    for number, path in enumerate(paths, 1):
+        tagged.append(tagger.tag_file(path))
+        _print(tagged[-1])
+        if _PLOT_DIR.value is not None and tagged[-1].scores is not None:
+            # Numbered, since files of different directories may share a name.
+            picture = f"{number:04d}_{Path(path).name}.png"
+            tagged[-1].plot(Path(_PLOT_DIR.value) / picture)
+
+    from audiotag_nas.serving import tables
+
+    if _CSV.value is not None:
+        tables.write_csv(_CSV.value, tagged)
+    if _JSON.value is not None:
+        tables.write_json(_JSON.value, tagged, tagger.manifest)
+    return _exit_status(tagged)
+
+
+def _print(tagged: "TaggedFile") -> None:
+    for note in tagged.notes:
+        print(f"{tagged.path}: {note}", file=sys.stderr)
+    seconds = f" ({tagged.seconds:.1f} s)" if tagged.seconds else ""
+    print(f"{tagged.path}{seconds}")
+    for line in tagged.describe():
+        print(f"  {line}", flush=True)
+
+
+def _exit_status(tagged: "Sequence[TaggedFile]") -> int:
+    num_failed = sum(file.scores is None for file in tagged)
+    if not num_failed:
+        return 0
+    print(
+        f"{num_failed} of {len(tagged)} files could not be tagged.",
+        file=sys.stderr,
+    )
+    return _EXIT_ALL_FAILED if num_failed == len(tagged) else _EXIT_SOME_FAILED
+
+
+if __name__ == "__main__":
+    cli.run(main, positional="files")
