@@ -1,0 +1,62 @@
+"""One tiny exported model for all tests of this directory."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from audiotag_nas.config import FeatureConfig
+from audiotag_nas.models import build_crnn
+from audiotag_nas.serving.export import export_model
+from audiotag_nas.space import Architecture, ConvBlock
+
+TAGS = ("speech", "music", "knock")
+CLIP_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """The directory, the live network and its front end's settings."""
+
+    directory: Path
+    model: keras.Model
+    features: FeatureConfig
+    architecture: Architecture
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    features = FeatureConfig(
+        sample_rate_hz=8000,
+        frame_length=256,
+        frame_step=100,
+        num_mels=13,
+        fmax_hz=4000.0,
+    )
+    architecture = Architecture(
+        (ConvBlock(4, 3, 3), ConvBlock(5, 1, 5)), recurrent_units=6
+    )
+    keras.utils.set_random_seed(3)
+    model = build_crnn(architecture, num_mels=13, num_tags=3)
+    # Wider than initial weights, so that scores differ over time and tags.
+    rng = np.random.default_rng(5)
+    model.set_weights(
+        [
+            w + 0.7 * np.abs(w).mean() * rng.standard_normal(w.shape)
+            for w in model.get_weights()
+        ]
+    )
+    directory = tmp_path_factory.mktemp("serving") / "export"
+    export_model(
+        model,
+        directory,
+        features=features,
+        tags=TAGS,
+        thresholds={"speech": 0.4, "music": 0.5, "knock": float("nan")},
+        metrics={"evaluation_mean_eer": 0.125, "undefined": float("nan")},
+        clip_seconds=CLIP_SECONDS,
+        architecture=architecture,
+    )
+    return Exported(directory, model, features, architecture)

@@ -1,0 +1,182 @@
+"""The written model against the live one, and what is refused."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from audiotag_nas.data import features as numpy_features
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.models import build_crnn
+from audiotag_nas.serving import export
+from audiotag_nas.serving.manifest import read_manifest
+from tests.serving.conftest import CLIP_SECONDS, TAGS
+
+
+def waveforms(*shape: int) -> np.ndarray:
+    noise = np.random.default_rng(7).standard_normal(shape)
+    return (0.1 * noise).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def saved_model(exported):
+    return tf.saved_model.load(str(exported.directory))
+
+
+@pytest.mark.parametrize("shape", [(1, 256), (2, 4000), (3, 9001)])
+def test_waveforms_of_any_length_score_as_numpy_features_and_live_network(
+    exported, saved_model, shape
+):
+    x = waveforms(*shape)
+    log_mels = np.stack(
+        [numpy_features.log_mel(row, exported.features) for row in x]
+    )
+    live = exported.model(log_mels, training=False)
+    written = saved_model.signatures["serving_default"](tf.constant(x))
+    assert set(written) == {"clip_scores", "frame_scores"}
+    for name, scores in live.items():
+        np.testing.assert_allclose(written[name], scores, atol=1e-5)
+    np.testing.assert_allclose(saved_model.log_mel(x), log_mels, atol=1e-4)
+
+
+def test_a_clip_scores_the_same_alone_and_in_a_batch(saved_model):
+    x = waveforms(3, 4000)
+    x[1] *= 30
+    together = saved_model.serve(x)["clip_scores"].numpy()
+    for row, scores in zip(x, together, strict=True):
+        alone = saved_model.serve(row[None])["clip_scores"].numpy()[0]
+        np.testing.assert_allclose(alone, scores, atol=1e-6)
+
+
+def test_the_graph_holds_no_operation_of_a_gpu_library(exported):
+    graph = saved_model_pb2.SavedModel()
+    graph.ParseFromString((exported.directory / "saved_model.pb").read_bytes())
+    operations = {
+        node.op
+        for meta_graph in graph.meta_graphs
+        for function in meta_graph.graph_def.library.function
+        for node in function.node_def
+    }
+    # The front end and the network are there ...
+    assert {"RFFT", "Conv2D", "MatMul"} <= operations
+    # ... and neither cuDNN nor Python.
+    assert not [op for op in operations if "udnn" in op or "PyFunc" in op]
+
+
+def test_an_operation_without_a_cpu_kernel_is_found(tmp_path):
+    graph = saved_model_pb2.SavedModel()
+    node = graph.meta_graphs.add().graph_def.library.function.add()
+    node.node_def.add(name="gru", op="CudnnRNNV3")
+    (tmp_path / "saved_model.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(export.ExportError, match="CudnnRNNV3"):
+        export.check_operations(tmp_path)
+
+
+def test_the_portable_copy_never_asks_for_cudnn(exported):
+    copy = export.portable_copy(exported.model)
+    bgru = copy.get_layer("bgru")
+    assert bgru.forward_layer.use_cudnn is False
+    assert bgru.backward_layer.use_cudnn is False
+
+
+def test_the_keras_file_beside_it_is_the_network(exported):
+    network = keras.models.load_model(exported.directory / "model.keras")
+    x = np.random.default_rng(1).standard_normal((2, 17, 13)).astype("float32")
+    for name, scores in exported.model(x).items():
+        np.testing.assert_allclose(network(x)[name], scores, atol=1e-6)
+
+
+def test_the_manifest_carries_what_belongs_to_the_model(exported):
+    manifest = read_manifest(exported.directory)
+    assert manifest.tags == TAGS
+    assert manifest.thresholds == (0.4, 0.5, 0.5)
+    assert manifest.features == exported.features
+    assert manifest.architecture == exported.architecture
+    assert manifest.metrics == {"evaluation_mean_eer": 0.125, "undefined": None}
+    value = json.loads((exported.directory / "manifest.json").read_text())
+    assert value["frame_step_seconds"] == 100 / 8000
+    assert set(value["files"]) == {
+        path.relative_to(exported.directory).as_posix()
+        for path in exported.directory.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["saved_model.pb", "variables/variables.data-00000-of-00001"]
+)
+def test_a_changed_file_is_named(exported, tmp_path, name):
+    directory = tmp_path / "copy"
+    shutil.copytree(exported.directory, directory)
+    data = bytearray((directory / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (directory / name).write_bytes(data)
+    with pytest.raises(StoreError, match=f"{name}: not the file that was"):
+        read_manifest(directory)
+    (directory / name).unlink()
+    with pytest.raises(StoreError, match=f"{name}: missing"):
+        read_manifest(directory)
+
+
+def test_a_damaged_or_newer_manifest_is_named(exported, tmp_path):
+    text = (exported.directory / "manifest.json").read_text()
+    path = tmp_path / "manifest.json"
+    path.write_text(text[:-9])
+    with pytest.raises(StoreError, match=r"manifest\.json: damaged"):
+        read_manifest(tmp_path)
+    path.write_text(text.replace('schema_version": 1', 'schema_version": 2'))
+    with pytest.raises(StoreError, match=r"must be 1\. Received: 2"):
+        read_manifest(tmp_path)
+    path.unlink()
+    with pytest.raises(StoreError, match="is no exported model"):
+        read_manifest(tmp_path)
+
+
+def export_again(exported, directory, model=None, **changes) -> None:
+    arguments = {
+        "features": exported.features,
+        "tags": TAGS,
+        "thresholds": [0.5, 0.5, 0.5],
+        "metrics": {},
+        "clip_seconds": CLIP_SECONDS,
+    }
+    model = exported.model if model is None else model
+    export.export_model(model, directory, **(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"tags": ("a", "b")}, "`tags` must be 3 different names"),
+        ({"tags": ("a", "b", "a")}, "`tags` must be 3 different names"),
+        ({"thresholds": [0.5, 0.5]}, "`thresholds` must be 3 numbers"),
+        ({"thresholds": [0.5, 0.5, 1.5]}, "`thresholds` must be 3 numbers"),
+        ({"thresholds": {"speech": 0.5}}, "`thresholds` must be one a tag"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_refused(
+    exported, tmp_path, changes, rule
+):
+    with pytest.raises(ConfigError, match=rule):
+        export_again(exported, tmp_path / "export", **changes)
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_network_of_one_length_is_refused(exported, tmp_path):
+    model = build_crnn(
+        exported.architecture, num_frames=38, num_mels=13, num_tags=3
+    )
+    with pytest.raises(ConfigError, match="takes 38 frames only"):
+        export_again(exported, tmp_path / "export", model)
+
+
+def test_a_network_that_scores_nan_is_not_written(exported, tmp_path):
+    model = export.portable_copy(exported.model)
+    model.get_layer("localization").bias.assign([0.0, float("nan"), 0.0])
+    with pytest.raises(export.ExportError, match="differ from the live"):
+        export_again(exported, tmp_path / "export", model)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,76 @@
+"""`tag --model DIR files...` as a user runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+TOOL = Path(__file__).parents[2] / "tools" / "tag.py"
+
+
+def run_tag(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=TOOL.parents[1],
+        check=False,
+    )
+
+
+def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
+    exported, tmp_path
+):
+    rng = np.random.default_rng(0)
+    good, bad = tmp_path / "good.flac", tmp_path / "bad.mp3"
+    noise = 0.2 * rng.standard_normal((44100 * 2, 2))
+    soundfile.write(good, noise, 44100)
+    bad.write_bytes(b"nothing that sounds")
+    done = run_tag(
+        f"--model={exported.directory}",
+        "--threshold=0.2",
+        f"--csv={tmp_path / 'tags.csv'}",
+        f"--json={tmp_path / 'tags.json'}",
+        f"--plot_dir={tmp_path / 'pictures'}",
+        bad,
+        good,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "1 of 2 files could not be tagged" in done.stderr
+    assert f"{bad}\n  failed: can't be decoded" in done.stdout
+    assert f"{good} (2.0 s)" in done.stdout
+    value = json.loads((tmp_path / "tags.json").read_text())
+    assert value["schema_version"] == 1
+    assert [file["status"] for file in value["files"]] == ["failed", "tagged"]
+    file = value["files"][1]
+    present = {name for name, t in file["tags"].items() if t["present"]}
+    assert present == {n for n, t in file["tags"].items() if t["score"] >= 0.2}
+    assert present
+    with open(tmp_path / "tags.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["status"] == "failed"
+    assert {row["tag"] for row in rows[1:]} == present
+    assert len(rows[1:]) == len(file["events"])
+    for row in rows[1:]:
+        assert f"{float(row['onset_seconds']):.2f}-" in done.stdout
+    assert (tmp_path / "pictures" / "0002_good.flac.png").is_file()
+
+
+def test_nothing_tagged_is_exit_status_two(exported, tmp_path):
+    done = run_tag(f"--model={exported.directory}", tmp_path / "none.wav")
+    assert done.returncode == 2
+    assert "must be a sound file" in done.stdout
+
+
+def test_a_wrong_command_is_one_line(exported, tmp_path):
+    no_files = run_tag(f"--model={exported.directory}")
+    assert no_files.returncode == 1
+    assert no_files.stderr == "error: give at least one sound file.\n"
+    no_model = run_tag(f"--model={tmp_path}", "x.wav")
+    assert no_model.returncode == 1
+    assert "is no exported model" in no_model.stderr
+    assert no_model.stderr.count("\n") == 1

@@ -1,0 +1,194 @@
+"""Real files of every kind through the exported model."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from audiotag_nas.errors import ConfigError, DataError, StoreError
+from audiotag_nas.serving import tables
+from audiotag_nas.serving.tagger import OPENING_SECONDS, Tagger
+
+RATE_HZ = 8000
+
+
+@pytest.fixture(scope="module")
+def tagger(exported) -> Tagger:
+    return Tagger.load(exported.directory)
+
+
+def sound(seconds: float, *, rate_hz: int = RATE_HZ, seed: int = 0):
+    """Noise and a tone, loud and quiet by turns: (samples,)."""
+    num_samples = round(seconds * rate_hz)
+    t = np.arange(num_samples) / rate_hz
+    noise = np.random.default_rng(seed).standard_normal(num_samples)
+    loud = 0.5 + 0.5 * np.sin(2 * np.pi * 0.7 * t)
+    tone = np.sin(2 * np.pi * 440 * t)
+    return (0.3 * loud**4 * tone + 0.02 * noise * loud).astype("float32")
+
+
+def test_a_clip_scores_as_the_saved_model_says(exported, tagger, tmp_path):
+    x = sound(0.5)
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, x, RATE_HZ, subtype="FLOAT")
+    saved_model = tf.saved_model.load(str(exported.directory))
+    expected = saved_model.serve(x[None])
+    tagged = tagger.tag_file(path)
+    assert tagged.status == "tagged"
+    assert tagged.seconds == 0.5
+    np.testing.assert_allclose(
+        list(tagged.clip_scores.values()), expected["clip_scores"][0], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        tagged.scores.opening.frame_scores,
+        expected["frame_scores"][0],
+        atol=1e-6,
+    )
+
+
+def test_a_long_file_scores_as_windows_cut_and_joined_by_hand(
+    exported, tagger, tmp_path
+):
+    x = sound(3.21)
+    path = tmp_path / "long.wav"
+    soundfile.write(path, x, RATE_HZ, subtype="FLOAT")
+    saved_model = tf.saved_model.load(str(exported.directory))
+    # 4000 samples are 38 frames; a hop of 19 frames is 1900 samples.
+    starts = range(0, len(x) - 4000 + 1900, 1900)
+    total = 1 + (len(x) - 256) // 100
+    sums, weights = np.zeros((total, 3)), np.zeros((total, 1))
+    clip_scores = []
+    for start in starts:
+        scores = saved_model.serve(x[None, start : start + 4000])
+        frames = scores["frame_scores"][0].numpy()
+        clip_scores.append(scores["clip_scores"][0])
+        first = start // 100
+        for i, row in enumerate(frames):
+            weight = min(i + 1, len(frames) - i)
+            sums[first + i] += weight * row
+            weights[first + i] += weight
+    tagged = tagger.tag_file(path)
+    assert len(starts) == 13
+    np.testing.assert_allclose(
+        tagged.scores.opening.frame_scores, sums / weights, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        tagged.scores.clip_scores, np.max(clip_scores, axis=0), atol=1e-5
+    )
+    in_memory = tagger.score_waveform(x, RATE_HZ)
+    assert in_memory.events == tagged.events
+
+
+def test_events_lie_in_the_file_and_belong_to_present_tags(tagger):
+    scores = tagger.score_waveform(sound(7.3), RATE_HZ)
+    assert scores.events
+    for event in scores.events:
+        assert 0 <= event.onset_seconds < event.offset_seconds <= 7.3
+        threshold = scores.thresholds[scores.tags.index(event.tag)]
+        assert event.score >= threshold
+        assert event.tag in scores.present
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_stereo_files_of_every_format_and_rate_score_alike(
+    tagger, tmp_path, suffix
+):
+    mono = sound(2.0, rate_hz=44100)
+    path = tmp_path / f"stereo.{suffix}"
+    soundfile.write(path, np.stack([mono, mono], axis=1), 44100)
+    tagged = tagger.tag_file(path)
+    expected = tagger.score_waveform(mono, 44100)
+    assert tagged.status == "tagged", tagged.reason
+    # Lossy formats change the spectrum's quiet parts.
+    tolerance = 0.1 if suffix in ("ogg", "mp3") else 2e-3
+    np.testing.assert_allclose(
+        tagged.scores.clip_scores, expected.clip_scores, atol=tolerance
+    )
+    assert tagged.seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_what_can_not_be_tagged_gives_a_reason(tagger, tmp_path):
+    x = sound(1.0)
+    x[4321] = np.nan
+    soundfile.write(tmp_path / "nan.wav", x, RATE_HZ, subtype="FLOAT")
+    soundfile.write(tmp_path / "empty.wav", x[:0], RATE_HZ)
+    soundfile.write(tmp_path / "short.wav", x[:100], RATE_HZ)
+    (tmp_path / "text.wav").write_text("no sound")
+    reasons = {
+        "nan.wav": "must be finite",
+        "empty.wav": "at least one sample",
+        "short.wav": "at least one frame, 256 samples",
+        "text.wav": "can't be decoded",
+        "missing.wav": "must be a sound file",
+    }
+    for name, reason in reasons.items():
+        tagged = tagger.tag_file(tmp_path / name)
+        assert tagged.status == "failed"
+        assert reason in tagged.reason
+        assert tagged.events == ()
+        with pytest.raises(DataError, match="can't be drawn"):
+            tagged.plot(tmp_path / "picture.png")
+
+
+def test_a_truncated_file_is_tagged_with_a_note(tagger, tmp_path):
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, sound(2.0), RATE_HZ)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    tagged = tagger.tag_file(path)
+    assert tagged.status == "tagged"
+    assert any("truncated" in note for note in tagged.notes)
+
+
+def test_the_opening_ends_after_a_minute_and_the_file_does_not(tagger):
+    seconds = OPENING_SECONDS + 3
+    scores = tagger.score_waveform(sound(seconds), RATE_HZ)
+    assert scores.seconds == seconds
+    assert len(scores.opening.log_mel) == OPENING_SECONDS * RATE_HZ / 100
+    assert scores.opening.frame_scores.shape == (4800, 3)
+    assert scores.events[-1].offset_seconds > OPENING_SECONDS
+
+
+def test_a_given_threshold_replaces_the_stored_ones(exported):
+    x = sound(1.0)
+    everything = Tagger.load(exported.directory, threshold=0.0)
+    nothing = Tagger.load(exported.directory, threshold=1.0)
+    all_tags = everything.score_waveform(x, RATE_HZ)
+    assert set(all_tags.present) == {"speech", "music", "knock"}
+    for tag in all_tags.tags:
+        (event,) = all_tags.times(tag)
+        assert (event.onset_seconds, event.offset_seconds) == (0.0, 1.0)
+    assert nothing.score_waveform(x, RATE_HZ).present == ()
+    with pytest.raises(ConfigError, match=r"in \[0, 1\]. Received: 2"):
+        Tagger.load(exported.directory, threshold=2)
+
+
+def test_samples_in_memory_are_checked(tagger):
+    with pytest.raises(DataError, match="must be finite"):
+        tagger.score_waveform(np.full(4000, np.inf), RATE_HZ)
+    with pytest.raises(DataError, match=r"Received: \(2, 2, 500\)"):
+        tagger.score_waveform(np.zeros((2, 2, 500)), RATE_HZ)
+    with pytest.raises(DataError, match="at least one frame"):
+        tagger.score_waveform(np.zeros(0), RATE_HZ)
+
+
+def test_a_directory_without_a_model_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="is no exported model"):
+        Tagger.load(tmp_path)
+
+
+def test_a_picture_of_the_file_is_drawn(tagger, tmp_path):
+    path = tmp_path / "hall.flac"
+    soundfile.write(path, sound(1.3), RATE_HZ)
+    tagger.tag_file(path).plot(tmp_path / "hall.png")
+    assert (tmp_path / "hall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_quoted(tagger, tmp_path):
+    tagged = tagger.tag_file(tmp_path / "missing.wav")
+    odd = dataclasses.replace(tagged, path="=cmd()", reason="@x")
+    tables.write_csv(tmp_path / "out.csv", [odd])
+    row = (tmp_path / "out.csv").read_text().splitlines()[1]
+    assert row == "1,'=cmd(),failed,,,,,,,,'@x"
