@@ -3,13 +3,14 @@
 #   make test    the tests
 PYTHON ?= python3
 VENV ?= .venv
-WORKDIR ?= runs/demo
+CONFIG ?= demo
+WORKDIR ?= runs/$(CONFIG)
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/audiotag-nas run --config=demo --workdir=$(WORKDIR)
+	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR)
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

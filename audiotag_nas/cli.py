@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, flags
+from absl import logging as absl_logging
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
@@ -127,6 +128,7 @@ def run(
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.WARNING)
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
@@ -148,6 +150,13 @@ def run(
             rest = flags.FLAGS(sys.argv)
         except (flags.Error, UserError) as error:
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
+        except Exception as error:
+            # Parsing runs the config file, which can raise anything.
+            _fail(
+                "error: --config: the file must define get_config() and run. "
+                f"Received: {type(error).__name__}: {_one_line(error)}",
+                EXIT_USAGE,
+            )
         if positional is None and len(rest) > 1:
             _fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",
@@ -240,8 +249,12 @@ def _reads_as(item: Any, text: str) -> bool:
     return True
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _flag_error(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = _one_line(error)
     if isinstance(error, flags.UnrecognizedFlagError):
         names = sorted(
             flag.name

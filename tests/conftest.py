@@ -1,0 +1,31 @@
+"""What all tests share: paths, and runs of the command lines as they are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def run_tool():
+    """Runs `audiotag-nas <arguments>` in a process of its own."""
+
+    def run(
+        *arguments: object, cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "audiotag_nas", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+
+    return run

@@ -1,0 +1,129 @@
+"""Which clips an experiment reads, and the folds of the raw list."""
+
+import numpy as np
+import pytest
+
+from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
+from audiotag_nas.data import audio
+from audiotag_nas.errors import DataError
+from audiotag_nas.experiment import preparation
+from audiotag_nas.experiment.workspace import Workspace
+
+
+def write_chunk(chunks, name: str) -> None:
+    segment, _, number = name.rpartition("_chunk")
+    rows = [
+        ("segmentname", segment),
+        ("chunknumber", number),
+        ("framestart", int(number) * 192000),
+        ("annotation_a1", "c"),
+        ("session_a1", "1.0"),
+        ("annotation_a2", "c"),
+        ("session_a2", "1.0"),
+        ("annotation_a3", "c"),
+        ("session_a3", "2.0"),
+        ("majorityvote", "c"),
+        ("chunkname", name),
+    ]
+    text = "".join(f"{key},{value}\n" for key, value in rows)
+    (chunks / f"{name}.csv").write_text(text)
+
+
+@pytest.fixture
+def dataset_dir(tmp_path):
+    """Segment A is in fold 3, B is split over 1 and 2, C is raw only."""
+    root = tmp_path / "chime_home"
+    (root / "chunks").mkdir(parents=True)
+    refined = [("A.s0_chunk4", 3), ("B.s0_chunk7", 2), ("B.s0_chunk9", 1)]
+    raw = [name for name, _ in refined]
+    raw += ["A.s0_chunk5", "B.s0_chunk8", "C.s1_chunk0", "C.s1_chunk2"]
+    for name in raw:
+        write_chunk(root / "chunks", name)
+
+    def write_list(name, rows):
+        lines = [",".join(map(str, (i, *row))) for i, row in enumerate(rows)]
+        (root / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+    write_list("development_chunks_raw", [(name,) for name in raw])
+    write_list("development_chunks_refined", [(name,) for name, _ in refined])
+    write_list("development_chunks_refined_crossval_dcase2016", refined)
+    write_list("evaluation_chunks_raw", [])
+    write_list("evaluation_chunks_refined", [])
+    return root
+
+
+def make_config(dataset_dir, **fields) -> ExperimentConfig:
+    return ExperimentConfig(
+        data=DataConfig(
+            source="chime_home", dataset_dir=str(dataset_dir), **fields
+        )
+    )
+
+
+def test_the_refined_list_has_the_folds_that_are_listed(dataset_dir):
+    clips = preparation.read_clips(
+        make_config(dataset_dir), Workspace("unused"), "development"
+    )
+    folds = {clip.clip_id: clip.fold for clip in clips}
+    assert folds == {"A.s0_chunk4": 3, "B.s0_chunk7": 2, "B.s0_chunk9": 1}
+
+
+def test_raw_clips_stay_in_the_fold_of_their_segment(dataset_dir):
+    clips = preparation.read_clips(
+        make_config(dataset_dir, raw=True), Workspace("unused"), "development"
+    )
+    folds = {clip.clip_id: clip.fold for clip in clips}
+    assert len(folds) == 7
+    # A refined clip keeps its own fold, even where its segment is split.
+    assert folds["B.s0_chunk9"] == 1
+    assert folds["A.s0_chunk5"] == 3
+    assert folds["B.s0_chunk8"] == 2
+    assert folds["C.s1_chunk0"] == folds["C.s1_chunk2"]
+    assert folds["C.s1_chunk0"] in range(5)
+
+
+def test_a_split_without_clips_is_an_error_that_names_it(dataset_dir):
+    with pytest.raises(DataError, match="evaluation"):
+        preparation.read_clips(
+            make_config(dataset_dir), Workspace("unused"), "evaluation"
+        )
+
+
+def test_a_users_own_manifest_is_read_from_its_own_directory(tmp_path):
+    for name in ("bark", "rain"):
+        audio.write_wav(
+            tmp_path / f"{name}.wav", np.zeros(800), sample_rate_hz=8000
+        )
+    manifest = tmp_path / "mine.csv"
+    manifest.write_text(
+        "path,tags,split,fold,segment\n"
+        "bark.wav,dog,development,1,yard\n"
+        "rain.wav,rain;wind,evaluation,,roof\n"
+    )
+    config = ExperimentConfig(
+        data=DataConfig(source="manifest", manifest_path=str(manifest))
+    )
+    clips = preparation.read_clips(config, Workspace("unused"), "evaluation")
+    assert [clip.tags for clip in clips] == [("rain", "wind")]
+
+
+def test_every_size_of_the_grid_is_prepared_once():
+    config = ExperimentConfig()
+    config.grid.spectrogram_size = ("62x64", "124x128", "31x16")
+    assert preparation.spectrogram_sizes(config) == [
+        "124x128",
+        "62x64",
+        "31x16",
+    ]
+
+
+def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
+    config = ExperimentConfig(synthetic=SyntheticConfig(20, 10))
+    workspace = Workspace(tmp_path)
+    preparation.write_synthetic_dataset(config, workspace)
+    path = workspace.dataset_dir / "development_chunks_refined.csv"
+    before = path.stat().st_mtime_ns
+    preparation.write_synthetic_dataset(config, workspace)
+    assert path.stat().st_mtime_ns == before
+    clips = preparation.read_clips(config, workspace, "development")
+    assert len(clips) == 20

@@ -1,0 +1,85 @@
+"""What a person sees while an experiment runs."""
+
+import io
+
+import pytest
+
+from audiotag_nas.experiment.progress import Progress, format_seconds
+from audiotag_nas.search.loop import TrialFinished
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7860, "2 h 11 min"),
+    ],
+)
+def test_seconds_are_written_as_a_person_says_them(seconds, text):
+    assert format_seconds(seconds) == text
+
+
+def event(number: int, eer: float | None, **fields) -> TrialFinished:
+    trial = Trial(
+        f"grid-{number:04d}", "grid", 0, (0,), {"batch_size": 22}, {}, 1
+    )
+    if eer is None:
+        result = TrialResult(
+            trial.trial_id, TrialStatus.FAILED, None, reason="out of memory"
+        )
+    else:
+        result = TrialResult(
+            trial.trial_id,
+            TrialStatus.COMPLETED,
+            1 - eer,
+            metrics={"validation_eer": eer},
+            seconds=61.0,
+        )
+    best = TrialResult(
+        "grid-0001", TrialStatus.COMPLETED, 0.9, metrics={"validation_eer": 0.1}
+    )
+    return TrialFinished(
+        trial=trial,
+        result=result,
+        num_done=number + 1,
+        num_total=8,
+        best_trial=Trial("grid-0001", "grid", 0, (0,), {}, {}, 1),
+        best_result=best,
+        from_journal=fields.get("from_journal", False),
+    )
+
+
+def test_a_finished_trial_is_one_line_with_the_best_and_the_time_left():
+    stream = io.StringIO()
+    Progress(stream=stream).trial(event(2, 0.25))
+    line = stream.getvalue()
+    assert line.count("\n") == 1
+    for part in ("3/8", "batch_size 22", "EER 0.250", "best 0.100 (grid-0001)"):
+        assert part in line
+    assert "1 min 01 s, about" in line
+    assert line.endswith("left\n")
+
+
+def test_a_failed_trial_says_why():
+    stream = io.StringIO()
+    Progress(stream=stream).trial(event(2, None))
+    assert "failed: out of memory" in stream.getvalue()
+
+
+def test_a_trial_of_an_earlier_run_gives_no_pace():
+    stream = io.StringIO()
+    Progress(stream=stream).trial(event(2, 0.2, from_journal=True))
+    assert "done earlier" in stream.getvalue()
+    assert "left" not in stream.getvalue()
+
+
+def test_a_log_file_gets_whole_lines_only():
+    stream = io.StringIO()
+    progress = Progress(stream=stream)
+    progress.count(3, 9)
+    progress.epoch(event(0, 0.2).trial, 1, {"validation_eer": 0.2})
+    assert stream.getvalue() == ""

@@ -1,0 +1,137 @@
+"""The command lines, as real processes: help, wrong input, exit statuses."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+
+
+def test_help_lists_every_tool_and_config_with_one_line_each(run_tool):
+    done = run_tool("--help")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    for tool in TOOLS:
+        docstring = ast.get_docstring(
+            ast.parse((ROOT / "tools" / f"{tool}.py").read_text())
+        )
+        summary = docstring.splitlines()[0]
+        assert any(
+            line.split() == [tool, *summary.split()] for line in lines
+        ), tool
+    assert "chime_home, demo, smoke" in done.stdout
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tools_help_needs_neither_tensorflow_nor_librosa(tool):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{tool}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_path('tools/{tool}.py', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    status = end.code\n"
+        "heavy = {'tensorflow', 'keras', 'librosa'} & set(sys.modules)\n"
+        "print('STATUS', status, 'HEAVY', sorted(heavy))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )
+    # absl's --help ends with status 1.
+    assert "HEAVY []" in done.stdout, done.stdout + done.stderr
+    assert "flags:" in done.stdout
+
+
+def one_line_error(done: subprocess.CompletedProcess) -> str:
+    """The one line on standard error; nothing may be on standard output."""
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("flag", "parts"),
+    [
+        ("--config.training.bach=3", ["config.training", "bach", "batch_size"]),
+        ("--config.trainin.epochs=3", ["config", "trainin", "training"]),
+        ("--config.training=3", ["config.training", "section", "epochs"]),
+        (
+            "--config.training.epochs=many",
+            ["config.training.epochs", "an int", "'many'"],
+        ),
+        ("--config.training.epochs", ["config.training.epochs", "VALUE"]),
+        (
+            "--config.training.epochs=0",
+            ["config.training.epochs", "positive", "0"],
+        ),
+        ("--config.grid.batch_size=8,x", ["config.grid.batch_size", "8,x"]),
+        ("--config=nowhere", ["--config", "smoke", "'nowhere'"]),
+        ("--config=tests/fakes.py", ["--config", "get_config"]),
+        ("--wrkdir=x", ["wrkdir", "workdir"]),
+        ("stray", ["--name=value", "stray"]),
+    ],
+)
+def test_a_wrong_flag_is_one_line_that_names_it(
+    run_tool, flag, parts, tmp_path
+):
+    done = run_tool("prepare", f"--workdir={tmp_path / 'w'}", flag)
+    line = one_line_error(done)
+    assert done.returncode != 0
+    for part in parts:
+        assert part in line
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_missing_workdir_is_named(run_tool):
+    done = run_tool("prepare")
+    assert done.returncode != 0
+    assert "workdir" in one_line_error(done)
+
+
+def test_an_unknown_tool_is_named_with_those_there_are(run_tool):
+    done = run_tool("serach")
+    assert done.returncode == 2
+    line = one_line_error(done)
+    assert "'serach'" in line
+    assert "search" in line
+
+
+def test_going_on_with_another_config_is_refused_naming_the_fields(
+    run_tool, tmp_path
+):
+    from audiotag_nas.config import ExperimentConfig
+    from audiotag_nas.experiment.workspace import Workspace
+
+    Workspace(tmp_path).start(ExperimentConfig())
+    path = tmp_path / "config.py"
+    path.write_text(
+        "from audiotag_nas import ExperimentConfig\n"
+        "def get_config(): return ExperimentConfig()\n"
+    )
+    done = run_tool(
+        "prepare",
+        f"--config={path}",
+        f"--workdir={tmp_path}",
+        "--config.training.epochs=7",
+        "--config.grid.mixup_alpha=0.5",
+    )
+    assert done.returncode == 1
+    line = one_line_error(done)
+    assert "training.epochs: 7 here, 100 there" in line
+    assert "grid.mixup_alpha: (0.5,) here, (0.0, 0.2, 1.5) there" in line
+
+
+def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
+    done = run_tool("results", f"--workdir={tmp_path}")
+    assert done.returncode == 1
+    assert str(tmp_path) in one_line_error(done)
