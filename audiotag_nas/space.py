@@ -250,7 +250,9 @@ class Architecture:
         return f"{blocks} | {self.recurrent} {self.recurrent_units}"
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        fields = dataclasses.asdict(self)
+        # JSON has no tuples; what goes there must come back equal.
+        return fields | {"blocks": list(fields["blocks"])}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":

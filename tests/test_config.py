@@ -104,7 +104,7 @@ def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
 def test_an_unknown_field_in_json_is_named_with_those_allowed():
     value = ExperimentConfig().to_json()
     value["training"]["epoch"] = 3
-    with pytest.raises(ConfigError, match="no field named 'epoch'.*epochs"):
+    with pytest.raises(ConfigError, match=r"no field named 'epoch'.*epochs"):
         ExperimentConfig.from_json(value)
 
 
