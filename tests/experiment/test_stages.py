@@ -35,9 +35,7 @@ def test_the_grid_is_the_full_product_of_its_axes():
     config = small_config()
     space = stages.grid_space(config)
     assert space.size == 2 * 3 * 1
-    trial = stages.grid_trial(
-        config, stages.CRNN_BASELINE, 4, 0, (1, 2, 0)
-    )
+    trial = stages.grid_trial(config, stages.CRNN_BASELINE, 4, 0, (1, 2, 0))
     assert trial.settings["mixup_alpha"] == 0.4
     assert trial.settings["spectrogram_size"] == "249x40"
     assert trial.settings["batch_size"] == 16
@@ -56,7 +54,9 @@ def test_baseline_and_found_get_the_same_budget_and_seed():
     assert other.settings["spectrogram_size"] == "62x64"
     # The baseline keeps the config's own training section.
     assert "mixup_alpha" not in baseline.settings
-    filters = [b["filters"] for b in baseline.settings["architecture"]["blocks"]]
+    filters = [
+        b["filters"] for b in baseline.settings["architecture"]["blocks"]
+    ]
     assert filters == [8, 16, 32, 32, 64, 64, 64]
 
 

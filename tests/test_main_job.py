@@ -1,0 +1,242 @@
+"""The main job as a user runs it: `make demo`, on the smoke config.
+
+Everything is real: the command that the README prints, the synthesizer, the
+trainings, the export. Then the same search is killed with SIGKILL and resumed.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The finished run: its working directory and what it printed."""
+    workdir = tmp_path_factory.mktemp("demo") / "smoke"
+    commands = re.findall(r"^make demo\b.*$", read("README.md"), re.MULTILINE)
+    assert commands, "the README must print the command"
+    marker = f"{sys.prefix}/installed"
+    done = subprocess.run(
+        # The set-up is done already: make is told that its marker is old.
+        [
+            *commands[0].split(),
+            "CONFIG=smoke",
+            f"WORKDIR={workdir}",
+            f"VENV={sys.prefix}",
+            f"--assume-old={marker}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return workdir, done.stdout
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def journal(workdir: Path, stage: str) -> dict[str, dict]:
+    """The stage's lines by trial, without what differs from run to run."""
+    lines = {}
+    for line in (workdir / "trials.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["trial"]["stage"] == stage:
+            del entry["result"]["seconds"]
+            lines[entry["trial"]["trial_id"]] = {
+                "trial": entry["trial"],
+                "result": entry["result"],
+            }
+    return lines
+
+
+def test_the_nine_steps_come_in_order_and_end_with_the_table(demo):
+    _, printed = demo
+    steps = re.findall(r"^\[(\d)/9\]", printed, re.MULTILINE)
+    assert steps == list("123456789")
+    table = printed[printed.index("[9/9]") :]
+    for part in (
+        "mean EER [95 % interval]",
+        *(f"EER {tag} (" for tag in "cmfvpbo"),
+        "parameters",
+        "epochs to the baseline's best validation EER",
+        "tensorboard --logdir",
+        "audiotag-nas tag --model",
+    ):
+        assert part in table
+
+
+def test_every_trial_of_every_stage_is_in_the_journal(demo):
+    workdir, _ = demo
+    stages = {
+        stage: len(journal(workdir, stage))
+        for stage in ("baseline", "search", "grid", "final")
+    }
+    # configs/smoke.py: 2 children; 1 mixup x 2 sizes x 1 batch size.
+    assert stages == {"baseline": 1, "search": 2, "grid": 2, "final": 2}
+
+
+def test_the_printed_eers_are_those_of_the_score_files(demo, run_tool):
+    workdir, printed = demo
+    report = workdir / "report"
+    means = {}
+    for name in ("baseline", "found"):
+        done = run_tool(
+            "score",
+            f"--labels={report / 'labels.csv'}",
+            f"--scores={report / f'{name}_scores.csv'}",
+        )
+        assert done.returncode == 0, done.stderr
+        rows = dict(
+            re.findall(r"^(\w+) +([\d.]{8})", done.stdout, re.MULTILINE)
+        )
+        assert set(rows) == {*"cmfvpbo", "mean"}
+        eers = [float(rows[tag]) for tag in "cmfvpbo"]
+        assert float(rows["mean"]) == pytest.approx(np.mean(eers), abs=2e-6)
+        means[name] = float(rows["mean"])
+    row = re.search(r"^mean EER.*$", printed, re.MULTILINE)[0]
+    shown = [float(x) for x in re.findall(r"(\d\.\d{4}) \[", row)]
+    assert shown == pytest.approx([means["baseline"], means["found"]], abs=1e-4)
+
+
+def test_the_labels_scored_are_the_evaluation_splits_majority_votes(demo):
+    workdir, _ = demo
+    dataset = workdir / "dataset"
+    rows = (dataset / "evaluation_chunks_refined.csv").read_text().split()
+    expected = set()
+    for row in rows:
+        name = row.split(",")[1]
+        text = (dataset / "chunks" / f"{name}.csv").read_text()
+        vote = re.search(r"^majorityvote,(.*)$", text, re.MULTILINE)[1]
+        expected.add((f"{name}.wav", frozenset(vote.strip()) - {"S"}))
+    lines = (workdir / "report" / "labels.csv").read_text().splitlines()
+    pairs = (line.split(",") for line in lines)
+    assert {(name, frozenset(tags)) for name, tags in pairs} == expected
+    assert len(lines) == len(rows) == 30
+
+
+def test_both_final_networks_had_the_same_data_and_budget(demo):
+    workdir, _ = demo
+    final = journal(workdir, "final")
+    settings = [
+        final[name]["trial"]["settings"]
+        for name in ("final-baseline", "final-found")
+    ]
+    for field in ("epochs", "patience"):
+        assert settings[0][field] == settings[1][field]
+
+
+def test_the_dashboard_lists_every_trial_with_its_eer(demo):
+    from tensorboard.backend.event_processing import (
+        data_provider,
+        plugin_event_multiplexer,
+    )
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins import base_plugin
+    from tensorboard.plugins.hparams import (
+        api_pb2,
+        backend_context,
+        list_session_groups,
+    )
+
+    workdir, _ = demo
+    multiplexer = plugin_event_multiplexer.EventMultiplexer()
+    multiplexer.AddRunsFromDirectory(str(workdir / "logs"))
+    multiplexer.Reload()
+    provider = data_provider.MultiplexerDataProvider(
+        multiplexer, str(workdir / "logs")
+    )
+    context = backend_context.Context(
+        base_plugin.TBContext(data_provider=provider)
+    )
+    experiment = context.experiment_from_metadata(
+        RequestContext(),
+        "",
+        True,
+        context.hparams_metadata(RequestContext(), ""),
+    )
+    request = api_pb2.ListSessionGroupsRequest(
+        slice_size=100,
+        allowed_statuses=[api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE],
+        col_params=[
+            api_pb2.ColParams(metric=info.name)
+            for info in experiment.metric_infos
+        ],
+    )
+    groups = list_session_groups.Handler(
+        RequestContext(), context, "", request
+    ).run()
+    shown = set()
+    for group in groups.session_groups:
+        for value in group.metric_values:
+            if value.name.tag == "validation_eer":
+                shown.add(round(value.value, 5))
+    told = {
+        round(line["result"]["metrics"]["validation_eer"], 5)
+        for stage in ("baseline", "search", "grid", "final")
+        for line in journal(workdir, stage).values()
+    }
+    assert len(groups.session_groups) == 7
+    assert shown == told
+
+
+def test_the_exported_model_tags_a_recording_from_the_command_line(
+    demo, run_tool
+):
+    workdir, _ = demo
+    clip = next((workdir / "dataset" / "chunks").glob("*.48kHz.wav"))
+    done = run_tool("tag", "--model", workdir / "export", clip)
+    assert done.returncode == 0, done.stderr
+    assert clip.name in done.stdout
+
+
+def test_the_pictures_and_the_report_are_there(demo):
+    workdir, _ = demo
+    report = (workdir / "report" / "report.md").read_text()
+    for name in re.findall(r"\((\w+\.png)\)", report):
+        data = (workdir / "report" / name).read_bytes()
+        assert data.startswith(b"\x89PNG")
+    assert "mean EER" in report
+
+
+def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
+    demo, run_tool, tmp_path
+):
+    finished, _ = demo
+    workdir = tmp_path / "killed"
+    for name in ("dataset", "features"):
+        # Hard links: nothing is written into files that are there.
+        shutil.copytree(finished / name, workdir / name, copy_function=os.link)
+    command = ("search", "--config=smoke", f"--workdir={workdir}")
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "audiotag_nas", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    path = workdir / "trials.jsonl"
+    while driver.poll() is None and not (path.exists() and path.read_bytes()):
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    assert driver.wait() == -signal.SIGKILL
+    before = journal(workdir, "search")
+    assert len(before) == 1
+    done = run_tool(*command)
+    assert done.returncode == 0, done.stderr
+    assert "done earlier" in done.stdout
+    after = journal(workdir, "search")
+    assert after == journal(finished, "search")
+    assert before.items() <= after.items()
