@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "ArchitectureTuner": "audiotag_nas.experiment.tuner",
     "Tagger": "audiotag_nas.serving.tagger",
+    "load_config": "audiotag_nas.shipped",
     "make_searcher": "audiotag_nas.search",
 }
 
@@ -28,6 +29,7 @@ __all__ = [
     "FeatureConfig",
     "SearchSpace",
     "Tagger",
+    "load_config",
     "make_searcher",
 ]
 

@@ -5,14 +5,12 @@ checkout `python tools/<tool>.py` does the same. What a user can get wrong is
 reported as one line that names it. Nothing here starts TensorFlow.
 """
 
-import ast
 import logging
 import os
 import runpy
 import sys
 import typing
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags
@@ -21,6 +19,12 @@ from absl import logging as absl_logging
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.fields import field_type, type_name
+from audiotag_nas.shipped import (
+    config_path,
+    list_configs,
+    list_tools,
+    tool_path,
+)
 
 DEFAULT_CONFIG = "demo"
 CONFIG_HELP = (
@@ -33,44 +37,6 @@ WORKDIR_HELP = "The experiment's directory; made if need be."
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-
-
-def _room(name: str) -> Path:
-    """`tools/` or `configs/`: inside the installed package, or beside it."""
-    package = Path(__file__).parent
-    installed = package / name
-    return installed if installed.is_dir() else package.parent / name
-
-
-def list_tools() -> dict[str, str]:
-    """The tools and the first line of what each says of itself."""
-    summaries = {}
-    for path in sorted(_room("tools").glob("[a-z]*.py")):
-        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
-        summaries[path.stem] = docstring.partition("\n")[0]
-    return summaries
-
-
-def list_configs() -> list[str]:
-    """The names of the configs that come with the package."""
-    return sorted(path.stem for path in _room("configs").glob("[a-z]*.py"))
-
-
-def config_path(name: str) -> str:
-    """The file of a shipped config (`demo`), or `name` if it is a file.
-
-    Raises:
-        ConfigError: neither.
-    """
-    shipped = _room("configs") / f"{name}.py"
-    if shipped.is_file():
-        return str(shipped)
-    if Path(name).is_file():
-        return name
-    raise ConfigError(
-        "--config: must be a Python file or one of "
-        f"{', '.join(list_configs())}. Received: {name!r}"
-    )
 
 
 def validated(config: Any) -> ExperimentConfig:
@@ -109,7 +75,7 @@ def main() -> None:
             EXIT_USAGE,
         )
     sys.argv = [f"audiotag-nas {tool}", *arguments[1:]]
-    runpy.run_path(str(_room("tools") / f"{tool}.py"), run_name="__main__")
+    runpy.run_path(str(tool_path(tool)), run_name="__main__")
 
 
 def run(
@@ -148,6 +114,9 @@ def run(
             # The config flags look for overrides in sys.argv itself.
             sys.argv = _with_config_resolved(list(argv))
             rest = flags.FLAGS(sys.argv)
+        except SystemExit:
+            # Only the help flags leave here, with absl's status of 1.
+            sys.exit(0)
         except (flags.Error, UserError) as error:
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         except Exception as error:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import runpy
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,14 @@ from audiotag_nas.config import (
     parse_spectrogram_size,
 )
 from audiotag_nas.errors import ConfigError
+from audiotag_nas.shipped import load_config
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_is_valid_and_survives_json(path):
-    config = runpy.run_path(str(path))["get_config"]()
+    config = load_config(path.stem)
     if config.data.source == "chime_home":
         with pytest.raises(ConfigError, match=r"data\.dataset_dir"):
             config.validate()
@@ -117,3 +117,12 @@ def test_differences_name_the_fields_and_both_values():
         "grid.batch_size: (5,) here, (22, 44, 88) there",
     ]
     assert ExperimentConfig().differences(ExperimentConfig()) == []
+
+
+def test_a_file_that_gives_no_config_is_named(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def get_config(): return 3\n")
+    with pytest.raises(ConfigError, match=r"mine\.py.*Received: 3"):
+        load_config(str(path))
+    with pytest.raises(ConfigError, match="demo, smoke"):
+        load_config("nowhere")

@@ -1,0 +1,73 @@
+"""What comes with the package beside its code: the tools and the configs.
+
+In a checkout they stand at its top, in an installed package inside it.
+"""
+
+import ast
+import runpy
+from pathlib import Path
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.errors import ConfigError
+
+
+def _room(name: str) -> Path:
+    """`tools/` or `configs/`: inside the installed package, or beside it."""
+    package = Path(__file__).parent
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def tool_path(name: str) -> Path:
+    """The file of a tool."""
+    return _room("tools") / f"{name}.py"
+
+
+def list_tools() -> dict[str, str]:
+    """The tools and the first line of what each says of itself."""
+    summaries = {}
+    for path in sorted(_room("tools").glob("[a-z]*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        summaries[path.stem] = docstring.partition("\n")[0]
+    return summaries
+
+
+def list_configs() -> list[str]:
+    """The names of the configs that come with the package."""
+    return sorted(path.stem for path in _room("configs").glob("[a-z]*.py"))
+
+
+def config_path(name: str) -> str:
+    """The file of a shipped config (`demo`), or `name` if it is a file.
+
+    Raises:
+        ConfigError: neither.
+    """
+    shipped = _room("configs") / f"{name}.py"
+    if shipped.is_file():
+        return str(shipped)
+    if Path(name).is_file():
+        return name
+    raise ConfigError(
+        "--config: must be a Python file or one of "
+        f"{', '.join(list_configs())}. Received: {name!r}"
+    )
+
+
+def load_config(name: str) -> ExperimentConfig:
+    """The experiment of a shipped config, or of a file of your own.
+
+    Change its fields before it is used; `validate` checks them.
+
+    Raises:
+        ConfigError: there is no such config, or the file gives none.
+    """
+    path = config_path(name)
+    get_config = runpy.run_path(path).get("get_config")
+    config = get_config() if callable(get_config) else None
+    if not isinstance(config, ExperimentConfig):
+        raise ConfigError(
+            f"{path}: must define get_config() that returns an "
+            f"audiotag_nas.ExperimentConfig. Received: {config!r}"
+        )
+    return config
