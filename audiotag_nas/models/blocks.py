@@ -9,7 +9,9 @@ from keras import layers
 
 from audiotag_nas.models.layers import (
     AttentionPooling,
+    FastDropout,
     FusedBatchNormalization,
+    PairMaxPooling,
 )
 from audiotag_nas.space import ConvBlock
 
@@ -33,9 +35,9 @@ def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
     )(inputs)
     x = FusedBatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
     if x.shape[2] >= 2:
-        x = layers.MaxPooling2D((1, 2), name=f"{name}_pool")(x)
+        x = PairMaxPooling(name=f"{name}_pool")(x)
     x = layers.Activation("elu", name=f"{name}_elu")(x)
-    return layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return FastDropout(dropout, name=f"{name}_dropout")(x)
 
 
 def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):

@@ -13,6 +13,7 @@ from keras import layers
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.models import blocks
+from audiotag_nas.models.layers import FastDropout
 from audiotag_nas.space import Architecture
 
 
@@ -79,7 +80,7 @@ def build_crnn(
         units=architecture.recurrent_units,
         use_cudnn=use_cudnn,
     )
-    x = layers.Dropout(architecture.dropout, name="recurrent_dropout")(x)
+    x = FastDropout(architecture.dropout, name="recurrent_dropout")(x)
     outputs = blocks.attention_localization(x, num_tags)
     name = f"crnn_{architecture.architecture_id}" if name is None else name
     return keras.Model(inputs, outputs, name=name)

