@@ -101,8 +101,11 @@ def train(
     watcher = _Watcher(
         validation_data, validation_labels, settings.patience, on_epoch
     )
+    # One endless pass: to make and drop the iterators of every epoch costs
+    # more than a small child's steps.
     model.fit(
-        training_data.map(_name_labels),
+        training_data.map(_name_labels).repeat(),
+        steps_per_epoch=int(training_data.cardinality()),
         epochs=settings.epochs,
         callbacks=[watcher],
         shuffle=False,
@@ -115,9 +118,29 @@ def train(
 def predict(
     model: keras.Model, data: tf.data.Dataset, *, num_clips: int
 ) -> np.ndarray:
-    """The clip scores of the first `num_clips` examples: (clips, tags)."""
-    scores = model.predict(data, verbose=0)["clip_scores"]
-    return np.asarray(scores)[:num_clips]
+    """The clip scores of the first `num_clips` examples: (clips, tags).
+
+    On one device: `model.predict` under a strategy sets up as much for a few
+    hundred clips as the scoring itself takes.
+    """
+    return _score(_scorer(model), data, num_clips)
+
+
+def _scorer(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(reduce_retracing=True)
+    def score(features: tf.Tensor) -> tf.Tensor:
+        return model(features, training=False)["clip_scores"]
+
+    return score
+
+
+def _score(
+    scorer: Callable[[tf.Tensor], tf.Tensor],
+    data: tf.data.Dataset,
+    num_clips: int,
+) -> np.ndarray:
+    batches = [scorer(features).numpy() for features, *_ in data]
+    return np.concatenate(batches)[:num_clips]
 
 
 def mean_eer(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -152,6 +175,7 @@ class _Watcher(keras.callbacks.Callback):
         self._labels = labels
         self._patience = patience
         self._on_epoch = on_epoch
+        self._scorer: Callable[[tf.Tensor], tf.Tensor] | None = None
         self.history: dict[str, list[float]] = {
             "training_loss": [],
             "validation_loss": [],
@@ -166,7 +190,9 @@ class _Watcher(keras.callbacks.Callback):
             raise TrainingDivergedError(
                 f"a weight is not finite after epoch {epoch + 1}"
             )
-        scores = predict(self.model, self._data, num_clips=len(self._labels))
+        if self._scorer is None:
+            self._scorer = _scorer(self.model)
+        scores = _score(self._scorer, self._data, len(self._labels))
         if not np.isfinite(scores).all():
             raise TrainingDivergedError(
                 f"a score is not finite after epoch {epoch + 1}"
