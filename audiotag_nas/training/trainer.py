@@ -98,6 +98,8 @@ def train(
             # XLA is slower on CPU, and cuDNN's GRU can't be compiled by it.
             jit_compile=False,
         )
+        # Unbuilt, Keras would trace the whole step once more to build it.
+        model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
         validation_data, validation_labels, settings.patience, on_epoch
     )
