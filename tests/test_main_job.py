@@ -240,3 +240,34 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     after = journal(workdir, "search")
     assert after == journal(finished, "search")
     assert before.items() <= after.items()
+
+
+def test_the_tuner_gives_the_best_architectures_and_their_networks(
+    demo, capsys
+):
+    from audiotag_nas import Architecture, ArchitectureTuner, load_config
+    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.experiment.evaluation import score_split
+    from audiotag_nas.training.trainer import mean_eer
+
+    workdir, _ = demo
+    tuner = ArchitectureTuner(load_config("smoke"), workdir=workdir)
+    lines = journal(workdir, "search").values()
+    ranked = sorted(lines, key=lambda line: -line["result"]["reward"])
+    assert tuner.get_best_architectures(2) == [
+        Architecture.from_json(line["trial"]["settings"]["architecture"])
+        for line in ranked
+    ]
+    model = tuner.get_best_models(1)[0]
+    scored = score_split(
+        model,
+        open_prepared(workdir / "features" / "31x16" / "development"),
+        tags=tuple("cmfvpbo"),
+        folds=(0,),
+    )
+    eer = mean_eer(scored.labels, scored.scores)
+    assert 1 - eer == pytest.approx(ranked[0]["result"]["reward"])
+    tuner.results_summary(1)
+    printed = capsys.readouterr().out
+    assert ranked[0]["trial"]["trial_id"] in printed
+    assert ranked[1]["trial"]["trial_id"] not in printed
