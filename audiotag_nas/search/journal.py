@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from absl import logging
 
 from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.fields import flatten
 from audiotag_nas.trial import Trial, TrialResult
 
 SCHEMA_VERSION = 1
@@ -50,7 +51,7 @@ class JournalEntry:
     def differences(self, trial: Trial) -> list[str]:
         """Where `trial` is another one: `seed: 4 here, 5 in the journal`."""
         mine, theirs = (
-            _flatten(json.loads(_dump(value.to_json())))
+            flatten(json.loads(_dump(value.to_json())))
             for value in (trial, self.trial)
         )
         return [
@@ -296,16 +297,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        if isinstance(item, dict):
-            flat |= _flatten(item, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = item
-    return flat
 
 
 def _write_all(file: int, data: bytes) -> None:
