@@ -5,13 +5,14 @@ checkout `python tools/<tool>.py` does the same. What a user can get wrong is
 reported as one line that names it. Nothing here starts TensorFlow.
 """
 
+import dataclasses
 import logging
 import os
 import runpy
 import sys
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -25,6 +26,12 @@ from audiotag_nas.shipped import (
     list_tools,
     tool_path,
 )
+
+if TYPE_CHECKING:
+    from audiotag_nas.training.runners import RunnerSettings
+
+# The flags defined below are those of the tool that asks for them.
+flags.disclaim_key_flags()
 
 DEFAULT_CONFIG = "demo"
 CONFIG_HELP = (
@@ -54,6 +61,89 @@ def validated(config: Any) -> ExperimentConfig:
             f"audiotag_nas.ExperimentConfig. Received: {cause or type(config)}"
         )
     return config.validate()
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentFlags:
+    """`--config` and `--workdir`, read once the command line is parsed."""
+
+    config_flag: flags.FlagHolder
+    workdir_flag: flags.FlagHolder[str]
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The checked config; raises ConfigError as `validated` does."""
+        return validated(self.config_flag.value)
+
+    @property
+    def workdir(self) -> str:
+        return self.workdir_flag.value
+
+
+def define_experiment_flags() -> ExperimentFlags:
+    """Defines the flags of a tool that works on an experiment."""
+    from ml_collections import config_flags
+
+    return ExperimentFlags(
+        config_flags.DEFINE_config_file("config", help_string=CONFIG_HELP),
+        flags.DEFINE_string("workdir", None, WORKDIR_HELP, required=True),
+    )
+
+
+def define_runner_flags() -> Callable[[], "RunnerSettings"]:
+    """Defines the flags that say where trials are trained.
+
+    Returns:
+        What reads them, once the command line is parsed; raises ConfigError
+        where they contradict one another.
+    """
+    name = flags.DEFINE_string(
+        "runner",
+        "in_process",
+        "in_process: one training after the other, here; process: side by "
+        "side in worker processes.",
+    )
+    num_workers = flags.DEFINE_integer(
+        "workers", 1, "Trainings side by side.", lower_bound=1
+    )
+    timeout = flags.DEFINE_float(
+        "trial_timeout",
+        None,
+        "Seconds after which a training is stopped and has failed.",
+        lower_bound=1e-3,
+    )
+    gpus = flags.DEFINE_integer(
+        "gpus_per_trial",
+        0,
+        "GPUs of each worker; 0 trains on the CPU.",
+        lower_bound=0,
+    )
+    memory = flags.DEFINE_float(
+        "memory_limit_gib",
+        None,
+        "Memory above which a worker is stopped and its training has failed.",
+        lower_bound=1e-3,
+    )
+    retries = flags.DEFINE_integer(
+        "retries",
+        0,
+        "Tries more for a training that a crash or a limit ended.",
+        lower_bound=0,
+    )
+
+    def read() -> "RunnerSettings":
+        from audiotag_nas.training.runners import RunnerSettings
+
+        return RunnerSettings(
+            name=name.value,
+            num_workers=num_workers.value,
+            trial_timeout_seconds=timeout.value,
+            gpus_per_trial=gpus.value,
+            memory_limit_gib=memory.value,
+            retries=retries.value,
+        )
+
+    return read
 
 
 def main() -> None:

@@ -177,6 +177,7 @@ class SearchConfig:
     searcher: str = "reinforce"
     num_trials: int = 24
     trials_per_round: int = 4
+    open_rounds: int = 1  # rounds in training at a time; more idle no worker
     epochs: int = 10  # of a child
     patience: int = 10
     num_blocks: int = 7
@@ -227,6 +228,7 @@ class ExperimentConfig:
 
     name: str = "experiment"
     seed: int = 0
+    threads_per_trial: int = 1  # on the CPU; decides a result's last digits
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     synthetic: SyntheticConfig = dataclasses.field(
         default_factory=SyntheticConfig
@@ -353,6 +355,7 @@ _SOME_POSITIVE = ("different positive numbers, at least one", _each(_positive))
 _RULES: dict[str, tuple[str, Any]] = {
     "name": ("not empty", bool),
     "seed": _NOT_NEGATIVE,
+    "threads_per_trial": _POSITIVE,
     "data.source": _one_of("synthetic", "chime_home", "manifest"),
     "data.tags": ("different names, at least one", _each(bool)),
     "data.clip_seconds": _POSITIVE,
@@ -388,6 +391,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.searcher": _one_of("reinforce", "random"),
     "search.num_trials": _POSITIVE,
     "search.trials_per_round": _POSITIVE,
+    "search.open_rounds": _POSITIVE,
     "search.epochs": _POSITIVE,
     "search.patience": _POSITIVE,
     "search.num_blocks": _one_of(7),

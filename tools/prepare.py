@@ -8,22 +8,18 @@ already, whole and of the same origin, is used as it is.
 
 from collections.abc import Sequence
 
-from absl import flags
-from ml_collections import config_flags
-
 from audiotag_nas import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string=cli.CONFIG_HELP)
-_WORKDIR = flags.DEFINE_string("workdir", None, cli.WORKDIR_HELP, required=True)
+_EXPERIMENT = cli.define_experiment_flags()
 
 
 def main(argv: Sequence[str]) -> None:
-    config = cli.validated(_CONFIG.value)
+    config = _EXPERIMENT.config
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
     tuner = ArchitectureTuner(
-        config, workdir=_WORKDIR.value, progress=Progress()
+        config, workdir=_EXPERIMENT.workdir, progress=Progress()
     )
     tuner.prepare()
 

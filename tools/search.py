@@ -8,22 +8,19 @@ the best networks. Stopped at any point, the same command goes on.
 
 from collections.abc import Sequence
 
-from absl import flags
-from ml_collections import config_flags
-
 from audiotag_nas import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string=cli.CONFIG_HELP)
-_WORKDIR = flags.DEFINE_string("workdir", None, cli.WORKDIR_HELP, required=True)
+_EXPERIMENT = cli.define_experiment_flags()
+_RUNNER = cli.define_runner_flags()
 
 
 def main(argv: Sequence[str]) -> None:
-    config = cli.validated(_CONFIG.value)
+    config, runner = _EXPERIMENT.config, _RUNNER()
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
     tuner = ArchitectureTuner(
-        config, workdir=_WORKDIR.value, progress=Progress()
+        config, workdir=_EXPERIMENT.workdir, progress=Progress(), runner=runner
     )
     outcome = tuner.search()
     if outcome.stop_reason:

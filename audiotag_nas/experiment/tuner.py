@@ -12,7 +12,7 @@ working directory: a tuner made again over the same directory goes on there.
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
@@ -38,8 +38,13 @@ from audiotag_nas.search.loop import (
 )
 from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Architecture, SearchSpace, Tokens
+from audiotag_nas.training import strategy as strategies
 from audiotag_nas.training.hparams import HParamsWriter
-from audiotag_nas.training.runners import InProcessRunner
+from audiotag_nas.training.runners import (
+    IN_PROCESS,
+    RunnerSettings,
+    make_runner,
+)
 from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 
 if TYPE_CHECKING:
@@ -47,20 +52,6 @@ if TYPE_CHECKING:
 
 KEPT_MODELS = 10
 """Networks kept of each stage; all of them would fill a disk."""
-
-MakeRunner = Callable[[ExperimentConfig, Workspace, Progress], TrialRunner]
-
-
-def make_in_process_runner(
-    config: ExperimentConfig, workspace: Workspace, progress: Progress
-) -> TrialRunner:
-    """Trains in this process, one trial after the other."""
-    return InProcessRunner(
-        config,
-        features_dir=workspace.features_dir,
-        trials_dir=workspace.trials_dir,
-        on_epoch=progress.epoch,
-    )
 
 
 class ArchitectureTuner:
@@ -70,7 +61,7 @@ class ArchitectureTuner:
         config: the experiment; checked here.
         workdir: where everything goes; made if need be.
         progress: who prints; a silent one if None.
-        make_runner: what trains the trials.
+        runner: what trains the trials.
 
     Raises:
         ConfigError: a field's value is not allowed, or `workdir` was begun
@@ -83,14 +74,15 @@ class ArchitectureTuner:
         *,
         workdir: str | os.PathLike,
         progress: Progress | None = None,
-        make_runner: MakeRunner = make_in_process_runner,
+        runner: RunnerSettings | None = None,
     ) -> None:
         self.config = config.validate()
         self.workspace = Workspace(workdir)
         self.workspace.start(config)
         self._progress = Progress(quiet=True) if progress is None else progress
-        self._make_runner = make_runner
+        self._settings = RunnerSettings() if runner is None else runner
         self._journal: Journal | None = None
+        self._runner: TrialRunner | None = None
         self._is_prepared = False
         self._hparams = HParamsWriter(
             self.workspace.logs_dir,
@@ -121,6 +113,7 @@ class ArchitectureTuner:
                 yield self._journal
             finally:
                 self._journal = None
+                self._close_runner()
 
     def write_dataset(self) -> None:
         """Writes the synthetic data set, if that is the source."""
@@ -313,24 +306,31 @@ class ArchitectureTuner:
         settings: dict[str, Any] | None = None,
     ) -> SearchOutcome:
         """One stage; by default every point of its space in one round."""
-        with self.driving() as journal, self._running() as runner:
-            return run_search(
-                make_searcher(
-                    searcher,
-                    space,
-                    seed=stages.derive_seed(self.config.seed, stage),
-                    **(settings or {}),
-                ),
-                runner,
-                journal,
-                stage=stage,
-                num_trials=num_trials or space.size,
-                trials_per_round=trials_per_round or space.size,
-                make_trial=make_trial,
-                failure_reward=self.config.search.failure_reward,
-                retrain_repeats=self.config.search.retrain_repeats,
-                on_event=self._on_event,
-            )
+        with self.driving() as journal:
+            # Before the searcher starts TensorFlow in this process.
+            runner = self._ready_runner()
+            try:
+                return run_search(
+                    make_searcher(
+                        searcher,
+                        space,
+                        seed=stages.derive_seed(self.config.seed, stage),
+                        **(settings or {}),
+                    ),
+                    runner,
+                    journal,
+                    stage=stage,
+                    num_trials=num_trials or space.size,
+                    trials_per_round=trials_per_round or space.size,
+                    make_trial=make_trial,
+                    failure_reward=self.config.search.failure_reward,
+                    retrain_repeats=self.config.search.retrain_repeats,
+                    on_event=self._on_event,
+                )
+            except BaseException:
+                # What it still trains would be nobody's.
+                self._close_runner()
+                raise
 
     def _on_event(self, event: SearchEvent) -> None:
         if not isinstance(event, TrialFinished):
@@ -346,11 +346,23 @@ class ArchitectureTuner:
             directory = self.workspace.trials_dir / entry.trial.trial_id
             shutil.rmtree(directory, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def _running(self) -> Iterator[TrialRunner]:
-        self.prepare()
-        runner = self._make_runner(self.config, self.workspace, self._progress)
-        try:
-            yield runner
-        finally:
-            runner.close()
+    def _ready_runner(self) -> TrialRunner:
+        """One runner for all stages, so that its workers stay warm."""
+        if self._runner is None:
+            strategies.use_threads(self.config.threads_per_trial)
+            if self._settings.name != IN_PROCESS:
+                strategies.hide_gpus()
+            self.prepare()
+            self._runner = make_runner(
+                self._settings,
+                self.config,
+                features_dir=self.workspace.features_dir,
+                trials_dir=self.workspace.trials_dir,
+                on_epoch=self._progress.epoch,
+            )
+        return self._runner
+
+    def _close_runner(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None

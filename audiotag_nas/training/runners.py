@@ -1,13 +1,93 @@
-"""Runners: where trials are trained. Here, in this process, one at a time."""
+"""Runners: where trials are trained, chosen by name; here in this process.
+
+A choice of runner changes how long a search takes and nothing of what it
+finds, so it is no part of the config.
+"""
 
 import collections
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.trial import Trial, TrialResult
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]
+
+IN_PROCESS, PROCESS = "in_process", "process"
+RUNNERS = (IN_PROCESS, PROCESS)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunnerSettings:
+    """Which runner, and its limits; see `ProcessRunner` for what they mean.
+
+    Raises:
+        ConfigError: no such runner, or one that can't keep a limit.
+    """
+
+    name: str = IN_PROCESS
+    num_workers: int = 1
+    trial_timeout_seconds: float | None = None
+    gpus_per_trial: int = 0
+    memory_limit_gib: float | None = None
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in RUNNERS:
+            raise ConfigError(
+                f"--runner: must be one of {', '.join(RUNNERS)}. "
+                f"Received: {self.name!r}"
+            )
+        chosen = [
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        if self.name == IN_PROCESS and chosen:
+            raise ConfigError(
+                f"--runner={IN_PROCESS}: trains one trial after the other "
+                "and can't stop one; workers and limits need "
+                f"--runner={PROCESS}."
+            )
+
+
+def make_runner(
+    settings: RunnerSettings,
+    config: ExperimentConfig,
+    *,
+    features_dir: Path,
+    trials_dir: Path,
+    on_epoch: OnTrialEpoch | None = None,
+) -> TrialRunner:
+    """The runner that `settings` name.
+
+    Raises:
+        ConfigError: a setting out of its range, or more than this machine
+            has.
+    """
+    if settings.name == IN_PROCESS:
+        return InProcessRunner(
+            config,
+            features_dir=features_dir,
+            trials_dir=trials_dir,
+            on_epoch=on_epoch,
+        )
+    from audiotag_nas.training.process_runner import ProcessRunner
+
+    gib = settings.memory_limit_gib
+    return ProcessRunner(
+        config,
+        features_dir=features_dir,
+        trials_dir=trials_dir,
+        num_workers=settings.num_workers,
+        trial_timeout_seconds=settings.trial_timeout_seconds,
+        gpus_per_trial=settings.gpus_per_trial,
+        memory_limit_bytes=None if gib is None else round(gib * 2**30),
+        retries=settings.retries,
+        on_epoch=on_epoch,
+    )
 
 
 class InProcessRunner:

@@ -7,8 +7,39 @@ averages the gradients; with one device it is the plain training.
 from collections.abc import Sequence
 
 import tensorflow as tf
+from absl import logging
 
 from audiotag_nas.errors import ConfigError
+
+
+def use_threads(num_threads: int) -> None:
+    """Computes with `num_threads` CPU threads in this process from now on.
+
+    TensorFlow shares the sums of a convolution's gradient among its threads,
+    so their number decides the last bits of every weight. A process that
+    TensorFlow has started in before keeps the number it started with.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    except RuntimeError:
+        logging.warning(
+            "TensorFlow runs in this process already, so its number of "
+            "threads stays. Results may differ in their last digits from "
+            "those of %d.",
+            num_threads,
+        )
+
+
+def hide_gpus() -> None:
+    """Keeps this process off the GPUs, which are its workers'."""
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        logging.warning(
+            "TensorFlow runs in this process already, so it may hold memory "
+            "of the GPUs."
+        )
 
 
 def make_strategy(
