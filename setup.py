@@ -51,7 +51,10 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # Owns the same files as tensorflow-cpu: see docs/install_gpu.md.
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
+    # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
+    "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
     "dev": [
+        "keras-tuner>=1.4.8,<1.5",
         # Tests.
         "pytest>=8,<10",
         # What the metrics and features are compared with.
