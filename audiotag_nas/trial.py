@@ -96,6 +96,20 @@ class TrialResult:
                 f"{self.trial_id}: a failed trial has a reason and no reward."
             )
 
+    @classmethod
+    def of_error(
+        cls, trial_id: str, error: Exception, *, seconds: float
+    ) -> "TrialResult":
+        """The failed result of a training that raised `error`."""
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return cls(
+            trial_id=trial_id,
+            status=TrialStatus.FAILED,
+            reward=None,
+            seconds=seconds,
+            reason=text[:500],
+        )
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self) | {"status": str(self.status)}
 

@@ -25,6 +25,7 @@ from audiotag_nas.experiment.results import (
     ranked_entries,
     results_lines,
 )
+from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.journal import Journal, JournalEntry
@@ -84,6 +85,7 @@ class ArchitectureTuner:
         self._journal: Journal | None = None
         self._runner: TrialRunner | None = None
         self._is_prepared = False
+        self._running = RunningFile(self.workspace.running_path)
         self._hparams = HParamsWriter(
             self.workspace.logs_dir,
             search_spaces={
@@ -189,6 +191,7 @@ class ArchitectureTuner:
             search.space(),
             num_trials=search.num_trials,
             trials_per_round=search.trials_per_round,
+            max_open_rounds=search.open_rounds,
             settings={
                 name: getattr(search, name)
                 for name in searcher_settings(search.searcher)
@@ -303,6 +306,7 @@ class ArchitectureTuner:
         make_trial: MakeTrial,
         num_trials: int | None = None,
         trials_per_round: int | None = None,
+        max_open_rounds: int = 1,
         settings: dict[str, Any] | None = None,
     ) -> SearchOutcome:
         """One stage; by default every point of its space in one round."""
@@ -310,7 +314,7 @@ class ArchitectureTuner:
             # Before the searcher starts TensorFlow in this process.
             runner = self._ready_runner()
             try:
-                return run_search(
+                outcome = run_search(
                     make_searcher(
                         searcher,
                         space,
@@ -325,14 +329,22 @@ class ArchitectureTuner:
                     make_trial=make_trial,
                     failure_reward=self.config.search.failure_reward,
                     retrain_repeats=self.config.search.retrain_repeats,
+                    max_open_rounds=max_open_rounds,
                     on_event=self._on_event,
                 )
             except BaseException:
                 # What it still trains would be nobody's.
                 self._close_runner()
                 raise
+            if runner.num_slots > 1 and outcome.utilization is not None:
+                self._progress.line(
+                    f"  {runner.num_slots} workers, busy "
+                    f"{outcome.utilization:.0%} of the time"
+                )
+            return outcome
 
     def _on_event(self, event: SearchEvent) -> None:
+        self._running.take(event)
         if not isinstance(event, TrialFinished):
             return
         self._hparams.write(event.trial, event.result)

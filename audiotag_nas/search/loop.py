@@ -9,14 +9,26 @@ ends as if it had never stopped.
 A round's rewards are told in the order in which they were asked for, once all
 of the round are in. The order in which a runner finishes them changes the
 order of the journal's lines (`JournalEntry.order`) and nothing else.
+
+Rounds may overlap, so that a straggler does not idle the other workers: with
+`max_open_rounds` L, round r is asked once rounds 0 .. r - L are told, and
+exactly those. What is learned when is thus a rule, not a matter of time: any
+number of workers gives the same search.
 """
 
 import collections
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
+from audiotag_nas.search.events import (
+    SearchEvent,
+    SearchOutcome,
+    TrialFinished,
+    TrialStarted,
+)
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.searcher import Searcher
 from audiotag_nas.space import Tokens
@@ -27,62 +39,6 @@ MAX_IDLE_ROUNDS = 50
 
 MakeTrial = Callable[[int, int, Tokens], Trial]
 """(number of the trial from 0, round, tokens) -> the trial."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TrialStarted:
-    """A trial was given to the runner, which had a free slot for it."""
-
-    trial: Trial
-
-
-@dataclasses.dataclass(frozen=True)
-class TrialFinished:
-    """A trial's result is in the journal.
-
-    Attributes:
-        trial: what was run.
-        result: what came of it.
-        num_done: trials of this search finished so far.
-        num_total: trials that the search is to have.
-        best_trial: the best completed one so far; None if there is none.
-        best_result: its result.
-        from_journal: an earlier run trained it; nothing was run now.
-    """
-
-    trial: Trial
-    result: TrialResult
-    num_done: int
-    num_total: int
-    best_trial: Trial | None
-    best_result: TrialResult | None
-    from_journal: bool
-
-
-SearchEvent = TrialStarted | TrialFinished
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchOutcome:
-    """What a search found.
-
-    Attributes:
-        trials: in the order of their numbers.
-        results: one a trial, in the same order.
-        best_trial: of the highest reward; among equals the first.
-        best_result: its result.
-        recommendation: the tokens that the searcher recommends.
-        num_from_journal: trials that an earlier run had finished.
-        stop_reason: why there are fewer trials than asked for; else empty.
-    """
-
-    trials: tuple[Trial, ...]
-    results: tuple[TrialResult, ...]
-    best_trial: Trial
-    best_result: TrialResult
-    recommendation: Tokens
-    num_from_journal: int
-    stop_reason: str
 
 
 def run_search(
@@ -96,6 +52,7 @@ def run_search(
     make_trial: MakeTrial,
     failure_reward: float,
     retrain_repeats: bool = False,
+    max_open_rounds: int = 1,
     on_event: Callable[[SearchEvent], None] | None = None,
 ) -> SearchOutcome:
     """Searches until `num_trials` trainings are done, new or journaled.
@@ -116,6 +73,9 @@ def run_search(
         failure_reward: told for a failed trial.
         retrain_repeats: train tokens again that were trained; if False their
             known reward is told again and the training is not counted.
+        max_open_rounds: rounds asked for and not yet told, at most. With 1
+            everything known is learned before anything is asked, and workers
+            wait for a round's last training.
         on_event: called with each event, on this thread.
 
     Returns:
@@ -134,6 +94,7 @@ def run_search(
     for name, value in (
         ("num_trials", num_trials),
         ("trials_per_round", trials_per_round),
+        ("max_open_rounds", max_open_rounds),
     ):
         if value < 1:
             raise ConfigError(f"`{name}` must be positive. Received: {value}")
@@ -152,7 +113,7 @@ def run_search(
         retrain_repeats=retrain_repeats,
         on_event=_ignore if on_event is None else on_event,
     )
-    stop_reason = search.run_rounds(trials_per_round)
+    stop_reason = search.run_rounds(trials_per_round, max_open_rounds)
     return search.outcome(stop_reason)
 
 
@@ -175,31 +136,43 @@ class _Search:
     number_of: dict[Tokens, int] = dataclasses.field(default_factory=dict)
     best: tuple[Trial, TrialResult] | None = None
     num_from_journal: int = 0
+    waiting: collections.deque[Trial] = dataclasses.field(
+        default_factory=collections.deque
+    )
+    running: dict[str, Trial] = dataclasses.field(default_factory=dict)
+    told: set[int] = dataclasses.field(default_factory=set)
+    started: float | None = None
+    ended: float = 0.0
+    busy_seconds: float = 0.0
 
-    def run_rounds(self, trials_per_round: int) -> str:
+    def run_rounds(self, trials_per_round: int, max_open_rounds: int) -> str:
         """Returns why it stopped early, or an empty string."""
+        open_rounds: collections.deque[list[int]] = collections.deque()
         round_number = num_idle = 0
-        while len(self.trials) < self.num_trials:
-            if self._is_exhausted():
-                return "every point of the space has been trained"
-            asked = [
-                self.searcher.space.validate(tokens)
-                for tokens in self.searcher.ask(trials_per_round)
-            ]
-            if not asked:
-                return "the searcher has nothing left to try"
-            num_before = len(self.trials)
-            numbers = self._number(asked, round_number)
-            self._train(self.trials[num_before:])
+        stop_reason = ""
+        while True:
+            while len(open_rounds) < max_open_rounds and not stop_reason:
+                if len(self.trials) == self.num_trials:
+                    break
+                num_before = len(self.trials)
+                numbers, stop_reason = self._ask(trials_per_round, round_number)
+                if stop_reason:
+                    break
+                open_rounds.append(numbers)
+                round_number += 1
+                is_idle = len(self.trials) == num_before
+                num_idle = num_idle + 1 if is_idle else 0
+                if num_idle == MAX_IDLE_ROUNDS:
+                    stop_reason = (
+                        "the searcher proposed nothing new for "
+                        f"{num_idle} rounds"
+                    )
+            if not open_rounds:
+                return stop_reason
+            numbers = open_rounds.popleft()
+            self._train(numbers)
             self._tell(numbers)
             self._check_failures(2 * trials_per_round)
-            num_idle = 0 if len(self.trials) > num_before else num_idle + 1
-            if num_idle == MAX_IDLE_ROUNDS:
-                return (
-                    f"the searcher proposed nothing new for {num_idle} rounds"
-                )
-            round_number += 1
-        return ""
 
     def outcome(self, stop_reason: str) -> SearchOutcome:
         self._check_failures(0)
@@ -214,7 +187,22 @@ class _Search:
             recommendation=self._recommendation(),
             num_from_journal=self.num_from_journal,
             stop_reason=stop_reason,
+            utilization=self._utilization(),
         )
+
+    def _ask(
+        self, trials_per_round: int, round_number: int
+    ) -> tuple[list[int], str]:
+        """The numbers of a new round's trials, or why there is no round."""
+        if self._is_exhausted():
+            return [], "every point of the space has been trained"
+        asked = [
+            self.searcher.space.validate(tokens)
+            for tokens in self.searcher.ask(trials_per_round)
+        ]
+        if not asked:
+            return [], "the searcher has nothing left to try"
+        return self._number(asked, round_number), ""
 
     def _is_exhausted(self) -> bool:
         return (
@@ -234,34 +222,50 @@ class _Search:
                 number = len(self.trials)
                 if number == self.num_trials:
                     continue
-                self.trials.append(
-                    self.make_trial(number, round_number, tokens)
-                )
+                trial = self.make_trial(number, round_number, tokens)
+                self.trials.append(trial)
+                if not self._take_from_journal(trial):
+                    self.waiting.append(trial)
                 self.number_of.setdefault(tokens, number)
             numbers.append(number)
         return numbers
 
-    def _train(self, trials: list[Trial]) -> None:
-        """Gets every trial's result, from the journal or the runner."""
-        waiting = collections.deque(
-            trial for trial in trials if not self._take_from_journal(trial)
-        )
-        running: dict[str, Trial] = {}
-        while waiting or running:
-            while waiting and len(running) < max(1, self.runner.num_slots):
-                trial = waiting.popleft()
-                running[trial.trial_id] = trial
-                self.runner.submit(trial)
-                self.on_event(TrialStarted(trial))
+    def _train(self, numbers: list[int]) -> None:
+        """Waits for these trials; whatever else is asked for trains too."""
+        ids = {self.trials[number].trial_id for number in numbers}
+        while not ids <= self.results.keys():
+            self._submit_waiting()
             result = self.runner.next_result()
-            if result.trial_id not in running:
+            if result.trial_id not in self.running:
                 raise RuntimeError(
                     f"the runner gave a result of {result.trial_id}, which "
-                    f"is not running. Running: {sorted(running)}"
+                    f"is not running. Running: {sorted(self.running)}"
                 )
-            trial = running.pop(result.trial_id)
+            trial = self.running.pop(result.trial_id)
+            self.busy_seconds += result.seconds
+            self.ended = time.monotonic()
+            # Before it is written: no worker is to wait for a disk.
+            self._submit_waiting()
             entry = self.journal.append(trial, result)
             self._finish(trial, entry.result, from_journal=False)
+
+    def _submit_waiting(self) -> None:
+        """Fills the runner's free slots, in the order of asking."""
+        if self.waiting and self.started is None:
+            self.started = time.monotonic()
+        while self.waiting and len(self.running) < max(
+            1, self.runner.num_slots
+        ):
+            trial = self.waiting.popleft()
+            self.running[trial.trial_id] = trial
+            self.runner.submit(trial)
+            self.on_event(TrialStarted(trial))
+
+    def _utilization(self) -> float | None:
+        if self.started is None or self.ended <= self.started:
+            return None
+        slots = max(1, self.runner.num_slots)
+        return self.busy_seconds / (slots * (self.ended - self.started))
 
     def _take_from_journal(self, trial: Trial) -> bool:
         entry = self.journal.get(trial.trial_id)
@@ -300,10 +304,12 @@ class _Search:
                 best_trial=best_trial,
                 best_result=best_result,
                 from_journal=from_journal,
+                utilization=self._utilization(),
             )
         )
 
     def _tell(self, numbers: list[int]) -> None:
+        self.told.update(numbers)
         trials = [self.trials[number] for number in numbers]
         rewards = [self.results[trial.trial_id].reward for trial in trials]
         self.searcher.tell(
@@ -318,7 +324,11 @@ class _Search:
         """Stops a search in which enough trials were run and all failed."""
         if self.best is not None or not self.results:
             return
-        if num_enough and len(self.results) < max(4, num_enough):
+        if num_enough and len(self.told) < max(4, num_enough):
+            return
+        # Open rounds have their say too: how much of them is in is chance.
+        self._train(list(range(len(self.trials))))
+        if self.best is not None:
             return
         reasons = collections.Counter(
             self.results[trial.trial_id].reason for trial in self.trials

@@ -9,14 +9,18 @@ import dataclasses
 import gc
 import time
 from pathlib import Path
-from typing import Any
 
 import keras
 
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
 from audiotag_nas.data import pipeline
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
-from audiotag_nas.errors import ConfigError, DataError, UserError
+from audiotag_nas.errors import (
+    ConfigError,
+    DataError,
+    StoreError,
+    UserError,
+)
 from audiotag_nas.models import build_crnn
 from audiotag_nas.space import Architecture
 from audiotag_nas.training import strategy as strategies
@@ -49,8 +53,8 @@ def run_trial(
         one with the reason if the training itself went wrong.
 
     Raises:
-        UserError: what was prepared is missing, damaged or too little; no
-            other trial could do better with it.
+        UserError: what was prepared is missing, damaged or too little, or
+            there is no room for the network; no other trial could do better.
     """
     started = time.monotonic()
     try:
@@ -59,12 +63,8 @@ def run_trial(
         raise
     except Exception as error:
         # Whatever a training raises is a result: the search goes on.
-        return TrialResult(
-            trial_id=trial.trial_id,
-            status=TrialStatus.FAILED,
-            reward=None,
-            seconds=time.monotonic() - started,
-            reason=_one_line(error),
+        return TrialResult.of_error(
+            trial.trial_id, error, seconds=time.monotonic() - started
         )
     save_model(model, trial_dir / MODEL_FILE)
     metrics = {
@@ -111,12 +111,22 @@ def spectrogram_size(trial: Trial, config: ExperimentConfig) -> str:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a `.keras` file, whole or not at all.
+
+    Raises:
+        StoreError: it can't be written, e.g. the disk is full.
+    """
     # Keras insists on the ending.
     temporary = path.with_name(f".partial-{path.name}")
-    model.save(temporary)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror or error}). The same "
+            "command goes on once it can."
+        ) from error
 
 
 def load_model(path: Path) -> keras.Model:
@@ -199,8 +209,3 @@ def split_folds(
             f"{list(prepared.folds)} to train on. Received: {validation}"
         )
     return training, validation
-
-
-def _one_line(error: BaseException) -> str:
-    text: Any = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:500]

@@ -27,11 +27,8 @@ from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.training import gpus
-from audiotag_nas.training.runners import OnTrialEpoch
+from audiotag_nas.training.runners import TARGET, OnTrialEpoch
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
-
-TARGET = "audiotag_nas.training.child:run_trial"
-"""What a worker calls, a function like `child.run_trial`."""
 
 MAX_TRIALS_PER_WORKER = 25
 

@@ -6,14 +6,19 @@ finds, so it is no part of the config.
 
 import collections
 import dataclasses
+import importlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]
+
+TARGET = "audiotag_nas.training.child:run_trial"
+"""What trains, by name, as only plain values travel to other processes."""
 
 IN_PROCESS, PROCESS = "in_process", "process"
 RUNNERS = (IN_PROCESS, PROCESS)
@@ -90,6 +95,44 @@ def make_runner(
     )
 
 
+def find_target(name: str) -> Callable[..., TrialResult]:
+    """The function that `package.module:function` names."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def run_target(
+    run_trial: Callable[..., TrialResult],
+    trial: Trial,
+    *,
+    config: ExperimentConfig,
+    features_dir: Path,
+    trials_dir: Path,
+    on_epoch: Callable[[int, dict[str, float]], None],
+) -> TrialResult:
+    """One trial, here; what every runner's process does in the end.
+
+    Raises:
+        UserError: what would stop every other trial too. Any other exception
+            is a failed result.
+    """
+    started = time.monotonic()
+    try:
+        return run_trial(
+            trial,
+            config=config,
+            features_dir=features_dir,
+            trial_dir=trials_dir / trial.trial_id,
+            on_epoch=on_epoch,
+        )
+    except UserError:
+        raise
+    except Exception as error:
+        return TrialResult.of_error(
+            trial.trial_id, error, seconds=time.monotonic() - started
+        )
+
+
 class InProcessRunner:
     """Trains the submitted trials in order, each when its turn is asked for.
 
@@ -98,6 +141,7 @@ class InProcessRunner:
         features_dir: the prepared features, `<size>/development`.
         trials_dir: gets a directory a trial.
         on_epoch: called with the trial, the epoch from 1 and its numbers.
+        target: `module:function` that trains, like `child.run_trial`.
     """
 
     def __init__(
@@ -107,7 +151,9 @@ class InProcessRunner:
         features_dir: Path,
         trials_dir: Path,
         on_epoch: OnTrialEpoch | None = None,
+        target: str = TARGET,
     ) -> None:
+        self._target = target
         self._config = config
         self._features_dir = features_dir
         self._trials_dir = trials_dir
@@ -123,19 +169,18 @@ class InProcessRunner:
 
     def next_result(self) -> TrialResult:
         # TensorFlow starts with the first training, not with the import.
-        from audiotag_nas.training.child import run_trial
-
         trial = self._waiting.popleft()
 
         def on_epoch(epoch: int, numbers: dict[str, float]) -> None:
             if self._on_epoch is not None:
                 self._on_epoch(trial, epoch, numbers)
 
-        return run_trial(
+        return run_target(
+            find_target(self._target),
             trial,
             config=self._config,
             features_dir=self._features_dir,
-            trial_dir=self._trials_dir / trial.trial_id,
+            trials_dir=self._trials_dir,
             on_epoch=on_epoch,
         )
 

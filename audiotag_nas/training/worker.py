@@ -7,12 +7,10 @@ is gone sees the socket's end and exits at once, so no orphan stays behind,
 however the driver died.
 """
 
-import importlib
 import json
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,7 +18,8 @@ from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import UserError
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.training.runners import find_target, run_target
+from audiotag_nas.trial import Trial, TrialResult
 
 Message = dict[str, Any]
 
@@ -39,23 +38,13 @@ def main(file_descriptor: int) -> None:
         run_trial = find_target(setup["target"])
         config = ExperimentConfig.from_json(setup["config"])
     except Exception as error:
-        _send(connection, {"kind": "unusable", "reason": one_line(error)})
+        reason = f"{type(error).__name__}: {error}"
+        _send(connection, {"kind": "unusable", "reason": reason})
         return
     _send(connection, {"kind": "ready"})
     while True:
         trial = Trial.from_json(inbox.get()["trial"])
         _send(connection, _train(trial, config, setup, run_trial, connection))
-
-
-def find_target(name: str) -> Callable[..., TrialResult]:
-    """The function that `package.module:function` names."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
-def one_line(error: BaseException) -> str:
-    """`ValueError: what it says`, on one line of at most 500 characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 
 
 def _train(
@@ -66,30 +55,22 @@ def _train(
     connection: Connection,
 ) -> Message:
     """The message that tells what came of `trial`."""
-    started = time.monotonic()
 
     def on_epoch(epoch: int, numbers: dict[str, float]) -> None:
         _send(connection, {"kind": "epoch", "epoch": epoch, "numbers": numbers})
 
     try:
-        result = run_trial(
+        result = run_target(
+            run_trial,
             trial,
             config=config,
             features_dir=Path(setup["features_dir"]),
-            trial_dir=Path(setup["trials_dir"]) / trial.trial_id,
+            trials_dir=Path(setup["trials_dir"]),
             on_epoch=on_epoch,
         )
     except UserError as error:
         name = type(error).__name__
         return {"kind": "user_error", "type": name, "message": str(error)}
-    except Exception as error:
-        result = TrialResult(
-            trial_id=trial.trial_id,
-            status=TrialStatus.FAILED,
-            reward=None,
-            seconds=time.monotonic() - started,
-            reason=one_line(error),
-        )
     return {"kind": "result", "result": result.to_json()}
 
 
