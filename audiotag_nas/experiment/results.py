@@ -1,6 +1,7 @@
 """The finished trials of a working directory, ranked; needs no TensorFlow."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
@@ -42,36 +43,62 @@ def results_lines(
     return lines
 
 
-def results_table(entries: list[JournalEntry]) -> list[list[object]]:
-    """Rows for a CSV file, the first with the names of the columns."""
-    names = [list(e.trial.hparams) for e in entries[:1]]
-    hparams = names[0] if names else []
-    metrics = sorted({name for e in entries for name in e.result.metrics})
-    rows: list[list[object]] = [
-        [
-            "trial_id",
-            "status",
-            "reward",
-            *hparams,
-            *metrics,
-            "seconds",
-            "reason",
-        ]
+def architecture_words(architecture: Architecture) -> str:
+    """`2 blocks: 8 filters of 3x3, 16 of 5x3; then a ... GRU of 64 units`."""
+    first, *others = architecture.blocks
+    blocks = [f"{first.filters} filters of {first.height}x{first.width}"]
+    blocks += [f"{b.filters} of {b.height}x{b.width}" for b in others]
+    recurrent = {
+        "bgru": "a bidirectional GRU",
+        "gated_bgru": "a gated bidirectional GRU",
+    }[architecture.recurrent]
+    return (
+        f"{len(blocks)} convolution blocks (frames x mel bins): "
+        f"{', '.join(blocks)}; then {recurrent} of "
+        f"{architecture.recurrent_units} units"
+    )
+
+
+def export_table(
+    entries: list[JournalEntry],
+) -> tuple[list[str], list[list[object]]]:
+    """The columns and rows of all that the journal has of the trials.
+
+    One row a trial. A decision, a setting or a metric that only other trials
+    have is None. The histories are as long as `num_epochs` and left out.
+    """
+    hparams = _union(entry.trial.hparams for entry in entries)
+    settings = _union(entry.trial.settings for entry in entries)
+    settings = [name for name in settings if name != "architecture"]
+    metrics = sorted(_union(entry.result.metrics for entry in entries))
+    headers = [
+        *("order", "finished_at", "trial_id", "stage", "round", "seed"),
+        *("status", "reward", "seconds", "num_epochs", "reason"),
+        *("architecture", "tokens", *hparams),
+        *(f"settings.{name}" for name in settings),
+        *metrics,
     ]
+    rows = []
     for entry in entries:
-        result = entry.result
-        rows.append(
-            [
-                entry.trial.trial_id,
-                str(result.status),
-                "" if result.reward is None else result.reward,
-                *(entry.trial.hparams[name] for name in hparams),
-                *(result.metrics.get(name, "") for name in metrics),
-                result.seconds,
-                result.reason,
-            ]
-        )
-    return rows
+        trial, result = entry.trial, entry.result
+        curves = [len(curve) for curve in result.history.values()]
+        fields: list[object] = [
+            *(entry.order, entry.finished_at, trial.trial_id, trial.stage),
+            *(trial.round, trial.seed, str(result.status), result.reward),
+            *(result.seconds, max(curves, default=0), result.reason),
+            architecture_of(trial).describe(),
+            " ".join(map(str, trial.tokens)),
+        ]
+        fields += [trial.hparams.get(name) for name in hparams]
+        fields += [trial.settings.get(name) for name in settings]
+        fields += [result.metrics.get(name) for name in metrics]
+        rows.append(fields)
+    return headers, rows
+
+
+def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:
+    """Every key once, in the order of their first appearance."""
+    return list(dict.fromkeys(name for each in mappings for name in each))
 
 
 def _rank(entry: JournalEntry) -> tuple[float, int]:

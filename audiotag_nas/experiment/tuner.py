@@ -313,6 +313,11 @@ class ArchitectureTuner:
         with self.driving() as journal:
             # Before the searcher starts TensorFlow in this process.
             runner = self._ready_runner()
+            self._running.begin(
+                stage,
+                num_total=num_trials or space.size,
+                num_slots=runner.num_slots,
+            )
             try:
                 outcome = run_search(
                     make_searcher(
@@ -336,6 +341,7 @@ class ArchitectureTuner:
                 # What it still trains would be nobody's.
                 self._close_runner()
                 raise
+            self._running.end()
             if runner.num_slots > 1 and outcome.utilization is not None:
                 self._progress.line(
                     f"  {runner.num_slots} workers, busy "

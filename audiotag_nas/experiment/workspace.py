@@ -3,6 +3,7 @@
 config.json            the resolved config; going on needs the same
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
+running.json           what the driver is training; only for those who look
 dataset/               the synthetic data set, if that is the source
 features/<size>/<split>/   log-mels as TFRecords
 trials/<trial_id>/     model.keras of a trial
@@ -37,6 +38,10 @@ class Workspace:
     @property
     def journal_path(self) -> Path:
         return self.workdir / "trials.jsonl"
+
+    @property
+    def running_path(self) -> Path:
+        return self.workdir / "running.json"
 
     @property
     def dataset_dir(self) -> Path:

@@ -5,6 +5,7 @@ however that ends; the file `driver.lock` says who that is, and stays.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import errno
 import fcntl
@@ -17,6 +18,61 @@ from pathlib import Path
 from audiotag_nas.errors import StoreError
 
 LOCK_NAME = "driver.lock"
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Who took the lock last and did not give it back.
+
+    Attributes:
+        pid, host: of the process.
+        since: UTC, `2026-01-31T12:00:00Z`.
+        is_alive: whether it still holds the lock; False if it was killed,
+            None if that can't be told from this machine.
+    """
+
+    pid: int
+    host: str
+    since: str
+    is_alive: bool | None
+
+
+def read_holder(workdir: str | os.PathLike) -> Holder | None:
+    """Who drives `workdir`, without touching the lock; None if nobody.
+
+    Trying the lock would tell more surely, but a driver that starts at that
+    moment would be refused.
+    """
+    path = Path(workdir) / LOCK_NAME
+    try:
+        holder = json.loads(path.read_bytes())
+        pid, host, since = holder["pid"], holder["host"], holder["since"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_alive = _has_open(pid, path) if host == socket.gethostname() else None
+    return Holder(pid=pid, host=host, since=since, is_alive=is_alive)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether a process lives and, where that can be seen, has the file open.
+
+    Another process may have the number of one that is dead.
+    """
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    try:
+        files = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # another user's, or no /proc on this system
+        return True
+    for file in files:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(file, path):
+                return True
+    return False
 
 
 @contextlib.contextmanager

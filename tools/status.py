@@ -1,0 +1,29 @@
+"""Tells how far a working directory's experiment is, in one screen.
+
+Trials done, running and failed with the reasons, the best so far, rate, time
+left and utilization. Works while a search runs, after it was killed, and once
+it is finished; changes nothing.
+
+  audiotag-nas status --workdir=runs/demo
+  watch audiotag-nas status --workdir=runs/demo
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from audiotag_nas import cli
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The experiment's directory.", required=True
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.experiment.status import read_status, status_lines
+
+    print("\n".join(status_lines(read_status(_WORKDIR.value))))
+
+
+if __name__ == "__main__":
+    cli.run(main)
