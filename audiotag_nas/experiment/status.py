@@ -7,6 +7,7 @@ TensorFlow, so that it can be called again and again (`watch`).
 import collections
 import dataclasses
 import os
+import textwrap
 import time
 
 from audiotag_nas.config import ExperimentConfig
@@ -326,7 +327,9 @@ def _best_lines(status: Status) -> list[str]:
             words = ", ".join(
                 f"{name} {value}" for name, value in entry.trial.hparams.items()
             )
-        lines.append(f"  {words}")
+        lines += textwrap.wrap(
+            words, _WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
     return lines
 
 
@@ -356,10 +359,9 @@ def _failed_lines(status: Status) -> list[str]:
 def _pace_lines(status: Status) -> list[str]:
     lines = []
     if status.rate_per_second is not None:
-        text = (
-            f"rate: {3600 * status.rate_per_second:.4g} trials of the "
-            f"{status.current} an hour"
-        )
+        rate = 3600 * status.rate_per_second
+        text = f"rate: {rate:.{0 if rate >= 10 else 1}f} trials of the "
+        text += f"{status.current} an hour"
         if status.seconds_left is not None:
             text += f", about {format_seconds(status.seconds_left)} left"
         lines.append(text)

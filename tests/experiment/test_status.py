@@ -1,0 +1,265 @@
+"""Status of made-up working directories, against numbers worked out by hand."""
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from audiotag_nas.config import ExperimentConfig, SearchConfig
+from audiotag_nas.errors import StoreError
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.results import architecture_words, export_table
+from audiotag_nas.experiment.running import RunningFile, read_session
+from audiotag_nas.experiment.status import read_status, status_lines
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.report.tables import format_csv
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.lock import driver_lock, read_holder
+from audiotag_nas.search.loop import TrialStarted
+from audiotag_nas.space import Architecture, ConvBlock
+from audiotag_nas.trial import TrialResult, TrialStatus
+
+CONFIG = ExperimentConfig(
+    name="made_up", search=SearchConfig(num_trials=10, trials_per_round=4)
+)
+STARTED = 1_800_000_000.0
+POINT = (0, 1, 1) * 6 + (2, 0, 3)
+
+
+def trial(number):
+    return stages.search_trial(CONFIG, number, number // 4, POINT)
+
+
+def completed(number, eer, seconds=60.0):
+    return TrialResult(
+        trial(number).trial_id,
+        TrialStatus.COMPLETED,
+        1 - eer,
+        metrics={"validation_eer": eer, "num_parameters": 54321.0},
+        history={"validation_loss": [0.5, 0.4, 0.3]},
+        seconds=seconds,
+    )
+
+
+def failed(number, reason):
+    return TrialResult(
+        trial(number).trial_id, TrialStatus.FAILED, None, reason=reason
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Four trials done, one failed; 5 and 6 running on two slots."""
+    workspace = Workspace(tmp_path)
+    workspace.start(CONFIG)
+    journal = Journal(workspace.journal_path)
+    for number, eer in enumerate([0.21, 0.17, 0.3, 0.25]):
+        journal.append(trial(number), completed(number, eer))
+    journal.append(trial(4), failed(4, "=worker died\nof signal 9"))
+    return workspace
+
+
+def write_session(workspace, *, pid, updated_at, ended_at=None):
+    """3 trials that took 250 s in all; two more, begun after 200 s."""
+    ids = [trial(number).trial_id for number in (5, 6)]
+    running = {} if ended_at else dict.fromkeys(ids, STARTED + 200)
+    run = {
+        "stage": "search",
+        "num_total": 10,
+        "num_slots": 2,
+        "started_at": STARTED,
+        "ended_at": ended_at,
+        "num_trained": 3,
+        "busy_seconds": 250.0,
+        "running": running,
+        "settings": {i: trial(5).settings for i in running},
+    }
+    workspace.running_path.write_text(
+        json.dumps(
+            {
+                "schema_version": 1,
+                "pid": pid,
+                "host": socket.gethostname(),
+                "updated_at": updated_at,
+                "stages": [run],
+            }
+        )
+    )
+
+
+def test_a_living_search_tells_pace_time_left_and_utilization(workspace):
+    write_session(workspace, pid=os.getpid(), updated_at=STARTED + 200)
+    with driver_lock(workspace.workdir):
+        status = read_status(workspace.workdir, now=STARTED + 300)
+        lines = status_lines(status)
+    search = status.stages[1]
+    assert search.running == {"search-0005": 100.0, "search-0006": 100.0}
+    # 3 trials in 300 s: the 5 that are left take 500 s.
+    assert status.rate_per_second == pytest.approx(3 / 300)
+    assert status.seconds_left == pytest.approx(500)
+    # 250 s and twice 100 s, of 2 x 300 s.
+    assert status.utilization == pytest.approx(450 / 600)
+    text = "\n".join(lines)
+    assert f"driver: process {os.getpid()} on {socket.gethostname()}" in text
+    assert lines[3].split() == [
+        *("stage", "done", "failed", "running", "of", "best", "EER")
+    ]
+    assert lines[5].split() == ["search", "4", "1", "2", "10", "0.1700"]
+    assert "running: search-0005  1 min 40 s  8@3x3" in text
+    assert "best of the search: search-0001, EER 0.1700, 54,321 param" in text
+    assert "failed: 1 x =worker died (search-0004)" in text
+    assert "rate: 36 trials of the search an hour, about 8 min 20 s" in text
+    assert "utilization: 75 % of 2 slots" in text
+
+
+def test_a_killed_driver_leaves_lost_trials_and_no_time_left(workspace):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    write_session(workspace, pid=dead.pid, updated_at=STARTED + 300)
+    holder = {
+        "pid": dead.pid,
+        "host": socket.gethostname(),
+        "since": "2026-01-31T12:00:00Z",
+    }
+    workspace.lock_path.write_text(json.dumps(holder))
+    status = read_status(workspace.workdir, now=STARTED + 90_000)
+    assert status.stages[1].running == {}
+    assert status.stages[1].lost == ["search-0005", "search-0006"]
+    assert status.seconds_left is None
+    # Until the last event; the day since then counts for nothing.
+    assert status.utilization == pytest.approx(450 / 600)
+    text = "\n".join(status_lines(status))
+    assert "was killed. The same command goes on." in text
+    assert "lost: search-0005, search-0006 (2)" in text
+
+
+def test_a_driver_on_another_machine_is_neither_alive_nor_dead(workspace):
+    workspace.lock_path.write_text(
+        json.dumps({"pid": 1, "host": "elsewhere", "since": "x"})
+    )
+    assert read_holder(workspace.workdir).is_alive is None
+    text = "\n".join(status_lines(read_status(workspace.workdir)))
+    assert "process 1 on elsewhere since x (another machine" in text
+
+
+def test_a_process_that_took_a_dead_drivers_number_does_not_drive(workspace):
+    workspace.lock_path.write_text(
+        json.dumps(
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": "x"}
+        )
+    )
+    assert read_holder(workspace.workdir).is_alive is False
+
+
+def test_looking_never_stands_in_a_drivers_way(workspace):
+    with driver_lock(workspace.workdir):
+        assert read_holder(workspace.workdir).is_alive is True
+    assert read_holder(workspace.workdir) is None
+    with driver_lock(workspace.workdir):
+        pass
+
+
+def test_a_session_of_another_driver_is_not_the_living_ones(workspace):
+    write_session(workspace, pid=os.getpid() + 1, updated_at=STARTED + 300)
+    with driver_lock(workspace.workdir):
+        status = read_status(workspace.workdir, now=STARTED + 400)
+    assert status.stages[1].running == {}
+    assert status.seconds_left is None
+
+
+def test_a_trial_that_ended_in_between_is_done_and_not_running(workspace):
+    write_session(workspace, pid=os.getpid(), updated_at=STARTED + 200)
+    journal = Journal(workspace.journal_path)
+    journal.append(trial(5), completed(5, 0.2))
+    with driver_lock(workspace.workdir):
+        status = read_status(workspace.workdir, now=STARTED + 300)
+    assert list(status.stages[1].running) == ["search-0006"]
+    assert len(status.stages[1].completed) == 5
+
+
+def test_a_search_that_ran_out_of_points_has_ended(workspace):
+    write_session(
+        workspace, pid=1, updated_at=STARTED + 300, ended_at=STARTED + 250
+    )
+    status = read_status(workspace.workdir)
+    assert [stage.is_ended for stage in status.stages] == [
+        *(False, True, False, False)
+    ]
+    assert status_lines(status)[5].endswith("ended")
+    assert status.utilization == pytest.approx(250 / 500)
+
+
+def test_no_running_file_or_a_broken_one_is_no_error(workspace):
+    assert read_status(workspace.workdir).utilization is None
+    for text in ("", "{", "[]", '{"schema_version": 9}', "null"):
+        workspace.running_path.write_text(text)
+        assert read_session(workspace.running_path) is None
+        assert len(read_status(workspace.workdir).stages[1].completed) == 4
+
+
+def test_a_running_file_that_cant_be_written_stops_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    running = RunningFile(tmp_path / "file" / "running.json")
+    running.begin("search", num_total=3, num_slots=1)
+    running.take(TrialStarted(trial(0)))
+    running.end()
+
+
+def test_a_directory_without_an_experiment_is_refused(tmp_path):
+    with pytest.raises(StoreError, match="no experiment was begun here"):
+        read_status(tmp_path)
+
+
+def test_no_line_of_a_status_is_wider_than_a_screen_but_for_names(workspace):
+    for line in status_lines(read_status(workspace.workdir))[2:]:
+        assert len(line) <= 80
+
+
+def test_an_architecture_in_words():
+    blocks = (ConvBlock(8, 3, 5), ConvBlock(16, 1, 7))
+    assert architecture_words(
+        Architecture(blocks, recurrent="gated_bgru", recurrent_units=48)
+    ) == (
+        "2 convolution blocks (frames x mel bins): 8 filters of 3x5, "
+        "16 of 1x7; then a gated bidirectional GRU of 48 units"
+    )
+
+
+def test_the_export_has_every_stage_decision_and_metric(workspace):
+    journal = Journal(workspace.journal_path)
+    grid = stages.grid_trial(
+        CONFIG, Architecture((ConvBlock(8, 3, 3),)), 0, 0, (1, 0, 2)
+    )
+    journal.append(
+        grid,
+        TrialResult(
+            grid.trial_id,
+            TrialStatus.COMPLETED,
+            0.9,
+            metrics={"validation_eer": 0.1, "best_epoch": 2.0},
+        ),
+    )
+    headers, rows = export_table(journal.entries)
+    text = format_csv(rows, headers=headers)
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert [row["stage"] for row in table] == ["search"] * 5 + ["grid"]
+    assert [row["order"] for row in table] == list("012345")
+    assert [row["num_epochs"] for row in table] == [*"3333", "0", "0"]
+    first, died, last = table[0], table[4], table[-1]
+    assert first["block7_filters"] == "32"
+    assert first["block7_width"] == "7"
+    assert first["tokens"] == "0 1 1 " * 6 + "2 0 3"
+    assert first["architecture"].endswith("32@1x7 | bgru 64")
+    assert float(first["reward"]) == 1 - 0.21
+    assert first["mixup_alpha"] == first["best_epoch"] == ""
+    assert died["reward"] == died["validation_eer"] == ""
+    assert died["reason"].startswith("'=worker died")
+    assert (last["mixup_alpha"], last["batch_size"]) == ("0.2", "88")
+    assert last["settings.batch_size"] == "88"
+    assert last["block7_filters"] == ""
+    assert last["best_epoch"] == "2.0"
