@@ -317,3 +317,39 @@ def test_without_keras_tuner_one_line_says_what_to_install():
         "ReinforceOracle needs keras-tuner: pip install "
         "'audiotag-nas[keras-tuner]'"
     ]
+
+
+class Killed(BaseException):
+    """Ends a search as a kill does: nothing after it is run."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_at_any_write_of_a_project_changes_nothing(tmp_path, moment):
+    settings = {"objective": scored(), "trials_per_round": 2, "max_trials": 5}
+    left = -1
+
+    class Mortal(ReinforceOracle):
+        def _write(self, name, state):
+            nonlocal left
+            left -= 1
+            if left == 0 and moment == "before":
+                raise Killed
+            super()._write(name, state)
+            if left == 0:
+                raise Killed
+
+    def run(directory):
+        oracle = Mortal(searcher="random", **settings)
+        tuner = Arithmetic(digits, oracle, directory)
+        tuner.search(verbose=0)
+        return keras_tuner_driver.outcome(tuner)
+
+    whole = run(tmp_path / "whole")
+    num_writes = -1 - left
+    assert num_writes >= 5 * 5
+    for number in range(1, num_writes + 1):
+        left = number
+        with pytest.raises(Killed):
+            run(tmp_path / str(number))
+        left = -1
+        assert run(tmp_path / str(number)) == whole, number
