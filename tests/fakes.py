@@ -56,6 +56,40 @@ def make_fake_trials(
     return make_trial
 
 
+class HashSearcher:
+    """Asks for what all that it was told before hashes to.
+
+    The most forgetful of learners would hide a reward told too early, too
+    late or out of turn; this one asks for something else at once.
+
+    Attributes:
+        calls: "ask" and "tell", in order.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        self.calls: list[str] = []
+        self._told = hashlib.sha256()
+        self._best = (-1.0, (0,) * space.num_decisions)
+
+    def ask(self, num: int) -> list[Tokens]:
+        self.calls.append("ask")
+        digest = self._told.hexdigest()
+        generator = random.Random(f"{digest} {self.calls.count('ask')}")
+        return [
+            tuple(generator.randrange(n) for n in self.space.num_choices)
+            for _ in range(num)
+        ]
+
+    def tell(self, tokens, rewards) -> None:
+        self.calls.append("tell")
+        self._told.update(repr((list(tokens), list(rewards))).encode())
+        self._best = max(self._best, *zip(rewards, tokens, strict=True))
+
+    def recommend(self) -> Tokens:
+        return self._best[1]
+
+
 class FakeRunner:
     """Runs `train` when a result is asked for.
 

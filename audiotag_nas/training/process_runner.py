@@ -221,6 +221,10 @@ class ProcessRunner:
         for worker in free:
             if not self._waiting:
                 return
+            if worker.process.poll() is not None:
+                # It was killed while it waited, which costs no trial.
+                self._lose(worker, _describe_exit)
+                continue
             worker.trial = self._waiting.popleft()
             worker.since = time.monotonic()
             worker.num_trials += 1

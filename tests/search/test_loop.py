@@ -15,6 +15,7 @@ from audiotag_nas.search.loop import (
 from audiotag_nas.trial import TrialResult, TrialStatus
 from tests.fakes import (
     FakeRunner,
+    HashSearcher,
     fake_failure,
     fake_reward,
     fake_train,
@@ -361,11 +362,94 @@ def test_a_runner_that_makes_results_up_is_a_defect_not_a_result(path):
     assert read_entries(path) == []
 
 
+def test_open_rounds_are_asked_before_earlier_ones_are_told(path):
+    searcher = HashSearcher(SPACE)
+    _search(searcher, path, num_trials=14, max_open_rounds=3)
+    calls = " ".join(searcher.calls)
+    # Round r after the tells of rounds 0 .. r - 3; at the end all are told.
+    assert calls.startswith("ask ask ask tell ask tell ask")
+    assert calls.count("ask") == calls.count("tell")
+
+    one = HashSearcher(SPACE)
+    _search(one, path.with_name("one"), num_trials=14)
+    assert one.calls == ["ask", "tell"] * (len(one.calls) // 2)
+
+
+@pytest.mark.parametrize("max_open_rounds", [1, 2, 5])
+def test_with_open_rounds_too_neither_order_nor_slots_change_the_search(
+    tmp_path, max_open_rounds
+):
+    outcomes = []
+    for num_slots, shuffle in [(1, None), (1, 1), (2, 2), (3, 3), (20, 4)]:
+        path = tmp_path / f"{num_slots}{shuffle}"
+        runner = FakeRunner(num_slots=num_slots, shuffle=shuffle)
+        outcome = _search(
+            HashSearcher(SPACE),
+            path,
+            runner,
+            num_trials=20,
+            max_open_rounds=max_open_rounds,
+        )
+        assert len(read_entries(path)) == len(outcome.trials)
+        outcomes.append(
+            (
+                outcome.trials,
+                [result.reward for result in outcome.results],
+                outcome.recommendation,
+                outcome.stop_reason,
+            )
+        )
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+
+
+def test_a_search_of_open_rounds_resumes_from_any_lines_of_its_journal(
+    tmp_path,
+):
+    arguments = {"num_trials": 16, "max_open_rounds": 2}
+    runner = FakeRunner(num_slots=3, shuffle=1)
+    whole = _search(
+        HashSearcher(SPACE), tmp_path / "whole", runner, **arguments
+    )
+    lines = (tmp_path / "whole").read_text().splitlines(True)
+    for num_lines in range(len(lines)):
+        path = tmp_path / f"cut{num_lines}"
+        path.write_text("".join(lines[:num_lines]))
+        runner = FakeRunner(num_slots=3, shuffle=num_lines)
+        again = _search(HashSearcher(SPACE), path, runner, **arguments)
+        assert again.trials == whole.trials
+        assert again.recommendation == whole.recommendation
+        assert again.num_from_journal == num_lines
+        assert len(runner.started) == 16 - num_lines
+
+
+@pytest.mark.parametrize("shuffle", range(6))
+def test_whether_a_failing_search_stops_is_no_matter_of_time(path, shuffle):
+    """Round 2 would succeed; with two open rounds it has its say."""
+
+    def train(trial):
+        if trial.round < 2:
+            return fake_failure(trial)
+        return fake_train(trial)
+
+    rounds = [[A, B], [C, D], [(0, 1, 0), (0, 2, 0)], [(0, 3, 0), (1, 0, 1)]]
+    runner = FakeRunner(train, num_slots=4, shuffle=shuffle)
+    outcome = _search(
+        ScriptedSearcher(*rounds, recommendation=(0, 1, 0)),
+        path,
+        runner,
+        trials_per_round=2,
+        num_trials=8,
+        max_open_rounds=2,
+    )
+    assert len(outcome.trials) == 8
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
         ({"num_trials": 0}, "`num_trials` must be positive. Received: 0"),
         ({"trials_per_round": -1}, "`trials_per_round` must be positive"),
+        ({"max_open_rounds": 0}, "`max_open_rounds` must be positive"),
         ({"failure_reward": float("nan")}, "finite. Received: nan"),
     ],
 )

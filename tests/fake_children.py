@@ -1,0 +1,124 @@
+"""Trainings for the runners' tests that do in a moment what may go wrong.
+
+`run_trial` is named to a runner as its target; `settings["do"]` says what the
+training does. All of it is real: signals, memory, processes.
+"""
+
+import ctypes
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+from audiotag_nas import errors
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from tests.fakes import fake_reward
+
+TARGET = "tests.fake_children:run_trial"
+
+
+def make_trial(name: str, do: str = "complete", **settings) -> Trial:
+    return Trial(
+        trial_id=name,
+        stage="search",
+        round=0,
+        tokens=(2, 0, 1),
+        hparams={"filters": 32},
+        settings={"do": do, **settings},
+        seed=5,
+    )
+
+
+def run_trial(
+    trial: Trial, *, config, features_dir: Path, trial_dir: Path, on_epoch
+) -> TrialResult:
+    started = time.monotonic()
+    trial_dir.mkdir(parents=True, exist_ok=True)
+    with open(trial_dir / "pids.txt", "a") as file:
+        file.write(f"{os.getpid()}\n")
+    _DEEDS[trial.settings.get("do", "complete")](trial, trial_dir)
+    on_epoch(1, {"validation_eer": 0.25})
+    reward = fake_reward(trial.tokens)
+    return TrialResult(
+        trial_id=trial.trial_id,
+        status=TrialStatus.COMPLETED,
+        reward=reward,
+        metrics={"validation_eer": 1 - reward, "pid": os.getpid()},
+        history={"training_loss": [math.nan, 0.5]},
+        seconds=time.monotonic() - started,
+    )
+
+
+def _sleep(trial: Trial, trial_dir: Path) -> None:
+    time.sleep(trial.settings["seconds"])
+
+
+def _meet(trial: Trial, trial_dir: Path) -> None:
+    """Ends only if as many trainings as `num` run at the same time."""
+    meeting = trial_dir.parent / "meeting"
+    meeting.mkdir(exist_ok=True)
+    (meeting / trial.trial_id).touch()
+    deadline = time.monotonic() + 30
+    while len(list(meeting.iterdir())) < trial.settings["num"]:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody else came")
+        time.sleep(0.01)
+
+
+def _spin(trial: Trial, trial_dir: Path) -> None:
+    while True:
+        pass
+
+
+def _raise(trial: Trial, trial_dir: Path) -> None:
+    raise ValueError("this one\ncan't be trained")
+
+
+def _find_damage(trial: Trial, trial_dir: Path) -> None:
+    raise errors.DataError("features.tfrecord: damaged")
+
+
+def _be_killed(trial: Trial, trial_dir: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _be_killed_once(trial: Trial, trial_dir: Path) -> None:
+    if len((trial_dir / "pids.txt").read_text().split()) == 1:
+        _be_killed(trial, trial_dir)
+
+
+def _read_null(trial: Trial, trial_dir: Path) -> None:
+    ctypes.string_at(0)
+
+
+def _abort(trial: Trial, trial_dir: Path) -> None:
+    os.write(2, b"F0000 kernels.cc:12] Check failed: size > 0\n")
+    os.abort()
+
+
+def _exit(trial: Trial, trial_dir: Path) -> None:
+    os._exit(3)
+
+
+def _hoard(trial: Trial, trial_dir: Path) -> None:
+    hoard = []
+    while True:
+        hoard.append(b"x" * 2**24)  # written, so it is resident
+        time.sleep(0.005)
+
+
+_DEEDS = {
+    "complete": lambda trial, trial_dir: None,
+    "sleep": _sleep,
+    "meet": _meet,
+    "spin": _spin,
+    "raise": _raise,
+    "find damage": _find_damage,
+    "be killed": _be_killed,
+    "be killed once": _be_killed_once,
+    "read null": _read_null,
+    "abort": _abort,
+    "exit": _exit,
+    "hoard": _hoard,
+}
