@@ -53,7 +53,11 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
+    # Trainings on a cluster, Ray Core alone; streams of one task can be
+    # waited for since 2.40.
+    "ray": ["ray>=2.40,<2.61"],
     "dev": [
+        "ray>=2.40,<2.61",
         "keras-tuner>=1.4.8,<1.5",
         # Tests.
         "pytest>=8,<10",

@@ -101,10 +101,14 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
         "runner",
         "in_process",
         "in_process: one training after the other, here; process: side by "
-        "side in worker processes.",
+        "side in worker processes; ray: on a Ray cluster (docs/ray.md).",
     )
     num_workers = flags.DEFINE_integer(
-        "workers", 1, "Trainings side by side.", lower_bound=1
+        "workers",
+        None,
+        "Trainings side by side; by default 1, and with --runner=ray as many "
+        "as the cluster has room for.",
+        lower_bound=1,
     )
     timeout = flags.DEFINE_float(
         "trial_timeout",
@@ -115,7 +119,7 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     gpus = flags.DEFINE_integer(
         "gpus_per_trial",
         0,
-        "GPUs of each worker; 0 trains on the CPU.",
+        "GPUs of each training; 0 trains on the CPU.",
         lower_bound=0,
     )
     memory = flags.DEFINE_float(
@@ -130,6 +134,18 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
         "Tries more for a training that a crash or a limit ended.",
         lower_bound=0,
     )
+    ray_address = flags.DEFINE_string(
+        "ray_address",
+        None,
+        "The Ray cluster: auto (the default: that of this machine), "
+        "host:port, or local to start one here for this command.",
+    )
+    ray_cache_dir = flags.DEFINE_string(
+        "ray_cache_dir",
+        None,
+        "Where each node keeps features that it prepares itself; by default "
+        "~/.cache/audiotag_nas.",
+    )
 
     def read() -> "RunnerSettings":
         from audiotag_nas.training.runners import RunnerSettings
@@ -141,6 +157,8 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
             gpus_per_trial=gpus.value,
             memory_limit_gib=memory.value,
             retries=retries.value,
+            ray_address=ray_address.value,
+            ray_cache_dir=ray_cache_dir.value,
         )
 
     return read

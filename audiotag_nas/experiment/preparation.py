@@ -8,6 +8,7 @@ from pathlib import Path
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import chime_home, manifest, tfrecords
 from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.prepared import json_digest
 from audiotag_nas.errors import DataError
 from audiotag_nas.experiment.workspace import Workspace
 
@@ -78,6 +79,34 @@ def prepare(
         split_dir=workspace.split_dir(size, split),
         progress=progress,
     )
+
+
+def prepare_elsewhere(
+    config: ExperimentConfig,
+    *,
+    size: str,
+    split_dir: Path,
+    cache_dir: Path,
+) -> None:
+    """The development log-mels on a machine that is not the driver's.
+
+    A synthetic data set is made once in `cache_dir`, where no two configs of
+    it meet; another one lies where the config says, as on the driver's.
+    """
+    made_of = {"seed": config.seed} | dataclasses.asdict(config.synthetic)
+    workspace = Workspace(cache_dir / f"dataset-{json_digest(made_of)[:16]}")
+    if config.data.source == "synthetic":
+        write_synthetic_dataset(config, workspace)
+    tfrecords.prepare(
+        read_clips(config, workspace, "development"),
+        config.features.resized(size, config.data.clip_seconds),
+        data=config.data,
+        split_dir=split_dir,
+    )
+
+
+PREPARE_ELSEWHERE = f"{__name__}:{prepare_elsewhere.__name__}"
+"""The name by which other machines call it."""
 
 
 def spectrogram_sizes(config: ExperimentConfig) -> list[str]:

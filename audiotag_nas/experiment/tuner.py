@@ -377,6 +377,7 @@ class ArchitectureTuner:
                 features_dir=self.workspace.features_dir,
                 trials_dir=self.workspace.trials_dir,
                 on_epoch=self._progress.epoch,
+                prepare=preparation.PREPARE_ELSEWHERE,
             )
         return self._runner
 

@@ -10,6 +10,7 @@ import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
@@ -20,24 +21,29 @@ OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]
 TARGET = "audiotag_nas.training.child:run_trial"
 """What trains, by name, as only plain values travel to other processes."""
 
-IN_PROCESS, PROCESS = "in_process", "process"
-RUNNERS = (IN_PROCESS, PROCESS)
+IN_PROCESS, PROCESS, RAY = "in_process", "process", "ray"
+RUNNERS = (IN_PROCESS, PROCESS, RAY)
 
 
 @dataclasses.dataclass(frozen=True)
 class RunnerSettings:
-    """Which runner, and its limits; see `ProcessRunner` for what they mean.
+    """Which runner, and its limits.
+
+    See `ProcessRunner` and `RayRunner` for what they mean. None for the number
+    of workers is one, or with Ray as many as the cluster has room for.
 
     Raises:
         ConfigError: no such runner, or one that can't keep a limit.
     """
 
     name: str = IN_PROCESS
-    num_workers: int = 1
+    num_workers: int | None = None
     trial_timeout_seconds: float | None = None
     gpus_per_trial: int = 0
     memory_limit_gib: float | None = None
     retries: int = 0
+    ray_address: str | None = None
+    ray_cache_dir: str | None = None
 
     def __post_init__(self) -> None:
         if self.name not in RUNNERS:
@@ -50,11 +56,18 @@ class RunnerSettings:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
+        if self.num_workers == 1:
+            chosen = [name for name in chosen if name != "num_workers"]
         if self.name == IN_PROCESS and chosen:
             raise ConfigError(
                 f"--runner={IN_PROCESS}: trains one trial after the other "
                 "and can't stop one; workers and limits need "
                 f"--runner={PROCESS}."
+            )
+        if self.name != RAY and (self.ray_address or self.ray_cache_dir):
+            raise ConfigError(
+                f"--ray_address, --ray_cache_dir: are for --runner={RAY}. "
+                f"Received: --runner={self.name}"
             )
 
 
@@ -65,12 +78,22 @@ def make_runner(
     features_dir: Path,
     trials_dir: Path,
     on_epoch: OnTrialEpoch | None = None,
+    prepare: str | None = None,
 ) -> TrialRunner:
     """The runner that `settings` name.
 
+    Args:
+        settings: the choice.
+        config: the experiment.
+        features_dir: the prepared features, `<size>/development`.
+        trials_dir: gets a directory a trial.
+        on_epoch: called with the trial, the epoch from 1 and its numbers.
+        prepare: `module:function` by which other machines make features that
+            they have not; see `RayRunner`.
+
     Raises:
-        ConfigError: a setting out of its range, or more than this machine
-            has.
+        ConfigError: a setting out of its range, more than this machine or
+            cluster has, or what it needs is not installed.
     """
     if settings.name == IN_PROCESS:
         return InProcessRunner(
@@ -79,19 +102,36 @@ def make_runner(
             trials_dir=trials_dir,
             on_epoch=on_epoch,
         )
+    gib = settings.memory_limit_gib
+    options: dict[str, Any] = {
+        "features_dir": features_dir,
+        "trials_dir": trials_dir,
+        "trial_timeout_seconds": settings.trial_timeout_seconds,
+        "gpus_per_trial": settings.gpus_per_trial,
+        "memory_limit_bytes": None if gib is None else round(gib * 2**30),
+        "retries": settings.retries,
+        "on_epoch": on_epoch,
+    }
+    workers = settings.num_workers
+    if settings.name == RAY:
+        from audiotag_nas.training.ray_runner import (
+            DEFAULT_ADDRESS,
+            DEFAULT_CACHE_DIR,
+            RayRunner,
+        )
+
+        return RayRunner(
+            config,
+            num_workers=workers,
+            address=settings.ray_address or DEFAULT_ADDRESS,
+            cache_dir=settings.ray_cache_dir or DEFAULT_CACHE_DIR,
+            prepare=prepare,
+            **options,
+        )
     from audiotag_nas.training.process_runner import ProcessRunner
 
-    gib = settings.memory_limit_gib
     return ProcessRunner(
-        config,
-        features_dir=features_dir,
-        trials_dir=trials_dir,
-        num_workers=settings.num_workers,
-        trial_timeout_seconds=settings.trial_timeout_seconds,
-        gpus_per_trial=settings.gpus_per_trial,
-        memory_limit_bytes=None if gib is None else round(gib * 2**30),
-        retries=settings.retries,
-        on_epoch=on_epoch,
+        config, num_workers=1 if workers is None else workers, **options
     )
 
 

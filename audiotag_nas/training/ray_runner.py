@@ -1,0 +1,408 @@
+"""Trains trials on the nodes of a Ray cluster; see docs/ray.md.
+
+Ray moves a trial to a node with room and says when a process or a node is
+gone; what that means is decided here, as for worker processes of one machine:
+a process that dies fails its own trial (after `retries`), a node that goes
+takes nothing along, since its trials are trained again elsewhere. Ray keeps
+nothing that matters: the journal is the state of a search.
+
+Each trial is a Ray task that streams messages (`ray_worker`). Ray keeps a
+task's process for the next one, so that TensorFlow is imported once in
+`MAX_TRIALS_PER_WORKER` trials.
+"""
+
+import collections
+import dataclasses
+import json
+import logging
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from audiotag_nas import errors
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.prepared import open_prepared
+from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.training import ray_worker
+from audiotag_nas.training.node_features import DEFAULT_CACHE_DIR
+from audiotag_nas.training.process_runner import MAX_TRIALS_PER_WORKER
+from audiotag_nas.training.runners import TARGET, OnTrialEpoch
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+DEFAULT_ADDRESS = "auto"
+
+_MAX_NODES_LOST = 5  # a trial that takes down node after node has failed
+
+
+@dataclasses.dataclass
+class _Task:
+    """A trial as a Ray task.
+
+    Attributes:
+        trial: what is trained.
+        since: when its training began (monotonic seconds); None before.
+    """
+
+    trial: Trial
+    since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.since is None else time.monotonic() - self.since
+
+
+class RayRunner:
+    """A `TrialRunner` over a Ray cluster.
+
+    Args:
+        config: the experiment.
+        features_dir: the prepared features, `<size>/development`.
+        trials_dir: gets a directory a trial, written by this process.
+        address: of the cluster: `auto` (one of this machine, or
+            RAY_ADDRESS), `host:port`, or `local` to start one here.
+        num_workers: trials side by side; None: as many as the nodes have
+            room for, also those that join later.
+        trial_timeout_seconds: a training that takes longer is killed; what
+            it waits for a node or for features does not count.
+        gpus_per_trial: GPUs asked of Ray for each trial.
+        memory_limit_bytes: a process with more resident memory is killed.
+        retries: how often a trial is tried again that took its process down
+            or went over a limit. One whose node is gone is always tried
+            again.
+        on_epoch: called with the trial, the epoch from 1 and its numbers,
+            within `next_result`.
+        target: `module:function` that nodes call, like `child.run_trial`.
+        prepare: `module:function` by which a node makes features that it
+            has not (`node_features.PrepareFeatures`); None: every node sees
+            `features_dir`.
+        cache_dir: where nodes keep such features, each on its own disk.
+
+    Raises:
+        ConfigError: Ray is not installed, an argument is out of its range,
+            or no node has the CPUs and GPUs of one trial.
+        SearchError: no cluster answers at `address`.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        features_dir: Path,
+        trials_dir: Path,
+        address: str = DEFAULT_ADDRESS,
+        num_workers: int | None = None,
+        trial_timeout_seconds: float | None = None,
+        gpus_per_trial: int = 0,
+        memory_limit_bytes: int | None = None,
+        retries: int = 0,
+        on_epoch: OnTrialEpoch | None = None,
+        target: str = TARGET,
+        prepare: str | None = None,
+        cache_dir: str = DEFAULT_CACHE_DIR,
+    ) -> None:
+        for name, value, least in (
+            ("num_workers", num_workers, 1),
+            ("trial_timeout_seconds", trial_timeout_seconds, 1e-3),
+            ("gpus_per_trial", gpus_per_trial, 0),
+            ("memory_limit_bytes", memory_limit_bytes, 1),
+            ("retries", retries, 0),
+        ):
+            if value is not None and value < least:
+                raise ConfigError(
+                    f"`{name}` must be at least {least}. Received: {value}"
+                )
+        self._config = config
+        self._features_dir = Path(features_dir).absolute()
+        self._trials_dir = Path(trials_dir)
+        self._num_workers = num_workers
+        self._timeout_seconds = trial_timeout_seconds
+        self._retries = retries
+        self._on_epoch = on_epoch
+        self._needs = {"CPU": config.threads_per_trial, "GPU": gpus_per_trial}
+        self._prepare = prepare
+        self._setup: dict[str, Any] = {
+            "target": target,
+            "config": _with_absolute_paths(config).to_json(),
+            "features_dir": str(self._features_dir),
+            "prepare": prepare,
+            "cache_dir": cache_dir,
+            "memory_limit_bytes": memory_limit_bytes,
+            "versions": ray_worker.versions(),
+            "environment": _environment(config, gpus_per_trial),
+        }
+        self._keys: dict[str, str] = {}  # of the features of each size
+        self._tasks: dict[Any, _Task] = {}
+        self._done: collections.deque[TrialResult] = collections.deque()
+        self._num_lost: collections.Counter[str] = collections.Counter()
+        self._num_nodes_lost: collections.Counter[str] = collections.Counter()
+        self._ray = _import_ray()
+        self._owns_ray = _connect(self._ray, address)
+        try:
+            self._check_room()
+        except BaseException:
+            self.close()
+            raise
+        self._train = self._ray.remote(
+            num_returns="streaming",
+            # Ray would retry without asking what was lost.
+            max_retries=0,
+            # A process that has begun on some GPUs can't change to others.
+            max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
+            num_cpus=self._needs["CPU"],
+            num_gpus=self._needs["GPU"],
+        )(ray_worker.train_messages)
+
+    @property
+    def num_slots(self) -> int:
+        if self._num_workers is not None:
+            return self._num_workers
+        return max(1, self._num_rooms())
+
+    def submit(self, trial: Trial) -> None:
+        """Gives a trial to Ray, where it waits until a node has room.
+
+        Raises:
+            StoreError: its features are missing or damaged here.
+        """
+        request = self._setup | {"trial": trial.to_json()}
+        request |= self._features_of(trial)
+        task = self._train.remote(json.dumps(request))
+        self._tasks[task] = _Task(trial)
+
+    def next_result(self) -> TrialResult:
+        """Blocks until a trial has ended.
+
+        Raises:
+            UserError: what a node found wrong would stop every trial.
+            RuntimeError: no trial was submitted.
+        """
+        while not self._done:
+            if not self._tasks:
+                raise RuntimeError("next_result: no trial was submitted.")
+            ready, _ = self._ray.wait(
+                list(self._tasks), timeout=self._seconds_to_next_check()
+            )
+            for task in ready:
+                self._hear(task)
+            for task, state in tuple(self._tasks.items()):
+                limit = self._timeout_seconds
+                if limit is not None and state.seconds >= limit:
+                    self._kill(
+                        task, f"took longer than its limit of {limit:g} s"
+                    )
+        return self._done.popleft()
+
+    def close(self) -> None:
+        """Kills what is trained and leaves the cluster; may be called again."""
+        while self._tasks:
+            self._cancel(self._tasks.popitem()[0])
+        self._done.clear()
+        if self._owns_ray:
+            self._owns_ray = False
+            self._ray.shutdown()
+
+    # Within
+
+    def _features_of(self, trial: Trial) -> dict[str, str | None]:
+        if self._prepare is None:
+            return {"spectrogram_size": None, "features_key": None}
+        # It starts TensorFlow, which a driver of real trainings has anyway.
+        from audiotag_nas.training.child import spectrogram_size
+
+        size = spectrogram_size(trial, self._config)
+        if size not in self._keys:
+            split_dir = self._features_dir / size / "development"
+            self._keys[size] = open_prepared(split_dir).key
+        return {"spectrogram_size": size, "features_key": self._keys[size]}
+
+    def _hear(self, task: Any) -> None:
+        """Takes one message of a task, or its end."""
+        exceptions = self._ray.exceptions
+        try:
+            text, files = self._ray.get(next(task))
+        except StopIteration:
+            self._lose(task, "ended without a result")
+        except exceptions.RayTaskError as error:
+            raise SearchError(
+                f"a node can't train; is audiotag-nas installed there? {error}"
+            ) from None
+        except exceptions.OutOfMemoryError:
+            self._lose(task, "was ended by Ray as its node ran out of memory")
+        except exceptions.WorkerCrashedError:
+            self._lose(task, "ended without a word, as one does that is killed")
+        except exceptions.RayError as error:
+            self._lose_node(task, error)
+        else:
+            self._take(task, json.loads(text), files)
+
+    def _take(
+        self, task: Any, message: dict[str, Any], files: ray_worker.Files
+    ) -> None:
+        state, kind = self._tasks[task], message["kind"]
+        if kind == "training":
+            state.since = time.monotonic()
+        elif kind == "epoch":
+            if self._on_epoch is not None:
+                numbers = message["numbers"]
+                self._on_epoch(state.trial, message["epoch"], numbers)
+        elif kind == "memory":
+            limit = self._setup["memory_limit_bytes"]
+            self._kill(
+                task,
+                f"used {message['bytes'] / 2**30:.2f} GiB of memory, more "
+                f"than its limit of {limit / 2**30:.2f} GiB",
+            )
+        elif kind == "user_error":
+            error_class = getattr(errors, message["type"], errors.UserError)
+            raise error_class(message["message"])
+        else:
+            del self._tasks[task]
+            for name, data in files.items():
+                path = self._trials_dir / state.trial.trial_id / name
+                atomic_write_bytes(path, data)
+            self._done.append(TrialResult.from_json(message["result"]))
+
+    def _kill(self, task: Any, reason: str) -> None:
+        self._cancel(task)
+        self._lose(task, reason)
+
+    def _cancel(self, task: Any) -> None:
+        try:
+            self._ray.cancel(task, force=True)
+        except self._ray.exceptions.RayError as error:
+            logging.getLogger(__name__).info("can't be cancelled: %s", error)
+
+    def _lose(self, task: Any, reason: str) -> None:
+        """A task's process is gone: its trial is tried again or has failed."""
+        trial = self._tasks[task].trial
+        self._num_lost[trial.trial_id] += 1
+        if self._num_lost[trial.trial_id] <= self._retries:
+            self._resubmit(task)
+        else:
+            self._fail(task, f"its process {reason}")
+
+    def _lose_node(self, task: Any, error: Exception) -> None:
+        """A task's node is gone, which is not its trial's fault."""
+        trial = self._tasks[task].trial
+        self._num_nodes_lost[trial.trial_id] += 1
+        if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
+            self._resubmit(task)
+            return
+        text = " ".join(str(error).split())[:300]
+        self._fail(task, f"lost {_MAX_NODES_LOST} nodes, the last: {text}")
+
+    def _resubmit(self, task: Any) -> None:
+        self.submit(self._tasks.pop(task).trial)
+
+    def _fail(self, task: Any, reason: str) -> None:
+        state = self._tasks.pop(task)
+        self._done.append(
+            TrialResult(
+                trial_id=state.trial.trial_id,
+                status=TrialStatus.FAILED,
+                reward=None,
+                seconds=state.seconds,
+                reason=reason,
+            )
+        )
+
+    def _seconds_to_next_check(self) -> float | None:
+        if self._timeout_seconds is None:
+            return None
+        # A task may begin to train, and its clock to run, at any time.
+        left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
+        return max(0.0, min(left))
+
+    def _num_rooms(self) -> int:
+        """Trials that the nodes have room for, were they idle."""
+        return sum(
+            min(
+                int(node["Resources"].get(name, 0) // amount)
+                for name, amount in self._needs.items()
+                if amount
+            )
+            for node in self._ray.nodes()
+            if node["Alive"]
+        )
+
+    def _check_room(self) -> None:
+        if self._num_rooms() == 0:
+            raise ConfigError(
+                f"--runner=ray: a trial needs {self._needs['CPU']} CPUs "
+                f"(threads_per_trial) and {self._needs['GPU']} GPUs "
+                f"(--gpus_per_trial) of one node. The cluster has: "
+                f"{[n['Resources'] for n in self._ray.nodes() if n['Alive']]}"
+            )
+
+
+def _import_ray() -> Any:
+    # Nobody's training is Ray's business; read when a cluster is started.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError(
+            '--runner=ray needs Ray: pip install "audiotag-nas[ray]"'
+        ) from None
+    return ray
+
+
+def _connect(ray: Any, address: str) -> bool:
+    """Joins the cluster; False if this process had done so already."""
+    if ray.is_initialized():
+        return False
+    if "://" in address:
+        raise ConfigError(
+            "--ray_address: must be auto, local or host:port, and the driver "
+            f"run on a machine of the cluster. Received: {address!r}"
+        )
+    options = {"include_dashboard": False} if address == "local" else {}
+    try:
+        if ":" in address:
+            # Ray itself would try for many minutes.
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **options,
+        )
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        raise SearchError(
+            f"--ray_address={address}: no Ray cluster can be joined there "
+            f"({text}). `ray start --head` starts one on this machine, and "
+            "--ray_address=local one for this command alone."
+        ) from None
+    return True
+
+
+def _environment(
+    config: ExperimentConfig, gpus_per_trial: int
+) -> dict[str, str]:
+    """Read by TensorFlow as it starts in a node's process."""
+    threads = str(config.threads_per_trial)
+    values = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+    }
+    if gpus_per_trial == 0:
+        values["CUDA_VISIBLE_DEVICES"] = "-1"
+    return values
+
+
+def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
+    """Nodes have another working directory."""
+    paths: dict[str, Any] = {
+        name: str(Path(value).absolute())
+        for name in ("dataset_dir", "manifest_path")
+        if (value := getattr(config.data, name))
+    }
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, **paths)
+    )

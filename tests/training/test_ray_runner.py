@@ -1,0 +1,403 @@
+"""A real Ray cluster of several nodes on this machine, really broken.
+
+Trainings of a moment show the mechanics; one search has real children. The
+nodes speak over loopback only.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+import ray
+from ray.cluster_utils import Cluster
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.errors import ConfigError, SearchError, UserError
+from audiotag_nas.search import make_searcher
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.training.ray_runner import RayRunner
+from audiotag_nas.trial import TrialStatus
+from tests.fake_children import TARGET, make_trial
+from tests.fakes import FakeRunner, make_fake_trials
+from tests.search.driver import SPACE
+from tests.training.runner_contract import *  # noqa: F403
+
+ROOT = Path(__file__).parents[2]
+NODE = {"object_store_memory": 80 * 2**20}
+NUM_TRIALS = 12
+LOG = "TEST_RAY_RUNNER_LOG"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A head that trains nothing and two nodes of one trial each."""
+    # Inherited by the nodes' processes; see `_train_slowly`.
+    os.environ[LOG] = str(tmp_path_factory.mktemp("log") / "trainings.txt")
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False},
+    )
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, **NODE)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+        del os.environ[LOG]
+
+
+@pytest.fixture(name="make_runner")
+def _make_runner(cluster, tmp_path):
+    with contextlib.ExitStack() as stack:
+
+        def make(target=TARGET, *, config=None, **arguments):
+            arguments = {"features_dir": tmp_path / "features"} | arguments
+            runner = RayRunner(
+                ExperimentConfig() if config is None else config,
+                trials_dir=tmp_path / "trials",
+                address=cluster.address,
+                target=target,
+                **arguments,
+            )
+            stack.callback(runner.close)
+            return runner
+
+        yield make
+
+
+def _run(runner, *trials):
+    for trial in trials:
+        runner.submit(trial)
+    results = [runner.next_result() for _ in trials]
+    return {result.trial_id: result for result in results}
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def _wait_until(holds, seconds=20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
+    make_runner, tmp_path
+):
+    runner = make_runner()
+    assert runner.num_slots == 2
+    pids = []
+    for name in "abc":
+        results = _run(
+            runner,
+            *[make_trial(f"{name}{n}", "sleep", seconds=0.5) for n in range(2)],
+        )
+        pids.append({result.metrics["pid"] for result in results.values()})
+    assert pids[0] == pids[1] == pids[2]
+    assert len(pids[0]) == 2
+    assert os.getpid() not in pids[0]
+    # What a training leaves came over the wire, not over a shared disk.
+    text = (tmp_path / "trials" / "c1" / "pids.txt").read_text()
+    assert int(text) in pids[0]
+
+
+def test_what_takes_a_process_down_fails_its_trial_alone(make_runner):
+    results = _run(
+        make_runner(),
+        make_trial("killed", "be killed"),
+        make_trial("exits", "exit"),
+        *[make_trial(f"good{number}") for number in range(3)],
+    )
+    for name, result in results.items():
+        if name.startswith("good"):
+            assert result.status is TrialStatus.COMPLETED
+        else:
+            assert result.status is TrialStatus.FAILED
+            assert result.reason.startswith("its process ended without a word")
+
+
+def test_a_trial_that_lost_its_process_is_tried_again_as_often_as_said(
+    make_runner, tmp_path
+):
+    log = tmp_path / "tries.txt"
+    target = f"{__name__}:_die_at_first"
+    runner = make_runner(target, retries=1)
+    result = _run(runner, make_trial("a", log=str(log), num=1))["a"]
+    assert result.status is TrialStatus.COMPLETED
+    assert log.read_text() == "a\n" * 2
+    result = _run(runner, make_trial("b", log=str(log), num=4))["b"]
+    assert result.status is TrialStatus.FAILED
+    # The same seed would raise the same again.
+    assert log.read_text() == "a\n" * 2 + "b\n" * 2
+
+
+def _die_at_first(trial, *, trial_dir, **unused):
+    """Dies by SIGKILL in its first `num` tries."""
+    from tests.fakes import fake_train
+
+    log = Path(trial.settings["log"])
+    with open(log, "a") as file:
+        file.write(f"{trial.trial_id}\n")
+    tries = log.read_text().split().count(trial.trial_id)
+    if tries <= trial.settings["num"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return fake_train(trial)
+
+
+def test_a_training_over_a_limit_is_killed_and_the_others_go_on(make_runner):
+    runner = make_runner(
+        trial_timeout_seconds=2.0, memory_limit_bytes=3 * 2**28
+    )
+    results = _run(
+        runner,
+        make_trial("slow", "spin"),
+        make_trial("big", "hoard"),
+        # Waiting for a node does not count as training.
+        make_trial("a", "sleep", seconds=1),
+        make_trial("b", "sleep", seconds=1),
+    )
+    assert results["slow"].reason == (
+        "its process took longer than its limit of 2 s"
+    )
+    assert "GiB of memory, more than its limit of 0.75 GiB" in (
+        results["big"].reason
+    )
+    assert results["a"].status is results["b"].status is TrialStatus.COMPLETED
+
+
+def test_threads_are_the_configs_and_no_gpu_is_seen_unless_asked_for(
+    make_runner,
+):
+    target = f"{__name__}:_report_environment"
+    metrics = _run(make_runner(target), make_trial("a"))["a"].metrics
+    assert metrics == {"threads": "1", "gpus": "-1"}
+    with pytest.raises(ConfigError, match=r"1 GPUs .* of one node"):
+        make_runner(gpus_per_trial=1)
+    with pytest.raises(ConfigError, match="needs 2 CPUs"):
+        make_runner(config=ExperimentConfig(threads_per_trial=2))
+
+
+def test_gpus_are_asked_of_ray_which_gives_no_gpu_to_two_trials(
+    cluster, make_runner
+):
+    node = cluster.add_node(num_cpus=3, num_gpus=3, **NODE)
+    try:
+        runner = make_runner(
+            f"{__name__}:_report_environment", gpus_per_trial=1
+        )
+        assert runner.num_slots == 3
+        trials = [make_trial(f"t{n}", seconds=1.5) for n in range(4)]
+        results = _run(runner, *trials)
+        gpus = [result.metrics["gpus"] for result in results.values()]
+        assert set(gpus) == {"0", "1", "2"}
+        assert len(gpus) == 4
+    finally:
+        cluster.remove_node(node)
+
+
+def _report_environment(trial, **unused):
+    from audiotag_nas.trial import TrialResult
+
+    time.sleep(trial.settings.get("seconds", 0))
+    metrics = {
+        "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
+        "threads": os.environ["TF_NUM_INTRAOP_THREADS"],
+    }
+    return TrialResult(
+        trial.trial_id, TrialStatus.COMPLETED, 0.5, metrics=metrics
+    )
+
+
+def test_a_node_that_can_not_train_stops_the_search_and_says_why(make_runner):
+    runner = make_runner("tests.fake_children:no_such_function")
+    runner.submit(make_trial("a"))
+    with pytest.raises(SearchError, match="no_such_function"):
+        runner.next_result()
+
+
+def _search(runner, journal_path, on_event=None):
+    return run_search(
+        make_searcher("random", SPACE, seed=3),
+        runner,
+        Journal(journal_path),
+        stage="search",
+        num_trials=NUM_TRIALS,
+        trials_per_round=4,
+        make_trial=make_fake_trials(SPACE),
+        failure_reward=0.0,
+        on_event=on_event,
+    )
+
+
+def _journaled(path: Path) -> list[dict]:
+    """What the journal says, less what depends on the clock, by trial."""
+    entries = []
+    for line in path.read_text().splitlines():
+        value = json.loads(line)
+        del value["finished_at"], value["order"], value["result"]["seconds"]
+        entries.append(value)
+    return sorted(entries, key=lambda value: value["trial"]["trial_id"])
+
+
+@pytest.fixture(scope="module")
+def local_search(tmp_path_factory):
+    path = tmp_path_factory.mktemp("local") / "trials.jsonl"
+    return _search(FakeRunner(), path), _journaled(path)
+
+
+def _train_slowly(trial, **unused):
+    """Tells the test where it runs."""
+    from tests.fakes import fake_train
+
+    node = ray.get_runtime_context().get_node_id()
+    with open(os.environ[LOG], "a") as file:
+        file.write(f"{trial.trial_id} {node} {os.getpid()}\n")
+    time.sleep(0.6)
+    return fake_train(trial)
+
+
+def _trainings() -> list[list[str]]:
+    path = Path(os.environ[LOG])
+    return [x.split() for x in path.read_text().splitlines()]
+
+
+def test_a_search_outlives_killed_workers_and_nodes_that_leave_and_join(
+    cluster, make_runner, tmp_path, local_search
+):
+    Path(os.environ[LOG]).write_text("")
+    runner = make_runner(f"{__name__}:_train_slowly", retries=1)
+    done, disturbed = [], []
+
+    def now_training() -> list[str]:
+        """The trial, node and process of a training that is going on."""
+        _wait_until(lambda: {t[0] for t in _trainings()} - set(done))
+        return [t for t in _trainings() if t[0] not in done][-1]
+
+    def on_event(event):
+        if not isinstance(event, TrialFinished):
+            return
+        done.append(event.trial.trial_id)
+        if len(done) in (2, 9):
+            trial_id, node_id, pid = now_training()
+            disturbed.append(trial_id)
+            if len(done) == 9:
+                os.kill(int(pid), signal.SIGKILL)
+                return
+            [node] = [n for n in cluster.worker_nodes if n.node_id == node_id]
+            cluster.remove_node(node, allow_graceful=False)
+        elif len(done) == 4:
+            cluster.add_node(num_cpus=1, **NODE)
+
+    outcome = _search(runner, tmp_path / "trials.jsonl", on_event)
+    expected, journaled = local_search
+    assert _journaled(tmp_path / "trials.jsonl") == journaled
+    assert outcome.recommendation == expected.recommendation
+    assert outcome.best_trial == expected.best_trial
+    trained = [trial_id for trial_id, _, _ in _trainings()]
+    ids = {trial.trial_id for trial in expected.trials}
+    assert sorted(trained) == sorted([*ids, *disturbed])
+    # The head, and two nodes of which one left and another came.
+    assert len({node_id for _, node_id, _ in _trainings()}) == 3
+
+
+_DRIVER = """
+import sys
+from pathlib import Path
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.training.ray_runner import RayRunner
+from tests.training import test_ray_runner as tests
+
+runner = RayRunner(
+    ExperimentConfig(), features_dir=Path(), trials_dir=Path(sys.argv[1]),
+    address=sys.argv[2], target="tests.training.test_ray_runner:_train_slowly",
+)
+tests._search(runner, Path(sys.argv[1]) / "trials.jsonl")
+runner.close()
+"""
+
+
+def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
+    cluster, tmp_path, local_search
+):
+    Path(os.environ[LOG]).write_text("")
+    journal = tmp_path / "trials.jsonl"
+    command = [sys.executable, "-c", _DRIVER, str(tmp_path), cluster.address]
+    driver = subprocess.Popen(command, cwd=ROOT)
+    _wait_until(
+        lambda: journal.exists() and journal.read_text().count("\n") > 4
+    )
+    _wait_until(lambda: len(_trainings()) > journal.read_text().count("\n"))
+    driver.kill()
+    driver.wait()
+    num_done = journal.read_bytes().count(b"\n")
+    assert 4 < num_done < NUM_TRIALS
+    pids = {int(pid) for _, _, pid in _trainings()}
+    _wait_until(lambda: not any(map(_is_running, pids)))
+    num_lost = len(_trainings()) - num_done
+    assert 1 <= num_lost <= 2
+
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    assert _journaled(journal) == local_search[1]
+    assert len(_trainings()) == NUM_TRIALS + num_lost
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("127.0.0.1:1", "no Ray cluster can be joined there .*refused"),
+        ("ray://127.0.0.1:10001", "must be auto, local or host:port"),
+    ],
+)
+def test_an_address_without_a_cluster_is_one_line(tmp_path, address, says):
+    with pytest.raises(UserError, match=says):
+        RayRunner(
+            ExperimentConfig(),
+            features_dir=tmp_path,
+            trials_dir=tmp_path,
+            address=address,
+        )
+
+
+def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
+    # As an interpreter without Ray: what has it is not on its path.
+    (tmp_path / "ray.py").write_text("raise ImportError('no Ray here')\n")
+    code = (
+        "from audiotag_nas import cli\n"
+        "def main(argv):\n"
+        "    from pathlib import Path\n"
+        "    from audiotag_nas.config import ExperimentConfig\n"
+        "    from audiotag_nas.training import runners\n"
+        "    runners.make_runner(\n"
+        "        runners.RunnerSettings('ray'), ExperimentConfig(),\n"
+        "        features_dir=Path(), trials_dir=Path())\n"
+        "cli.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        '--runner=ray needs Ray: pip install "audiotag-nas[ray]"\n'
+    )
+    assert done.stderr.count("\n") == 1
