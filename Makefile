@@ -5,15 +5,17 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= demo
 WORKDIR ?= runs/$(CONFIG)
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR)
+	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
+		--runner=process --workers=$(WORKERS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -61,6 +61,8 @@ EXTRAS_REQUIRE = {
         "keras-tuner>=1.4.8,<1.5",
         # Tests.
         "pytest>=8,<10",
+        # The tests on all cores: a child's graph is traced on one.
+        "pytest-xdist>=3.6,<4",
         # What the metrics and features are compared with.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",

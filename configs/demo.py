@@ -2,7 +2,7 @@
 
 Purpose: to show every step for real on any machine: synthesizer, features,
 baseline, search, grid, final training, evaluation, export, tagging. The
-spectrograms are small (62 x 64) and the trainings short, so the networks are
+spectrograms are small (62 x 40) and the trainings short, so the networks are
 not the best that can be had; `chime_home` is the paper's scale.
 Command: make demo
 Time: under 12 minutes on two cores.
@@ -28,7 +28,7 @@ def get_config() -> ExperimentConfig:
         synthetic=SyntheticConfig(
             num_development_clips=400, num_evaluation_clips=200
         ),
-        features=FeatureConfig().resized("62x64", data.clip_seconds),
+        features=FeatureConfig().resized("62x40", data.clip_seconds),
         training=TrainingConfig(batch_size=16, learning_rate=2e-3),
         search=SearchConfig(
             num_trials=24,
@@ -40,7 +40,7 @@ def get_config() -> ExperimentConfig:
         ),
         grid=GridConfig(
             mixup_alpha=(0.0, 0.2),
-            spectrogram_size=("62x64", "62x40"),
+            spectrogram_size=("62x40", "62x64"),
             batch_size=(16, 32),
             epochs=4,
         ),
