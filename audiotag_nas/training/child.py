@@ -5,6 +5,7 @@ all development folds but the validation folds, and is rewarded for its
 validation EER. It never sees the evaluation split.
 """
 
+import contextlib
 import dataclasses
 import gc
 import time
@@ -123,6 +124,8 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(temporary)
         temporary.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StoreError(
             f"{path}: can't be written ({error.strerror or error}). The same "
             "command goes on once it can."

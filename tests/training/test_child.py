@@ -1,7 +1,9 @@
 """A trial from plain values to a result."""
 
 import dataclasses
+import resource
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -14,15 +16,13 @@ from audiotag_nas.config import (
 )
 from audiotag_nas.data import tfrecords
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.space import Architecture, ConvBlock
 from audiotag_nas.training import child
 from audiotag_nas.training.runners import InProcessRunner
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
-TINY = Architecture(
-    (ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4
-)
+TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +139,29 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
 def test_a_child_whose_weights_explode_is_a_failed_result_with_a_reason(
     config, features_dir, tmp_path
 ):
-    result = run(
-        make_trial(learning_rate=1e38), config, features_dir, tmp_path
-    )
+    result = run(make_trial(learning_rate=1e38), config, features_dir, tmp_path)
     assert result.status is TrialStatus.FAILED
     assert result.reward is None
     assert "not finite after epoch 1" in result.reason
     assert not (tmp_path / child.MODEL_FILE).exists()
+
+
+def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
+    tmp_path,
+):
+    model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(300)])
+    path = tmp_path / "search-0000" / child.MODEL_FILE
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Really refused by the kernel (EFBIG), as a full disk is (ENOSPC).
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"model\.keras: can't be written"):
+            child.save_model(model, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(path.parent.iterdir()) == []
+    child.save_model(model, path)
+    assert path.is_file()
 
 
 def test_what_no_child_could_survive_stops_the_search(
