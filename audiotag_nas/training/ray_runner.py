@@ -131,7 +131,10 @@ class RayRunner:
             "cache_dir": cache_dir,
             "memory_limit_bytes": memory_limit_bytes,
             "versions": ray_worker.versions(),
-            "environment": _environment(config, gpus_per_trial),
+            "environment": ray_worker.environment(
+                num_threads=config.threads_per_trial,
+                has_gpus=gpus_per_trial > 0,
+            ),
         }
         self._keys: dict[str, str] = {}  # of the features of each size
         self._tasks: dict[Any, _Task] = {}
@@ -379,21 +382,6 @@ def _connect(ray: Any, address: str) -> bool:
             "--ray_address=local one for this command alone."
         ) from None
     return True
-
-
-def _environment(
-    config: ExperimentConfig, gpus_per_trial: int
-) -> dict[str, str]:
-    """Read by TensorFlow as it starts in a node's process."""
-    threads = str(config.threads_per_trial)
-    values = {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
-    }
-    if gpus_per_trial == 0:
-        values["CUDA_VISIBLE_DEVICES"] = "-1"
-    return values
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:

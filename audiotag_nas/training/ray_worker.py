@@ -60,6 +60,9 @@ def train_messages(request: str) -> Iterator[tuple[str, Files]]:
             message, files = {"kind": "memory", "bytes": used}, {}
         kind = message["kind"]
         yield json.dumps(message), files
+    if kind == "memory":
+        # The next trial must not come here, where this one still trains.
+        threading.Event().wait()
 
 
 def versions() -> dict[str, str]:
@@ -73,6 +76,16 @@ def versions() -> dict[str, str]:
         # A node with GPUs may have the other of TensorFlow's two wheels.
         found[name.removesuffix("-cpu")] = version
     return found
+
+
+def environment(*, num_threads: int, has_gpus: bool) -> dict[str, str]:
+    """What TensorFlow reads as it starts; Ray itself shares out GPUs."""
+    values = {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_NUM_INTRAOP_THREADS": str(num_threads),
+        "TF_NUM_INTEROP_THREADS": str(num_threads),
+    }
+    return values if has_gpus else values | {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def _work(

@@ -1,7 +1,7 @@
 """A whole driver of real, tiny trainings on a data set of tones.
 
 `python -m tests.training.children_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
-searches with two open rounds, JSON being further runner settings; prints the
+searches with two open rounds, JSON being more runner settings; prints the
 outcome as JSON. Epochs are noted in `WORKDIR/epochs.txt`.
 """
 
@@ -115,6 +115,7 @@ def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
 def main() -> None:
     workdir, runner_name, num_workers = Path(sys.argv[1]), *sys.argv[2:4]
     settings = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
+    num_trials = settings.pop("num_trials", NUM_TRIALS)
     if runner_name == "in_process":
         from audiotag_nas.training import strategy
 
@@ -139,7 +140,7 @@ def main() -> None:
                 runner,
                 Journal(workdir / "trials.jsonl"),
                 stage="search",
-                num_trials=NUM_TRIALS,
+                num_trials=num_trials,
                 trials_per_round=2,
                 make_trial=make_trial,
                 failure_reward=0.0,

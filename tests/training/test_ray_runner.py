@@ -30,11 +30,13 @@ from audiotag_nas.trial import TrialStatus
 from tests.fake_children import TARGET, make_trial
 from tests.fakes import FakeRunner, make_fake_trials
 from tests.search.driver import SPACE
+from tests.training import children_driver
 from tests.training.runner_contract import *  # noqa: F403
 
 ROOT = Path(__file__).parents[2]
 NODE = {"object_store_memory": 80 * 2**20}
-NUM_TRIALS = 12
+NUM_TRIALS = 9
+LOSES_NODE, LOSES_PROCESS = "search-0003", "search-0007"
 LOG = "TEST_RAY_RUNNER_LOG"
 
 
@@ -43,6 +45,8 @@ def cluster(tmp_path_factory):
     """A head that trains nothing and two nodes of one trial each."""
     # Inherited by the nodes' processes; see `_train_slowly`.
     os.environ[LOG] = str(tmp_path_factory.mktemp("log") / "trainings.txt")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(ROOT)  # as if it were installed there
     cluster = Cluster(
         initialize_head=True,
         head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False},
@@ -55,6 +59,9 @@ def cluster(tmp_path_factory):
         ray.shutdown()
         cluster.shutdown()
         del os.environ[LOG]
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 @pytest.fixture(name="make_runner")
@@ -161,25 +168,31 @@ def _die_at_first(trial, *, trial_dir, **unused):
     return fake_train(trial)
 
 
-def test_a_training_over_a_limit_is_killed_and_the_others_go_on(make_runner):
+def test_a_training_over_its_time_is_killed_and_the_others_go_on(make_runner):
+    results = _run(
+        make_runner(trial_timeout_seconds=3.0),
+        make_trial("slow", "spin"),
+        # Waiting for a node does not count as training.
+        *[make_trial(f"t{n}", "sleep", seconds=1) for n in range(5)],
+    )
+    reason = "its process took longer than its limit of 3 s"
+    assert results.pop("slow").reason == reason
+    assert {result.reason for result in results.values()} == {""}
+
+
+def test_a_training_over_its_memory_is_killed_with_its_process(make_runner):
     runner = make_runner(
-        trial_timeout_seconds=2.0, memory_limit_bytes=3 * 2**28
+        memory_limit_bytes=3 * 2**28, trial_timeout_seconds=60.0
     )
     results = _run(
         runner,
-        make_trial("slow", "spin"),
         make_trial("big", "hoard"),
-        # Waiting for a node does not count as training.
-        make_trial("a", "sleep", seconds=1),
-        make_trial("b", "sleep", seconds=1),
+        # They would be killed too if they came into that process.
+        *[make_trial(f"t{n}", "sleep", seconds=0.5) for n in range(5)],
     )
-    assert results["slow"].reason == (
-        "its process took longer than its limit of 2 s"
-    )
-    assert "GiB of memory, more than its limit of 0.75 GiB" in (
-        results["big"].reason
-    )
-    assert results["a"].status is results["b"].status is TrialStatus.COMPLETED
+    limit = "GiB of memory, more than its limit of 0.75 GiB"
+    assert limit in results.pop("big").reason
+    assert {result.reason for result in results.values()} == {""}
 
 
 def test_threads_are_the_configs_and_no_gpu_is_seen_unless_asked_for(
@@ -263,13 +276,15 @@ def local_search(tmp_path_factory):
 
 
 def _train_slowly(trial, **unused):
-    """Tells the test where it runs."""
+    """Tells the test where it runs; some would take for ever at first."""
     from tests.fakes import fake_train
 
     node = ray.get_runtime_context().get_node_id()
     with open(os.environ[LOG], "a") as file:
         file.write(f"{trial.trial_id} {node} {os.getpid()}\n")
-    time.sleep(0.6)
+    tries = [t[0] for t in _trainings()].count(trial.trial_id)
+    doomed = Path(os.environ[LOG]).with_name(trial.trial_id)
+    time.sleep(600 if doomed.exists() and tries == 1 else 0.4)
     return fake_train(trial)
 
 
@@ -282,38 +297,41 @@ def test_a_search_outlives_killed_workers_and_nodes_that_leave_and_join(
     cluster, make_runner, tmp_path, local_search
 ):
     Path(os.environ[LOG]).write_text("")
+    doomed = [
+        Path(os.environ[LOG]).with_name(name)
+        for name in (LOSES_NODE, LOSES_PROCESS)
+    ]
+    for path in doomed:
+        path.touch()
     runner = make_runner(f"{__name__}:_train_slowly", retries=1)
-    done, disturbed = [], []
 
-    def now_training() -> list[str]:
-        """The trial, node and process of a training that is going on."""
-        _wait_until(lambda: {t[0] for t in _trainings()} - set(done))
-        return [t for t in _trainings() if t[0] not in done][-1]
+    def place_of(trial_id) -> list[str]:
+        _wait_until(lambda: trial_id in [t[0] for t in _trainings()])
+        return next(t for t in _trainings() if t[0] == trial_id)
 
     def on_event(event):
         if not isinstance(event, TrialFinished):
             return
-        done.append(event.trial.trial_id)
-        if len(done) in (2, 9):
-            trial_id, node_id, pid = now_training()
-            disturbed.append(trial_id)
-            if len(done) == 9:
-                os.kill(int(pid), signal.SIGKILL)
-                return
+        if event.trial.trial_id == "search-0002":
+            node_id = place_of(LOSES_NODE)[1]
             [node] = [n for n in cluster.worker_nodes if n.node_id == node_id]
             cluster.remove_node(node, allow_graceful=False)
-        elif len(done) == 4:
+        elif event.trial.trial_id == LOSES_NODE:
             cluster.add_node(num_cpus=1, **NODE)
+        elif event.trial.trial_id == "search-0006":
+            os.kill(int(place_of(LOSES_PROCESS)[2]), signal.SIGKILL)
 
     outcome = _search(runner, tmp_path / "trials.jsonl", on_event)
+    for path in doomed:
+        path.unlink()
     expected, journaled = local_search
     assert _journaled(tmp_path / "trials.jsonl") == journaled
     assert outcome.recommendation == expected.recommendation
     assert outcome.best_trial == expected.best_trial
-    trained = [trial_id for trial_id, _, _ in _trainings()]
-    ids = {trial.trial_id for trial in expected.trials}
-    assert sorted(trained) == sorted([*ids, *disturbed])
-    # The head, and two nodes of which one left and another came.
+    trained = sorted(trial_id for trial_id, _, _ in _trainings())
+    ids = [trial.trial_id for trial in expected.trials]
+    assert trained == sorted([*ids, LOSES_NODE, LOSES_PROCESS])
+    # Two nodes, of which one left, and one that came.
     assert len({node_id for _, node_id, _ in _trainings()}) == 3
 
 
@@ -347,7 +365,7 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
     driver.kill()
     driver.wait()
     num_done = journal.read_bytes().count(b"\n")
-    assert 4 < num_done < NUM_TRIALS
+    assert 2 < num_done < NUM_TRIALS
     pids = {int(pid) for _, _, pid in _trainings()}
     _wait_until(lambda: not any(map(_is_running, pids)))
     num_lost = len(_trainings()) - num_done
@@ -401,3 +419,53 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
         '--runner=ray needs Ray: pip install "audiotag-nas[ray]"\n'
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
+    cluster, tmp_path
+):
+    from audiotag_nas.training.child import load_model
+
+    settings = {
+        "ray_address": cluster.address,
+        "ray_cache_dir": str(tmp_path / "cache"),
+    }
+
+    def start(name, runner, num_workers, **settings):
+        children_driver.prepare(tmp_path / name)
+        module = "tests.training.children_driver"
+        return subprocess.Popen(
+            # Its own directory to each process: no node sees the driver's.
+            [
+                sys.executable,
+                "-m",
+                module,
+                "/proc/self/cwd",
+                runner,
+                str(num_workers),
+                json.dumps(settings),
+            ],
+            cwd=tmp_path / name,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+
+    started = [
+        start("near", "in_process", 1, num_trials=2),
+        start("far", "ray", 2, num_trials=2, **settings),
+    ]
+    assert [driver.wait(timeout=200) for driver in started] == [0, 0]
+    assert (tmp_path / "far" / "epochs.txt").exists()
+    far = _journaled(tmp_path / "far" / "trials.jsonl")
+    assert far == _journaled(tmp_path / "near" / "trials.jsonl")
+    for line in far:
+        assert line["result"]["reason"] == ""
+        model = f"trials/{line['trial']['trial_id']}/model.keras"
+        assert (
+            load_model(tmp_path / "far" / model).count_params()
+            == (line["result"]["metrics"]["num_parameters"])
+        )
+    # Made once, though two processes wanted it.
+    assert len(list((tmp_path / "cache").glob("made-*"))) == 1
+    [made] = (tmp_path / "cache").glob("*/*/development/index.json")
+    [at_driver] = (tmp_path / "far").glob("features/*/development/index.json")
+    assert made.read_bytes() == at_driver.read_bytes()
