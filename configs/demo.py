@@ -32,6 +32,7 @@ def get_config() -> ExperimentConfig:
         training=TrainingConfig(batch_size=16, learning_rate=2e-3),
         search=SearchConfig(
             num_trials=24,
+            open_rounds=2,
             trials_per_round=4,
             epochs=4,
             filters=(8, 16, 32),
