@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _EXPERIMENT = cli.define_experiment_flags()
 _RUNNERS = flags.DEFINE_list(
-    "runners", ["in_process", "process"], "Which, in order; the first is 1."
+    "runners",
+    ["in_process", "process", "ray"],
+    "Which, in order; the first is 1. Ray is started here, on this machine.",
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", 2, "Workers of the others than in_process.", lower_bound=1
@@ -67,7 +69,9 @@ def main(argv: Sequence[str]) -> None:
                 alone = name == "in_process"
                 runners[name] = make_runner(
                     RunnerSettings(
-                        name, num_workers=1 if alone else _WORKERS.value
+                        name,
+                        num_workers=1 if alone else _WORKERS.value,
+                        ray_address="local" if name == "ray" else None,
                     ),
                     config,
                     features_dir=tuner.workspace.features_dir,
