@@ -56,6 +56,21 @@ EXTRAS_REQUIRE = {
     # Trainings on a cluster, Ray Core alone; streams of one task can be
     # waited for since 2.40.
     "ray": ["ray>=2.40,<2.61"],
+    # Remote storage; the newest stack on which tensorflow-io's native library
+    # loads, so it wants an environment of its own: docs/remote_storage.md.
+    "tfio": [
+        "tensorflow-cpu==2.17.1",
+        "tensorflow-io==0.37.1",
+        "numpy>=1.26,<2",
+    ],
+    # The tests of that environment; moto is an S3 server for them.
+    "dev-tfio": [
+        "pytest>=8,<10",
+        "pytest-xdist>=3.6,<4",
+        "scikit-learn>=1.5,<1.10",
+        "sed_eval==0.2.1",
+        "moto[server]>=5,<6",
+    ],
     "dev": [
         "ray>=2.40,<2.61",
         "keras-tuner>=1.4.8,<1.5",

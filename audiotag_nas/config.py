@@ -141,6 +141,7 @@ class DataConfig:
     source: str = "synthetic"  # synthetic | chime_home | manifest
     dataset_dir: str = ""  # the data set's root; synthetic: <workdir>/dataset
     manifest_path: str = ""  # source manifest: the CSV file
+    features_dir: str = ""  # of TFRecords, s3:// too; "": <workdir>/features
     raw: bool = False  # CHiME-Home: train on the raw development list
     tags: tuple[str, ...] = CHIME_HOME_TAGS  # the network's outputs, in order
     clip_seconds: float = 4.0  # longer clips are cut
@@ -220,6 +221,7 @@ class FinalConfig:
     epochs: int = 100
     patience: int = 20
     bootstrap_samples: int = 1000  # for the 95 % intervals
+    export_dir: str = ""  # of the model, s3:// too; "": <workdir>/export
 
 
 @dataclasses.dataclass

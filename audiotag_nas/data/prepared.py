@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from audiotag_nas.config import FeatureConfig
+from audiotag_nas.data import storage
+from audiotag_nas.data.storage import Place, RemotePath
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.files import atomic_write_text, file_digest
+from audiotag_nas.files import atomic_write_text
 
 SCHEMA_VERSION = 1
 INDEX_NAME = "index.json"
@@ -37,7 +39,7 @@ class PreparedClip:
 class Shard:
     """One TFRecord file, of clips of one fold."""
 
-    path: Path
+    path: Place
     fold: int | None
     num_clips: int
     num_bytes: int
@@ -69,7 +71,7 @@ class PreparedSet:
         rejected: the clips that are not stored.
     """
 
-    split_dir: Path
+    split_dir: Place
     key: str
     features: FeatureConfig
     clip_seconds: float
@@ -159,19 +161,21 @@ class PreparedSet:
         return folds
 
 
-def open_prepared(split_dir: str | os.PathLike) -> PreparedSet:
+def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     """The prepared set at `split_dir`, every byte of it checked.
+
+    Of a remote one (`storage`), too, and each time: it is read twice to be
+    used once.
 
     Raises:
         StoreError: it is missing, damaged or of another version.
     """
-    split_dir = Path(split_dir)
-    prepared = _read_index(split_dir)
+    prepared = _read_index(storage.as_place(split_dir))
     for shard in prepared.shards:
         try:
-            intact = (
-                shard.path.stat().st_size == shard.num_bytes
-                and file_digest(shard.path) == shard.sha256
+            intact = storage.digest(shard.path) == (
+                shard.num_bytes,
+                shard.sha256,
             )
         except OSError as error:
             raise StoreError(
@@ -182,8 +186,8 @@ def open_prepared(split_dir: str | os.PathLike) -> PreparedSet:
     return prepared
 
 
-def write_index(prepared: PreparedSet) -> None:
-    """Writes `index.json`, which `open_prepared` reads."""
+def write_index(prepared: PreparedSet, directory: Path) -> None:
+    """Writes `index.json`, which `open_prepared` reads, to `directory`."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "key": prepared.key,
@@ -198,7 +202,7 @@ def write_index(prepared: PreparedSet) -> None:
         "rejected": [dataclasses.asdict(clip) for clip in prepared.rejected],
     }
     text = json.dumps(content | {"sha256": json_digest(content)}, indent=1)
-    atomic_write_text(prepared.split_dir / INDEX_NAME, text + "\n")
+    atomic_write_text(directory / INDEX_NAME, text + "\n")
 
 
 def json_digest(value: Any) -> str:
@@ -207,7 +211,7 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_index(split_dir: Path) -> PreparedSet:
+def _read_index(split_dir: Place) -> PreparedSet:
     path = split_dir / INDEX_NAME
     try:
         content = json.loads(path.read_bytes())
@@ -226,7 +230,7 @@ def _read_index(split_dir: Path) -> PreparedSet:
         raise StoreError(f"{path}: damaged ({error}).") from None
 
 
-def _parse_index(split_dir: Path, content: dict[str, Any]) -> PreparedSet:
+def _parse_index(split_dir: Place, content: dict[str, Any]) -> PreparedSet:
     return PreparedSet(
         split_dir=split_dir,
         key=content["key"],

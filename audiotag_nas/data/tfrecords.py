@@ -47,12 +47,14 @@ from audiotag_nas.data.prepared import (
     open_prepared,
     write_index,
 )
-from audiotag_nas.errors import DataError, StoreError
-from audiotag_nas.files import (
-    atomic_directory,
-    atomic_write_text,
-    file_digest,
+from audiotag_nas.data.storage import (
+    Place,
+    RemotePath,
+    as_place,
+    new_directory,
 )
+from audiotag_nas.errors import DataError, StoreError
+from audiotag_nas.files import atomic_write_text, file_digest
 
 __all__ = [
     "PreparedClip",
@@ -80,7 +82,7 @@ def prepare(
     features: FeatureConfig,
     *,
     data: DataConfig,
-    split_dir: str | os.PathLike,
+    split_dir: str | os.PathLike | RemotePath,
     progress: Progress | None = None,
 ) -> PreparedSet:
     """Computes the log-mels of `clips` into `split_dir`, if not there yet.
@@ -93,9 +95,10 @@ def prepare(
 
     Raises:
         DataError: no clips, two of one id, or none that can be used.
-        StoreError: `split_dir` holds files that this function did not write.
+        StoreError: `split_dir` holds files that this function did not write,
+            or is remote and out of reach.
     """
-    split_dir = Path(split_dir)
+    split_dir = as_place(split_dir)
     _check_ids(clips)
     tags = _vocabulary(clips, data.tags)
     key = _key(clips, tags, features, data)
@@ -109,7 +112,7 @@ def prepare(
                 return prepared
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
-    with atomic_directory(split_dir) as partial_dir:
+    with new_directory(split_dir, last=INDEX_NAME) as partial_dir:
         _write_split(
             clips,
             partial_dir,
@@ -119,7 +122,18 @@ def prepare(
             data=data,
             progress=progress,
         )
-    return open_prepared(split_dir)
+    prepared = open_prepared(split_dir)
+    if isinstance(split_dir, RemotePath):
+        _remove_stale_shards(prepared, split_dir)
+    return prepared
+
+
+def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
+    """Removes what a larger set left behind that was written over."""
+    names = {shard.path.name for shard in prepared.shards}
+    for path in split_dir.iterdir():
+        if path.suffix == ".tfrecord" and path.name not in names:
+            path.unlink(missing_ok=True)
 
 
 def _check_ids(clips: Sequence[Clip]) -> None:
@@ -181,7 +195,7 @@ def _executor() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(_NUM_THREADS)
 
 
-def _check_replaceable(split_dir: Path) -> None:
+def _check_replaceable(split_dir: Place) -> None:
     """Refuses to replace a directory of somebody else's files."""
     for path in split_dir.iterdir():
         ours = path.name in (INDEX_NAME, _REJECTED_NAME)
@@ -235,7 +249,8 @@ def _write_split(
             clips=tuple(stored),
             shards=writer.shards(),
             rejected=tuple(rejected),
-        )
+        ),
+        partial_dir,
     )
 
 

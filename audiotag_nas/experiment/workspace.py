@@ -5,11 +5,11 @@ driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
 running.json           what the driver is training; only for those who look
 dataset/               the synthetic data set, if that is the source
-features/<size>/<split>/   log-mels as TFRecords
+features/<size>/<split>/   log-mels as TFRecords, or in data.features_dir
 trials/<trial_id>/     model.keras of a trial
 logs/                  TensorBoard
 report/                tables and pictures
-export/                the SavedModel
+export/                the SavedModel, or in final.export_dir
 """
 
 import json
@@ -17,6 +17,7 @@ import os
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
 
@@ -26,6 +27,8 @@ class Workspace:
 
     def __init__(self, workdir: str | os.PathLike) -> None:
         self.workdir = Path(workdir)
+        self._features_dir: Place = self.workdir / "features"
+        self._export_dir: Place = self.workdir / "export"
 
     @property
     def config_path(self) -> Path:
@@ -48,8 +51,9 @@ class Workspace:
         return self.workdir / "dataset"
 
     @property
-    def features_dir(self) -> Path:
-        return self.workdir / "features"
+    def features_dir(self) -> Place:
+        """Where the config says; before `start`, where it lies by default."""
+        return self._features_dir
 
     @property
     def trials_dir(self) -> Path:
@@ -64,10 +68,11 @@ class Workspace:
         return self.workdir / "report"
 
     @property
-    def export_dir(self) -> Path:
-        return self.workdir / "export"
+    def export_dir(self) -> Place:
+        """Where the config says; before `start`, where it lies by default."""
+        return self._export_dir
 
-    def split_dir(self, size: str, split: str) -> Path:
+    def split_dir(self, size: str, split: str) -> Place:
         """Where the log-mels of a spectrogram size and split lie."""
         return self.features_dir / size / split
 
@@ -77,8 +82,13 @@ class Workspace:
         Raises:
             ConfigError: the directory was begun with another config; names
                 the fields that differ.
-            StoreError: the directory can't be written.
+            StoreError: the directory can't be written, or the config names a
+                remote one that can't be used here.
         """
+        if config.data.features_dir:
+            self._features_dir = as_place(config.data.features_dir)
+        if config.final.export_dir:
+            self._export_dir = as_place(config.final.export_dir)
         if self.config_path.exists():
             differing = config.differences(self.read_config())
             if differing:

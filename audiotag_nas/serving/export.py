@@ -24,8 +24,8 @@ from tensorflow.python.framework import kernels
 import audiotag_nas
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data.log_mel_layer import LogMel
+from audiotag_nas.data.storage import RemotePath, as_place, new_directory
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.files import atomic_directory
 from audiotag_nas.serving import manifest as manifests
 from audiotag_nas.space import Architecture
 
@@ -39,7 +39,7 @@ class ExportError(Exception):
 
 def export_model(
     model: keras.Model,
-    export_dir: str | os.PathLike,
+    export_dir: str | os.PathLike | RemotePath,
     *,
     features: FeatureConfig,
     tags: Sequence[str],
@@ -53,7 +53,7 @@ def export_model(
     Args:
         model: log-mels (batch, any frames, mels) to `clip_scores` and
             `frame_scores`, as `audiotag_nas.models` builds them.
-        export_dir: appears whole or not at all.
+        export_dir: appears whole or not at all; may be remote (`storage`).
         features: the front end that the network was trained with.
         tags: the network's outputs, in order.
         thresholds: by tag or in the tags' order, each in [0, 1]; where it is
@@ -68,7 +68,9 @@ def export_model(
             are not those of `features` and `tags`.
         ExportError: the written model differs from the live one, or holds an
             operation that a CPU can't run.
+        StoreError: a remote `export_dir` can't be written.
     """
+    place = as_place(export_dir)
     tags = tuple(tags)
     _check_sizes(model, features, tags)
     manifest = manifests.Manifest(
@@ -89,7 +91,7 @@ def export_model(
             "numpy": np.__version__,
         },
     )
-    with atomic_directory(export_dir) as directory:
+    with new_directory(place, last=manifests.FILE_NAME) as directory:
         portable = portable_copy(model)
         _write_saved_model(portable, features, directory)
         portable.save(directory / manifests.KERAS_FILE_NAME)

@@ -10,12 +10,17 @@ who also writes the manifest: load only what comes from someone you trust.
                  variables/ ...
 """
 
+import contextlib
 import dataclasses
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import FeatureConfig
+from audiotag_nas.data import storage
+from audiotag_nas.data.storage import Place, RemotePath
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text, file_digest
 from audiotag_nas.space import Architecture
@@ -98,18 +103,56 @@ def write_manifest(export_dir: Path, manifest: Manifest) -> None:
     atomic_write_text(export_dir / FILE_NAME, text + "\n")
 
 
-def read_manifest(export_dir: Path) -> Manifest:
+@contextlib.contextmanager
+def fetched(
+    export_dir: str | os.PathLike | RemotePath,
+) -> Iterator[tuple[Path, Manifest]]:
+    """An exported model as a checked local directory, with its manifest.
+
+    A remote one (`storage`) is copied for as long as the block lasts.
+
+    Raises:
+        StoreError: as `read_manifest`, or it can't be reached.
+    """
+    place = storage.as_place(export_dir)
+    if not isinstance(place, RemotePath):
+        yield place, read_manifest(place)
+        return
+    path = place / FILE_NAME
+    try:
+        names = list(json.loads(path.read_bytes())["files"])
+    except FileNotFoundError:
+        raise StoreError(
+            f"{path}: missing; {place} is no exported model."
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path}: damaged: {type(error).__name__}: {error}"
+        ) from None
+    with storage.local_copy(place, [FILE_NAME, *names]) as directory:
+        yield directory, read_manifest(directory, place=place)
+
+
+def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
     """Reads the manifest and checks every file that it lists.
+
+    Args:
+        export_dir: the model, or a copy of it.
+        place: of what it is a copy, for messages.
 
     Raises:
         StoreError: no exported model, one of another schema version, or a
             file that is missing or was changed, named.
     """
-    path = export_dir / FILE_NAME
-    if not path.is_file():
-        raise StoreError(f"{path}: missing; {export_dir} is no exported model.")
+    place = export_dir if place is None else place
+    path = place / FILE_NAME
+    if not (export_dir / FILE_NAME).is_file():
+        raise StoreError(f"{path}: missing; {place} is no exported model.")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = (export_dir / FILE_NAME).read_text(encoding="utf-8")
+        value = json.loads(text)
         version = value["schema_version"]
         if version != SCHEMA_VERSION:
             raise StoreError(
@@ -128,15 +171,15 @@ def read_manifest(export_dir: Path) -> Manifest:
     if SAVED_MODEL_FILE_NAME not in expected:
         raise StoreError(f"{path}: must list {SAVED_MODEL_FILE_NAME}.")
     for name, (num_bytes, digest) in expected.items():
-        _check_file(export_dir / name, num_bytes, digest)
+        _check_file(export_dir / name, place / name, num_bytes, digest)
     return manifest
 
 
-def _check_file(path: Path, num_bytes: int, digest: str) -> None:
+def _check_file(path: Path, shown: Place, num_bytes: int, digest: str) -> None:
     if not path.is_file():
-        raise StoreError(f"{path}: missing, though the manifest lists it.")
+        raise StoreError(f"{shown}: missing, though the manifest lists it.")
     if path.stat().st_size != num_bytes or file_digest(path) != digest:
         raise StoreError(
-            f"{path}: not the file that was exported (its bytes differ from "
+            f"{shown}: not the file that was exported (its bytes differ from "
             "the manifest's digest); export the model again."
         )

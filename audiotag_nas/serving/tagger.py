@@ -21,9 +21,10 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import audio
+from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
-from audiotag_nas.serving.manifest import Manifest, read_manifest
+from audiotag_nas.serving.manifest import Manifest, fetched
 from audiotag_nas.serving.windows import FrameJoiner, Windows
 
 OPENING_SECONDS = 60.0
@@ -184,7 +185,7 @@ class Tagger:
     @classmethod
     def load(
         cls,
-        export_dir: str | os.PathLike,
+        export_dir: str | os.PathLike | RemotePath,
         *,
         threshold: float | None = None,
         events: EventSettings | None = None,
@@ -192,7 +193,7 @@ class Tagger:
         """Loads what `export_model` wrote.
 
         Args:
-            export_dir: the model's directory.
+            export_dir: the model's directory; may be remote (`storage`).
             threshold: for all tags; None uses those stored with the model.
             events: how active frames become events.
 
@@ -205,10 +206,10 @@ class Tagger:
                 f"`threshold` must be in [0, 1]. Received: {threshold}"
             )
         # The files are checked before anything in them runs.
-        manifest = read_manifest(Path(export_dir))
-        import tensorflow as tf
+        with fetched(export_dir) as (directory, manifest):
+            import tensorflow as tf
 
-        saved_model = tf.saved_model.load(os.fspath(export_dir))
+            saved_model = tf.saved_model.load(os.fspath(directory))
         events = EventSettings() if events is None else events
         tagger = cls(saved_model, manifest, events)
         if threshold is not None:

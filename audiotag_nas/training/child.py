@@ -16,6 +16,7 @@ import keras
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
 from audiotag_nas.data import pipeline
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
+from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import (
     ConfigError,
     DataError,
@@ -35,7 +36,7 @@ def run_trial(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Path,
+    features_dir: Place,
     trial_dir: Path,
     on_epoch: trainer.OnEpoch | None = None,
 ) -> TrialResult:
@@ -142,7 +143,7 @@ def load_model(path: Path) -> keras.Model:
 def _train(
     trial: Trial,
     config: ExperimentConfig,
-    features_dir: Path,
+    features_dir: Place,
     on_epoch: trainer.OnEpoch | None,
 ) -> tuple[keras.Model, trainer.TrainingResult]:
     settings = training_settings(trial, config)

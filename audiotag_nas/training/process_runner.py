@@ -25,6 +25,7 @@ from typing import IO, Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.training import gpus
 from audiotag_nas.training.runners import TARGET, OnTrialEpoch
@@ -128,7 +129,7 @@ class ProcessRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Path,
+        features_dir: Place,
         trials_dir: Path,
         num_workers: int,
         trial_timeout_seconds: float | None = None,
@@ -159,7 +160,7 @@ class ProcessRunner:
         self._setup = {
             "target": target,
             "config": config.to_json(),
-            "features_dir": str(Path(features_dir).absolute()),
+            "features_dir": str(as_place(features_dir).absolute()),
             "trials_dir": str(Path(trials_dir).absolute()),
         }
         self._num_threads = config.threads_per_trial

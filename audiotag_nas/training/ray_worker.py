@@ -21,6 +21,7 @@ from typing import Any
 
 import audiotag_nas
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.training import node_features
 from audiotag_nas.training.runners import run_target
@@ -146,9 +147,9 @@ def _check_versions(wanted: dict[str, str]) -> None:
             )
 
 
-def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Path:
+def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Place:
     if setup["features_key"] is None:
-        return Path(setup["features_dir"])
+        return as_place(setup["features_dir"])
     return _find_features(
         json.dumps(setup["config"]),
         setup["spectrogram_size"],
@@ -162,13 +163,13 @@ def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Path:
 @functools.cache
 def _find_features(
     config: str, size: str, key: str, features_dir: str, cache: str, target: str
-) -> Path:
+) -> Place:
     """Once a process: each look reads every byte."""
     return node_features.find_features(
         ExperimentConfig.from_json(json.loads(config)),
         size=size,
         key=key,
-        features_dir=Path(features_dir),
+        features_dir=as_place(features_dir),
         cache_dir=Path(cache).expanduser(),
         prepare=_import_function(target),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
@@ -75,7 +76,7 @@ def make_runner(
     settings: RunnerSettings,
     config: ExperimentConfig,
     *,
-    features_dir: Path,
+    features_dir: Place,
     trials_dir: Path,
     on_epoch: OnTrialEpoch | None = None,
     prepare: str | None = None,
@@ -146,7 +147,7 @@ def run_target(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Path,
+    features_dir: Place,
     trials_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:
@@ -188,7 +189,7 @@ class InProcessRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Path,
+        features_dir: Place,
         trials_dir: Path,
         on_epoch: OnTrialEpoch | None = None,
         target: str = TARGET,

@@ -137,8 +137,10 @@ def test_mixup_mixes_clips_of_the_batch_that_the_seed_gives(prepared, stored):
             # The only partner and lambda by which both parts come out.
             fits = []
             for partner in members:
-                own, other = stored[number], stored[partner]
-                difference = own.astype(float) - other
+                # NumPy 1 would blend float16 in float16.
+                own = stored[number].astype(float)
+                other = stored[partner].astype(float)
+                difference = own - other
                 weight = 1.0
                 if partner != number:
                     weight = np.sum((values[i] - other) * difference)

@@ -1,0 +1,180 @@
+"""Features on s3://, against the same ones on a disk and boto3's view."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiotag_nas.config import DataConfig, FeatureConfig
+from audiotag_nas.data import pipeline, storage
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.tfrecords import open_prepared, prepare
+from audiotag_nas.errors import StoreError
+
+RATE_HZ = 8000
+FEATURES = FeatureConfig(
+    sample_rate_hz=RATE_HZ,
+    frame_length=256,
+    frame_step=127,
+    num_mels=13,
+    fmax_hz=4000,
+)
+# 0.999 s give 61 frames.
+DATA = DataConfig(tags=("c", "m", "x"), clip_seconds=0.999, min_clip_seconds=0)
+FOLDS = (2, 0, None, 2, 0)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    rng = np.random.default_rng(3)
+    result = []
+    for i, fold in enumerate(FOLDS):
+        path = tmp_path / f"clip{i}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(RATE_HZ), RATE_HZ)
+        tags = ("c", "m")[: i % 3]
+        result.append(Clip(f"clip{i}", "seg", tags, "development", fold, path))
+    return result
+
+
+def keys(s3, bucket):
+    listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {item["Key"]: item["LastModified"] for item in listed}
+
+
+def stored_bytes(s3, bucket, key):
+    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def test_the_objects_are_the_files_that_a_disk_gets(
+    clips, tmp_path, s3, bucket
+):
+    clips[1].path.unlink()
+    prepare(clips, FEATURES, data=DATA, split_dir=tmp_path / "disk")
+    prepare(clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/a/b/")
+    files = {f"a/b/{p.name}": p for p in (tmp_path / "disk").iterdir()}
+    assert "a/b/rejected.csv" in files
+    assert set(keys(s3, bucket)) == set(files)
+    for key, path in files.items():
+        assert stored_bytes(s3, bucket, key) == path.read_bytes()
+
+
+def test_training_and_evaluation_read_the_batches_that_a_disk_gives(
+    clips, tmp_path, bucket
+):
+    places = tmp_path / "disk", f"s3://{bucket}/remote"
+    batches = []
+    for place in places:
+        made = prepare(clips, FEATURES, data=DATA, split_dir=place)
+        prepared = open_prepared(made.split_dir)
+        assert prepared == made
+        training = pipeline.make_training_dataset(
+            prepared, tags=("m", "c"), folds=(0, 2), batch_size=3, seed=5
+        )
+        evaluation = pipeline.make_evaluation_dataset(
+            prepared, tags=("m", "c"), batch_size=2
+        )
+        batches.append([*training, *evaluation])
+    local, remote = batches
+    assert len(local) == len(remote) == 1 + 3
+    for one, other in zip(local, remote, strict=True):
+        for expected, values in zip(one, other, strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_what_is_there_is_used_and_what_is_stale_is_made_again(
+    clips, s3, bucket
+):
+    url = f"s3://{bucket}/features"
+    first = prepare(clips, FEATURES, data=DATA, split_dir=url)
+    written = keys(s3, bucket)
+    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+    assert keys(s3, bucket) == written
+    fewer = prepare(clips[:2], FEATURES, data=DATA, split_dir=url)
+    assert open_prepared(url) == fewer != first
+    # The shard of the clip without a fold is gone.
+    assert set(keys(s3, bucket)) == {
+        "features/index.json",
+        "features/fold0-00000.tfrecord",
+        "features/fold2-00000.tfrecord",
+    }
+
+
+def test_a_torn_or_damaged_set_is_named_and_made_again(clips, s3, bucket):
+    url = f"s3://{bucket}/features"
+    first = prepare(clips, FEATURES, data=DATA, split_dir=url)
+    shard = "features/fold2-00000.tfrecord"
+    good = stored_bytes(s3, bucket, shard)
+    # One bit, so the length is as it was.
+    bad = good[:100] + bytes([good[100] ^ 1]) + good[101:]
+    s3.put_object(Bucket=bucket, Key=shard, Body=bad)
+    with pytest.raises(StoreError, match=rf"{shard}: damaged"):
+        open_prepared(url)
+    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+    assert stored_bytes(s3, bucket, shard) == good
+    s3.delete_object(Bucket=bucket, Key=shard)
+    with pytest.raises(StoreError, match=rf"{shard}: can't be read"):
+        open_prepared(url)
+    s3.delete_object(Bucket=bucket, Key="features/index.json")
+    with pytest.raises(StoreError, match=r"index\.json: can't be read"):
+        open_prepared(url)
+    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+
+
+def test_a_crash_in_the_middle_of_an_upload_leaves_no_index(
+    clips, s3, bucket, monkeypatch
+):
+    url = f"s3://{bucket}/features"
+    prepare(clips, FEATURES, data=DATA, split_dir=url)
+    write_bytes = storage.RemotePath.write_bytes
+    written = []
+
+    def write_and_fail(path, data):
+        if written:
+            raise OSError(5, "the network is gone", str(path))
+        written.append(path)
+        write_bytes(path, data)
+
+    monkeypatch.setattr(storage.RemotePath, "write_bytes", write_and_fail)
+    other = dataclasses.replace(FEATURES, log_floor=1e-6)
+    with pytest.raises(StoreError, match="the network is gone"):
+        prepare(clips, other, data=DATA, split_dir=url)
+    assert written
+    assert "features/index.json" not in keys(s3, bucket)
+    with pytest.raises(StoreError, match=r"index\.json"):
+        open_prepared(url)
+
+
+def test_somebody_elses_objects_are_left_alone(clips, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="mine/thesis.pdf", Body=b"years")
+    with pytest.raises(StoreError, match=r"holds thesis\.pdf"):
+        prepare(clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/mine")
+    assert stored_bytes(s3, bucket, "mine/thesis.pdf") == b"years"
+
+
+def test_a_bucket_that_is_not_there_is_one_line(clips, s3):
+    with pytest.raises(StoreError, match=r"s3://no-such-one/x.*NoSuchBucket"):
+        prepare(clips, FEATURES, data=DATA, split_dir="s3://no-such-one/x")
+
+
+def test_the_prepare_command_writes_every_size_to_s3(
+    run_tool, s3, bucket, tmp_path
+):
+    url = f"s3://{bucket}/features"
+    done = run_tool(
+        "prepare",
+        "--config=smoke",
+        f"--workdir={tmp_path}",
+        f"--config.data.features_dir={url}",
+    )
+    # Python's end is the process's: the status is not the 134 of a crash.
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (tmp_path / "features").exists()
+    written = set(keys(s3, bucket))
+    sizes = {key.split("/")[1] for key in written}
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert sizes >= set(config["grid"]["spectrogram_size"])
+    for size in sizes:
+        for split in ("development", "evaluation"):
+            assert f"features/{size}/{split}/index.json" in written
