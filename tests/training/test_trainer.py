@@ -185,9 +185,7 @@ def test_two_devices_train_to_the_same_weights_as_one():
     outcome = json.loads(done.stdout)
     assert outcome["difference"] < 1e-4
     one, two = outcome["curves"]
-    assert two["training_loss"] == pytest.approx(
-        one["training_loss"], abs=1e-5
-    )
+    assert two["training_loss"] == pytest.approx(one["training_loss"], abs=1e-5)
     assert two["validation_loss"] == pytest.approx(
         one["validation_loss"], abs=1e-4
     )
