@@ -24,7 +24,7 @@ from audiotag_nas.data.synthesis.plan import ChunkPlan, plan_split
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other bytes."""
 
 Progress = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from scipy import signal
 from audiotag_nas.data.synthesis import dsp, voices
 
 GENRES = ("game", "talk", "music", "cartoon")
-GENRE_SHARES = (0.4, 0.2, 0.2, 0.2)
+GENRE_SHARES = (0.5, 0.13, 0.24, 0.13)
 
 # Probability that speech, music and game sounds are in a clip of a genre.
 _PARTS = {

@@ -23,7 +23,7 @@ from audiotag_nas.data.synthesis import (
 )
 from audiotag_nas.data.synthesis.plan import ChunkPlan, generator
 
-EVENT_LEVEL_DB = {3: (4.0, 24.0), 2: (-1.0, 12.0), 1: (-8.0, 2.0)}
+EVENT_LEVEL_DB = {3: (7.0, 26.0), 2: (2.0, 15.0), 1: (-8.0, 2.0)}
 """Level of an event over the background, by the votes for its tag."""
 
 UNHEARD_LEVEL_DB = (-10.0, 2.0)
