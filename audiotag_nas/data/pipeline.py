@@ -5,7 +5,8 @@
 
 Records are parsed many at a time, which is several times faster than one by
 one. The cache holds float16, so memory grows by 2 bytes a value. What is
-random comes from the seed and the number of passes made over the dataset: two
+random comes from the seed, TensorFlow's global seed (as it is when the dataset
+is made, if it was set) and the number of passes made over the dataset: two
 datasets of equal arguments give equal batches in their n-th pass.
 
 Every batch is full, as several replicas need: training drops the remainder

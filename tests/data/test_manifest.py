@@ -192,7 +192,7 @@ def test_other_encodings_missing_files_and_roots_are_refused(root):
         manifest.check_manifest(path, root)
     with pytest.raises(DataError, match=r"none\.csv: can't be read"):
         manifest.check_manifest(root / "none.csv", root)
-    with pytest.raises(DataError, match=r"data root: .*nowhere"):
+    with pytest.raises(DataError, match="data root: must be a directory"):
         manifest.check_manifest(written(root, GOOD), root / "nowhere")
 
 
