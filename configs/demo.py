@@ -34,7 +34,7 @@ def get_config() -> ExperimentConfig:
             num_trials=24,
             open_rounds=2,
             trials_per_round=4,
-            epochs=4,
+            epochs=3,
             filters=(8, 16, 32),
             heights=(1, 3, 5),
             widths=(1, 3, 5),
@@ -43,7 +43,7 @@ def get_config() -> ExperimentConfig:
             mixup_alpha=(0.0, 0.2),
             spectrogram_size=("62x40", "62x64"),
             batch_size=(16, 32),
-            epochs=4,
+            epochs=3,
         ),
         final=FinalConfig(epochs=12, patience=12),
     )
