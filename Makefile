@@ -1,14 +1,25 @@
 # Two commands set everything up on a machine with Python 3.11:
 #   make demo    the main job on synthetic domestic scenes
 #   make test    the tests
+# And a third, in an environment of its own, with older libraries:
+#   make test-tfio    remote storage, and the core of the tests
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= demo
 WORKDIR ?= runs/$(CONFIG)
 WORKERS ?= 2
 BIN := $(VENV)/bin
+TFIO_VENV ?= .venv-tfio
+TFIO_BIN := $(TFIO_VENV)/bin
+# What is quick, and needs neither Ray nor keras-tuner; tests_tfio runs the
+# main job.
+TFIO_CORE := $(wildcard tests/data/test_*.py) tests/metrics tests/models \
+	tests/serving tests/test_config.py tests/test_space.py \
+	tests/search/test_controller.py tests/search/test_journal.py \
+	tests/search/test_loop.py tests/search/test_searchers.py \
+	tests/training/test_trainer.py
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-tfio lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
@@ -17,13 +28,17 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
+test-tfio: $(TFIO_VENV)/installed
+	$(TFIO_BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
+		tests_tfio $(TFIO_CORE)
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(TFIO_VENV) runs
 
 $(VENV)/installed: setup.py
 	$(PYTHON) -m venv $(VENV)
@@ -33,4 +48,10 @@ $(VENV)/installed: setup.py
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(TFIO_VENV)/installed: setup.py
+	$(PYTHON) -m venv $(TFIO_VENV)
+	$(TFIO_BIN)/python -m pip install --quiet --upgrade pip
+	$(TFIO_BIN)/python -m pip install --quiet --editable ".[tfio,dev-tfio]"
 	touch $@

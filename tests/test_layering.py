@@ -39,6 +39,8 @@ ONE_ROOM = {
     "import ray": {"training/ray_runner.py"},
     "import keras_tuner": {"search/keras_tuner_oracle.py"},
     "flags.DEFINE_": {"cli.py"},
+    "import tensorflow_io": {"data/storage.py"},
+    "io.gfile": {"data/storage.py"},
     "import pickle": set(),
     "Lambda(": set(),
     "eval(": set(),

@@ -1,7 +1,6 @@
 """Features on s3://, against the same ones on a disk and boto3's view."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -156,25 +155,3 @@ def test_somebody_elses_objects_are_left_alone(clips, s3, bucket):
 def test_a_bucket_that_is_not_there_is_one_line(clips, s3):
     with pytest.raises(StoreError, match=r"s3://no-such-one/x.*NoSuchBucket"):
         prepare(clips, FEATURES, data=DATA, split_dir="s3://no-such-one/x")
-
-
-def test_the_prepare_command_writes_every_size_to_s3(
-    run_tool, s3, bucket, tmp_path
-):
-    url = f"s3://{bucket}/features"
-    done = run_tool(
-        "prepare",
-        "--config=smoke",
-        f"--workdir={tmp_path}",
-        f"--config.data.features_dir={url}",
-    )
-    # Python's end is the process's: the status is not the 134 of a crash.
-    assert (done.returncode, done.stderr) == (0, "")
-    assert not (tmp_path / "features").exists()
-    written = set(keys(s3, bucket))
-    sizes = {key.split("/")[1] for key in written}
-    config = json.loads((tmp_path / "config.json").read_text())
-    assert sizes >= set(config["grid"]["spectrogram_size"])
-    for size in sizes:
-        for split in ("development", "evaluation"):
-            assert f"features/{size}/{split}/index.json" in written
