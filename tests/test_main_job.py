@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.dashboard import Dashboard
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -140,57 +142,20 @@ def test_both_final_networks_had_the_same_data_and_budget(demo):
 
 
 def test_the_dashboard_lists_every_trial_with_its_eer(demo):
-    from tensorboard.backend.event_processing import (
-        data_provider,
-        plugin_event_multiplexer,
-    )
-    from tensorboard.context import RequestContext
-    from tensorboard.plugins import base_plugin
-    from tensorboard.plugins.hparams import (
-        api_pb2,
-        backend_context,
-        list_session_groups,
-    )
-
     workdir, _ = demo
-    multiplexer = plugin_event_multiplexer.EventMultiplexer()
-    multiplexer.AddRunsFromDirectory(str(workdir / "logs"))
-    multiplexer.Reload()
-    provider = data_provider.MultiplexerDataProvider(
-        multiplexer, str(workdir / "logs")
-    )
-    context = backend_context.Context(
-        base_plugin.TBContext(data_provider=provider)
-    )
-    experiment = context.experiment_from_metadata(
-        RequestContext(),
-        "",
-        True,
-        context.hparams_metadata(RequestContext(), ""),
-    )
-    request = api_pb2.ListSessionGroupsRequest(
-        slice_size=100,
-        allowed_statuses=[api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE],
-        col_params=[
-            api_pb2.ColParams(metric=info.name)
-            for info in experiment.metric_infos
-        ],
-    )
-    groups = list_session_groups.Handler(
-        RequestContext(), context, "", request
-    ).run()
-    shown = set()
-    for group in groups.session_groups:
-        for value in group.metric_values:
-            if value.name.tag == "validation_eer":
-                shown.add(round(value.value, 5))
-    told = {
-        round(line["result"]["metrics"]["validation_eer"], 5)
-        for stage in ("baseline", "search", "grid", "final")
-        for line in journal(workdir, stage).values()
+    shown = {
+        name: value.value
+        for name, group in Dashboard(workdir / "logs").groups().items()
+        for value in group.metric_values
+        if value.name.tag == "validation_eer"
     }
-    assert len(groups.session_groups) == 7
-    assert shown == told
+    told = {
+        trial_id: line["result"]["metrics"]["validation_eer"]
+        for stage in ("baseline", "search", "grid", "final")
+        for trial_id, line in journal(workdir, stage).items()
+    }
+    assert len(shown) == 1 + 2 + 2 + 2
+    assert shown == pytest.approx(told, abs=1e-6)
 
 
 def test_the_exported_model_tags_a_recording_from_the_command_line(
