@@ -151,8 +151,7 @@ def _train(
     prepared = open_prepared(features_dir / size / "development")
     tags = config.data.tags
     training_folds, validation_folds = split_folds(prepared, config)
-    strategy = strategies.make_strategy()
-    strategies.check_batch_size(settings.batch_size, strategy)
+    strategy = strategies.make_strategy(batch_size=settings.batch_size)
     architecture = Architecture.from_json(trial.settings["architecture"])
 
     def build() -> keras.Model:

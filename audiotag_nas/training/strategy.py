@@ -9,8 +9,6 @@ from collections.abc import Sequence
 import tensorflow as tf
 from absl import logging
 
-from audiotag_nas.errors import ConfigError
-
 
 def use_threads(num_threads: int) -> None:
     """Computes with `num_threads` CPU threads in this process from now on.
@@ -43,12 +41,16 @@ def hide_gpus() -> None:
 
 
 def make_strategy(
-    devices: Sequence[str] | None = None,
+    devices: Sequence[str] | None = None, *, batch_size: int | None = None
 ) -> tf.distribute.MirroredStrategy:
     """A strategy over `devices`; by default every GPU, or the one CPU.
 
     Args:
         devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`.
+        batch_size: examples of a batch, over all devices. Only as many
+            devices are used as share it evenly: with Keras 3.15, shares of
+            different sizes fail, and a device without an example aborts the
+            process.
     """
     if devices is None:
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -56,18 +58,14 @@ def make_strategy(
             tf.config.experimental.set_memory_growth(gpu, True)
         gpus = tf.config.list_logical_devices("GPU")
         devices = [gpu.name for gpu in gpus] or ["CPU:0"]
-    return tf.distribute.MirroredStrategy(list(devices))
-
-
-def check_batch_size(batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Raises ConfigError unless every replica gets an example of a batch.
-
-    A batch with fewer examples than replicas aborts the process (TensorFlow
-    2.21, Keras 3.15), so it is refused before training.
-    """
-    replicas = strategy.num_replicas_in_sync
-    if batch_size < replicas:
-        raise ConfigError(
-            f"`batch_size` must be at least the number of devices "
-            f"({replicas}). Received: {batch_size}"
+    num_devices = len(devices)
+    while batch_size is not None and batch_size % num_devices:
+        num_devices -= 1
+    if num_devices < len(devices):
+        logging.info(
+            "training on %d of %d devices, which share a batch of %s evenly.",
+            num_devices,
+            len(devices),
+            batch_size,
         )
+    return tf.distribute.MirroredStrategy(list(devices[:num_devices]))

@@ -69,7 +69,7 @@ def train(
     Args:
         build_model: makes the network; called in the strategy's scope.
         training_data: batches of features (batch, frames, mels) and labels
-            (batch, tags), none smaller than the number of replicas.
+            (batch, tags), each shared evenly by the replicas.
         validation_data: batches of (features, labels, weights), the last one
             padded with examples of weight 0.
         validation_labels: (clips, tags), in the order of `validation_data`.
