@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import gc
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -60,7 +61,9 @@ def run_trial(
     """
     started = time.monotonic()
     try:
-        model, outcome = _train(trial, config, features_dir, on_epoch)
+        model, outcome = train_network(
+            trial, config, features_dir, on_epoch=on_epoch
+        )
     except UserError:
         raise
     except Exception as error:
@@ -84,11 +87,15 @@ def run_trial(
         history=outcome.history,
         seconds=time.monotonic() - started,
     )
-    # A process that trains many children else keeps all their graphs.
     del model
+    forget_networks()
+    return result
+
+
+def forget_networks() -> None:
+    """A process that trains many children else keeps all their graphs."""
     keras.utils.clear_session()
     gc.collect()
-    return result
 
 
 def training_settings(trial: Trial, config: ExperimentConfig) -> TrainingConfig:
@@ -140,12 +147,27 @@ def load_model(path: Path) -> keras.Model:
     return keras.models.load_model(path, compile=False)
 
 
-def _train(
+def train_network(
     trial: Trial,
     config: ExperimentConfig,
     features_dir: Place,
-    on_epoch: trainer.OnEpoch | None,
+    *,
+    on_epoch: trainer.OnEpoch | None = None,
+    also_scored: Mapping[str, trainer.ScoredData] | None = None,
 ) -> tuple[keras.Model, trainer.TrainingResult]:
+    """Trains the network that `trial` describes; arguments as `run_trial`.
+
+    Args:
+        trial: what to train.
+        config: the experiment.
+        features_dir: holds the prepared features.
+        on_epoch: called with the epoch, from 1, and its numbers.
+        also_scored: see `trainer.train`.
+
+    Raises:
+        UserError: as `run_trial`. What else is raised went wrong in the
+            training itself.
+    """
     settings = training_settings(trial, config)
     size = spectrogram_size(trial, config)
     prepared = open_prepared(features_dir / size / "development")
@@ -176,16 +198,32 @@ def _train(
             time_mask_frames=settings.time_mask_frames,
             mel_mask_bins=settings.mel_mask_bins,
         ),
-        validation_data=pipeline.make_evaluation_dataset(
+        validation=scored_data(
             prepared,
             tags=tags,
             folds=validation_folds,
             batch_size=settings.batch_size,
         ),
-        validation_labels=prepared.labels(tags, folds=validation_folds),
         settings=settings,
         strategy=strategy,
         on_epoch=on_epoch,
+        also_scored=also_scored,
+    )
+
+
+def scored_data(
+    prepared: PreparedSet,
+    *,
+    tags: tuple[str, ...],
+    batch_size: int,
+    folds: tuple[int, ...] | None = None,
+) -> trainer.ScoredData:
+    """The clips of some folds (None: all), as the trainer scores them."""
+    return trainer.ScoredData(
+        pipeline.make_evaluation_dataset(
+            prepared, tags=tags, folds=folds, batch_size=batch_size
+        ),
+        prepared.labels(tags, folds=folds),
     )
 
 

@@ -6,9 +6,10 @@ the best weights (Wei et al. 2018 stop on the validation loss; the score of
 the task is the EER, so that is what decides here).
 """
 
+import collections
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -35,8 +36,9 @@ class TrainingResult:
     """What a training gave, curves by epoch.
 
     Attributes:
-        history: `training_loss`, `validation_loss`, `validation_eer`, one
-            number an epoch.
+        history: one number an epoch: `training_loss`, and `validation_` with
+            each of `loss`, `eer`, `auc` and `binormal_eer` (means over tags);
+            the same for each set that was scored beside it.
         best_epoch: the epoch, from 1, whose weights the network now has.
     """
 
@@ -54,15 +56,29 @@ class TrainingResult:
         return self.history["validation_loss"][self.best_epoch - 1]
 
 
+@dataclasses.dataclass(frozen=True)
+class ScoredData:
+    """Clips that are scored after every epoch.
+
+    Attributes:
+        data: batches of (features, labels, weights), the last one padded
+            with examples of weight 0.
+        labels: (clips, tags), in the order of `data`.
+    """
+
+    data: tf.data.Dataset
+    labels: np.ndarray
+
+
 def train(
     build_model: Callable[[], keras.Model],
     *,
     training_data: tf.data.Dataset,
-    validation_data: tf.data.Dataset,
-    validation_labels: np.ndarray,
+    validation: ScoredData,
     settings: TrainingConfig,
     strategy: tf.distribute.Strategy | None = None,
     on_epoch: OnEpoch | None = None,
+    also_scored: Mapping[str, ScoredData] | None = None,
 ) -> tuple[keras.Model, TrainingResult]:
     """Builds and trains a network.
 
@@ -70,12 +86,11 @@ def train(
         build_model: makes the network; called in the strategy's scope.
         training_data: batches of features (batch, frames, mels) and labels
             (batch, tags), each shared evenly by the replicas.
-        validation_data: batches of (features, labels, weights), the last one
-            padded with examples of weight 0.
-        validation_labels: (clips, tags), in the order of `validation_data`.
+        validation: decides which epoch's weights are kept.
         settings: epochs, patience and learning rate.
         strategy: what to train on; all there is if None.
         on_epoch: called with the epoch, from 1, and its numbers.
+        also_scored: more clips, by name; they decide nothing.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -84,7 +99,7 @@ def train(
         TrainingDivergedError: a weight or score became NaN or infinite.
         DataError: no tag has both a positive and a negative validation clip.
     """
-    if np.isnan(mean_eer(validation_labels, validation_labels)):
+    if np.isnan(mean_eer(validation.labels, validation.labels)):
         raise DataError(
             "the validation folds: some tag must have both a clip that "
             "carries it and one that does not. Received: none does"
@@ -101,7 +116,9 @@ def train(
         # Unbuilt, Keras would trace the whole step once more to build it.
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
-        validation_data, validation_labels, settings.patience, on_epoch
+        {"validation": validation, **(also_scored or {})},
+        settings.patience,
+        on_epoch,
     )
     # One endless pass: to make and drop the iterators of every epoch costs
     # more than a small child's steps.
@@ -114,7 +131,7 @@ def train(
         verbose=0,
     )
     model.set_weights(watcher.best_weights)
-    return model, TrainingResult(watcher.history, watcher.best_epoch)
+    return model, TrainingResult(dict(watcher.history), watcher.best_epoch)
 
 
 def predict(
@@ -147,11 +164,39 @@ def _score(
 
 def mean_eer(labels: np.ndarray, scores: np.ndarray) -> float:
     """The mean EER over the tags that have one; NaN if none has."""
-    rates = [
-        metrics.equal_error_rate(labels[:, tag], scores[:, tag])
+    return _mean_over_tags(metrics.equal_error_rate, labels, scores)
+
+
+def score_numbers(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """The numbers of an epoch: `loss`, `eer`, `auc` and `binormal_eer`.
+
+    Args:
+        labels: (clips, tags), 0 or 1.
+        scores: (clips, tags), in [0, 1].
+
+    Returns:
+        Means over the tags that have the number; NaN if none has.
+    """
+    return {
+        "loss": binary_cross_entropy(labels, scores),
+        "eer": mean_eer(labels, scores),
+        "auc": _mean_over_tags(metrics.roc_auc, labels, scores),
+        "binormal_eer": _mean_over_tags(
+            metrics.binormal_equal_error_rate, labels, scores
+        ),
+    }
+
+
+def _mean_over_tags(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    scores: np.ndarray,
+) -> float:
+    values = [
+        measure(labels[:, tag], scores[:, tag])
         for tag in range(labels.shape[1])
     ]
-    defined = [rate for rate in rates if not math.isnan(rate)]
+    defined = [value for value in values if not math.isnan(value)]
     return float(np.mean(defined)) if defined else math.nan
 
 
@@ -167,22 +212,16 @@ class _Watcher(keras.callbacks.Callback):
 
     def __init__(
         self,
-        data: tf.data.Dataset,
-        labels: np.ndarray,
+        scored: Mapping[str, ScoredData],
         patience: int,
         on_epoch: OnEpoch | None,
     ) -> None:
         super().__init__()
-        self._data = data
-        self._labels = labels
+        self._scored = scored
         self._patience = patience
         self._on_epoch = on_epoch
         self._scorer: Callable[[tf.Tensor], tf.Tensor] | None = None
-        self.history: dict[str, list[float]] = {
-            "training_loss": [],
-            "validation_loss": [],
-            "validation_eer": [],
-        }
+        self.history: dict[str, list[float]] = collections.defaultdict(list)
         self.best_epoch = 0
         self.best_weights: list[np.ndarray] = []
 
@@ -192,18 +231,12 @@ class _Watcher(keras.callbacks.Callback):
             raise TrainingDivergedError(
                 f"a weight is not finite after epoch {epoch + 1}"
             )
-        if self._scorer is None:
-            self._scorer = _scorer(self.model)
-        scores = _score(self._scorer, self._data, len(self._labels))
-        if not np.isfinite(scores).all():
-            raise TrainingDivergedError(
-                f"a score is not finite after epoch {epoch + 1}"
-            )
-        numbers = {
-            "training_loss": float((logs or {})["loss"]),
-            "validation_loss": binary_cross_entropy(self._labels, scores),
-            "validation_eer": mean_eer(self._labels, scores),
-        }
+        numbers = {"training_loss": float((logs or {})["loss"])}
+        for name, scored in self._scored.items():
+            numbers |= {
+                f"{name}_{measure}": value
+                for measure, value in self._score(scored, epoch).items()
+            }
         for name, value in numbers.items():
             self.history[name].append(value)
         if self._is_best():
@@ -213,6 +246,16 @@ class _Watcher(keras.callbacks.Callback):
             self._on_epoch(epoch + 1, numbers)
         if epoch + 1 - self.best_epoch >= self._patience:
             self.model.stop_training = True
+
+    def _score(self, scored: ScoredData, epoch: int) -> dict[str, float]:
+        if self._scorer is None:
+            self._scorer = _scorer(self.model)
+        scores = _score(self._scorer, scored.data, len(scored.labels))
+        if not np.isfinite(scores).all():
+            raise TrainingDivergedError(
+                f"a score is not finite after epoch {epoch + 1}"
+            )
+        return score_numbers(scored.labels, scores)
 
     def _is_best(self) -> bool:
         """Lower EER; where equal (small folds tie often), lower loss."""

@@ -55,8 +55,7 @@ def train(training_data, features, labels, **settings):
     return trainer.train(
         build_linear,
         training_data=training_data,
-        validation_data=make_validation(features, labels),
-        validation_labels=labels,
+        validation=trainer.ScoredData(make_validation(features, labels), labels),
         settings=TrainingConfig(**settings),
     )
 
@@ -153,8 +152,8 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     assert strategy.num_replicas_in_sync == len(devices)
     model, result = trainer.train(
         lambda: build_crnn(architecture, num_mels=5, num_tags=4),
-        training_data=data, validation_data=validation,
-        validation_labels=truth, settings=TrainingConfig(epochs=2),
+        training_data=data, validation=trainer.ScoredData(validation, truth),
+        settings=TrainingConfig(epochs=2),
         strategy=strategy,
     )
     curves.append(result.history)
@@ -166,8 +165,8 @@ used = [make_strategy(devices, batch_size=n).num_replicas_in_sync
 odd = tf.data.Dataset.from_tensor_slices((features[:10], truth[:10])).batch(5)
 _, result = trainer.train(
     lambda: build_crnn(architecture, num_mels=5, num_tags=4),
-    training_data=odd, validation_data=validation,
-    validation_labels=truth, settings=TrainingConfig(epochs=1),
+    training_data=odd, validation=trainer.ScoredData(validation, truth),
+    settings=TrainingConfig(epochs=1),
     strategy=make_strategy(devices, batch_size=5),
 )
 odd_loss = result.history["training_loss"][0]
