@@ -82,7 +82,7 @@ def run_trial(
     result = TrialResult(
         trial_id=trial.trial_id,
         status=TrialStatus.COMPLETED,
-        reward=1.0 - outcome.best_eer,
+        reward=outcome.history["quality"][-1],
         metrics=metrics,
         history=outcome.history,
         seconds=time.monotonic() - started,

@@ -19,6 +19,7 @@ from audiotag_nas import metrics
 from audiotag_nas.config import TrainingConfig
 from audiotag_nas.errors import DataError
 from audiotag_nas.training import strategy as strategies
+from audiotag_nas.training.quality import QUALITIES, Quality
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -38,7 +39,8 @@ class TrainingResult:
     Attributes:
         history: one number an epoch: `training_loss`, and `validation_` with
             each of `loss`, `eer`, `auc` and `binormal_eer` (means over tags);
-            the same for each set that was scored beside it.
+            the same for each set that was scored beside it; and `quality`,
+            see `quality.QUALITIES`.
         best_epoch: the epoch, from 1, whose weights the network now has.
     """
 
@@ -79,6 +81,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     on_epoch: OnEpoch | None = None,
     also_scored: Mapping[str, ScoredData] | None = None,
+    quality: Quality = QUALITIES["eer"],
 ) -> tuple[keras.Model, TrainingResult]:
     """Builds and trains a network.
 
@@ -91,6 +94,7 @@ def train(
         strategy: what to train on; all there is if None.
         on_epoch: called with the epoch, from 1, and its numbers.
         also_scored: more clips, by name; they decide nothing.
+        quality: how good the network is by its curves.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -119,6 +123,7 @@ def train(
         {"validation": validation, **(also_scored or {})},
         settings.patience,
         on_epoch,
+        quality,
     )
     # One endless pass: to make and drop the iterators of every epoch costs
     # more than a small child's steps.
@@ -215,11 +220,13 @@ class _Watcher(keras.callbacks.Callback):
         scored: Mapping[str, ScoredData],
         patience: int,
         on_epoch: OnEpoch | None,
+        quality: Quality,
     ) -> None:
         super().__init__()
         self._scored = scored
         self._patience = patience
         self._on_epoch = on_epoch
+        self._quality = quality
         self._scorer: Callable[[tf.Tensor], tf.Tensor] | None = None
         self.history: dict[str, list[float]] = collections.defaultdict(list)
         self.best_epoch = 0
@@ -239,6 +246,8 @@ class _Watcher(keras.callbacks.Callback):
             }
         for name, value in numbers.items():
             self.history[name].append(value)
+        numbers["quality"] = self._quality(self.history)
+        self.history["quality"].append(numbers["quality"])
         if self._is_best():
             self.best_epoch = epoch + 1
             self.best_weights = weights

@@ -198,6 +198,13 @@ def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
     result = runner.next_result()
     runner.close()
     assert result.trial_id == "search-0000"
-    names = ["training_loss", "validation_eer", "validation_loss"]
+    names = [
+        "quality",
+        "training_loss",
+        "validation_auc",
+        "validation_binormal_eer",
+        "validation_eer",
+        "validation_loss",
+    ]
     assert epochs == [("search-0000", 1, names)]
     assert (tmp_path / "search-0000" / child.MODEL_FILE).is_file()

@@ -55,7 +55,9 @@ def train(training_data, features, labels, **settings):
     return trainer.train(
         build_linear,
         training_data=training_data,
-        validation=trainer.ScoredData(make_validation(features, labels), labels),
+        validation=trainer.ScoredData(
+            make_validation(features, labels), labels
+        ),
         settings=TrainingConfig(**settings),
     )
 
