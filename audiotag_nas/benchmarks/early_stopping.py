@@ -13,8 +13,10 @@ validation EER, the mean over all recorded trainings of the network.
 
 import collections
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,13 +57,16 @@ class RecordedCurves:
     def least_eer(self) -> float:
         return min(self.true_eer.values())
 
+    @functools.cached_property
+    def _points(self) -> np.ndarray:
+        return np.array(list(self.qualities))
+
     def nearest(self, tokens: Tokens) -> Tokens:
         """The recorded point with the fewest steps from `tokens`."""
         if tokens in self.qualities:
             return tokens
-        points = np.array(list(self.qualities))
-        steps = np.abs(points - np.array(tokens)).sum(axis=1)
-        return tuple(map(int, points[int(steps.argmin())]))
+        steps = np.abs(self._points - np.array(tokens)).sum(axis=1)
+        return tuple(map(int, self._points[int(steps.argmin())]))
 
     def sample(self, num: int, *, seed: int) -> "RecordedCurves":
         """`num` of the points, drawn at random."""
@@ -150,7 +155,7 @@ def replay_search(
     num_trials: int,
     trials_per_round: int = 4,
     max_open_rounds: int = 1,
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Replay:
     """One search, by the real loop.
 
@@ -220,7 +225,13 @@ def replay_search(
 
 
 def replay_at_budget(
-    curves: RecordedCurves, *, num_epochs: int, **arguments
+    curves: RecordedCurves,
+    *,
+    num_epochs: int,
+    searcher: str,
+    early_stop: str,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
 ) -> Replay:
     """The search of as many children as `num_epochs` epochs pay for.
 
@@ -229,20 +240,23 @@ def replay_at_budget(
     Args:
         curves: what trainings give.
         num_epochs: at most, of all children together.
-        **arguments: of `replay_search`, less `num_trials`.
+        searcher, early_stop, seed, settings: as in `replay_search`.
     """
+
+    def replay(num_trials: int) -> Replay:
+        return replay_search(
+            curves,
+            searcher=searcher,
+            early_stop=early_stop,
+            seed=seed,
+            num_trials=num_trials,
+            settings=settings,
+        )
+
     # Once for its price list: a search cut short is the start of a longer one.
-    whole = replay_search(
-        curves,
-        num_trials=_MOST_CHILDREN * num_epochs // curves.num_epochs,
-        **arguments,
-    )
-    affordable = np.searchsorted(
-        np.cumsum(whole.epochs), num_epochs, side="right"
-    )
-    return replay_search(
-        curves, num_trials=max(1, int(affordable)), **arguments
-    )
+    prices = replay(_MOST_CHILDREN * num_epochs // curves.num_epochs).epochs
+    affordable = np.searchsorted(np.cumsum(prices), num_epochs, side="right")
+    return replay(max(1, int(affordable)))
 
 
 class _RecordedSearcher:
@@ -292,7 +306,7 @@ class _ReplayRunner:
 
     def next_result(self) -> TrialResult:
         trial = self._waiting.popleft()
-        return cut_result(trial, _curve(self._curves, trial))
+        return cut_result(trial, _curve(self._curves, trial).tolist())
 
     def close(self) -> None:
         self._waiting.clear()
@@ -307,7 +321,7 @@ def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
         if is_stopped(rule, epoch, quality[epoch - 1]):
             metrics["stopped_epoch"] = num_epochs = epoch
             break
-    history = {"quality": [float(value) for value in quality[:num_epochs]]}
+    history = {"quality": list(quality[:num_epochs])}
     return TrialResult(
         trial_id=trial.trial_id,
         status=TrialStatus.COMPLETED,

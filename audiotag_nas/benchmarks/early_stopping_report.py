@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def compare(
     num_trials: int,
     num_seeds: int,
     share: float = 1.0,
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[Row]:
     """Searches without stopping, and with each stopper.
 
@@ -75,38 +76,32 @@ def compare(
         curves if share == 1 else curves.sample(num_points, seed=seed)
         for seed in range(num_seeds)
     ]
-    common = {"searcher": searcher, "settings": settings}
-    plain = [
-        replay_search(
-            sample,
-            early_stop="none",
-            seed=seed,
-            num_trials=num_trials,
-            **common,
-        )
-        for seed, sample in enumerate(samples)
-    ]
-    rows = [_row("none", plain, plain)]
-    for stopper in stoppers:
-        replays = [
+
+    def searches(stopper: str) -> list[Replay]:
+        return [
             replay_search(
                 sample,
+                searcher=searcher,
                 early_stop=stopper,
                 seed=seed,
                 num_trials=num_trials,
-                **common,
+                settings=settings,
             )
             for seed, sample in enumerate(samples)
         ]
-        rows.append(_row(stopper, replays, plain))
+
+    plain = searches("none")
+    rows = [_row("none", plain, plain)]
+    rows += [_row(stopper, searches(stopper), plain) for stopper in stoppers]
     for stopper in stoppers:
         replays = [
             replay_at_budget(
                 sample,
-                num_epochs=without.num_epochs,
+                searcher=searcher,
                 early_stop=stopper,
                 seed=seed,
-                **common,
+                num_epochs=without.num_epochs,
+                settings=settings,
             )
             for seed, (sample, without) in enumerate(
                 zip(samples, plain, strict=True)
