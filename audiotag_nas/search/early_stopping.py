@@ -20,13 +20,17 @@ Learning Curves*, IJCAI 2015), by regression. They stop a child where
 P(final > best so far | curve) is below a threshold. This probability is small
 for every child once many were trained (a priori 1 / (n + 1) for the n-th), so
 that a threshold comes to stop all. Here ([own]) the risk is stated the other
-way round: of the children that will be *as good as the best so far*, the
-share that an epoch stops. The least quality is the lower quantile of
+way round: the probability that a child is stopped that would have been *as
+good as the best so far*. It is shared out to the epochs in proportion to the
+square of the epochs that stopping there saves: late ones save little, and
+losses there are as large. The least quality is the lower quantile of
 
     quality after epoch t | final quality = best so far
 
 by the regression over all children told (`learning_curves`), Student's t with
-the prediction's own error, so that few children make it careful.
+the prediction's own error, so that few children make it careful. The shares
+add up to the risk, which thus holds over all epochs (Bonferroni), as far as
+curves are normal about their regression.
 
 Nothing is stopped before `min_trials` children were trained whole, or before
 `min_epochs` epochs.
@@ -173,8 +177,8 @@ class CurveStopper(_CurveStopper):
         num_epochs: of a child that is not stopped.
         min_trials: children trained whole before any is stopped.
         min_epochs: the first epoch that may be the last.
-        risk: of an epoch stopping a child that would end as good as the best
-            so far.
+        risk: of stopping, at any epoch, a child that would end as good as
+            the best so far.
     """
 
     def __init__(
@@ -183,7 +187,7 @@ class CurveStopper(_CurveStopper):
         num_epochs: int,
         min_trials: int = 8,
         min_epochs: int = 2,
-        risk: float = 0.05,
+        risk: float = 0.15,
     ) -> None:
         super().__init__(
             num_epochs=num_epochs, min_trials=min_trials, min_epochs=min_epochs
@@ -192,10 +196,14 @@ class CurveStopper(_CurveStopper):
 
     def _rungs(self) -> list[tuple[int, float]]:
         num_free = self._curves.num_whole - 2
-        quantile = float(stdtrit(num_free, self._risk))
         best = self._curves.best_final
+        epochs = np.arange(self._min_epochs, self._num_epochs)
+        saved = (self._num_epochs - epochs) ** 2
+        quantiles = stdtrit(num_free, self._risk * saved / saved.sum())
         rungs = []
-        for epoch in range(self._min_epochs, self._num_epochs):
+        for epoch, quantile in zip(
+            epochs.tolist(), quantiles.tolist(), strict=True
+        ):
             fit = self._fits[epoch]
             # With no sign that a good start means a good end, none is stopped.
             if fit.covariance > 0:
@@ -211,7 +219,7 @@ def make_early_stopper(
     min_trials: int = 8,
     min_epochs: int = 2,
     eta: float = 2.0,
-    risk: float = 0.05,
+    risk: float = 0.15,
 ) -> EarlyStopper | None:
     """The early stopper called `name`; None for `none`.
 

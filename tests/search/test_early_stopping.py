@@ -139,6 +139,32 @@ def test_the_curve_rule_stops_its_risk_of_those_as_good_as_the_best():
     assert np.mean(risks) == pytest.approx(0.2, abs=0.024)
 
 
+def test_the_risk_is_shared_by_the_squares_of_the_epochs_saved():
+    """Epochs 1 and 2 of 3 save 2 and 1: four fifths and one fifth."""
+    rng = np.random.default_rng(4)
+    finals = rng.uniform(0.6, 0.9, 9)
+    noise = rng.normal(0, 0.02, 9)
+    # The same noise at both epochs, so that only the quantiles differ.
+    curves = [
+        (f - 0.2 + e, f - 0.1 + e, f)
+        for f, e in zip(finals, noise, strict=True)
+    ]
+    stopper = CurveStopper(num_epochs=3, min_trials=4, min_epochs=1, risk=0.1)
+    stopper.tell([result(*curve) for curve in curves])
+    alone = CurveStopper(num_epochs=3, min_trials=4, min_epochs=2, risk=0.1)
+    alone.tell([result(*curve) for curve in curves])
+
+    (_, early), (_, late) = stopper.rule()
+    [[_, late_alone]] = alone.rule()
+    quantiles = stats.t(7).ppf([0.08, 0.02, 0.1])
+    # Thresholds are a common mean plus quantile times a common deviation.
+    deviation = (late - late_alone) / (quantiles[1] - quantiles[2])
+    assert deviation > 0
+    assert early + 0.1 - late == pytest.approx(
+        (quantiles[0] - quantiles[1]) * deviation
+    )
+
+
 def test_where_a_start_tells_nothing_the_curve_rule_stops_none():
     stopper = CurveStopper(num_epochs=2, min_trials=4, min_epochs=1)
     pairs = [(0.4, 0.5), (0.3, 0.6), (0.2, 0.7), (0.1, 0.8)]

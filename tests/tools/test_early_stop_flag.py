@@ -6,9 +6,9 @@ from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.shipped import load_config
 
 
-@pytest.mark.parametrize("tool", ["run", "search"])
 @pytest.mark.parametrize(
-    "flag", [["--early_stop=curve"], ["--early_stop", "curve"]]
+    ("tool", "flag"),
+    [("run", ["--early_stop=curve"]), ("search", ["--early_stop", "curve"])],
 )
 def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
     # A directory that was begun without it says so before anything is done.
