@@ -191,7 +191,7 @@ class SearchConfig:
     early_stop: str = "none"  # none | halving | curve
     early_stop_min_trials: int = 8  # children trained whole before any is
     early_stop_min_epochs: int = 2  # of every child
-    early_stop_eta: float = 2.0  # halving: of this many, one goes on
+    early_stop_eta: float = 3.0  # halving: of this many, one goes on
     early_stop_risk: float = 0.15  # curve: of stopping one as good as the best
     # REINFORCE
     controller_units: int = 64

@@ -10,8 +10,8 @@ methods, which decide when a child gets there.
 
 `halving`, after asynchronous successive halving (Li et al., *A System for
 Massively Parallel Hyperparameter Tuning*, MLSys 2020): rungs at the epochs
-r, r eta, r eta^2, ...; a child goes on beyond a rung if it is in the best
-1 / eta of those told there. A child is judged once at a rung; a stopped one
+eta, eta^2, ...; a child goes on beyond a rung if it is in the best 1 / eta of
+those told there. A child is judged once at a rung; a stopped one
 is never gone on with.
 
 `curve`, after curve extrapolation (Domhan et al., *Speeding up Automatic
@@ -141,7 +141,7 @@ class HalvingStopper(_CurveStopper):
     Args:
         num_epochs: of a child that is not stopped.
         min_trials: children trained whole before any is stopped.
-        min_epochs: the first rung.
+        min_epochs: no rung is before this epoch.
         eta: from rung to rung, epochs grow by this factor and children shrink
             by it.
     """
@@ -152,7 +152,7 @@ class HalvingStopper(_CurveStopper):
         num_epochs: int,
         min_trials: int = 8,
         min_epochs: int = 2,
-        eta: float = 2.0,
+        eta: float = 3.0,
     ) -> None:
         super().__init__(
             num_epochs=num_epochs, min_trials=min_trials, min_epochs=min_epochs
@@ -161,11 +161,12 @@ class HalvingStopper(_CurveStopper):
 
     def _rungs(self) -> list[tuple[int, float]]:
         rungs = {}
-        epoch = float(self._min_epochs)
+        epoch = self._eta
         while round(epoch) < self._num_epochs:
-            told = np.sort(self._curves.rewards_after(round(epoch)))
-            num_going_on = max(1, int(len(told) / self._eta))
-            rungs[round(epoch)] = float(told[-num_going_on])
+            if round(epoch) >= self._min_epochs:
+                told = np.sort(self._curves.rewards_after(round(epoch)))
+                num_going_on = max(1, int(len(told) / self._eta))
+                rungs[round(epoch)] = float(told[-num_going_on])
             epoch *= self._eta
         return list(rungs.items())
 
@@ -218,7 +219,7 @@ def make_early_stopper(
     num_epochs: int,
     min_trials: int = 8,
     min_epochs: int = 2,
-    eta: float = 2.0,
+    eta: float = 3.0,
     risk: float = 0.15,
 ) -> EarlyStopper | None:
     """The early stopper called `name`; None for `none`.

@@ -56,7 +56,7 @@ def test_a_rule_stops_below_its_threshold_at_its_epoch_alone():
 
 def halving(**settings) -> HalvingStopper:
     return HalvingStopper(
-        **({"num_epochs": 9, "min_trials": 4, "min_epochs": 2} | settings)
+        **({"num_epochs": 9, "min_trials": 4, "eta": 2.0} | settings)
     )
 
 
@@ -83,14 +83,17 @@ def test_halving_asks_for_the_best_half_of_those_told_at_each_rung():
 
 
 def test_halvings_rungs_grow_by_eta_and_children_shrink_by_it():
-    stopper = halving(eta=3.0, num_epochs=28, min_epochs=1)
+    stopper = halving(eta=3.0, num_epochs=28)
     stopper.tell([result(f) for f in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])
-    assert stopper.rule() == [[1, 0.5], [3, 0.5], [9, 0.5], [27, 0.5]]
+    assert stopper.rule() == [[3, 0.5], [9, 0.5], [27, 0.5]]
+    later = halving(eta=3.0, num_epochs=27, min_epochs=4)
+    later.tell([result(f) for f in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])
+    assert later.rule() == [[9, 0.5]]
 
 
 @pytest.mark.parametrize("name", ["halving", "curve"])
 def test_nothing_is_stopped_before_enough_children_were_trained_whole(name):
-    stopper = make_early_stopper(name, num_epochs=9, min_trials=5)
+    stopper = make_early_stopper(name, num_epochs=9, min_trials=5, eta=2.0)
     four = [result(*rising(f)) for f in (0.9, 0.95, 0.85, 0.8)]
     stopper.tell([*four, result(0.1, 0.2, stopped=True), fake_failure_result()])
     assert stopper.rule() == []
@@ -249,7 +252,7 @@ def search(path, name="curve", *, runner=None, searcher=None, **changes):
         make_trial=make_fake_trials(SPACE),
         failure_reward=0.0,
         early_stopper=make_early_stopper(
-            name, num_epochs=NUM_EPOCHS, min_trials=6, risk=0.2
+            name, num_epochs=NUM_EPOCHS, min_trials=6, eta=2.0, risk=0.2
         ),
         **(arguments | changes),
     )

@@ -197,10 +197,8 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
             trials_per_round=4,
             make_trial=make,
             failure_reward=0.0,
-            # Only the best of four goes on.
-            early_stopper=HalvingStopper(
-                num_epochs=3, min_trials=4, min_epochs=1, eta=4.0
-            ),
+            # Two of four go on beyond epoch 2.
+            early_stopper=HalvingStopper(num_epochs=3, min_trials=4, eta=2.0),
         )
 
     runner = InProcessRunner(
@@ -208,11 +206,11 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
     )
     outcome = search(runner)
     pairs = list(zip(outcome.trials, outcome.results, strict=True))
-    starts = sorted(r.history["quality"][0] for r in outcome.results[:4])
+    halfway = sorted(r.history["quality"][1] for r in outcome.results[:4])
     for trial, result in pairs[4:]:
-        assert trial.settings["stop_rule"][0] == [1, starts[-1]]
-        is_below = result.history["quality"][0] < starts[-1]
-        assert is_below == (result.stopped_epoch == 1)
+        assert trial.settings["stop_rule"] == [[2, halfway[-2]]]
+        is_below = result.history["quality"][1] < halfway[-2]
+        assert is_below == (result.stopped_epoch == 2)
     assert any(result.stopped_epoch for result in outcome.results)
     assert search(FakeRunner()).results == outcome.results
 
