@@ -192,7 +192,7 @@ class SearchConfig:
     early_stop_min_trials: int = 8  # children trained whole before any is
     early_stop_min_epochs: int = 2  # of every child
     early_stop_eta: float = 3.0  # halving: of this many, one goes on
-    early_stop_risk: float = 0.15  # curve: of stopping one as good as the best
+    early_stop_risk: float = 0.1  # curve: of stopping one as good as the best
     # REINFORCE
     controller_units: int = 64
     learning_rate: float = 5e-3

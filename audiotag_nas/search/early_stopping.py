@@ -188,7 +188,7 @@ class CurveStopper(_CurveStopper):
         num_epochs: int,
         min_trials: int = 8,
         min_epochs: int = 2,
-        risk: float = 0.15,
+        risk: float = 0.1,
     ) -> None:
         super().__init__(
             num_epochs=num_epochs, min_trials=min_trials, min_epochs=min_epochs
@@ -220,7 +220,7 @@ def make_early_stopper(
     min_trials: int = 8,
     min_epochs: int = 2,
     eta: float = 3.0,
-    risk: float = 0.15,
+    risk: float = 0.1,
 ) -> EarlyStopper | None:
     """The early stopper called `name`; None for `none`.
 
