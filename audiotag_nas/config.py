@@ -193,6 +193,9 @@ class SearchConfig:
     baseline_decay: float = 0.9
     entropy_weight: float = 0.01
     clip_norm: float = 1.0
+    # Regularized evolution
+    evolution_population: int = 20
+    evolution_sample: int = 5  # members a tournament
 
     def space(self) -> SearchSpace:
         return conv_space(
@@ -390,7 +393,14 @@ _RULES: dict[str, tuple[str, Any]] = {
     "training.mixup_alpha": _NOT_NEGATIVE,
     "training.time_mask_frames": _NOT_NEGATIVE,
     "training.mel_mask_bins": _NOT_NEGATIVE,
-    "search.searcher": _one_of("reinforce", "random"),
+    "search.searcher": _one_of(
+        "reinforce",
+        "reinforce_plain",
+        "evolution",
+        "local_search",
+        "gaussian_process",
+        "random",
+    ),
     "search.num_trials": _POSITIVE,
     "search.trials_per_round": _POSITIVE,
     "search.open_rounds": _POSITIVE,
@@ -405,6 +415,8 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),
     "search.entropy_weight": _NOT_NEGATIVE,
     "search.clip_norm": _POSITIVE,
+    "search.evolution_population": _POSITIVE,
+    "search.evolution_sample": _POSITIVE,
     "grid.mixup_alpha": (
         "different numbers of 0 or more, at least one",
         _each(_not_negative),

@@ -379,6 +379,6 @@ def _check(
         upper = "" if math.isinf(below) else f" and below {below}"
         kind = "an int" if whole else "a number"
         raise ConfigError(
-            f"searcher `reinforce`, `{name}`: must be {kind} {rule} "
+            f"searcher `reinforce_plain`, `{name}`: must be {kind} {rule} "
             f"{low}{upper}. Received: {value!r}"
         )
