@@ -53,6 +53,13 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
+    # The searchers' contest: the rivals from other libraries, as current as
+    # they were measured. torch is for Optuna's Gaussian process alone.
+    "contest": [
+        "optuna>=5,<5.1",
+        "torch>=2.13,<2.14",
+        "keras-tuner[bayesian]>=1.4.8,<1.5",
+    ],
     # Trainings on a cluster, Ray Core alone; streams of one task can be
     # waited for since 2.40.
     "ray": ["ray>=2.40,<2.61"],
@@ -74,6 +81,8 @@ EXTRAS_REQUIRE = {
     "dev": [
         "ray>=2.40,<2.61",
         "keras-tuner>=1.4.8,<1.5",
+        # The contest's smoke test; TPE needs no torch.
+        "optuna>=5,<5.1",
         # Tests.
         "pytest>=8,<10",
         # The tests on all cores: a child's graph is traced on one.
@@ -114,6 +123,8 @@ setup(
         "audiotag_nas.tools": "tools",
         "audiotag_nas.configs": "configs",
     },
+    # The recorded table.
+    package_data={"audiotag_nas.benchmarks": ["*.npz"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["audiotag-nas = audiotag_nas.cli:main"]},

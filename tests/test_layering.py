@@ -26,6 +26,16 @@ MAY_IMPORT = {
         "metrics",
         "report",
     },
+    "benchmarks": {
+        "benchmarks",
+        "experiment",
+        "training",
+        "data",
+        "models",
+        "search",
+        "metrics",
+        "report",
+    },
 }
 HALL = {"config", "errors", "fields", "files", "shipped", "space", "trial"}
 
@@ -37,7 +47,11 @@ ONE_ROOM = {
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
     "import ray": {"training/ray_runner.py"},
-    "import keras_tuner": {"search/keras_tuner_oracle.py"},
+    "import keras_tuner": {
+        "search/keras_tuner_oracle.py",
+        "benchmarks/rivals_keras_tuner.py",
+    },
+    "import optuna": {"benchmarks/rivals_optuna.py"},
     "flags.DEFINE_": {"cli.py"},
     "import tensorflow_io": {"data/storage.py"},
     "io.gfile": {"data/storage.py"},

@@ -26,6 +26,7 @@ _COLOURS = (
     "#000000",
 )
 _STYLES = ("-", "--", "-.", ":")
+_MARKERS = "osv^D"
 _DPI = 120
 
 
@@ -182,6 +183,67 @@ def plot_search(
             label=f"failed ({(~defined).sum()})",
         )
     _grid(axes, "trial", "reward")
+    _finish(figure, path, title)
+
+
+def plot_regrets(
+    path: str | os.PathLike,
+    checkpoints: Sequence[int],
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    *,
+    title: str = "",
+) -> None:
+    """How good searchers' recommendations are after how many trainings.
+
+    Args:
+        path: of the PNG.
+        checkpoints: numbers of trainings.
+        panels: title of a panel -> searcher -> (mean regret, standard error)
+            at each checkpoint, NaN where there is none. Every searcher has
+            the same colour, line and mark in all panels.
+        title: of the figure.
+    """
+    names = list(dict.fromkeys(name for p in panels.values() for name in p))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = _pyplot().subplots(
+        rows,
+        columns,
+        figsize=(4.6 * columns, 3.6 * rows + 0.3 * -(-len(names) // 4)),
+        layout="constrained",
+        squeeze=False,
+    )
+    handles = {}
+    for axes, (heading, curves) in zip(grid.flat, panels.items(), strict=False):
+        for name, points in curves.items():
+            number = names.index(name)
+            means, errors = np.array(points, np.float64).T
+            handles[name] = axes.errorbar(
+                checkpoints,
+                means,
+                yerr=np.nan_to_num(errors),
+                color=_COLOURS[number % len(_COLOURS)],
+                linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
+                marker=_MARKERS[number % len(_MARKERS)],
+                markersize=4,
+                linewidth=1.3,
+                capsize=2,
+            )
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0.0)
+        _grid(axes, "trainings", "mean true regret")
+        axes.set_xticks(checkpoints, list(map(str, checkpoints)), minor=False)
+        axes.xaxis.set_minor_locator(_pyplot().NullLocator())
+        axes.set_title(heading, fontsize=10)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+    )
     _finish(figure, path, title)
 
 
