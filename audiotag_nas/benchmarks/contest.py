@@ -16,6 +16,7 @@ import concurrent.futures
 import dataclasses
 import gc
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import multiprocessing
@@ -63,6 +64,13 @@ CONTESTANTS = (
     _KERAS_TUNER,
 )
 """Names of all searchers that can take part."""
+
+_NEEDS = {
+    **dict.fromkeys(_OPTUNA, ("optuna",)),
+    "optuna_gp": ("optuna", "torch"),
+    _KERAS_TUNER: ("keras_tuner", "sklearn"),
+}
+"""Modules of the extra `contest` that a searcher needs."""
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -170,12 +178,31 @@ def make_problem(name: str, seed: int) -> Problem:
     return make_analytic(name, seed)
 
 
+def check_contestant(name: str) -> None:
+    """Sees that a searcher can be made.
+
+    Raises:
+        ConfigError: no such searcher, or its library is not installed.
+    """
+    if name not in CONTESTANTS:
+        raise ConfigError(
+            f"a searcher must be one of {list(CONTESTANTS)}. Received: {name!r}"
+        )
+    for module in _NEEDS.get(name, ()):
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"searcher `{name}` needs {module}: pip install "
+                "'audiotag-nas[contest]'"
+            )
+
+
 def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
     """A searcher of this package or another library, at its beginning.
 
     Raises:
-        ConfigError: no such searcher.
+        ConfigError: as for `check_contestant`.
     """
+    check_contestant(name)
     if name in _OPTUNA:
         from audiotag_nas.benchmarks.rivals_optuna import OptunaSearcher
 
@@ -186,10 +213,6 @@ def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
         )
 
         return KerasTunerSearcher(space, seed=seed)
-    if name not in CONTESTANTS:
-        raise ConfigError(
-            f"a searcher must be one of {list(CONTESTANTS)}. Received: {name!r}"
-        )
     return make_searcher(name, space, seed=seed)
 
 

@@ -68,11 +68,16 @@ def main(argv: Sequence[str]) -> None:
 
     output_dir = Path(_OUTPUT_DIR.value)
     results_path = output_dir / "contest.jsonl"
-    problems = [*_names(_PROBLEMS.value, contest.PROBLEMS, "problem")]
+    searchers = _SEARCHERS.value or contest.CONTESTANTS
+    problems = (
+        list(contest.PROBLEMS)
+        if _PROBLEMS.value is None
+        else [name for name in _PROBLEMS.value if name]
+    )
     problems += [f"{contest.CSV_PREFIX}{path}" for path in _TABLE_CSV.value]
     tasks = contest.make_tasks(
         problems,
-        _names(_SEARCHERS.value, contest.CONTESTANTS, "searcher"),
+        searchers,
         num_seeds=_SEEDS.value,
         num_children=_CHILDREN.value,
     )
@@ -87,9 +92,11 @@ def main(argv: Sequence[str]) -> None:
         )
 
     if not _REPORT_ONLY.value:
+        # What is wrong with a name or a file is told before anything runs.
         for problem in problems:
-            # What is wrong with a file is told before anything runs.
             contest.make_problem(problem, 0)
+        for searcher in searchers:
+            contest.check_contestant(searcher)
         with driver_lock(output_dir):
             contest.run_contest(
                 tasks,
@@ -106,28 +113,6 @@ def main(argv: Sequence[str]) -> None:
     atomic_write_text(output_dir / "contest.md", report)
     plot_contest(output_dir / "contest.png", results)
     progress.line(f"written: {output_dir}/contest.md and contest.png")
-
-
-def _names(
-    given: list[str] | None, allowed: Sequence[str], kind: str
-) -> list[str]:
-    """The names given, or all.
-
-    Raises:
-        ConfigError: one that is not allowed.
-    """
-    from audiotag_nas.errors import ConfigError
-
-    if given is None:
-        return list(allowed)
-    names = [name for name in dict.fromkeys(given) if name]
-    for name in names:
-        if name not in allowed:
-            raise ConfigError(
-                f"--{kind}s: a {kind} must be one of {', '.join(allowed)}. "
-                f"Received: {name!r}"
-            )
-    return names
 
 
 if __name__ == "__main__":
