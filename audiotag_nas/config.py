@@ -187,7 +187,12 @@ class SearchConfig:
     widths: tuple[int, ...] = (1, 3, 5, 7)
     retrain_repeats: bool = False  # train an architecture that was trained
     failure_reward: float = 0.0  # told to the searcher for a failed child
-    # REINFORCE
+    # Model-based REINFORCE
+    num_initial: int = 8  # children before the reward model is asked
+    policy_steps: int = 8  # of practice on the reward model, a round
+    policy_entropy: float = 0.1
+    reevaluate: bool = True  # train good architectures again where noise asks
+    # Plain REINFORCE
     controller_units: int = 64
     learning_rate: float = 5e-3
     baseline_decay: float = 0.9
@@ -410,6 +415,9 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.filters": _SOME_POSITIVE,
     "search.heights": _SOME_POSITIVE,
     "search.widths": _SOME_POSITIVE,
+    "search.num_initial": ("at least 2", lambda n: n >= 2),
+    "search.policy_steps": _NOT_NEGATIVE,
+    "search.policy_entropy": _NOT_NEGATIVE,
     "search.controller_units": _POSITIVE,
     "search.learning_rate": _POSITIVE,
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),
