@@ -204,6 +204,8 @@ def plot_pareto(
         reference: (cost, EER) of the baseline.
         title: of the figure.
     """
+    from matplotlib.ticker import LogLocator
+
     figure, axes = _pyplot().subplots(figsize=(8, 4.6), layout="constrained")
     tried = np.array(points, float).reshape(-1, 2)
     best = np.array(sorted(front), float).reshape(-1, 2)
@@ -226,6 +228,9 @@ def plot_pareto(
         )
     _grid(axes, cost, "validation mean EER")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:,.6g}")
+    axes.xaxis.set_minor_formatter("")
     _finish(figure, path, title)
 
 
