@@ -227,10 +227,11 @@ def plot_pareto(
             label="baseline",
         )
     _grid(axes, cost, "validation mean EER")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if len(tried) and tried[:, 0].max() > 3 * tried[:, 0].min():
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter("")
     axes.xaxis.set_major_formatter("{x:,.6g}")
-    axes.xaxis.set_minor_formatter("")
     _finish(figure, path, title)
 
 
