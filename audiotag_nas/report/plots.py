@@ -227,7 +227,9 @@ def plot_pareto(
             label="baseline",
         )
     _grid(axes, cost, "validation mean EER")
-    if len(tried) and tried[:, 0].max() > 3 * tried[:, 0].min():
+    drawn = [*points] if reference is None else [*points, reference]
+    costs = [point[0] for point in drawn]
+    if costs and max(costs) > 3 * min(costs):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_formatter("")

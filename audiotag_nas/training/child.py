@@ -29,7 +29,12 @@ from audiotag_nas.models import build_crnn
 from audiotag_nas.space import Architecture
 from audiotag_nas.training import goals, trainer
 from audiotag_nas.training import strategy as strategies
-from audiotag_nas.training.quality import REWARDED_STAGES, quality_of
+from audiotag_nas.training.quality import (
+    QUALITIES,
+    REWARDED_STAGES,
+    Quality,
+    quality_of,
+)
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 MODEL_FILE = "model.keras"
@@ -64,10 +69,14 @@ def run_trial(
     """
     started = time.monotonic()
     try:
-        model, outcome = train_network(
-            trial, config, features_dir, on_epoch=on_epoch
-        )
         cost_metrics, penalty = _cost_metrics(trial, config)
+        model, outcome = train_network(
+            trial,
+            config,
+            features_dir,
+            on_epoch=on_epoch,
+            quality=quality_of(trial, config.search.reward, penalty=penalty),
+        )
     except UserError:
         raise
     except Exception as error:
@@ -87,7 +96,7 @@ def run_trial(
     result = TrialResult(
         trial_id=trial.trial_id,
         status=TrialStatus.COMPLETED,
-        reward=outcome.history["quality"][-1] - penalty,
+        reward=outcome.history["quality"][-1],
         metrics=metrics,
         history=outcome.history,
         seconds=time.monotonic() - started,
@@ -187,6 +196,7 @@ def train_network(
     *,
     on_epoch: trainer.OnEpoch | None = None,
     also_scored: Mapping[str, trainer.ScoredData] | None = None,
+    quality: Quality = QUALITIES["eer"],
 ) -> tuple[keras.Model, trainer.TrainingResult]:
     """Trains the network that `trial` describes; arguments as `run_trial`.
 
@@ -195,7 +205,7 @@ def train_network(
         config: the experiment.
         features_dir: holds the prepared features.
         on_epoch: called with the epoch, from 1, and its numbers.
-        also_scored: see `trainer.train`.
+        also_scored, quality: see `trainer.train`.
 
     Raises:
         UserError: as `run_trial`. What else is raised went wrong in the
@@ -241,7 +251,7 @@ def train_network(
         strategy=strategy,
         on_epoch=on_epoch,
         also_scored=also_scored,
-        quality=quality_of(trial, config.search.reward),
+        quality=quality,
     )
 
 

@@ -98,6 +98,16 @@ REWARDED_STAGES = ("search", "grid")
 choice. The others keep the paper's quality: they are what is compared."""
 
 
-def quality_of(trial: Trial, reward: str) -> Quality:
-    """What a trial's reward is made of; `reward` is `config.search.reward`."""
-    return QUALITIES[reward if trial.stage in REWARDED_STAGES else "eer"]
+def quality_of(trial: Trial, reward: str, *, penalty: float = 0.0) -> Quality:
+    """What a trial's reward is made of.
+
+    Args:
+        trial: its stage decides.
+        reward: `config.search.reward`.
+        penalty: taken off after every epoch alike, for what the network costs
+            (`goals`); so whatever looks at the quality early sees it too.
+    """
+    quality = QUALITIES[reward if trial.stage in REWARDED_STAGES else "eer"]
+    if penalty == 0:
+        return quality
+    return lambda curves: quality(curves) - penalty

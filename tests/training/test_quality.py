@@ -75,3 +75,12 @@ def test_the_configs_reward_is_that_of_search_and_grid_only():
         "final": "eer",
         "table": "eer",
     }
+
+
+def test_a_penalty_is_taken_off_after_every_epoch():
+    trial = Trial("search-0000", "search", 0, (), {}, {}, seed=1)
+    quality = quality_of(trial, "auc_last", penalty=0.25)
+    curves = {"validation_auc": [0.5]}
+    assert quality(curves) == 0.25
+    curves["validation_auc"].append(0.75)
+    assert quality(curves) == 0.5
