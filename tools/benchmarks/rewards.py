@@ -25,7 +25,9 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Where the results go; only printed if not given."
 )
 _EPOCHS = flags.DEFINE_list(
-    "epochs", ["2", "3", "4", "6", "8", "12"], "How many a reward sees."
+    "epochs",
+    ["2", "3", "4", "6", "8", "10", "12"],
+    "How many a reward sees; several numbers.",
 )
 _SUBSET_SIZE = flags.DEFINE_integer(
     "subset_size", 50, "Networks of which one is picked.", lower_bound=2
