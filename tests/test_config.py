@@ -143,5 +143,5 @@ def test_a_file_that_gives_no_config_is_named(tmp_path):
     path.write_text("def get_config(): return 3\n")
     with pytest.raises(ConfigError, match=r"mine\.py.*Received: 3"):
         load_config(str(path))
-    with pytest.raises(ConfigError, match="demo, smoke"):
+    with pytest.raises(ConfigError, match="demo, domestic_table, smoke"):
         load_config("nowhere")
