@@ -146,7 +146,7 @@ class ModelBasedSearcher:
 
     def _fit(self) -> None:
         if not self._is_fitted:
-            self.model.fit(
+            self.model.learn(
                 self._told.rewards,
                 restart=self._num_rounds % _RESTART_ROUNDS == 0,
             )

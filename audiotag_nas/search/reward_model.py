@@ -114,7 +114,7 @@ class RewardModel:
             zip(_SCALES, map(float, np.exp(self._theta[-6:])), strict=True)
         )
 
-    def fit(
+    def learn(
         self,
         rewards: Mapping[Tokens, list[float]],
         *,
