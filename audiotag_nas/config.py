@@ -21,6 +21,13 @@ from audiotag_nas.space import SearchSpace, conv_space
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
 """The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
 
+REWARDS = tuple(
+    measure + form
+    for measure in ("eer", "auc", "loss", "binormal_eer")
+    for form in ("", "_last", "_mean3", "_average")
+)
+"""What a reward may be made of: see `training.quality` and docs/rewards.md."""
+
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
@@ -186,8 +193,18 @@ class SearchConfig:
     heights: tuple[int, ...] = (1, 3, 5, 7)
     widths: tuple[int, ...] = (1, 3, 5, 7)
     retrain_repeats: bool = False  # train an architecture that was trained
+    reward: str = "binormal_eer"  # of children and grid; the paper's: eer
+    parameters_weight: float = 0.0  # off the reward for a tenfold cost; 0: off
+    multiply_adds_weight: float = 0.0
+    latency_weight: float = 0.0
+    measure_latency: bool = False  # also where its weight is 0
     failure_reward: float = 0.0  # told to the searcher for a failed child
-    # REINFORCE
+    # Model-based REINFORCE
+    num_initial: int = 8  # children before the reward model is asked
+    policy_steps: int = 8  # of practice on the reward model, a round
+    policy_entropy: float = 0.1
+    reevaluate: bool = True  # train good architectures again where noise asks
+    # Plain REINFORCE
     controller_units: int = 64
     learning_rate: float = 5e-3
     baseline_decay: float = 0.9
@@ -196,6 +213,19 @@ class SearchConfig:
     # Regularized evolution
     evolution_population: int = 20
     evolution_sample: int = 5  # members a tournament
+
+    @property
+    def weighs_costs(self) -> bool:
+        """Whether the reward is less than the quality for what it costs."""
+        return (
+            self.parameters_weight > 0
+            or self.multiply_adds_weight > 0
+            or self.latency_weight > 0
+        )
+
+    @property
+    def latency_is_measured(self) -> bool:
+        return self.measure_latency or self.latency_weight > 0
 
     def space(self) -> SearchSpace:
         return conv_space(
@@ -301,6 +331,12 @@ class ExperimentConfig:
                 "config.data.clip_seconds: must hold one frame of "
                 f"{features.frame_length} samples. "
                 f"Received: {data.clip_seconds}"
+            )
+        if self.search.latency_is_measured and self.threads_per_trial != 1:
+            raise ConfigError(
+                "config.threads_per_trial: must be 1 where the latency is "
+                "measured (search.latency_weight, search.measure_latency). "
+                f"Received: {self.threads_per_trial}"
             )
         self.search.space()
         for size in self.grid.spectrogram_size:
@@ -410,6 +446,13 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.filters": _SOME_POSITIVE,
     "search.heights": _SOME_POSITIVE,
     "search.widths": _SOME_POSITIVE,
+    "search.num_initial": ("at least 2", lambda n: n >= 2),
+    "search.policy_steps": _NOT_NEGATIVE,
+    "search.policy_entropy": _NOT_NEGATIVE,
+    "search.reward": _one_of(*REWARDS),
+    "search.parameters_weight": _NOT_NEGATIVE,
+    "search.multiply_adds_weight": _NOT_NEGATIVE,
+    "search.latency_weight": _NOT_NEGATIVE,
     "search.controller_units": _POSITIVE,
     "search.learning_rate": _POSITIVE,
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),

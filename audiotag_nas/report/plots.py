@@ -1,4 +1,4 @@
-"""Plots as PNG files: a tagged clip, learning curves, a search.
+"""Plots as PNG files: a tagged clip, learning curves, a search, its front.
 
 matplotlib is imported on first use and draws without a display. Colours tell
 apart for colour-blind readers (Okabe and Ito 2008; the maps are perceptually
@@ -244,6 +244,57 @@ def plot_regrets(
         ncols=4,
         frameon=False,
     )
+
+
+def plot_pareto(
+    path: str | os.PathLike,
+    points: Sequence[tuple[float, float]],
+    *,
+    front: Sequence[tuple[float, float]],
+    cost: str,
+    reference: tuple[float, float] | None = None,
+    title: str = "",
+) -> None:
+    """Every network's EER over what it costs, and the Pareto front.
+
+    Args:
+        path: of the PNG.
+        points: (cost, EER) of each network.
+        front: those of them that are on the front of these two goals.
+        cost: what the cost is.
+        reference: (cost, EER) of the baseline.
+        title: of the figure.
+    """
+    from matplotlib.ticker import LogLocator
+
+    figure, axes = _pyplot().subplots(figsize=(8, 4.6), layout="constrained")
+    tried = np.array(points, float).reshape(-1, 2)
+    best = np.array(sorted(front), float).reshape(-1, 2)
+    axes.plot(*tried.T, "o", color="0.6", markersize=5, label="network")
+    # What lies right of and above the steps is beaten by one of the front.
+    axes.step(
+        *best.T,
+        where="post",
+        marker="D",
+        color=_COLOURS[1],
+        label=f"Pareto front ({len(best)} of {len(tried)})",
+    )
+    if reference is not None:
+        axes.plot(
+            *reference,
+            "*",
+            color=_COLOURS[0],
+            markersize=13,
+            label="baseline",
+        )
+    _grid(axes, cost, "validation mean EER")
+    drawn = [*points] if reference is None else [*points, reference]
+    costs = [point[0] for point in drawn]
+    if costs and max(costs) > 3 * min(costs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_major_formatter("{x:,.6g}")
     _finish(figure, path, title)
 
 

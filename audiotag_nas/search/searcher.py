@@ -7,7 +7,7 @@ only when its searcher is made.
 import importlib
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
@@ -30,6 +30,10 @@ class Searcher(Protocol):
     - **Any tokens may be told**: all that were asked for, some of them,
       others of the same space, the same ones again (networks are trained with
       noise, or their known reward is told again), in batches of any size.
+    - **Repeats.** A searcher that asks for a point again in order to have it
+      trained again, with another seed, has an attribute `repeats_on_purpose`
+      that is True. From any other a repeat is chance, and it is told the
+      known reward.
     - **Rewards are finite.** They are maximized. For a training that failed
       the caller tells a finite penalty of its choice, never a NaN.
     """
@@ -110,6 +114,11 @@ class ToldRewards:
             self._rewards.setdefault(point, []).append(reward)
         return checked_tokens, checked_rewards
 
+    @property
+    def rewards(self) -> Mapping[Tokens, list[float]]:
+        """Every reward of each point told, in the order first told."""
+        return self._rewards
+
     def means(self) -> dict[Tokens, float]:
         """The mean reward of each point told, in the order first told."""
         # statistics.mean is exact: a reward told three times stays equal to
@@ -163,21 +172,23 @@ def _finite(reward: Any, tokens: Tokens) -> float:
     return value
 
 
-_PLAIN = (
-    "audiotag_nas.search.controller",
-    "ReinforceSearcher",
-    (
-        "controller_units",
-        "learning_rate",
-        "baseline_decay",
-        "entropy_weight",
-        "clip_norm",
-    ),
-)
-
 SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "reinforce": _PLAIN,
-    "reinforce_plain": _PLAIN,
+    "reinforce": (
+        "audiotag_nas.search.model_based",
+        "ModelBasedSearcher",
+        ("num_initial", "policy_steps", "policy_entropy", "reevaluate"),
+    ),
+    "reinforce_plain": (
+        "audiotag_nas.search.controller",
+        "ReinforceSearcher",
+        (
+            "controller_units",
+            "learning_rate",
+            "baseline_decay",
+            "entropy_weight",
+            "clip_norm",
+        ),
+    ),
     "evolution": (
         "audiotag_nas.search.evolution",
         "EvolutionSearcher",

@@ -80,6 +80,14 @@ def test_curves_and_searches_with_gaps_are_drawn(tmp_path):
     )
     plots.plot_search(tmp_path / "search.png", [0.7, None, 0.9], title="x")
     plots.plot_search(tmp_path / "failed.png", [None, None])
+    plots.plot_pareto(
+        tmp_path / "front.png",
+        [(3000, 0.3), (50_000, 0.2), (60_000, 0.25)],
+        front=[(50_000, 0.2), (3000, 0.3)],
+        reference=(160_334, 0.22),
+        cost="parameters",
+    )
+    plots.plot_pareto(tmp_path / "empty.png", [], front=[], cost="parameters")
     for path in tmp_path.iterdir():
         image = matplotlib.image.imread(path)
         assert image.shape[0] > 300

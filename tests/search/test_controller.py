@@ -209,8 +209,12 @@ def test_batches_of_any_size_share_one_trace_of_each_graph():
         asked = searcher.ask(num)
         searcher.tell(asked[1:], [0.5] * (num - 1))
         searcher.tell([*asked, (0, 0, 0)], [0.1] * (num + 1))
-    assert searcher._sample.experimental_get_tracing_count() == 1
-    assert searcher._update.experimental_get_tracing_count() == 1
+    assert (
+        searcher._policy_gradient._sample.experimental_get_tracing_count() == 1
+    )
+    assert (
+        searcher._policy_gradient._update.experimental_get_tracing_count() == 1
+    )
 
 
 def test_what_others_do_to_keras_and_tensorflow_does_not_reach_a_controller():
@@ -235,7 +239,10 @@ def test_what_others_do_to_keras_and_tensorflow_does_not_reach_a_controller():
 def test_every_operation_is_placed_on_the_cpu():
     searcher = ReinforceSearcher(_space(3, 2))
     searcher.tell(searcher.ask(3), [0.1, 0.2, 0.3])
-    for function in (searcher._sample, searcher._update):
+    for function in (
+        searcher._policy_gradient._sample,
+        searcher._policy_gradient._update,
+    ):
         operations = function.get_concrete_function().graph.get_operations()
         # These compute nothing; a read is done where its variable is.
         free = ("Placeholder", "Identity", "NoOp", "ReadVariableOp")

@@ -116,25 +116,28 @@ def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
         make_searcher("anneal", SPACE)
     with pytest.raises(ConfigError, match=r"no setting `clip_norm`.*none"):
         make_searcher("random", SPACE, clip_norm=1.0)
-    with pytest.raises(ConfigError, match=r"no setting `lr`.*`learning_rate`"):
+    with pytest.raises(ConfigError, match=r"no setting `lr`.*`num_initial`"):
         make_searcher("reinforce", SPACE, lr=1.0)
     with pytest.raises(ConfigError, match=r"from 0 to 2.*Received: -1"):
         make_searcher("random", SPACE, seed=-1)
 
 
-def test_the_config_has_every_setting_of_the_controller_with_its_default():
+@pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
+def test_the_config_has_every_setting_of_a_searcher_with_its_default(name):
+    import importlib
     import inspect
 
     from audiotag_nas.config import SearchConfig
-    from audiotag_nas.search.controller import ReinforceSearcher
 
-    parameters = inspect.signature(ReinforceSearcher).parameters
+    module, class_name, _ = SEARCHERS[name]
+    searcher = getattr(importlib.import_module(module), class_name)
+    parameters = inspect.signature(searcher).parameters
     defaults = {
         name: parameter.default
         for name, parameter in parameters.items()
         if name not in ("space", "seed")
     }
-    assert tuple(defaults) == searcher_settings("reinforce_plain")
+    assert tuple(defaults) == searcher_settings(name)
     config = SearchConfig()
     assert defaults == {name: getattr(config, name) for name in defaults}
 

@@ -1,0 +1,407 @@
+"""A Gaussian process over tokens: what a network would earn, and how surely.
+
+The kernel adds up what architectures have been seen to do (additive Gaussian
+processes, Duvenaud et al., NeurIPS 2011). With the likeness of two choices of
+decision d
+
+    s_d = exp(-l_d),  l_d = nominal_d [i != j]                     (unordered)
+                      l_d = 0.3 nominal_d [i != j]
+                            + 3 ordinal_d ((i - j) / (n_d - 1))^2  (in order)
+
+it is, for D decisions,
+
+    k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
+              + joint prod_d s_d^decay + own [x = y]
+
+main effects, pairs, whole neighbourhoods, and what only this very point has.
+A decision that does not matter gets a small l_d and drops out of all terms.
+Trainings are noisy: a reward is the function plus noise, and repeated ones
+tell the noise from what the point has of its own.
+
+The hyperparameters are the most probable ones under log-normal priors, found
+from those of the fit before. Rewards are standardized, after the lower tail is
+cut at three deviations (by the median): a dead child must not set the scale.
+NumPy and SciPy, no TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from audiotag_nas.space import SearchSpace, Tokens
+
+Array = npt.NDArray[np.float64]
+
+_JITTER = 1e-6
+_BOUND = 12.0  # of a hyperparameter's logarithm
+_MEAN_VARIANCE = 4.0  # of the constant mean's prior
+_CUT_DEVIATIONS = 3.0
+_MAD_TO_DEVIATION = 1.4826
+_ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
+_LENGTH_PRIOR = (0.5, 1.2)  # median, deviation of the logarithm
+_SCALES = ("decay", "main", "pairs", "joint", "own", "noise")
+_SCALE_PRIORS = {
+    "main": (0.5, 1.0),
+    "pairs": (0.25, 1.0),
+    "joint": (0.5, 1.0),
+    "own": (0.05, 1.0),
+    "noise": (0.1, 1.5),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What the model believes of some points, in standardized rewards.
+
+    Attributes:
+        mean: (points,), of the noise-free reward.
+        variance: (points,), of the noise-free reward.
+        one_hot: (points, choices of all decisions).
+        projection: (told points, points): the covariance of two points given
+            what was told is their kernel minus their projections' product.
+        own: (points,), which of the told points each one is; -1 if new.
+    """
+
+    mean: Array
+    variance: Array
+    one_hot: Array
+    projection: Array
+    own: npt.NDArray[np.int64]
+
+    def joined(self, other: "Prediction") -> "Prediction":
+        """Both, one after the other."""
+        return Prediction(
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.variance, other.variance]),
+            np.concatenate([self.one_hot, other.one_hot]),
+            np.concatenate([self.projection, other.projection], axis=1),
+            np.concatenate([self.own, other.own]),
+        )
+
+
+class RewardModel:
+    """The posterior over the rewards of a space's points.
+
+    Args:
+        space: whose tokens are told and asked.
+
+    Attributes:
+        points: (told points, decisions), each once.
+        num_rewards: (told points,), how often each was told.
+        offset, scale: reward = offset + scale * standardized reward.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._kernel = _Kernel(space)
+        self._theta = self._kernel.prior_mean.copy()
+        self.points = np.zeros((0, space.num_decisions), np.int64)
+        self.num_rewards = np.zeros(0)
+        self.offset, self.scale = 0.0, 1.0
+
+    @property
+    def noise_variance(self) -> float:
+        """Of one training, in standardized rewards."""
+        return float(np.exp(self._theta[-1]))
+
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """The kernel's scales by name, in standardized rewards."""
+        return dict(
+            zip(_SCALES, map(float, np.exp(self._theta[-6:])), strict=True)
+        )
+
+    def fit(
+        self,
+        rewards: Mapping[Tokens, list[float]],
+        *,
+        max_iterations: int = 15,
+        restart: bool = False,
+    ) -> None:
+        """Learns all rewards told so far, each point's own list of them.
+
+        Args:
+            rewards: at least one point.
+            max_iterations: of the search for hyperparameters, which starts
+                where the last fit ended.
+            restart: also start from the priors, and take the better end.
+        """
+        self.points = np.array(list(rewards), np.int64)
+        self.num_rewards = np.array([len(r) for r in rewards.values()], float)
+        means = np.array([np.mean(r) for r in rewards.values()])
+        within = sum(
+            float(np.sum((np.array(r) - np.mean(r)) ** 2))
+            for r in rewards.values()
+        )
+        self._data = self._standardized(means, within)
+        starts = [self._theta]
+        if restart:
+            starts.append(self._kernel.prior_mean)
+        fits = [
+            minimize(
+                self._kernel.negative_log_posterior,
+                start,
+                args=(self._data,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-_BOUND, _BOUND)] * len(start),
+                options={"maxiter": max_iterations},
+            )
+            for start in starts
+        ]
+        self._theta = min(fits, key=lambda fit: fit.fun).x
+        self._condition()
+
+    def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
+        """What is believed of `points`, (points, decisions)."""
+        points = np.asarray(points, np.int64)
+        one_hot = self._kernel.one_hot(points)
+        row_of = {tuple(point): row for row, point in enumerate(self.points)}
+        own = np.array([row_of.get(tuple(p), -1) for p in points], np.int64)
+        covariance = self._kernel.of(self._theta, self._data.one_hot, one_hot)
+        told = np.flatnonzero(own >= 0)
+        scales = self.hyperparameters
+        covariance[own[told], told] += scales["own"]
+        projection = solve_triangular(
+            self._factor, covariance, lower=True, check_finite=False
+        )
+        prior = sum(scales[n] for n in ("main", "pairs", "joint", "own"))
+        variance = prior - np.sum(projection**2, axis=0)
+        return Prediction(
+            self._mean + projection.T @ self._weights,
+            np.maximum(variance, 1e-10),
+            one_hot,
+            projection,
+            own,
+        )
+
+    def covariance(self, prediction: Prediction, index: int) -> Array:
+        """Of point `index` with all points of `prediction`, (points,)."""
+        row = self._kernel.of(
+            self._theta,
+            prediction.one_hot[index : index + 1],
+            prediction.one_hot,
+        )[0]
+        row = row - prediction.projection[:, index] @ prediction.projection
+        same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
+        return row + self.hyperparameters["own"] * same
+
+    def _standardized(self, means: Array, within: float) -> "_Data":
+        median = np.median(means)
+        deviation = _MAD_TO_DEVIATION * np.median(np.abs(means - median))
+        if deviation > 0:
+            means = np.maximum(means, median - _CUT_DEVIATIONS * deviation)
+        self.offset = float(np.mean(means))
+        self.scale = float(np.std(means)) or 1.0
+        return _Data(
+            one_hot=self._kernel.one_hot(self.points),
+            means=(means - self.offset) / self.scale,
+            counts=self.num_rewards,
+            squares_within=within / self.scale**2,
+        )
+
+    def _condition(self) -> None:
+        """The posterior's factors under the hyperparameters found."""
+        data, scales = self._data, self.hyperparameters
+        covariance = self._kernel.of(self._theta, data.one_hot, data.one_hot)
+        covariance += np.diag(
+            scales["own"] + scales["noise"] / data.counts + _JITTER
+        )
+        self._factor = cholesky(covariance, lower=True)
+        ones, means = solve_triangular(
+            self._factor,
+            np.stack([np.ones(len(data.means)), data.means], axis=1),
+            lower=True,
+        ).T
+        self._mean = (ones @ means) / (ones @ ones + 1 / _MEAN_VARIANCE)
+        self._weights = means - self._mean * ones
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """What a fit needs; n points, C choices.
+
+    Attributes:
+        one_hot: (n, C).
+        means: (n,), the mean reward of each.
+        counts: (n,), rewards of each.
+        squares_within: sum of squares of the rewards about their means.
+    """
+
+    one_hot: Array
+    means: Array
+    counts: Array
+    squares_within: float
+
+
+class _Kernel:
+    """The kernel and its posterior's gradient.
+
+    Every term is a function of sums over decisions of a table's entry for two
+    choices; with points as one-hot rows H and the tables as one block-diagonal
+    matrix T these are the products H T H', and the gradient by the tables is
+    H' G H. The hyperparameters theta are logarithms: one nominal length a
+    decision, one ordinal length for each that is in order, and `_SCALES`.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        sizes = np.array(space.num_choices)
+        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._decision = np.repeat(np.arange(len(sizes)), sizes)
+        self._num = len(sizes)
+        self._num_pairs = max(self._num * (self._num - 1) / 2, 1.0)
+        in_order = [d.ordinal and len(d.choices) > 2 for d in space.decisions]
+        self._in_order = np.array(in_order)
+        num_choices = int(sizes.sum())
+        self._block, self._nominal, self._ordinal = np.zeros(
+            (3, num_choices, num_choices)
+        )
+        for size, first, ordered in zip(
+            sizes, self._first, in_order, strict=True
+        ):
+            block = slice(first, first + size), slice(first, first + size)
+            self._block[block] = 1.0
+            self._nominal[block] = 1.0 - np.eye(size)
+            if ordered:
+                steps = np.subtract.outer(np.arange(size), np.arange(size))
+                self._nominal[block] *= _ORDINAL_NOMINAL
+                self._ordinal[block] = (
+                    _ORDINAL_SQUARE * (steps / (size - 1)) ** 2
+                )
+        num_lengths = self._num + int(self._in_order.sum())
+        priors = [_LENGTH_PRIOR] * num_lengths
+        priors.append((2.0 / self._num**0.5, 1.0))
+        priors += [_SCALE_PRIORS[name] for name in _SCALES[1:]]
+        medians, deviations = zip(*priors, strict=True)
+        self.prior_mean = np.log(medians)
+        self._prior_deviation = np.array(deviations)
+
+    def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
+        rows = np.zeros((len(points), len(self._decision)))
+        rows[np.arange(len(points))[:, None], points + self._first] = 1.0
+        return rows
+
+    def of(self, theta: Array, left: Array, right: Array) -> Array:
+        """k without the points' own term, (left, right)."""
+        terms = self._terms(theta, left, right)
+        return terms.kernel
+
+    def negative_log_posterior(
+        self, theta: Array, data: _Data
+    ) -> tuple[float, Array]:
+        """Of the hyperparameters, and its gradient."""
+        terms = self._terms(theta, data.one_hot, data.one_hot)
+        own, noise = np.exp(theta[-2:])
+        num = len(data.means)
+        diagonal = own + noise / data.counts + _JITTER
+        try:
+            factor = cholesky(
+                terms.kernel + np.diag(diagonal), lower=True, check_finite=False
+            )
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(theta)
+        inverse_factor = solve_triangular(
+            factor, np.eye(num), lower=True, check_finite=False
+        )
+        inverse = inverse_factor.T @ inverse_factor
+        column = inverse.sum(axis=1)
+        mean = (column @ data.means) / (column.sum() + 1 / _MEAN_VARIANCE)
+        residuals = data.means - mean
+        weights = inverse @ residuals
+        repeats = data.counts.sum() - num
+        value = (
+            0.5 * residuals @ weights
+            + np.log(np.diag(factor)).sum()
+            + 0.5 * mean**2 / _MEAN_VARIANCE
+            + 0.5 * repeats * np.log(noise)
+            + 0.5 * data.squares_within / noise
+        )
+        by_kernel = 0.5 * (inverse - np.outer(weights, weights))
+        gradient = np.zeros_like(theta)
+        self._add_gradient(gradient, terms, by_kernel, data.one_hot)
+        by_diagonal = np.diag(by_kernel)
+        gradient[-2] = own * by_diagonal.sum()
+        gradient[-1] = (
+            noise * np.sum(by_diagonal / data.counts)
+            + 0.5 * repeats
+            - 0.5 * data.squares_within / noise
+        )
+        distance = (theta - self.prior_mean) / self._prior_deviation
+        value += 0.5 * distance @ distance
+        return float(value), gradient + distance / self._prior_deviation
+
+    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
+        decay, main, pairs, joint = np.exp(theta[-6:-2])
+        ordinal = np.zeros(self._num)
+        ordinal[self._in_order] = np.exp(theta[self._num : -6])
+        by_nominal = (
+            np.exp(theta[: self._num])[self._decision][:, None] * self._nominal
+        )
+        by_ordinal = ordinal[self._decision][:, None] * self._ordinal
+        likeness = np.exp(-by_nominal - by_ordinal) * self._block
+        length = left @ (by_nominal + by_ordinal) @ right.T
+        total = left @ likeness @ right.T
+        squares = left @ likeness**2 @ right.T
+        return _Terms(
+            by_nominal=by_nominal,
+            by_ordinal=by_ordinal,
+            likeness=likeness,
+            length=length,
+            total=total,
+            decay=decay,
+            main=main / self._num,
+            pairs=pairs / self._num_pairs,
+            pair_sum=0.5 * (total**2 - squares),
+            joint=joint * np.exp(-decay * length),
+        )
+
+    def _add_gradient(
+        self, gradient: Array, terms: "_Terms", by_kernel: Array, rows: Array
+    ) -> None:
+        """By the lengths, and by the scales of the kernel's first terms."""
+        by_joint = by_kernel * terms.joint
+
+        def by_table(values: Array) -> Array:
+            return rows.T @ values @ rows
+
+        likeness = terms.likeness
+        by_length = (
+            -terms.decay * by_table(by_joint)
+            - likeness
+            * by_table(by_kernel * (terms.main + terms.pairs * terms.total))
+            + likeness**2 * by_table(by_kernel * terms.pairs)
+        )
+        for table, place, chosen in (
+            (terms.by_nominal, slice(0, self._num), slice(None)),
+            (terms.by_ordinal, slice(self._num, -6), self._in_order),
+        ):
+            by_choice = (by_length * table).sum(axis=1)
+            by_decision = np.bincount(self._decision, by_choice, self._num)
+            gradient[place] = by_decision[chosen]
+        gradient[-6] = -terms.decay * np.sum(by_joint * terms.length)
+        gradient[-5] = terms.main * np.sum(by_kernel * terms.total)
+        gradient[-4] = terms.pairs * np.sum(by_kernel * terms.pair_sum)
+        gradient[-3] = np.sum(by_joint)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Terms:
+    """A kernel's parts: tables (C, C), sums (left, right), scaled weights."""
+
+    by_nominal: Array
+    by_ordinal: Array
+    likeness: Array
+    length: Array
+    total: Array
+    decay: float
+    main: float
+    pairs: float
+    pair_sum: Array
+    joint: Array
+
+    @property
+    def kernel(self) -> Array:
+        return self.main * self.total + self.pairs * self.pair_sum + self.joint
