@@ -82,6 +82,9 @@ _ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
+_TASKS_PER_WORKER = 100
+"""After that a worker is replaced: TensorFlow keeps some MB of each graph."""
+
 _DIGITS = 7
 
 
@@ -375,20 +378,23 @@ def run_contest(
     # Read by the libraries as they are imported: they must be set before the
     # workers start, and spawned ones start from nothing.
     os.environ.update(_ONE_THREAD)
-    pool = concurrent.futures.ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-    )
-    try:
-        futures = [pool.submit(_run_in_worker, task) for task in left]
-        for future in concurrent.futures.as_completed(futures):
-            result = future.result()
-            results.append(result)
-            num_done += 1
-            on_result(result, num_done, len(tasks))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    while left:
+        num = num_workers * _TASKS_PER_WORKER
+        some, left = left[:num], left[num:]
+        pool = concurrent.futures.ProcessPoolExecutor(
+            num_workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+        )
+        try:
+            futures = [pool.submit(_run_in_worker, task) for task in some]
+            for future in concurrent.futures.as_completed(futures):
+                result = future.result()
+                results.append(result)
+                num_done += 1
+                on_result(result, num_done, len(tasks))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:

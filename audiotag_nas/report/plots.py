@@ -244,6 +244,7 @@ def plot_regrets(
         ncols=4,
         frameon=False,
     )
+    _finish(figure, path, title)
 
 
 def plot_pareto(
