@@ -41,6 +41,8 @@ CONFIG_HELP = (
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
 
+_EARLY_STOP = "early_stop"
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -87,6 +89,20 @@ def define_experiment_flags() -> ExperimentFlags:
     return ExperimentFlags(
         config_flags.DEFINE_config_file("config", help_string=CONFIG_HELP),
         flags.DEFINE_string("workdir", None, WORKDIR_HELP, required=True),
+    )
+
+
+def define_early_stop_flag() -> None:
+    """Defines `--early_stop`, short for `--config.search.early_stop`.
+
+    Nobody reads it: it is replaced before the command line is parsed.
+    """
+    flags.DEFINE_string(
+        _EARLY_STOP,
+        None,
+        "Ends children whose learning curve says that they will not matter: "
+        "none, halving or curve (docs/searchers.md). Short for "
+        f"--config.search.{_EARLY_STOP}.",
     )
 
 
@@ -269,7 +285,7 @@ def _with_config_resolved(argv: list[str]) -> list[str]:
     """
     result = []
     pending: str | None = None
-    for argument in argv:
+    for argument in _with_early_stop_as_field(argv):
         if pending is not None:
             argument, pending = f"{pending}={argument}", None
         elif argument in ("--config", "-config"):
@@ -289,6 +305,23 @@ def _with_config_resolved(argv: list[str]) -> list[str]:
         argument.startswith("--config=") for argument in result
     ):
         result.insert(1, f"--config={config_path(DEFAULT_CONFIG)}")
+    return result
+
+
+def _with_early_stop_as_field(argv: list[str]) -> list[str]:
+    """`--early_stop=NAME` as the override that it is short for."""
+    if _EARLY_STOP not in flags.FLAGS:
+        return argv
+    field = f"--config.search.{_EARLY_STOP}"
+    result: list[str] = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if result and result[-1] == field:
+            result[-1] = f"{field}={argument}"
+        elif name in (f"--{_EARLY_STOP}", f"-{_EARLY_STOP}"):
+            result.append(f"{field}{equals}{value}")
+        else:
+            result.append(argument)
     return result
 
 

@@ -199,6 +199,12 @@ class SearchConfig:
     latency_weight: float = 0.0
     measure_latency: bool = False  # also where its weight is 0
     failure_reward: float = 0.0  # told to the searcher for a failed child
+    # Children stopped early
+    early_stop: str = "none"  # none | halving | curve
+    early_stop_min_trials: int = 8  # children trained whole before any is
+    early_stop_min_epochs: int = 2  # of every child
+    early_stop_eta: float = 2.0  # halving: of this many, one goes on
+    early_stop_risk: float = 0.05  # curve: of stopping one as good as the best
     # Model-based REINFORCE
     num_initial: int = 8  # children before the reward model is asked
     policy_steps: int = 8  # of practice on the reward model, a round
@@ -453,6 +459,11 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.parameters_weight": _NOT_NEGATIVE,
     "search.multiply_adds_weight": _NOT_NEGATIVE,
     "search.latency_weight": _NOT_NEGATIVE,
+    "search.early_stop": _one_of("none", "halving", "curve"),
+    "search.early_stop_min_trials": ("at least 4", lambda n: n >= 4),
+    "search.early_stop_min_epochs": _POSITIVE,
+    "search.early_stop_eta": ("above 1", lambda x: x > 1),
+    "search.early_stop_risk": ("above 0 and below 0.5", lambda x: 0 < x < 0.5),
     "search.controller_units": _POSITIVE,
     "search.learning_rate": _POSITIVE,
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),

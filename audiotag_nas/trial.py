@@ -9,11 +9,27 @@ machine.
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Tokens
+
+StopRule = Sequence[Sequence[float]]
+"""[epoch, least quality] pairs: when a training is to be stopped early.
+
+It travels in `Trial.settings` as `stop_rule`, so it is plain lists."""
+
+
+def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
+    """Whether `rule` stops a training after an epoch.
+
+    Args:
+        rule: the least quality that is asked for, at some epochs.
+        epoch: from 1.
+        quality: after this epoch.
+    """
+    return any(at == epoch and quality < least for at, least in rule)
 
 
 class TrialStatus(enum.StrEnum):
@@ -34,7 +50,8 @@ class Trial:
         hparams: the same point by name, as the dashboard shows it.
         settings: all that the runner needs beside the config: an
             `architecture` (as JSON), and overrides such as `mixup_alpha`,
-            `spectrogram_size`, `batch_size`, `epochs`.
+            `spectrogram_size`, `batch_size`, `epochs`; and the `stop_rule`
+            of a child that may be stopped early.
         seed: the only source of randomness of this training.
     """
 
@@ -65,7 +82,8 @@ class TrialResult:
         status: completed or failed.
         reward: what the searcher maximizes; finite, None for a failed trial.
         metrics: named numbers: `validation_eer`, `validation_loss`,
-            `num_parameters`, `multiply_adds`, ... all finite (docs/journal.md).
+            `num_parameters`, `multiply_adds`, ... all finite (docs/journal.md);
+            `stopped_epoch` where its stop rule ended the training.
         history: one list a curve, one entry an epoch: `training_loss`,
             `validation_loss`, `validation_eer`, ...
         seconds: wall-clock seconds of the training.
@@ -95,6 +113,17 @@ class TrialResult:
             raise ConfigError(
                 f"{self.trial_id}: a failed trial has a reason and no reward."
             )
+
+    @property
+    def stopped_epoch(self) -> int:
+        """The epoch after which its stop rule ended it; 0 if none did."""
+        return int(self.metrics.get("stopped_epoch", 0))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the training completed and was not stopped early."""
+        completed = self.status is TrialStatus.COMPLETED
+        return completed and not self.stopped_epoch
 
     @classmethod
     def of_error(

@@ -17,7 +17,6 @@ from audiotag_nas.experiment.results import architecture_of
 from audiotag_nas.report.tables import format_table
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Architecture
-from audiotag_nas.trial import TrialStatus
 
 COSTS = {
     "num_parameters": "parameters",
@@ -56,8 +55,7 @@ def candidates(entries: Sequence[JournalEntry]) -> list[Candidate]:
     trained: dict[str, list[JournalEntry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.order):
         result = entry.result
-        is_whole = not result.metrics.get("stopped_epoch", 0) > 0
-        if result.status is TrialStatus.COMPLETED and is_whole:
+        if result.is_whole:
             key = architecture_of(entry.trial).architecture_id
             trained.setdefault(key, []).append(entry)
     return [_candidate(trainings) for trainings in trained.values()]

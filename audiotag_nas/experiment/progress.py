@@ -79,6 +79,8 @@ class Progress:
             outcome = f"failed: {result.reason}"
         else:
             outcome = f"EER {result.metrics['validation_eer']:.3f}"
+            if result.stopped_epoch:
+                outcome += f", stopped at epoch {result.stopped_epoch}"
         done, total = event.num_done, event.num_total
         parts = [f"  {done:>3}/{total}  {_describe(trial)}  {outcome}"]
         if event.best_trial is not None and event.best_result is not None:

@@ -10,13 +10,24 @@ from audiotag_nas.trial import Trial, TrialStatus
 
 
 def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
-    """A stage's trials, the highest reward first, failed ones last."""
+    """A stage's trials, the highest reward first.
+
+    Those stopped early come after the others, whose rewards are of more
+    epochs, and failed ones last.
+    """
     entries = [
         entry
         for entry in read_entries(workspace.journal_path)
         if entry.trial.stage == stage
     ]
-    return sorted(entries, key=_rank)
+    return sorted(entries, key=entry_rank)
+
+
+def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
+    """Sorts entries as `ranked_entries` has them."""
+    reward = entry.result.reward
+    value = math.inf if reward is None else -reward
+    return not entry.result.is_whole, value, entry.order
 
 
 def architecture_of(trial: Trial) -> Architecture:
@@ -29,13 +40,18 @@ def results_lines(
 ) -> list[str]:
     """A heading, and a line for each of the best trials."""
     done = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
+    stopped = [e for e in done if e.result.stopped_epoch]
     lines = [f"{len(done)} trials completed, {len(entries) - len(done)} failed"]
+    if stopped:
+        lines[0] += f"; {len(stopped)} of those completed were stopped early"
     for entry in done[:num_trials]:
         metrics, trial = entry.result.metrics, entry.trial
         if trial.stage == "search":
             what = architecture_of(trial).describe()
         else:
             what = "  ".join(f"{k} {v}" for k, v in trial.hparams.items())
+        if entry.result.stopped_epoch:
+            what += f"  stopped at epoch {entry.result.stopped_epoch}"
         lines.append(
             f"  {trial.trial_id}  EER {metrics['validation_eer']:.4f}  "
             f"{metrics['num_parameters']:>9,.0f} parameters  {what}"
@@ -99,8 +115,3 @@ def export_table(
 def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:
     """Every key once, in the order of their first appearance."""
     return list(dict.fromkeys(name for each in mappings for name in each))
-
-
-def _rank(entry: JournalEntry) -> tuple[float, int]:
-    reward = entry.result.reward
-    return (math.inf if reward is None else -reward, entry.order)

@@ -16,6 +16,7 @@ from audiotag_nas.experiment.progress import format_seconds
 from audiotag_nas.experiment.results import (
     architecture_of,
     architecture_words,
+    entry_rank,
 )
 from audiotag_nas.experiment.running import Session, StageRun, read_session
 from audiotag_nas.experiment.workspace import Workspace
@@ -36,7 +37,8 @@ class StageStatus:
     Attributes:
         stage: its name.
         num_total: trials that it is to have.
-        completed: the entries of those that did, the best first.
+        completed: the entries of those that did, the best first, those
+            stopped early last.
         failed: the entries of those that failed.
         running: ids of the trials that a living driver trains, and for how
             many seconds.
@@ -160,6 +162,7 @@ def status_lines(status: Status) -> list[str]:
     for part in (
         _running_lines(status),
         _best_lines(status),
+        _stopped_lines(status),
         _failed_lines(status),
         _pace_lines(status),
     ):
@@ -212,9 +215,7 @@ def _stage_status(
     return StageStatus(
         stage=stage,
         num_total=num_total,
-        completed=sorted(
-            completed, key=lambda e: (-(e.result.reward or 0.0), e.order)
-        ),
+        completed=sorted(completed, key=entry_rank),
         failed=[e for e in entries if e.result.status is TrialStatus.FAILED],
         running={}
         if until is None
@@ -330,6 +331,23 @@ def _best_lines(status: Status) -> list[str]:
         lines += textwrap.wrap(
             words, _WIDTH, initial_indent="  ", subsequent_indent="  "
         )
+    return lines
+
+
+def _stopped_lines(status: Status) -> list[str]:
+    """How many children were stopped early, and after how many epochs."""
+    lines = []
+    for stage in status.stages:
+        epochs = [
+            entry.result.stopped_epoch
+            for entry in stage.completed
+            if entry.result.stopped_epoch
+        ]
+        if epochs:
+            lines.append(
+                f"stopped early: {len(epochs)} of the {stage.stage}, after "
+                f"{sum(epochs) / len(epochs):.1f} epochs on average"
+            )
     return lines
 
 

@@ -27,7 +27,7 @@ from audiotag_nas.experiment.results import (
 )
 from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.search import make_searcher
+from audiotag_nas.search import early_stopping, make_searcher
 from audiotag_nas.search.journal import Journal, JournalEntry
 from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import (
@@ -196,6 +196,14 @@ class ArchitectureTuner:
                 name: getattr(search, name)
                 for name in searcher_settings(search.searcher)
             },
+            early_stopper=early_stopping.make_early_stopper(
+                search.early_stop,
+                num_epochs=search.epochs,
+                min_trials=search.early_stop_min_trials,
+                min_epochs=search.early_stop_min_epochs,
+                eta=search.early_stop_eta,
+                risk=search.early_stop_risk,
+            ),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens
             ),
@@ -249,7 +257,10 @@ class ArchitectureTuner:
         print("\n".join(results_lines(entries, num_trials=num_trials)))
 
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
-        """The `n` architectures of the highest reward, best first."""
+        """The `n` architectures of the highest reward, best first.
+
+        Those stopped early come after all others.
+        """
         return [
             architecture_of(entry.trial)
             for entry in self._completed("search")[:n]
@@ -324,6 +335,7 @@ class ArchitectureTuner:
         trials_per_round: int | None = None,
         max_open_rounds: int = 1,
         settings: dict[str, Any] | None = None,
+        early_stopper: early_stopping.EarlyStopper | None = None,
     ) -> SearchOutcome:
         """One stage; by default every point of its space in one round."""
         with self.driving() as journal:
@@ -351,6 +363,7 @@ class ArchitectureTuner:
                     failure_reward=self.config.search.failure_reward,
                     retrain_repeats=self.config.search.retrain_repeats,
                     max_open_rounds=max_open_rounds,
+                    early_stopper=early_stopper,
                     on_event=self._on_event,
                 )
             except BaseException:

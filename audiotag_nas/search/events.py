@@ -22,7 +22,8 @@ class TrialFinished:
         result: what came of it.
         num_done: trials of this search finished so far.
         num_total: trials that the search is to have.
-        best_trial: the best completed one so far; None if there is none.
+        best_trial: the best completed one so far, of those not stopped early;
+            None if there is none.
         best_result: its result.
         from_journal: an earlier run trained it; nothing was run now.
         utilization: see `SearchOutcome`; so far.
@@ -48,7 +49,8 @@ class SearchOutcome:
     Attributes:
         trials: in the order of their numbers.
         results: one a trial, in the same order.
-        best_trial: of the highest reward; among equals the first.
+        best_trial: of the highest reward, among those not stopped early;
+            among equals the first.
         best_result: its result.
         recommendation: the tokens that the searcher recommends.
         num_from_journal: trials that an earlier run had finished.

@@ -14,6 +14,10 @@ Rounds may overlap, so that a straggler does not idle the other workers: with
 `max_open_rounds` L, round r is asked once rounds 0 .. r - L are told, and
 exactly those. What is learned when is thus a rule, not a matter of time: any
 number of workers gives the same search.
+
+Where children may be stopped early, that holds for them too: the rule by
+which a child is stopped is made when it is asked for, from the rounds told by
+then, and is part of its trial.
 """
 
 import collections
@@ -23,6 +27,7 @@ import time
 from collections.abc import Callable
 
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
+from audiotag_nas.search.early_stopping import EarlyStopper
 from audiotag_nas.search.events import (
     SearchEvent,
     SearchOutcome,
@@ -32,7 +37,7 @@ from audiotag_nas.search.events import (
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.searcher import Searcher
 from audiotag_nas.space import Tokens
-from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 MAX_IDLE_ROUNDS = 50
 """Rounds in a row that propose nothing new, after which a search ends."""
@@ -53,6 +58,7 @@ def run_search(
     failure_reward: float,
     retrain_repeats: bool = False,
     max_open_rounds: int = 1,
+    early_stopper: EarlyStopper | None = None,
     on_event: Callable[[SearchEvent], None] | None = None,
 ) -> SearchOutcome:
     """Searches until `num_trials` trainings are done, new or journaled.
@@ -77,6 +83,8 @@ def run_search(
         max_open_rounds: rounds asked for and not yet told, at most. With 1
             everything known is learned before anything is asked, and workers
             wait for a round's last training.
+        early_stopper: at its beginning; makes each trial's `stop_rule` and
+            the reward that is told of a stopped one. None stops none.
         on_event: called with each event, on this thread.
 
     Returns:
@@ -113,6 +121,7 @@ def run_search(
         failure_reward=failure_reward,
         retrain_repeats=retrain_repeats
         or getattr(searcher, "repeats_on_purpose", False),
+        early_stopper=early_stopper,
         on_event=_ignore if on_event is None else on_event,
     )
     stop_reason = search.run_rounds(trials_per_round, max_open_rounds)
@@ -131,6 +140,7 @@ class _Search:
     make_trial: MakeTrial
     failure_reward: float
     retrain_repeats: bool
+    early_stopper: EarlyStopper | None
     on_event: Callable[[SearchEvent], None]
 
     trials: list[Trial] = dataclasses.field(default_factory=list)
@@ -142,7 +152,7 @@ class _Search:
         default_factory=collections.deque
     )
     running: dict[str, Trial] = dataclasses.field(default_factory=dict)
-    told: set[int] = dataclasses.field(default_factory=set)
+    told: dict[int, float] = dataclasses.field(default_factory=dict)
     started: float | None = None
     ended: float = 0.0
     busy_seconds: float = 0.0
@@ -224,13 +234,25 @@ class _Search:
                 number = len(self.trials)
                 if number == self.num_trials:
                     continue
-                trial = self.make_trial(number, round_number, tokens)
+                trial = self._make_trial(number, round_number, tokens)
                 self.trials.append(trial)
                 if not self._take_from_journal(trial):
                     self.waiting.append(trial)
                 self.number_of.setdefault(tokens, number)
             numbers.append(number)
         return numbers
+
+    def _make_trial(
+        self, number: int, round_number: int, tokens: Tokens
+    ) -> Trial:
+        """The trial, with what may stop it by what is told now."""
+        trial = self.make_trial(number, round_number, tokens)
+        rule = [] if self.early_stopper is None else self.early_stopper.rule()
+        if not rule:
+            return trial
+        return dataclasses.replace(
+            trial, settings=trial.settings | {"stop_rule": rule}
+        )
 
     def _train(self, numbers: list[int]) -> None:
         """Waits for these trials; whatever else is asked for trains too."""
@@ -290,12 +312,12 @@ class _Search:
     ) -> None:
         self.results[trial.trial_id] = result
         # By number, not by arrival: among equals the first asked for wins.
-        completed = [
+        whole = [
             (t, self.results[t.trial_id])
             for t in self.trials
-            if t.trial_id in self.results and _completed(self.results, t)
+            if t.trial_id in self.results and self.results[t.trial_id].is_whole
         ]
-        self.best = max(completed, key=_reward, default=None)
+        self.best = max(whole, key=_reward, default=None)
         best_trial, best_result = self.best or (None, None)
         self.on_event(
             TrialFinished(
@@ -311,16 +333,27 @@ class _Search:
         )
 
     def _tell(self, numbers: list[int]) -> None:
-        self.told.update(numbers)
-        trials = [self.trials[number] for number in numbers]
-        rewards = [self.results[trial.trial_id].reward for trial in trials]
+        """Tells a round; of a trial told before, the reward told then."""
+        new = {
+            number: self.results[self.trials[number].trial_id]
+            for number in numbers
+            if number not in self.told
+        }
+        if self.early_stopper is not None:
+            self.early_stopper.tell(list(new.values()))
+        for number, result in new.items():
+            self.told[number] = self._told_reward(result)
         self.searcher.tell(
-            [trial.tokens for trial in trials],
-            [
-                self.failure_reward if reward is None else reward
-                for reward in rewards
-            ],
+            [self.trials[number].tokens for number in numbers],
+            [self.told[number] for number in numbers],
         )
+
+    def _told_reward(self, result: TrialResult) -> float:
+        if result.reward is None:
+            return self.failure_reward
+        if self.early_stopper is None or result.is_whole:
+            return result.reward
+        return self.early_stopper.fair_reward(result)
 
     def _check_failures(self, num_enough: int) -> None:
         """Stops a search in which enough trials were run and all failed."""
@@ -343,13 +376,14 @@ class _Search:
         )
 
     def _recommendation(self) -> Tokens:
-        """The searcher's, unless that never trained without failing.
+        """The searcher's, unless that was never trained to its end.
 
-        A searcher can't tell a failure from a reward as low as the penalty.
+        A searcher can't tell a failure from a reward as low as the penalty,
+        nor what a stopped child would have become from what one became.
         """
         tokens = self.searcher.recommend()
         outcomes = [
-            _completed(self.results, trial)
+            self.results[trial.trial_id].is_whole
             for trial in self.trials
             if trial.tokens == tokens
         ]
@@ -360,10 +394,6 @@ class _Search:
 
 def _ignore(event: SearchEvent) -> None:
     """Where nobody wants to be told."""
-
-
-def _completed(results: dict[str, TrialResult], trial: Trial) -> bool:
-    return results[trial.trial_id].status is TrialStatus.COMPLETED
 
 
 def _reward(pair: tuple[Trial, TrialResult]) -> float:

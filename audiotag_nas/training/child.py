@@ -52,7 +52,8 @@ def run_trial(
 
     Args:
         trial: its settings hold `architecture` (JSON) and may override
-            `spectrogram_size` and the fields of `TrainingConfig`.
+            `spectrogram_size` and the fields of `TrainingConfig`; a
+            `stop_rule` in them may end it early.
         config: the experiment.
         features_dir: holds `<spectrogram size>/development`, prepared.
         trial_dir: gets `model.keras` with the best epoch's weights.
@@ -93,6 +94,8 @@ def run_trial(
         "num_parameters": model.count_params(),
         **cost_metrics,
     }
+    if outcome.stopped_epoch:
+        metrics["stopped_epoch"] = outcome.stopped_epoch
     result = TrialResult(
         trial_id=trial.trial_id,
         status=TrialStatus.COMPLETED,
@@ -119,7 +122,7 @@ def training_settings(trial: Trial, config: ExperimentConfig) -> TrainingConfig:
         name: value for name, value in trial.settings.items() if name in fields
     }
     unknown = set(trial.settings) - fields
-    unknown -= {"architecture", "spectrogram_size"}
+    unknown -= {"architecture", "spectrogram_size", "stop_rule"}
     if unknown:
         raise ConfigError(
             f"{trial.trial_id}: no setting named {sorted(unknown)[0]!r}."
@@ -252,6 +255,7 @@ def train_network(
         on_epoch=on_epoch,
         also_scored=also_scored,
         quality=quality,
+        stop_rule=trial.settings.get("stop_rule", ()),
     )
 
 

@@ -20,6 +20,7 @@ from audiotag_nas.config import TrainingConfig
 from audiotag_nas.errors import DataError
 from audiotag_nas.training import strategy as strategies
 from audiotag_nas.training.quality import QUALITIES, Quality
+from audiotag_nas.trial import StopRule, is_stopped
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -42,10 +43,13 @@ class TrainingResult:
             the same for each set that was scored beside it; and `quality`,
             see `quality.QUALITIES`.
         best_epoch: the epoch, from 1, whose weights the network now has.
+        stopped_epoch: the epoch after which the stop rule ended the training;
+            0 if it did not.
     """
 
     history: dict[str, list[float]]
     best_epoch: int
+    stopped_epoch: int = 0
 
     @property
     def best_eer(self) -> float:
@@ -82,6 +86,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     also_scored: Mapping[str, ScoredData] | None = None,
     quality: Quality = QUALITIES["eer"],
+    stop_rule: StopRule = (),
 ) -> tuple[keras.Model, TrainingResult]:
     """Builds and trains a network.
 
@@ -95,6 +100,8 @@ def train(
         on_epoch: called with the epoch, from 1, and its numbers.
         also_scored: more clips, by name; they decide nothing.
         quality: how good the network is by its curves.
+        stop_rule: the least quality at some epochs; a training that has less
+            there is ended, unless that epoch is its last anyway.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -121,9 +128,10 @@ def train(
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
         {"validation": validation, **(also_scored or {})},
-        settings.patience,
+        settings,
         on_epoch,
         quality,
+        stop_rule,
     )
     # One endless pass: to make and drop the iterators of every epoch costs
     # more than a small child's steps.
@@ -136,7 +144,9 @@ def train(
         verbose=0,
     )
     model.set_weights(watcher.best_weights)
-    return model, TrainingResult(dict(watcher.history), watcher.best_epoch)
+    return model, TrainingResult(
+        dict(watcher.history), watcher.best_epoch, watcher.stopped_epoch
+    )
 
 
 def predict(
@@ -218,18 +228,21 @@ class _Watcher(keras.callbacks.Callback):
     def __init__(
         self,
         scored: Mapping[str, ScoredData],
-        patience: int,
+        settings: TrainingConfig,
         on_epoch: OnEpoch | None,
         quality: Quality,
+        stop_rule: StopRule,
     ) -> None:
         super().__init__()
         self._scored = scored
-        self._patience = patience
+        self._settings = settings
         self._on_epoch = on_epoch
         self._quality = quality
+        self._stop_rule = stop_rule
         self._scorer: Callable[[tf.Tensor], tf.Tensor] | None = None
         self.history: dict[str, list[float]] = collections.defaultdict(list)
         self.best_epoch = 0
+        self.stopped_epoch = 0
         self.best_weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -253,7 +266,12 @@ class _Watcher(keras.callbacks.Callback):
             self.best_weights = weights
         if self._on_epoch is not None:
             self._on_epoch(epoch + 1, numbers)
-        if epoch + 1 - self.best_epoch >= self._patience:
+        if epoch + 1 - self.best_epoch >= self._settings.patience:
+            self.model.stop_training = True
+        elif epoch + 1 < self._settings.epochs and is_stopped(
+            self._stop_rule, epoch + 1, numbers["quality"]
+        ):
+            self.stopped_epoch = epoch + 1
             self.model.stop_training = True
 
     def _score(self, scored: ScoredData, epoch: int) -> dict[str, float]:

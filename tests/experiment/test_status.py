@@ -1,6 +1,7 @@
 """Status of made-up working directories, against numbers worked out by hand."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -13,7 +14,12 @@ import pytest
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.results import architecture_words, export_table
+from audiotag_nas.experiment.results import (
+    architecture_words,
+    export_table,
+    ranked_entries,
+    results_lines,
+)
 from audiotag_nas.experiment.running import RunningFile, read_session
 from audiotag_nas.experiment.status import read_status, status_lines
 from audiotag_nas.experiment.workspace import Workspace
@@ -263,3 +269,34 @@ def test_the_export_has_every_stage_decision_and_metric(workspace):
     assert last["settings.batch_size"] == "88"
     assert last["block7_filters"] == ""
     assert last["best_epoch"] == "2.0"
+
+
+def test_children_stopped_early_are_counted_and_come_after_whole_ones(
+    workspace,
+):
+    journal = Journal(workspace.journal_path)
+    for number, epochs in ((5, 2), (6, 5)):
+        # Better by the few epochs it had than all the whole ones.
+        lucky = completed(number, 0.1)
+        metrics = lucky.metrics | {"stopped_epoch": float(epochs)}
+        journal.append(
+            trial(number), dataclasses.replace(lucky, metrics=metrics)
+        )
+    text = "\n".join(status_lines(read_status(workspace.workdir)))
+    assert "best of the search: search-0001, EER 0.1700" in text
+    assert "stopped early: 2 of the search, after 3.5 epochs on average" in text
+
+    entries = ranked_entries(workspace, "search")
+    ids = [entry.trial.trial_id for entry in entries]
+    assert ids[0] == "search-0001"
+    assert ids[4:] == ["search-0005", "search-0006", "search-0004"]
+    lines = results_lines(entries)
+    assert lines[0] == (
+        "6 trials completed, 1 failed; 2 of those completed were stopped early"
+    )
+    assert lines[5].endswith("stopped at epoch 2")
+    assert "stopped" not in lines[4]
+
+    headers, rows = export_table(entries)
+    column = [row[headers.index("stopped_epoch")] for row in rows]
+    assert column == [None] * 4 + [2.0, 5.0, None]

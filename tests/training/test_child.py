@@ -21,10 +21,21 @@ from audiotag_nas.data.clip import Clip
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.models import build_crnn
 from audiotag_nas.models.costs import network_costs
-from audiotag_nas.space import CRNN_BASELINE, Architecture, ConvBlock
+from audiotag_nas.search import make_searcher
+from audiotag_nas.search.early_stopping import HalvingStopper
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.loop import run_search
+from audiotag_nas.space import (
+    CRNN_BASELINE,
+    Architecture,
+    ConvBlock,
+    Decision,
+    SearchSpace,
+)
 from audiotag_nas.training import child
 from audiotag_nas.training.runners import InProcessRunner
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from tests.fakes import FakeRunner
 
 TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
 
@@ -84,7 +95,7 @@ def make_trial(**settings) -> Trial:
         round=0,
         tokens=(0,),
         hparams={},
-        settings={"architecture": TINY.to_json(), **settings},
+        settings={"architecture": TINY.to_json()} | settings,
         seed=11,
     )
 
@@ -181,6 +192,77 @@ def test_what_children_are_compared_with_keeps_the_papers_reward(
     baseline_trial = dataclasses.replace(make_trial(epochs=1), stage="baseline")
     result = run(baseline_trial, config, features_dir, tmp_path)
     assert result.reward == 1 - result.metrics["validation_eer"]
+
+
+def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
+    config, features_dir, tmp_path
+):
+    whole = run(make_trial(epochs=3), config, features_dir, tmp_path / "a")
+    quality = whole.history["quality"]
+    assert whole.is_whole
+    assert "stopped_epoch" not in whole.metrics
+
+    # Below 2 every quality is, at epoch 1 no more is asked than there was.
+    rule = [[1, quality[0]], [2, 2.0], [3, 2.0]]
+    trial = make_trial(epochs=3, stop_rule=rule)
+    stopped = run(trial, config, features_dir, tmp_path / "b")
+    assert stopped.status is TrialStatus.COMPLETED
+    assert stopped.stopped_epoch == stopped.metrics["epochs"] == 2
+    assert not stopped.is_whole
+    for name, curve in whole.history.items():
+        assert stopped.history[name] == curve[:2]
+    assert stopped.reward == quality[1]
+    assert (tmp_path / "b" / child.MODEL_FILE).is_file()
+
+    # The last epoch is the end anyway.
+    trial = make_trial(epochs=3, stop_rule=[[3, 2.0]])
+    ended = run(trial, config, features_dir, tmp_path / "c")
+    assert without_seconds(ended) == without_seconds(whole)
+
+
+def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
+    config, features_dir, tmp_path
+):
+    space = SearchSpace((Decision("filters", (1, 2, 3, 4, 5, 6, 7)),))
+
+    def make(number, round_number, tokens):
+        block = ConvBlock(tokens[0] + 1, 3, 1)
+        architecture = Architecture((block,), recurrent_units=4).to_json()
+        return dataclasses.replace(
+            make_trial(epochs=3, architecture=architecture),
+            trial_id=f"search-{number:04d}",
+            round=round_number,
+            tokens=tokens,
+        )
+
+    def search(runner):
+        return run_search(
+            make_searcher("grid", space),
+            runner,
+            Journal(tmp_path / "trials.jsonl"),
+            stage="search",
+            num_trials=7,
+            trials_per_round=4,
+            make_trial=make,
+            failure_reward=0.0,
+            # Only the best of four goes on.
+            early_stopper=HalvingStopper(
+                num_epochs=3, min_trials=4, min_epochs=1, eta=4.0
+            ),
+        )
+
+    runner = InProcessRunner(
+        config, features_dir=features_dir, trials_dir=tmp_path
+    )
+    outcome = search(runner)
+    pairs = list(zip(outcome.trials, outcome.results, strict=True))
+    starts = sorted(r.history["quality"][0] for r in outcome.results[:4])
+    for trial, result in pairs[4:]:
+        assert trial.settings["stop_rule"][0] == [1, starts[-1]]
+        is_below = result.history["quality"][0] < starts[-1]
+        assert is_below == (result.stopped_epoch == 1)
+    assert any(result.stopped_epoch for result in outcome.results)
+    assert search(FakeRunner()).results == outcome.results
 
 
 def test_a_child_whose_weights_explode_is_a_failed_result_with_a_reason(

@@ -1,0 +1,262 @@
+"""Children stopped early: when, and what the searcher is told of them.
+
+An `EarlyStopper` learns from the curves of the children told so far and gives
+each new child a rule: the least quality that it must have after some epochs.
+The rule is plain values within the trial and the child itself obeys it, so it
+works with every runner, and a search stays a function of its seed and
+results: a child's rule depends on the rounds told before it was asked for and
+on nothing that happens meanwhile. Here this differs from the published
+methods, which decide when a child gets there.
+
+`halving`, after asynchronous successive halving (Li et al., *A System for
+Massively Parallel Hyperparameter Tuning*, MLSys 2020): rungs at the epochs
+r, r eta, r eta^2, ...; a child goes on beyond a rung if it is in the best
+1 / eta of those told there. A child is judged once at a rung; a stopped one
+is never gone on with.
+
+`curve`, after curve extrapolation (Domhan et al., *Speeding up Automatic
+Hyperparameter Optimization of Deep Neural Networks by Extrapolation of
+Learning Curves*, IJCAI 2015), by regression. They stop a child where
+P(final > best so far | curve) is below a threshold. This probability is small
+for every child once many were trained (a priori 1 / (n + 1) for the n-th), so
+that a threshold comes to stop all. Here ([own]) the risk is stated the other
+way round: of the children that will be *as good as the best so far*, the
+share that an epoch stops. The least quality is the lower quantile of
+
+    quality after epoch t | final quality = best so far
+
+by the regression over all children told (`learning_curves`), Student's t with
+the prediction's own error, so that few children make it careful.
+
+Nothing is stopped before `min_trials` children were trained whole, or before
+`min_epochs` epochs.
+
+The fair reward of a stopped child is its reward plus the gain that its
+remaining epochs would have been expected to bring, by the regression of the
+final on the current quality over children that went on. Told its bare reward,
+a searcher would learn that its architecture is far worse than it is; told the
+mean gain of the others, it would not learn that it began badly. It never
+exceeds the best whole child's: nothing that was not trained to its end leads.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from scipy.special import stdtrit
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.search.learning_curves import (
+    MIN_WHOLE,
+    EpochFit,
+    LearningCurves,
+)
+from audiotag_nas.trial import TrialResult, TrialStatus
+
+EARLY_STOPPERS = ("none", "halving", "curve")
+
+Rule = list[list[float]]
+"""A `trial.StopRule`, as it will be read from a journal."""
+
+
+class EarlyStopper(Protocol):
+    """Decides which children are stopped, by those told so far.
+
+    What `rule` and `fair_reward` give is a function of the settings and of
+    what was told before, in that order.
+    """
+
+    def rule(self) -> Rule:
+        """[epoch, least reward] pairs for a child asked for now.
+
+        Rewards here are qualities less the child's costs, where it has any.
+        """
+        ...
+
+    def tell(self, results: Sequence[TrialResult]) -> None:
+        """Learns the results of one round; failed ones say nothing.
+
+        Raises:
+            ConfigError: a result has no curve named `quality`.
+        """
+        ...
+
+    def fair_reward(self, result: TrialResult) -> float:
+        """What a searcher is to be told of a completed child."""
+        ...
+
+
+class _CurveStopper:
+    """What both have in common: the curves and the fair reward."""
+
+    def __init__(
+        self, *, num_epochs: int, min_trials: int, min_epochs: int
+    ) -> None:
+        self._num_epochs = num_epochs
+        self._min_trials = max(min_trials, MIN_WHOLE)
+        self._min_epochs = min_epochs
+        self._curves = LearningCurves(num_epochs)
+        self._fits: dict[int, EpochFit] = {}
+        self._rule: Rule = []
+
+    def rule(self) -> Rule:
+        return [list(rung) for rung in self._rule]
+
+    def tell(self, results: Sequence[TrialResult]) -> None:
+        for result in results:
+            if result.status is TrialStatus.COMPLETED:
+                self._curves.add(
+                    _reward_curve(result), stopped_epoch=result.stopped_epoch
+                )
+        self._fits = self._curves.fits()
+        if self._curves.num_whole >= self._min_trials:
+            self._rule = [
+                [epoch, least]
+                for epoch, least in self._rungs()
+                if epoch < self._num_epochs
+            ]
+
+    def fair_reward(self, result: TrialResult) -> float:
+        if result.reward is None:
+            raise ConfigError(
+                f"{result.trial_id}: failed, it has no reward to make fair."
+            )
+        fit = self._fits.get(result.stopped_epoch)
+        if fit is None:
+            return result.reward
+        expected = fit.expected_final(result.reward)
+        return min(expected, self._curves.best_final)
+
+    def _rungs(self) -> list[tuple[int, float]]:
+        raise NotImplementedError
+
+
+class HalvingStopper(_CurveStopper):
+    """The best 1 / eta at each rung go on; see the module.
+
+    Args:
+        num_epochs: of a child that is not stopped.
+        min_trials: children trained whole before any is stopped.
+        min_epochs: the first rung.
+        eta: from rung to rung, epochs grow by this factor and children shrink
+            by it.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_epochs: int,
+        min_trials: int = 8,
+        min_epochs: int = 2,
+        eta: float = 2.0,
+    ) -> None:
+        super().__init__(
+            num_epochs=num_epochs, min_trials=min_trials, min_epochs=min_epochs
+        )
+        self._eta = eta
+
+    def _rungs(self) -> list[tuple[int, float]]:
+        rungs = {}
+        epoch = float(self._min_epochs)
+        while round(epoch) < self._num_epochs:
+            told = np.sort(self._curves.rewards_after(round(epoch)))
+            num_going_on = max(1, int(len(told) / self._eta))
+            rungs[round(epoch)] = float(told[-num_going_on])
+            epoch *= self._eta
+        return list(rungs.items())
+
+
+class CurveStopper(_CurveStopper):
+    """Stops what is not on the way to the best so far; see the module.
+
+    Args:
+        num_epochs: of a child that is not stopped.
+        min_trials: children trained whole before any is stopped.
+        min_epochs: the first epoch that may be the last.
+        risk: of an epoch stopping a child that would end as good as the best
+            so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_epochs: int,
+        min_trials: int = 8,
+        min_epochs: int = 2,
+        risk: float = 0.05,
+    ) -> None:
+        super().__init__(
+            num_epochs=num_epochs, min_trials=min_trials, min_epochs=min_epochs
+        )
+        self._risk = risk
+
+    def _rungs(self) -> list[tuple[int, float]]:
+        num_free = self._curves.num_whole - 2
+        quantile = float(stdtrit(num_free, self._risk))
+        best = self._curves.best_final
+        rungs = []
+        for epoch in range(self._min_epochs, self._num_epochs):
+            fit = self._fits[epoch]
+            # With no sign that a good start means a good end, none is stopped.
+            if fit.covariance > 0:
+                mean, deviation = _current_given_final(fit, best)
+                rungs.append((epoch, mean + quantile * deviation))
+        return rungs
+
+
+def make_early_stopper(
+    name: str,
+    *,
+    num_epochs: int,
+    min_trials: int = 8,
+    min_epochs: int = 2,
+    eta: float = 2.0,
+    risk: float = 0.05,
+) -> EarlyStopper | None:
+    """The early stopper called `name`; None for `none`.
+
+    Raises:
+        ConfigError: no such stopper; names those there are.
+    """
+    if name == "none":
+        return None
+    if name == "halving":
+        return HalvingStopper(
+            num_epochs=num_epochs,
+            min_trials=min_trials,
+            min_epochs=min_epochs,
+            eta=eta,
+        )
+    if name == "curve":
+        return CurveStopper(
+            num_epochs=num_epochs,
+            min_trials=min_trials,
+            min_epochs=min_epochs,
+            risk=risk,
+        )
+    raise ConfigError(
+        f"an early stopper must be one of {list(EARLY_STOPPERS)}. "
+        f"Received: {name!r}"
+    )
+
+
+def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
+    """Mean and deviation of a new child's current reward, if it ends so."""
+    slope = fit.covariance / fit.variance_final
+    mean = fit.mean_current + slope * (final - fit.mean_final)
+    variance = max(0.0, fit.variance_current - slope * fit.covariance)
+    variance *= fit.num / (fit.num - 2)
+    leverage = (final - fit.mean_final) ** 2 / fit.variance_final
+    return mean, (variance * (1 + (1 + leverage) / fit.num)) ** 0.5
+
+
+def _reward_curve(result: TrialResult) -> list[float]:
+    """What the reward would have been after each epoch: costs do not change."""
+    if "quality" not in result.history or result.reward is None:
+        raise ConfigError(
+            f"{result.trial_id}: children can be stopped early only where "
+            "their history has the curve `quality`. "
+            f"Received: {sorted(result.history)}"
+        )
+    quality = result.history["quality"]
+    return [result.reward + value - quality[-1] for value in quality]

@@ -1,0 +1,168 @@
+"""Replays of searches on made-up learning curves, and the table of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from audiotag_nas.benchmarks import early_stopping_report as report
+from audiotag_nas.benchmarks.early_stopping import (
+    RecordedCurves,
+    cut_result,
+    read_recorded_curves,
+    replay_at_budget,
+    replay_search,
+)
+from audiotag_nas.benchmarks.recording import table_trials
+from audiotag_nas.errors import StoreError
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.shipped import load_config
+from audiotag_nas.space import Decision, SearchSpace
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+NUM_EPOCHS = 6
+SPACE = SearchSpace((Decision("a", tuple(range(9))), Decision("b", (1, 2, 3))))
+
+
+@pytest.fixture
+def curves() -> RecordedCurves:
+    """The quality after an epoch tells the final one exactly.
+
+    The best is (8, 2), its true EER 0.1; each other step costs 0.01.
+    """
+    points = list(itertools.product(range(9), range(3)))
+    finals = {
+        point: 0.6 + 0.02 * point[0] + 0.001 * point[1] for point in points
+    }
+    return RecordedCurves(
+        space=SPACE,
+        qualities={
+            point: final - 0.1 * np.arange(NUM_EPOCHS)[None, ::-1]
+            for point, final in finals.items()
+        },
+        true_eer={p: 0.1 + 0.01 * (8 - p[0] + 2 - p[1]) for p in points},
+    )  # fmt: skip
+
+
+def replay(curves, early_stop, num_trials=20, **settings):
+    return replay_search(
+        curves,
+        searcher="random",
+        early_stop=early_stop,
+        seed=3,
+        num_trials=num_trials,
+        settings={"min_trials": 4, "min_epochs": 1} | settings,
+    )
+
+
+def test_without_stopping_all_children_are_whole(curves):
+    done = replay(curves, "none")
+    assert done.num_children == 20
+    assert done.epochs == (NUM_EPOCHS,) * 20
+    assert done.num_stopped == done.num_would_lead == 0
+    # All 27 are found in the end, and the best with them.
+    assert replay(curves, "none", num_trials=27).regret == 0.0
+
+
+def test_where_starts_tell_all_stopping_costs_nothing_and_saves_much(curves):
+    plain, stopped = replay(curves, "none"), replay(curves, "curve")
+    assert stopped.regret == plain.regret
+    assert stopped.num_children == plain.num_children
+    assert stopped.num_stopped > 5
+    assert stopped.num_leads_lost == 0
+    # A stopped child had one epoch, the others all six.
+    whole = 20 - stopped.num_stopped
+    assert stopped.num_epochs == whole * NUM_EPOCHS + stopped.num_stopped
+    # What was told is what they would have had; they had 0.5 less by then.
+    assert np.allclose(stopped.told_errors, 0.0, atol=1e-9)
+    assert np.allclose(stopped.bare_errors, -0.5)
+
+
+def test_a_budget_buys_as_many_children_as_it_pays_for(curves):
+    arguments = {
+        "searcher": "random",
+        "early_stop": "curve",
+        "seed": 3,
+        "settings": {"min_trials": 4, "min_epochs": 1},
+    }
+    done = replay_at_budget(curves, num_epochs=60, **arguments)
+    more = replay_search(curves, num_trials=done.num_children + 1, **arguments)
+    assert done.num_epochs <= 60 < more.num_epochs
+    assert done.num_children > 10
+
+
+def test_a_child_is_cut_at_the_first_epoch_below_its_rule():
+    trial = Trial("t", "search", 0, (0,), {}, {}, 0)
+    quality = [0.1, 0.2, 0.3, 0.4]
+    assert cut_result(trial, quality).reward == 0.4
+    trial.settings["stop_rule"] = [[1, 0.1], [2, 0.21], [3, 0.9], [4, 0.9]]
+    cut = cut_result(trial, quality)
+    assert cut.stopped_epoch == 2
+    assert cut.history == {"quality": [0.1, 0.2]}
+    trial.settings["stop_rule"] = [[4, 0.9]]
+    assert cut_result(trial, quality).is_whole
+
+
+def test_a_sample_asks_for_the_nearest_point_that_it_has(curves):
+    sample = curves.sample(5, seed=1)
+    assert len(sample.qualities) == len(sample.true_eer) == 5
+    assert curves.sample(5, seed=1).true_eer == sample.true_eer
+    for point in curves.qualities:
+        steps = {
+            other: abs(other[0] - point[0]) + abs(other[1] - point[1])
+            for other in sample.qualities
+        }
+        assert steps[sample.nearest(point)] == min(steps.values())
+    assert replay(sample, "halving", num_trials=99).num_children == 5
+
+
+def test_a_recording_is_read_with_the_eer_of_its_best_validation_epoch(
+    tmp_path,
+):
+    journal = Journal(tmp_path / "trials.jsonl")
+    trials = table_trials(load_config("domestic_table"), num_seeds=2)
+    first, again = trials[0], trials[3**6]
+    assert first.tokens == again.tokens
+    for trial, evaluation in (
+        (first, [0.4, 0.2, 0.3]),
+        (again, [0.4, 0.3, 0.1]),
+    ):
+        history = {
+            "validation_eer": [0.5, 0.3, 0.35],
+            "evaluation_eer": evaluation,
+        }
+        journal.append(
+            trial,
+            TrialResult(
+                trial.trial_id, TrialStatus.COMPLETED, 0.7, history=history
+            ),
+        )
+    curves = read_recorded_curves(journal.path)
+    assert curves.num_epochs == 3
+    assert curves.qualities[first.tokens].tolist() == [[0.5, 0.7, 0.7]] * 2
+    assert curves.true_eer == {first.tokens: pytest.approx((0.2 + 0.3) / 2)}
+    with pytest.raises(StoreError, match="no completed training"):
+        read_recorded_curves(tmp_path / "nowhere.jsonl")
+
+
+def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
+    rows = report.compare(
+        curves,
+        searcher="random",
+        stoppers=["curve"],
+        num_trials=12,
+        num_seeds=3,
+        settings={"min_trials": 4, "min_epochs": 1},
+    )
+    assert [row.name for row in rows] == [
+        "none",
+        "curve",
+        "curve, as many epochs",
+    ]
+    none, curve, longer = rows
+    assert (none.difference, none.share_of_epochs) == (0.0, 1.0)
+    assert curve.difference == 0.0
+    assert curve.share_of_epochs < 0.9
+    assert longer.num_children > 12
+    assert longer.difference == pytest.approx(longer.regret - none.regret)
+    assert len(report.table(rows).splitlines()) == 2 + 3

@@ -1,0 +1,99 @@
+"""What learning curves say of stopped children, by hand and by simulation."""
+
+import numpy as np
+import pytest
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.search.learning_curves import LearningCurves
+
+
+def filled(*children) -> LearningCurves:
+    curves = LearningCurves(3)
+    for child in children:
+        curves.add(child, stopped_epoch=len(child) % 3)
+    return curves
+
+
+# Final = current after epoch 2 + 0.1, and = 2 x that after epoch 1 + 0.2.
+WHOLE = (
+    (0.1, 0.3, 0.4),
+    (0.2, 0.5, 0.6),
+    (0.3, 0.7, 0.8),
+    (0.05, 0.2, 0.3),
+)
+
+
+def test_on_exact_lines_a_stopped_child_gets_the_final_reward_on_the_line():
+    fits = filled(*WHOLE).fits()
+    assert fits[2].expected_final(0.35) == pytest.approx(0.45)
+    assert fits[1].expected_final(0.15) == pytest.approx(0.5)
+    assert fits[1].slope == pytest.approx(2.0)
+    assert fits[1].residual_variance == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_child_stopped_late_counts_early_with_what_was_expected_of_it():
+    # It goes 0.1 -> 0.2, from where the line of epoch 2 leads to 0.3.
+    fits = filled(*WHOLE, (0.1, 0.2)).fits()
+    finals = np.array([0.4, 0.6, 0.8, 0.3, 0.3])
+    current = np.array([0.1, 0.2, 0.3, 0.05, 0.1])
+    slope, intercept = np.polyfit(current, finals, 1)
+    assert fits[1].slope == pytest.approx(slope)
+    assert fits[1].intercept == pytest.approx(intercept)
+    assert fits[1].num == 5
+    assert fits[1].mean_final == pytest.approx(finals.mean())
+    residuals = finals - intercept - slope * current
+    assert fits[1].residual_variance == pytest.approx(
+        residuals @ residuals / (5 - 2)
+    )
+
+
+def test_children_stopped_at_an_epoch_do_not_tell_what_came_after_it():
+    fits, without = filled(*WHOLE, (0.9,)).fits(), filled(*WHOLE).fits()
+    assert fits[1].slope == without[1].slope
+    assert fits[2] == without[2]
+    assert fits[1].num == without[1].num + 1
+
+
+def test_expected_finals_are_unbiased_where_poor_starts_were_stopped():
+    """Among whole children alone, those who recovered are too many."""
+    rng = np.random.default_rng(5)
+    num = 4000
+    # A random walk: the final is the current reward and noise of 0.2 root 2.
+    walks = 0.6 + np.cumsum(rng.normal(0, 0.2, (num, 3)), axis=1)
+    curves = LearningCurves(3)
+    for walk in walks:
+        stop = 2 if walk[1] < 0.6 else 0
+        curves.add(walk[: stop or 3], stopped_epoch=stop)
+    fit = curves.fits()[1]
+    start = 0.3
+    assert fit.expected_final(start) == pytest.approx(start, abs=0.02)
+    assert fit.residual_variance == pytest.approx(2 * 0.2**2, rel=0.1)
+    whole = walks[walks[:, 1] >= 0.6]
+    naive = np.polyval(np.polyfit(whole[:, 0], whole[:, 2], 1), start)
+    assert naive > start + 0.2
+
+
+def test_a_curve_that_ended_by_itself_stays_at_its_final_reward():
+    curves = LearningCurves(3)
+    curves.add([0.2, 0.4])
+    assert curves.num_whole == 1
+    assert curves.best_final == 0.4
+    assert list(curves.rewards_after(3)) == [0.4]
+
+
+def test_of_few_whole_curves_nothing_is_concluded():
+    assert filled(*WHOLE[:3], (0.1,), (0.2,)).fits() == {}
+
+
+def test_a_better_start_is_never_taken_for_a_worse_end():
+    falling = [(0.1, 0.5, 0.5), (0.2, 0.4, 0.4), (0.3, 0.3, 0.3)]
+    assert filled(*falling, (0.4, 0.2, 0.2)).fits()[1].slope == 0.0
+
+
+@pytest.mark.parametrize(
+    ("curve", "stopped_epoch"),
+    [([], 0), ([0.1, 0.2, 0.3, 0.4], 0), ([0.1, 0.2], 1)],
+)
+def test_a_curve_that_does_not_fit_is_refused(curve, stopped_epoch):
+    with pytest.raises(ConfigError, match="1 to 3 epochs"):
+        LearningCurves(3).add(curve, stopped_epoch=stopped_epoch)
