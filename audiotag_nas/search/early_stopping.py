@@ -259,4 +259,6 @@ def _reward_curve(result: TrialResult) -> list[float]:
             f"Received: {sorted(result.history)}"
         )
     quality = result.history["quality"]
-    return [result.reward + value - quality[-1] for value in quality]
+    # In this order a child without costs keeps its qualities to the last bit.
+    cost = quality[-1] - result.reward
+    return [value - cost for value in quality]
