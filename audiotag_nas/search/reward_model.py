@@ -189,6 +189,49 @@ class RewardModel:
         same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
         return row + self.hyperparameters["own"] * same
 
+    def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
+        """What is believed of the reward's averages over parts of the space.
+
+        Exact, by averages of the kernel (Oakley and O'Hagan 2004). Left out is
+        what only single points have of their own: it is no part of a trend.
+        As in `predict`, the constant mean is held at its estimate.
+
+        Args:
+            weights: (averages, choices of all decisions); for each decision a
+                distribution over its choices, independent of the others'.
+                All on one choice each is a point, all equal the whole space.
+
+        Returns:
+            mean, (averages,), and covariance, (averages, averages), in
+            standardized rewards.
+        """
+        weights = np.asarray(weights, float)
+        projection = solve_triangular(
+            self._factor,
+            self._kernel.average(self._theta, self._data.one_hot, weights),
+            lower=True,
+        )
+        prior = self._kernel.average(self._theta, weights, weights)
+        return (
+            self._mean + projection.T @ self._weights,
+            prior - projection.T @ projection,
+        )
+
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """What would be predicted of each told point without its rewards.
+
+        The closed form of Rasmussen and Williams (2006, eq. 5.12); the
+        hyperparameters stay as they are, the constant mean is found anew.
+
+        Returns:
+            predicted and told means, (told points,) each, in standardized
+            rewards (of which the lower tail is cut).
+        """
+        told = self._data.means
+        covariance = self._factor @ self._factor.T + _MEAN_VARIANCE
+        inverse = np.linalg.inv(covariance)
+        return told - inverse @ told / np.diag(inverse), told
+
     def _standardized(self, means: Array, within: float) -> "_Data":
         median = np.median(means)
         deviation = _MAD_TO_DEVIATION * np.median(np.abs(means - median))
@@ -289,6 +332,34 @@ class _Kernel:
         terms = self._terms(theta, left, right)
         return terms.kernel
 
+    def average(self, theta: Array, left: Array, right: Array) -> Array:
+        """k without the points' own term, averaged, (left, right).
+
+        A decision's choices on the left and on the right are independent of
+        the other decisions', so that products average one by one. For rows
+        of one choice a decision this is `of`.
+
+        Args:
+            theta: the hyperparameters' logarithms.
+            left, right: (rows, C), a distribution for each decision.
+        """
+        decay, main, pairs, joint = np.exp(theta[-6:-2])
+        likeness = self._tables(theta)[2]
+        total, squares = np.zeros((2, len(left), len(right)))
+        product = np.ones_like(total)
+        for decision in range(self._num):
+            at = np.flatnonzero(self._decision == decision)
+            table = likeness[np.ix_(at, at)]
+            mean = left[:, at] @ table @ right[:, at].T
+            total += mean
+            squares += mean**2
+            product *= left[:, at] @ table**decay @ right[:, at].T
+        return (
+            main / self._num * total
+            + pairs / self._num_pairs * 0.5 * (total**2 - squares)
+            + joint * product
+        )
+
     def negative_log_posterior(
         self, theta: Array, data: _Data
     ) -> tuple[float, Array]:
@@ -333,8 +404,8 @@ class _Kernel:
         value += 0.5 * distance @ distance
         return float(value), gradient + distance / self._prior_deviation
 
-    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
-        decay, main, pairs, joint = np.exp(theta[-6:-2])
+    def _tables(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Both lengths and the likeness of any two choices, (C, C) each."""
         ordinal = np.zeros(self._num)
         ordinal[self._in_order] = np.exp(theta[self._num : -6])
         by_nominal = (
@@ -342,6 +413,11 @@ class _Kernel:
         )
         by_ordinal = ordinal[self._decision][:, None] * self._ordinal
         likeness = np.exp(-by_nominal - by_ordinal) * self._block
+        return by_nominal, by_ordinal, likeness
+
+    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
+        decay, main, pairs, joint = np.exp(theta[-6:-2])
+        by_nominal, by_ordinal, likeness = self._tables(theta)
         length = left @ (by_nominal + by_ordinal) @ right.T
         total = left @ likeness @ right.T
         squares = left @ likeness**2 @ right.T
