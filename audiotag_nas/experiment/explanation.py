@@ -43,7 +43,10 @@ MIN_WHOLE = 8
 """Children that must have been trained whole."""
 
 _MAX_ITERATIONS = 200
-_CLEAR_DEVIATIONS = 2.0
+_CLEAR_DEVIATIONS = 3.0
+"""[own]: of some 20 decisions that do not matter, the best choice of one lies
+two deviations over its worst in every other search, by chance."""
+
 _MAX_FINDINGS = 3
 _WIDTH = 79
 
@@ -103,7 +106,7 @@ class Explanation:
     def clear_decisions(self) -> list[int]:
         """Those whose best choice is clearly better than the worst.
 
-        By more than two standard deviations; none where the model foretells
+        By more than three standard deviations; none where the model foretells
         nothing.
         """
         if self.explained <= 0:
@@ -308,7 +311,7 @@ def _decision_table(explanation: Explanation) -> str:
     return format_table(
         rows,
         headers=[
-            *("decision", "share [90 % interval]"),
+            *("decision", "share [90 % int.]"),
             *("best", "worst", "best over worst"),
         ],
         align="lrrrr",
@@ -325,7 +328,7 @@ def _pair_table(explanation: Explanation) -> str:
             [
                 f"{first.name} x {second.name}",
                 _percent(pair.share),
-                f"{first.choices[at[0]]} with {second.choices[at[1]]}",
+                f"{first.choices[at[0]]}, {second.choices[at[1]]}",
                 _plus_minus(
                     pair.interaction[at], pair.interaction_deviation[at]
                 ),
@@ -334,8 +337,8 @@ def _pair_table(explanation: Explanation) -> str:
     return format_table(
         rows,
         headers=[
-            *("strongest pairs", "share [90 % interval]"),
-            *("best together", "beyond each"),
+            *("strongest pairs", "share [90 % int.]"),
+            *("best", "beyond each"),
         ],
         align="lrrr",
     )

@@ -110,7 +110,7 @@ def _draw_effects(
     figure.supylabel(f"reward less its average ({reward})", fontsize=9)
     figure.suptitle(
         "share of the variance [90 % interval]; bands: one and two standard "
-        "deviations; grey: not clear of chance",
+        "deviations; grey: may be chance",
         fontsize=9,
         color="0.35",
     )
@@ -180,7 +180,7 @@ def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
     if max(pair.mean.shape) > 5:
         return
     for row, column in np.ndindex(*pair.mean.shape):
-        value = pair.mean[row, column]
+        value = float(pair.mean[row, column])
         axes.text(
             column,
             row,

@@ -33,7 +33,6 @@ from audiotag_nas.space import SearchSpace
 Array = npt.NDArray[np.float64]
 
 _MAX_POINTS = 512
-_JITTER = 1e-9  # of the mean variance, where averages depend on others
 _QUANTILES = (0.05, 0.95)
 
 
@@ -367,10 +366,14 @@ def _strongest_pairs(
 def _normal_samples(
     mean: Array, covariance: Array, num: int, generator: np.random.Generator
 ) -> Array:
-    """(num, len(mean)), of the posterior."""
-    jitter = _JITTER * np.trace(covariance) / len(mean)
-    factor = np.linalg.cholesky(covariance + jitter * np.eye(len(mean)))
-    return mean + generator.normal(size=(num, len(mean))) @ factor.T
+    """(num, len(mean)).
+
+    The covariance is singular (averages are averages of others), and rounding
+    may have left it slightly negative where nothing is unsure.
+    """
+    variances, directions = np.linalg.eigh(covariance)
+    root = directions * np.sqrt(np.maximum(variances, 0.0))
+    return mean + generator.normal(size=(num, len(mean))) @ root.T
 
 
 def _share(samples: Array) -> Share:

@@ -126,7 +126,7 @@ class RewardModel:
         Args:
             rewards: at least one point.
             max_iterations: of the search for hyperparameters, which starts
-                where the last fit ended.
+                where the last fit ended; 0 keeps them.
             restart: also start from the priors, and take the better end.
         """
         self.points = np.array(list(rewards), np.int64)
@@ -137,22 +137,8 @@ class RewardModel:
             for r in rewards.values()
         )
         self._data = self._standardized(means, within)
-        starts = [self._theta]
-        if restart:
-            starts.append(self._kernel.prior_mean)
-        fits = [
-            minimize(
-                self._kernel.negative_log_posterior,
-                start,
-                args=(self._data,),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=[(-_BOUND, _BOUND)] * len(start),
-                options={"maxiter": max_iterations},
-            )
-            for start in starts
-        ]
-        self._theta = min(fits, key=lambda fit: fit.fun).x
+        if max_iterations:
+            self._find_hyperparameters(max_iterations, restart)
         self._condition()
 
     def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
@@ -231,6 +217,24 @@ class RewardModel:
         covariance = self._factor @ self._factor.T + _MEAN_VARIANCE
         inverse = np.linalg.inv(covariance)
         return told - inverse @ told / np.diag(inverse), told
+
+    def _find_hyperparameters(self, max_iterations: int, restart: bool) -> None:
+        starts = [self._theta]
+        if restart:
+            starts.append(self._kernel.prior_mean)
+        fits = [
+            minimize(
+                self._kernel.negative_log_posterior,
+                start,
+                args=(self._data,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-_BOUND, _BOUND)] * len(start),
+                options={"maxiter": max_iterations},
+            )
+            for start in starts
+        ]
+        self._theta = min(fits, key=lambda fit: fit.fun).x
 
     def _standardized(self, means: Array, within: float) -> "_Data":
         median = np.median(means)
