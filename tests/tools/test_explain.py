@@ -138,9 +138,3 @@ def test_a_picture_that_cannot_be_written_is_an_error(tmp_path, run_explain):
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/file/a.png: can't be ")
     assert done.stderr.count("\n") == 1
-
-
-def test_help_needs_no_tensorflow(run_explain):
-    done = run_explain("--help")
-    assert done.returncode == 0
-    assert "--output" in done.stdout + done.stderr
