@@ -15,7 +15,7 @@ outcome believed of it (GP-BUCB, Desautels et al., JMLR 2014): means stay,
 variances fall.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +45,21 @@ class Pool:
         is_known: (points,), whether it was told or believed.
     """
 
-    def __init__(self, model: RewardModel, points: Sequence[Tokens]) -> None:
+    def __init__(self, model: RewardModel, points: Iterable[Tokens]) -> None:
         self._model = model
         self.points = list(points)
         self._index = {point: i for i, point in enumerate(self.points)}
         self._take(model.predict(self.points))
+
+    @property
+    def best_known_mean(self) -> float:
+        """Of the points told or believed; -inf if there are none."""
+        return float(
+            np.max(self._prediction.mean[self.is_known], initial=-np.inf)
+        )
+
+    def __contains__(self, point: Tokens) -> bool:
+        return point in self._index
 
     def index(self, point: Tokens) -> int:
         """Where `point` stands."""

@@ -12,6 +12,8 @@ sequences found before (priority-queue training, Abolafia et al. 2018).
 What is trained next is chosen among the policy's samples, the neighbours and
 mutations of the best points told, and some random ones, each improved token
 by token until no neighbour promises more (`acquisition` has the promises).
+Where nothing promises more than a share of what uniform points differ by,
+uniform points take the places: a model that is sure may be wrong elsewhere.
 Points trained before may be asked for again, on purpose: where noise decides
 between the best, another training of them is worth more than a new point.
 """
@@ -36,6 +38,7 @@ _NUM_NEIGHBOURHOODS = 3
 _NUM_PARENTS, _NUM_DOUBLE = 6, 150
 _NUM_RANDOM = 200
 _NUM_RETRAINED = 8
+_LEAST_GAIN = 0.3
 _NUM_CLIMBERS, _MAX_CLIMB = 4, 20
 
 
@@ -86,7 +89,6 @@ class ModelBasedSearcher:
         self._seed = seed
         self._num_rounds = 0
         self._num_asked = 0
-        self._num_initial = num_initial
         self._reevaluate = reevaluate
         self._told = ToldRewards(space)
         self._open: collections.Counter[Tokens] = collections.Counter()
@@ -96,6 +98,7 @@ class ModelBasedSearcher:
         self._practice = Practice(
             space, num_steps=policy_steps, entropy_weight=policy_entropy
         )
+        self._uniform = set(self._initial)
         self._is_fitted = False
         self.model = RewardModel(space)
 
@@ -159,22 +162,29 @@ class ModelBasedSearcher:
         if not self._told.rewards:
             return draw_points(self._space, len(wishes), generator)
         self._fit()
-        pool = self._pool(wishes, generator)
+        strangers = draw_points(self._space, _NUM_RANDOM, generator)
+        pool = self._pool(wishes, strangers, generator)
         for point in self._open.elements():
             pool.believe(pool.index(point))
+        least_bound = pool.best_known_mean + self._least_gain()
         chosen = []
         for wish in wishes:
             scores = pool.scores(wish)
             if not self._reevaluate and not pool.is_known.all():
                 scores = np.where(pool.is_known, -np.inf, scores)
             index = int(np.argmax(scores))
+            if wish != acquisition.GRADIENT and scores[index] < least_bound:
+                index = self._strange(pool, strangers, index)
             chosen.append(pool.points[index])
             pool.believe(index)
         self._practice.remember(chosen)
         return chosen
 
     def _pool(
-        self, wishes: Sequence[float], generator: np.random.Generator
+        self,
+        wishes: Sequence[float],
+        strangers: list[Tokens],
+        generator: np.random.Generator,
     ) -> acquisition.Pool:
         """Who may be chosen: told and open points, and new ones, improved."""
         told = list(self._told.rewards)
@@ -183,20 +193,21 @@ class ModelBasedSearcher:
         samples = self._practice.samples(
             self.model, (self._seed, self._num_rounds)
         )
-        new = dict.fromkeys(samples) | dict.fromkeys(
-            self._moves(ranked, generator)
-        )
-        for point in told:
-            new.pop(point, None)
-        first = dict.fromkeys(ranked[:_NUM_RETRAINED]) | dict.fromkeys(
-            self._open
-        )
-        pool = acquisition.Pool(self.model, list(first | new))
+        moves = self._moves(ranked, generator)
+        new = [
+            point
+            for point in (*samples, *moves, *strangers)
+            if point not in self._told.rewards
+        ]
+        first = [*ranked[:_NUM_RETRAINED], *self._open]
+        pool = acquisition.Pool(self.model, dict.fromkeys([*first, *new]))
         for _ in range(_MAX_CLIMB):
             best = {
                 int(index)
                 for wish in sorted(set(wishes))
-                for index in np.argsort(-pool.scores(wish))[:_NUM_CLIMBERS]
+                for index in np.argsort(-pool.scores(wish), kind="stable")[
+                    :_NUM_CLIMBERS
+                ]
             }
             found = [
                 neighbour
@@ -211,14 +222,13 @@ class ModelBasedSearcher:
     def _moves(
         self, ranked: list[Tokens], generator: np.random.Generator
     ) -> list[Tokens]:
-        """Neighbours and mutations of the best points, and random ones."""
-        points = [
+        """Neighbours and mutations of the best points."""
+        parents = ranked[:_NUM_PARENTS]
+        return [
             neighbour
             for point in ranked[:_NUM_NEIGHBOURHOODS]
             for neighbour in neighbours(self._space, point)
-        ]
-        parents = ranked[:_NUM_PARENTS]
-        points += [
+        ] + [
             mutate(
                 self._space,
                 parents[int(generator.integers(len(parents)))],
@@ -227,7 +237,32 @@ class ModelBasedSearcher:
             )
             for _ in range(_NUM_DOUBLE)
         ]
-        return points + draw_points(self._space, _NUM_RANDOM, generator)
+
+    def _strange(
+        self, pool: acquisition.Pool, strangers: list[Tokens], index: int
+    ) -> int:
+        """A point drawn uniformly, in place of one that promises nothing.
+
+        A model that is sure of all it has seen can't tell what it has not:
+        points from anywhere show it, or that there is nothing.
+        """
+        for point in strangers:
+            place = pool.index(point) if point in pool else None
+            if place is not None and not pool.is_known[place]:
+                self._uniform.add(point)
+                return place
+        return index
+
+    def _least_gain(self) -> float:
+        """What a new point's bound must promise, in the model's units.
+
+        A share of the spread of the points that were drawn uniformly.
+        """
+        means = self._told.means()
+        drawn = [means[point] for point in means if point in self._uniform]
+        if len(drawn) < 2:
+            return -np.inf
+        return _LEAST_GAIN * float(np.std(drawn)) / self.model.scale
 
 
 def balanced_points(

@@ -11,9 +11,11 @@ decision d
 it is, for D decisions,
 
     k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
+              + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
               + joint prod_d s_d^decay + own [x = y]
 
-main effects, pairs, whole neighbourhoods, and what only this very point has.
+main effects, pairs, triples, whole neighbourhoods, and what only this very
+point has. The sums come from the power sums of s_d by Newton's identities.
 A decision that does not matter gets a small l_d and drops out of all terms.
 Trainings are noisy: a reward is the function plus noise, and repeated ones
 tell the noise from what the point has of its own.
@@ -25,6 +27,7 @@ NumPy and SciPy, no TensorFlow.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,10 +46,12 @@ _CUT_DEVIATIONS = 3.0
 _MAD_TO_DEVIATION = 1.4826
 _ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
 _LENGTH_PRIOR = (0.5, 1.2)  # median, deviation of the logarithm
-_SCALES = ("decay", "main", "pairs", "joint", "own", "noise")
+_SCALES = ("decay", "main", "pairs", "triples", "joint", "own", "noise")
+_PARTS = ("main", "pairs", "triples", "joint", "own")
 _SCALE_PRIORS = {
     "main": (0.5, 1.0),
     "pairs": (0.25, 1.0),
+    "triples": (0.1, 1.0),
     "joint": (0.5, 1.0),
     "own": (0.05, 1.0),
     "noise": (0.1, 1.5),
@@ -111,7 +116,11 @@ class RewardModel:
     def hyperparameters(self) -> dict[str, float]:
         """The kernel's scales by name, in standardized rewards."""
         return dict(
-            zip(_SCALES, map(float, np.exp(self._theta[-6:])), strict=True)
+            zip(
+                _SCALES,
+                map(float, np.exp(self._theta[-len(_SCALES) :])),
+                strict=True,
+            )
         )
 
     def learn(
@@ -154,7 +163,7 @@ class RewardModel:
         projection = solve_triangular(
             self._factor, covariance, lower=True, check_finite=False
         )
-        prior = sum(scales[n] for n in ("main", "pairs", "joint", "own"))
+        prior = sum(scales[n] for n in _PARTS)
         variance = prior - np.sum(projection**2, axis=0)
         return Prediction(
             self._mean + projection.T @ self._weights,
@@ -299,7 +308,8 @@ class _Kernel:
         self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._decision = np.repeat(np.arange(len(sizes)), sizes)
         self._num = len(sizes)
-        self._num_pairs = max(self._num * (self._num - 1) / 2, 1.0)
+        self._num_pairs = max(math.comb(self._num, 2), 1)
+        self._num_triples = max(math.comb(self._num, 3), 1)
         in_order = [d.ordinal and len(d.choices) > 2 for d in space.decisions]
         self._in_order = np.array(in_order)
         num_choices = int(sizes.sum())
@@ -347,9 +357,9 @@ class _Kernel:
             theta: the hyperparameters' logarithms.
             left, right: (rows, C), a distribution for each decision.
         """
-        decay, main, pairs, joint = np.exp(theta[-6:-2])
+        decay, main, pairs, triples, joint = np.exp(theta[-len(_SCALES) : -2])
         likeness = self._tables(theta)[2]
-        total, squares = np.zeros((2, len(left), len(right)))
+        total, squares, cubes = np.zeros((3, len(left), len(right)))
         product = np.ones_like(total)
         for decision in range(self._num):
             at = np.flatnonzero(self._decision == decision)
@@ -357,10 +367,15 @@ class _Kernel:
             mean = left[:, at] @ table @ right[:, at].T
             total += mean
             squares += mean**2
+            cubes += mean**3
             product *= left[:, at] @ table**decay @ right[:, at].T
         return (
             main / self._num * total
             + pairs / self._num_pairs * 0.5 * (total**2 - squares)
+            + triples
+            / self._num_triples
+            * (total**3 - 3 * total * squares + 2 * cubes)
+            / 6
             + joint * product
         )
 
@@ -410,8 +425,9 @@ class _Kernel:
 
     def _tables(self, theta: Array) -> tuple[Array, Array, Array]:
         """Both lengths and the likeness of any two choices, (C, C) each."""
+        num_scales = len(_SCALES)
         ordinal = np.zeros(self._num)
-        ordinal[self._in_order] = np.exp(theta[self._num : -6])
+        ordinal[self._in_order] = np.exp(theta[self._num : -num_scales])
         by_nominal = (
             np.exp(theta[: self._num])[self._decision][:, None] * self._nominal
         )
@@ -420,11 +436,12 @@ class _Kernel:
         return by_nominal, by_ordinal, likeness
 
     def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
-        decay, main, pairs, joint = np.exp(theta[-6:-2])
+        decay, main, pairs, triples, joint = np.exp(theta[-len(_SCALES) : -2])
         by_nominal, by_ordinal, likeness = self._tables(theta)
         length = left @ (by_nominal + by_ordinal) @ right.T
         total = left @ likeness @ right.T
         squares = left @ likeness**2 @ right.T
+        cubes = left @ likeness**3 @ right.T
         return _Terms(
             by_nominal=by_nominal,
             by_ordinal=by_ordinal,
@@ -435,6 +452,8 @@ class _Kernel:
             main=main / self._num,
             pairs=pairs / self._num_pairs,
             pair_sum=0.5 * (total**2 - squares),
+            triples=triples / self._num_triples,
+            triple_sum=(total**3 - 3 * total * squares + 2 * cubes) / 6,
             joint=joint * np.exp(-decay * length),
         )
 
@@ -451,20 +470,33 @@ class _Kernel:
         by_length = (
             -terms.decay * by_table(by_joint)
             - likeness
-            * by_table(by_kernel * (terms.main + terms.pairs * terms.total))
-            + likeness**2 * by_table(by_kernel * terms.pairs)
+            * by_table(
+                by_kernel
+                * (
+                    terms.main
+                    + terms.pairs * terms.total
+                    + terms.triples * terms.pair_sum
+                )
+            )
+            + likeness**2
+            * by_table(by_kernel * (terms.pairs + terms.triples * terms.total))
+            - likeness**3 * by_table(by_kernel * terms.triples)
         )
+        num_scales = len(_SCALES)
         for table, place, chosen in (
             (terms.by_nominal, slice(0, self._num), slice(None)),
-            (terms.by_ordinal, slice(self._num, -6), self._in_order),
+            (terms.by_ordinal, slice(self._num, -num_scales), self._in_order),
         ):
             by_choice = (by_length * table).sum(axis=1)
             by_decision = np.bincount(self._decision, by_choice, self._num)
             gradient[place] = by_decision[chosen]
-        gradient[-6] = -terms.decay * np.sum(by_joint * terms.length)
-        gradient[-5] = terms.main * np.sum(by_kernel * terms.total)
-        gradient[-4] = terms.pairs * np.sum(by_kernel * terms.pair_sum)
-        gradient[-3] = np.sum(by_joint)
+        gradient[-num_scales:-2] = (
+            -terms.decay * np.sum(by_joint * terms.length),
+            terms.main * np.sum(by_kernel * terms.total),
+            terms.pairs * np.sum(by_kernel * terms.pair_sum),
+            terms.triples * np.sum(by_kernel * terms.triple_sum),
+            np.sum(by_joint),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -480,8 +512,15 @@ class _Terms:
     main: float
     pairs: float
     pair_sum: Array
+    triples: float
+    triple_sum: Array
     joint: Array
 
     @property
     def kernel(self) -> Array:
-        return self.main * self.total + self.pairs * self.pair_sum + self.joint
+        return (
+            self.main * self.total
+            + self.pairs * self.pair_sum
+            + self.triples * self.triple_sum
+            + self.joint
+        )

@@ -28,7 +28,8 @@ FIVE = SearchSpace(
 def prior_kernel(left, right) -> float:
     """The module's formula for `SMALL` at its priors' medians, by loops.
 
-    Every length is 0.5, decay 2 / sqrt(3), main and joint 0.5, pairs 0.25.
+    Every length is 0.5, decay 2 / sqrt(3), main and joint 0.5, pairs 0.25,
+    triples 0.1.
     """
     lengths = []
     for decision, (i, j) in zip(
@@ -43,7 +44,8 @@ def prior_kernel(left, right) -> float:
     s = [np.exp(-length) for length in lengths]
     pairs = sum(a * b for a, b in itertools.combinations(s, 2))
     joint = np.exp(-2 / 3**0.5 * sum(lengths))
-    return 0.5 / 3 * sum(s) + 0.25 / 3 * pairs + 0.5 * joint
+    triple = s[0] * s[1] * s[2]
+    return 0.5 / 3 * sum(s) + 0.25 / 3 * pairs + 0.1 * triple + 0.5 * joint
 
 
 def kernel_table(left, right) -> np.ndarray:
