@@ -196,14 +196,7 @@ class ArchitectureTuner:
                 name: getattr(search, name)
                 for name in searcher_settings(search.searcher)
             },
-            early_stopper=early_stopping.make_early_stopper(
-                search.early_stop,
-                num_epochs=search.epochs,
-                min_trials=search.early_stop_min_trials,
-                min_epochs=search.early_stop_min_epochs,
-                eta=search.early_stop_eta,
-                risk=search.early_stop_risk,
-            ),
+            early_stopper=stages.early_stopper(self.config),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens
             ),

@@ -135,7 +135,7 @@ class RewardModel:
         Args:
             rewards: at least one point.
             max_iterations: of the search for hyperparameters, which starts
-                where the last fit ended.
+                where the last fit ended; 0 keeps them.
             restart: also start from the priors, and take the better end.
         """
         self.points = np.array(list(rewards), np.int64)
@@ -146,22 +146,8 @@ class RewardModel:
             for r in rewards.values()
         )
         self._data = self._standardized(means, within)
-        starts = [self._theta]
-        if restart:
-            starts.append(self._kernel.prior_mean)
-        fits = [
-            minimize(
-                self._kernel.negative_log_posterior,
-                start,
-                args=(self._data,),
-                jac=True,
-                method="L-BFGS-B",
-                bounds=[(-_BOUND, _BOUND)] * len(start),
-                options={"maxiter": max_iterations},
-            )
-            for start in starts
-        ]
-        self._theta = min(fits, key=lambda fit: fit.fun).x
+        if max_iterations:
+            self._find_hyperparameters(max_iterations, restart)
         self._condition()
 
     def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
@@ -197,6 +183,67 @@ class RewardModel:
         row = row - prediction.projection[:, index] @ prediction.projection
         same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
         return row + self.hyperparameters["own"] * same
+
+    def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
+        """What is believed of the reward's averages over parts of the space.
+
+        Exact, by averages of the kernel (Oakley and O'Hagan 2004). Left out is
+        what only single points have of their own: it is no part of a trend.
+        As in `predict`, the constant mean is held at its estimate.
+
+        Args:
+            weights: (averages, choices of all decisions); for each decision a
+                distribution over its choices, independent of the others'.
+                All on one choice each is a point, all equal the whole space.
+
+        Returns:
+            mean, (averages,), and covariance, (averages, averages), in
+            standardized rewards.
+        """
+        weights = np.asarray(weights, float)
+        projection = solve_triangular(
+            self._factor,
+            self._kernel.average(self._theta, self._data.one_hot, weights),
+            lower=True,
+        )
+        prior = self._kernel.average(self._theta, weights, weights)
+        return (
+            self._mean + projection.T @ self._weights,
+            prior - projection.T @ projection,
+        )
+
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """What would be predicted of each told point without its rewards.
+
+        The closed form of Rasmussen and Williams (2006, eq. 5.12); the
+        hyperparameters stay as they are, the constant mean is found anew.
+
+        Returns:
+            predicted and told means, (told points,) each, in standardized
+            rewards (of which the lower tail is cut).
+        """
+        told = self._data.means
+        covariance = self._factor @ self._factor.T + _MEAN_VARIANCE
+        inverse = np.linalg.inv(covariance)
+        return told - inverse @ told / np.diag(inverse), told
+
+    def _find_hyperparameters(self, max_iterations: int, restart: bool) -> None:
+        starts = [self._theta]
+        if restart:
+            starts.append(self._kernel.prior_mean)
+        fits = [
+            minimize(
+                self._kernel.negative_log_posterior,
+                start,
+                args=(self._data,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-_BOUND, _BOUND)] * len(start),
+                options={"maxiter": max_iterations},
+            )
+            for start in starts
+        ]
+        self._theta = min(fits, key=lambda fit: fit.fun).x
 
     def _standardized(self, means: Array, within: float) -> "_Data":
         median = np.median(means)
@@ -299,6 +346,39 @@ class _Kernel:
         terms = self._terms(theta, left, right)
         return terms.kernel
 
+    def average(self, theta: Array, left: Array, right: Array) -> Array:
+        """k without the points' own term, averaged, (left, right).
+
+        A decision's choices on the left and on the right are independent of
+        the other decisions', so that products average one by one. For rows
+        of one choice a decision this is `of`.
+
+        Args:
+            theta: the hyperparameters' logarithms.
+            left, right: (rows, C), a distribution for each decision.
+        """
+        decay, main, pairs, triples, joint = np.exp(theta[-len(_SCALES) : -2])
+        likeness = self._tables(theta)[2]
+        total, squares, cubes = np.zeros((3, len(left), len(right)))
+        product = np.ones_like(total)
+        for decision in range(self._num):
+            at = np.flatnonzero(self._decision == decision)
+            table = likeness[np.ix_(at, at)]
+            mean = left[:, at] @ table @ right[:, at].T
+            total += mean
+            squares += mean**2
+            cubes += mean**3
+            product *= left[:, at] @ table**decay @ right[:, at].T
+        return (
+            main / self._num * total
+            + pairs / self._num_pairs * 0.5 * (total**2 - squares)
+            + triples
+            / self._num_triples
+            * (total**3 - 3 * total * squares + 2 * cubes)
+            / 6
+            + joint * product
+        )
+
     def negative_log_posterior(
         self, theta: Array, data: _Data
     ) -> tuple[float, Array]:
@@ -343,9 +423,9 @@ class _Kernel:
         value += 0.5 * distance @ distance
         return float(value), gradient + distance / self._prior_deviation
 
-    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
+    def _tables(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Both lengths and the likeness of any two choices, (C, C) each."""
         num_scales = len(_SCALES)
-        decay, main, pairs, triples, joint = np.exp(theta[-num_scales:-2])
         ordinal = np.zeros(self._num)
         ordinal[self._in_order] = np.exp(theta[self._num : -num_scales])
         by_nominal = (
@@ -353,6 +433,11 @@ class _Kernel:
         )
         by_ordinal = ordinal[self._decision][:, None] * self._ordinal
         likeness = np.exp(-by_nominal - by_ordinal) * self._block
+        return by_nominal, by_ordinal, likeness
+
+    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
+        decay, main, pairs, triples, joint = np.exp(theta[-len(_SCALES) : -2])
+        by_nominal, by_ordinal, likeness = self._tables(theta)
         length = left @ (by_nominal + by_ordinal) @ right.T
         total = left @ likeness @ right.T
         squares = left @ likeness**2 @ right.T
