@@ -29,8 +29,10 @@ INSTALL_REQUIRES = [
     "keras>=3.15,<3.16",
     # TensorFlow 2.17 needs NumPy below 2; 2.21 works with 2.4.
     "numpy>=1.26,<2.5",
-    # The synthesizer's filters; 1.13 is the first for NumPy 2.
+    # Filters, linear algebra; 1.13 is the first for NumPy 2.
     "scipy>=1.13,<1.18",
+    # One BLAS thread for the controller; 3.5 is the first for NumPy 2.
+    "threadpoolctl>=3.5,<4",
     # The mel matrix; 0.11 is the first for NumPy 2.
     "librosa>=0.11,<0.12",
     # Decodes wav, flac, ogg, opus and mp3 without ffmpeg; its wheels have

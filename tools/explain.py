@@ -8,7 +8,6 @@ while a search runs, and after.
   audiotag-nas explain --workdir=runs/demo --output=decisions.png
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,14 +25,7 @@ _OUTPUT = flags.DEFINE_string(
 )
 
 
-# Read when NumPy is imported. Its matrices are small here: threads would only
-# wait for one another, and for the children that are being trained.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
 def main(argv: Sequence[str]) -> None:
-    for name in _THREADS:
-        os.environ.setdefault(name, "1")
     from audiotag_nas.experiment import explanation
     from audiotag_nas.experiment.workspace import Workspace
 

@@ -162,12 +162,11 @@ def recommend_alike(
     """
     told = ToldRewards(space)
     told.add(tokens, rewards)
-    points = list(told.rewards)
-    if len(points) < 3:
+    if len(told.rewards) < 3:
         return told.best()
     model = RewardModel(space)
     model.learn(told.rewards, max_iterations=60)
-    return points[int(np.argmax(model.predict(points).mean))]
+    return model.best_told()
 
 
 def make_problem(name: str, seed: int) -> Problem:

@@ -35,6 +35,7 @@ from audiotag_nas.search.importance import (
     importance,
 )
 from audiotag_nas.search.journal import JournalEntry, read_entries
+from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import TrialStatus
@@ -119,6 +120,7 @@ class Explanation:
         ]
 
 
+@one_blas_thread()
 def explain(workdir: str | os.PathLike) -> Explanation:
     """Learns from the children of the search in `workdir`.
 

@@ -19,6 +19,7 @@ import scipy.optimize
 import scipy.special
 
 from audiotag_nas.search.moves import draw_points, mutate, neighbours
+from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.space import SearchSpace, Tokens
 
@@ -172,7 +173,8 @@ class GaussianProcessSearcher:
         if len(self._points) < _NUM_INITIAL:
             points = draw_points(self._space, num, generator)
         else:
-            points = self._choose(num, generator)
+            with one_blas_thread():
+                points = self._choose(num, generator)
         self._asked.update(points)
         return points
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from audiotag_nas.search import acquisition
 from audiotag_nas.search.moves import draw_points, mutate, neighbours
+from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.practice import Practice
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.search.searcher import ToldRewards, check_num
@@ -125,7 +126,8 @@ class ModelBasedSearcher:
                 acquisition.WISHES[place % len(acquisition.WISHES)]
                 for place in range(first, end)
             ]
-            chosen = chosen + self._choose(wishes, generator)
+            with one_blas_thread():
+                chosen = chosen + self._choose(wishes, generator)
         self._num_rounds += 1
         self._num_asked += num
         self._open.update(chosen)
@@ -140,12 +142,11 @@ class ModelBasedSearcher:
 
     def recommend(self) -> Tokens:
         fallback = self._told.best()
-        rewards = self._told.rewards
-        if len(rewards) < 3:
+        if len(self._told.rewards) < 3:
             return fallback
-        self._fit()
-        told = list(rewards)
-        return told[int(np.argmax(self.model.predict(told).mean))]
+        with one_blas_thread():
+            self._fit()
+            return self.model.best_told()
 
     def _fit(self) -> None:
         if not self._is_fitted:
