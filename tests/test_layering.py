@@ -37,7 +37,16 @@ MAY_IMPORT = {
         "report",
     },
 }
-HALL = {"config", "errors", "fields", "files", "shipped", "space", "trial"}
+HALL = {
+    "config",
+    "errors",
+    "fields",
+    "files",
+    "quiet",
+    "shipped",
+    "space",
+    "trial",
+}
 
 ONE_ROOM = {
     "tf.GradientTape(": {"search/controller.py"},
