@@ -119,7 +119,9 @@ class ModelBasedSearcher:
     def ask(self, num: int) -> list[Tokens]:
         check_num(num)
         generator = np.random.default_rng([self._seed, 2, self._num_rounds])
-        chosen = self._initial[self._num_asked : self._num_asked + num]
+        chosen: list[Tokens] = []
+        if len(self._told.rewards) < len(self._initial):
+            chosen = self._initial[self._num_asked : self._num_asked + num]
         if len(chosen) < num:
             first, end = self._num_asked + len(chosen), self._num_asked + num
             wishes = [

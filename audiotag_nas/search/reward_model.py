@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from audiotag_nas.search.token_kernel import (
     JITTER,
     MEAN_VARIANCE,
+    NOT_POSITIVE,
     PARTS,
     SCALES,
     LearnedMeans,
@@ -230,7 +231,10 @@ class RewardModel:
             )
             for start in starts
         ]
-        self._theta = min(fits, key=lambda fit: fit.fun).x
+        best = min(fits, key=lambda fit: fit.fun)
+        # What suited fewer points may be singular with more of them.
+        failed = best.fun >= NOT_POSITIVE
+        self._theta = self._kernel.prior_mean if failed else best.x
 
     def _standardized(self, means: Array, within: float) -> LearnedMeans:
         median = np.median(means)

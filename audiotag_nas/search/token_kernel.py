@@ -30,6 +30,8 @@ from audiotag_nas.space import SearchSpace
 Array = npt.NDArray[np.float64]
 
 JITTER = 1e-6
+NOT_POSITIVE = 1e10
+"""The negative log posterior where the covariance can't be factorized."""
 MEAN_VARIANCE = 4.0  # of the constant mean's prior
 _ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
 _LENGTH_PRIOR = (0.5, 1.2)  # median, deviation of the logarithm
@@ -161,7 +163,7 @@ class TokenKernel:
                 terms.kernel + np.diag(diagonal), lower=True, check_finite=False
             )
         except np.linalg.LinAlgError:
-            return 1e10, np.zeros_like(theta)
+            return NOT_POSITIVE, np.zeros_like(theta)
         inverse_factor = solve_triangular(
             factor, np.eye(num), lower=True, check_finite=False
         )

@@ -167,6 +167,15 @@ def test_where_nothing_more_is_promised_points_from_anywhere_are_tried():
     assert np.mean([tokens[0] != 1 for tokens in late]) > 0.15
 
 
+def test_who_was_told_enough_needs_no_first_points():
+    searcher = make_searcher("reinforce", space(*[3] * 5), seed=0)
+    generator = np.random.default_rng(1)
+    points = [tuple(map(int, p)) for p in generator.integers(0, 3, (40, 5))]
+    searcher.tell(points, [-float(sum(p)) for p in points])
+    # No first point has the least sum; the model knows where it is.
+    assert (0, 0, 0, 0, 0) in searcher.ask(4)
+
+
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [

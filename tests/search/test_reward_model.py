@@ -168,3 +168,18 @@ def test_all_rewards_equal_is_no_error():
     prediction = model.predict(draw(4, 3))
     assert np.isfinite(prediction.mean).all()
     assert model.offset + model.scale * prediction.mean == pytest.approx(0.5)
+
+
+def test_hyperparameters_that_fail_with_more_points_are_given_up():
+    points = list(dict.fromkeys(draw(60, 4)))
+    model = RewardModel(SPACE)
+    model.learn({point: [float(point[0])] for point in points[:3]})
+    # As far as a fit may go: all points alike, and no noise between them.
+    model._theta = np.full_like(model._theta, -12.0)
+    model._theta[-6] = 40.0
+    model.learn({point: [float(point[0])] for point in points})
+    prediction = model.predict(points)
+    assert np.isfinite(prediction.mean).all()
+    told = np.array([float(point[0]) for point in points])
+    believed = model.offset + model.scale * prediction.mean
+    assert np.corrcoef(believed, told)[0, 1] > 0.9
