@@ -29,8 +29,10 @@ INSTALL_REQUIRES = [
     "keras>=3.15,<3.16",
     # TensorFlow 2.17 needs NumPy below 2; 2.21 works with 2.4.
     "numpy>=1.26,<2.5",
-    # The synthesizer's filters; 1.13 is the first for NumPy 2.
+    # Filters, linear algebra; 1.13 is the first for NumPy 2.
     "scipy>=1.13,<1.18",
+    # One BLAS thread for the controller; 3.5 is the first for NumPy 2.
+    "threadpoolctl>=3.5,<4",
     # The mel matrix; 0.11 is the first for NumPy 2.
     "librosa>=0.11,<0.12",
     # Decodes wav, flac, ogg, opus and mp3 without ffmpeg; its wheels have
@@ -53,6 +55,13 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
+    # The searchers' contest: the rivals from other libraries, as current as
+    # they were measured. torch is for Optuna's Gaussian process alone.
+    "contest": [
+        "optuna>=5,<5.1",
+        "torch>=2.13,<2.14",
+        "keras-tuner[bayesian]>=1.4.8,<1.5",
+    ],
     # Trainings on a cluster, Ray Core alone; streams of one task can be
     # waited for since 2.40.
     "ray": ["ray>=2.40,<2.61"],
@@ -74,6 +83,8 @@ EXTRAS_REQUIRE = {
     "dev": [
         "ray>=2.40,<2.61",
         "keras-tuner>=1.4.8,<1.5",
+        # The contest's smoke test; TPE needs no torch.
+        "optuna>=5,<5.1",
         # Tests.
         "pytest>=8,<10",
         # The tests on all cores: a child's graph is traced on one.
@@ -114,6 +125,8 @@ setup(
         "audiotag_nas.tools": "tools",
         "audiotag_nas.configs": "configs",
     },
+    # The recorded table.
+    package_data={"audiotag_nas.benchmarks": ["*.npz"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["audiotag-nas = audiotag_nas.cli:main"]},

@@ -20,6 +20,7 @@ from absl import logging as absl_logging
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.fields import field_type, type_name
+from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import (
     config_path,
     list_configs,
@@ -217,6 +218,7 @@ def run(
     """
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet_tensorflow_import()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
 

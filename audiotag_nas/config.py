@@ -21,6 +21,13 @@ from audiotag_nas.space import SearchSpace, conv_space
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
 """The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
 
+REWARDS = tuple(
+    measure + form
+    for measure in ("eer", "auc", "loss", "binormal_eer")
+    for form in ("", "_last", "_mean3", "_average")
+)
+"""What a reward may be made of: see `training.quality` and docs/rewards.md."""
+
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
@@ -186,6 +193,11 @@ class SearchConfig:
     heights: tuple[int, ...] = (1, 3, 5, 7)
     widths: tuple[int, ...] = (1, 3, 5, 7)
     retrain_repeats: bool = False  # train an architecture that was trained
+    reward: str = "binormal_eer"  # of children and grid; the paper's: eer
+    parameters_weight: float = 0.0  # off the reward for a tenfold cost; 0: off
+    multiply_adds_weight: float = 0.0
+    latency_weight: float = 0.0
+    measure_latency: bool = False  # also where its weight is 0
     failure_reward: float = 0.0  # told to the searcher for a failed child
     # Children stopped early
     early_stop: str = "none"  # none | halving | curve
@@ -193,12 +205,33 @@ class SearchConfig:
     early_stop_min_epochs: int = 2  # of every child
     early_stop_eta: float = 3.0  # halving: of this many, one goes on
     early_stop_risk: float = 0.1  # curve: of stopping one as good as the best
-    # REINFORCE
+    # Model-based REINFORCE
+    num_initial: int = 8  # children before the reward model is asked
+    policy_steps: int = 8  # of practice on the reward model, a round
+    policy_entropy: float = 0.1
+    reevaluate: bool = True  # train good architectures again where noise asks
+    # Plain REINFORCE
     controller_units: int = 64
     learning_rate: float = 5e-3
     baseline_decay: float = 0.9
     entropy_weight: float = 0.01
     clip_norm: float = 1.0
+    # Regularized evolution
+    evolution_population: int = 20
+    evolution_sample: int = 5  # members a tournament
+
+    @property
+    def weighs_costs(self) -> bool:
+        """Whether the reward is less than the quality for what it costs."""
+        return (
+            self.parameters_weight > 0
+            or self.multiply_adds_weight > 0
+            or self.latency_weight > 0
+        )
+
+    @property
+    def latency_is_measured(self) -> bool:
+        return self.measure_latency or self.latency_weight > 0
 
     def space(self) -> SearchSpace:
         return conv_space(
@@ -305,6 +338,12 @@ class ExperimentConfig:
                 f"{features.frame_length} samples. "
                 f"Received: {data.clip_seconds}"
             )
+        if self.search.latency_is_measured and self.threads_per_trial != 1:
+            raise ConfigError(
+                "config.threads_per_trial: must be 1 where the latency is "
+                "measured (search.latency_weight, search.measure_latency). "
+                f"Received: {self.threads_per_trial}"
+            )
         self.search.space()
         for size in self.grid.spectrogram_size:
             try:
@@ -396,7 +435,14 @@ _RULES: dict[str, tuple[str, Any]] = {
     "training.mixup_alpha": _NOT_NEGATIVE,
     "training.time_mask_frames": _NOT_NEGATIVE,
     "training.mel_mask_bins": _NOT_NEGATIVE,
-    "search.searcher": _one_of("reinforce", "random"),
+    "search.searcher": _one_of(
+        "reinforce",
+        "reinforce_plain",
+        "evolution",
+        "local_search",
+        "gaussian_process",
+        "random",
+    ),
     "search.num_trials": _POSITIVE,
     "search.trials_per_round": _POSITIVE,
     "search.open_rounds": _POSITIVE,
@@ -406,6 +452,13 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.filters": _SOME_POSITIVE,
     "search.heights": _SOME_POSITIVE,
     "search.widths": _SOME_POSITIVE,
+    "search.num_initial": ("at least 2", lambda n: n >= 2),
+    "search.policy_steps": _NOT_NEGATIVE,
+    "search.policy_entropy": _NOT_NEGATIVE,
+    "search.reward": _one_of(*REWARDS),
+    "search.parameters_weight": _NOT_NEGATIVE,
+    "search.multiply_adds_weight": _NOT_NEGATIVE,
+    "search.latency_weight": _NOT_NEGATIVE,
     "search.early_stop": _one_of("none", "halving", "curve"),
     "search.early_stop_min_trials": ("at least 4", lambda n: n >= 4),
     "search.early_stop_min_epochs": _POSITIVE,
@@ -416,6 +469,8 @@ _RULES: dict[str, tuple[str, Any]] = {
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),
     "search.entropy_weight": _NOT_NEGATIVE,
     "search.clip_norm": _POSITIVE,
+    "search.evolution_population": _POSITIVE,
+    "search.evolution_sample": _POSITIVE,
     "grid.mixup_alpha": (
         "different numbers of 0 or more, at least one",
         _each(_not_negative),

@@ -82,8 +82,8 @@ class TrialResult:
         status: completed or failed.
         reward: what the searcher maximizes; finite, None for a failed trial.
         metrics: named numbers: `validation_eer`, `validation_loss`,
-            `num_parameters`, `best_epoch`, ... all finite; `stopped_epoch`
-            where its stop rule ended the training.
+            `num_parameters`, `multiply_adds`, ... all finite (docs/journal.md);
+            `stopped_epoch` where its stop rule ended the training.
         history: one list a curve, one entry an epoch: `training_loss`,
             `validation_loss`, `validation_eer`, ...
         seconds: wall-clock seconds of the training.

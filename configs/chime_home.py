@@ -26,7 +26,9 @@ def get_config() -> ExperimentConfig:
         name="chime_home",
         data=DataConfig(source="chime_home"),
         training=TrainingConfig(batch_size=44, mixup_alpha=0.2),
-        search=SearchConfig(num_trials=200, epochs=20, patience=8),
+        search=SearchConfig(
+            num_trials=200, epochs=20, patience=8, reward="eer"
+        ),
         grid=GridConfig(
             mixup_alpha=(0.0, 0.2, 1.5),
             spectrogram_size=("124x64", "124x128", "249x128"),

@@ -23,7 +23,7 @@ def test_help_lists_every_tool_and_config_with_one_line_each(run_tool):
         assert any(
             line.split() == [tool, *summary.split()] for line in lines
         ), tool
-    assert "chime_home, demo, smoke" in done.stdout
+    assert "chime_home, demo, domestic_table, smoke" in done.stdout
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -84,6 +84,10 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
         ("grid.spectrogram_size", ("wide",), "spectrogram size"),
         ("search.filters", (), "at least one"),
         ("search.searcher", "oracle", "one of"),
+        ("search.reward", "f1", "'binormal_eer_mean3'"),
+        ("search.parameters_weight", -0.1, "must be 0 or more"),
+        ("search.multiply_adds_weight", -0.1, "must be 0 or more"),
+        ("search.latency_weight", -0.1, "must be 0 or more"),
         ("seed", -1, "0 or more"),
         ("training", 3, "must be a TrainingConfig"),
     ],
@@ -99,6 +103,21 @@ def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
     assert f"config.{path}" in message
     assert rule in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("field", ["latency_weight", "measure_latency"])
+def test_a_latency_is_measured_with_one_thread_only(field):
+    config = ExperimentConfig(threads_per_trial=2)
+    config.validate()
+    set_field(config, f"search.{field}", True if "me" in field else 0.1)
+    with pytest.raises(ConfigError, match=r"threads_per_trial.*Received: 2"):
+        config.validate()
+    config.threads_per_trial = 1
+    config.validate()
+
+
+def test_the_papers_scale_has_the_papers_reward():
+    assert load_config("chime_home").search.reward == "eer"
 
 
 def test_an_unknown_field_in_json_is_named_with_those_allowed():
@@ -124,5 +143,5 @@ def test_a_file_that_gives_no_config_is_named(tmp_path):
     path.write_text("def get_config(): return 3\n")
     with pytest.raises(ConfigError, match=r"mine\.py.*Received: 3"):
         load_config(str(path))
-    with pytest.raises(ConfigError, match="demo, smoke"):
+    with pytest.raises(ConfigError, match="demo, domestic_table, smoke"):
         load_config("nowhere")

@@ -231,7 +231,8 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
         folds=(0,),
     )
     eer = mean_eer(scored.labels, scored.scores)
-    assert 1 - eer == pytest.approx(ranked[0]["result"]["reward"])
+    told = ranked[0]["result"]["metrics"]["validation_eer"]
+    assert eer == pytest.approx(told)
     tuner.results_summary(1)
     printed = capsys.readouterr().out
     assert ranked[0]["trial"]["trial_id"] in printed

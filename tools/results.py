@@ -1,8 +1,10 @@
-"""Lists the trials of a working directory, best first.
+"""Lists the trials of a working directory, best first, or the Pareto front.
 
-Works while a search runs, and after.
+Works while a search runs, and after. The front (--pareto) holds the networks
+that no other beats in validation EER and costs; see docs/rewards.md.
 
   audiotag-nas results --workdir=runs/demo --stage=grid
+  audiotag-nas results --workdir=runs/demo --pareto
 """
 
 from collections.abc import Sequence
@@ -21,16 +23,31 @@ _STAGE = flags.DEFINE_enum(
 _NUM_TRIALS = flags.DEFINE_integer(
     "num_trials", 10, "How many to list.", lower_bound=1
 )
+_PARETO = flags.DEFINE_bool(
+    "pareto", False, "Print the search's Pareto front instead."
+)
+_COSTS = flags.DEFINE_list(
+    "costs",
+    None,
+    "The front's goals beside the EER, of num_parameters, multiply_adds and "
+    "latency_seconds; by default those that every trial has.",
+)
 
 
 def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.experiment import pareto
     from audiotag_nas.experiment.results import ranked_entries, results_lines
     from audiotag_nas.experiment.workspace import Workspace
 
     workspace = Workspace(_WORKDIR.value)
     workspace.read_config()
-    entries = ranked_entries(workspace, _STAGE.value)
-    print("\n".join(results_lines(entries, num_trials=_NUM_TRIALS.value)))
+    if _PARETO.value:
+        entries = ranked_entries(workspace, "search")
+        lines = pareto.front_lines(entries, _COSTS.value)
+    else:
+        entries = ranked_entries(workspace, _STAGE.value)
+        lines = results_lines(entries, num_trials=_NUM_TRIALS.value)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What searchers are measured on: a recorded table, made-up spaces, a contest.
 
-`table` reads the recorded trainings of every network of a small space,
-`recording` makes them, `spaces` has analytic token spaces, `rivals` the
-searchers of other libraries, and `contest` runs them all alike.
+`recording` makes and `table` reads the recorded trainings of every network of
+a small space; `problems` has analytic token spaces and `table_problems` those
+made of recorded trainings; `rivals_*` are the searchers of other libraries,
+and `contest` runs them all alike.
 """

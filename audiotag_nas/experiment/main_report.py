@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.experiment import pareto
 from audiotag_nas.experiment.evaluation import ScoredSplit
+from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.files import atomic_write_text
 from audiotag_nas.metrics import PairedDifference
@@ -130,8 +132,9 @@ def write_report(
     plots.plot_search(
         directory / "search.png",
         [r.reward for r in search.results],
-        title="architecture search: 1 - validation mean EER",
+        title=f"architecture search: {config.search.reward}",
     )
+    front = _write_front(directory / "pareto.png", workspace)
     results = {
         "difference": result.difference.to_json(),
         **{
@@ -147,10 +150,35 @@ def write_report(
     atomic_write_text(
         directory / "results.json", json.dumps(results, indent=2) + "\n"
     )
-    atomic_write_text(directory / "report.md", _report_text(result, config))
+    text = _report_text(result, config, front)
+    atomic_write_text(directory / "report.md", text)
 
 
-def _report_text(result: MainJobResult, config: ExperimentConfig) -> str:
+def _write_front(picture: Path, workspace: Workspace) -> str:
+    """Draws the search's networks, EER over parameters; the front as a table.
+
+    The picture's front is that of these two goals, the table's that of all.
+    """
+    networks = pareto.candidates(ranked_entries(workspace, "search"))
+    baselines = pareto.candidates(ranked_entries(workspace, "baseline"))
+
+    def points(them: list[pareto.Candidate]) -> list[tuple[float, float]]:
+        return [(n.costs["num_parameters"], n.validation_eer) for n in them]
+
+    plots.plot_pareto(
+        picture,
+        points(networks),
+        front=points(pareto.pareto_front(networks, ["num_parameters"])),
+        reference=points(baselines)[0] if baselines else None,
+        cost="parameters",
+        title="architecture search: validation EER over parameters",
+    )
+    return pareto.front_table(pareto.pareto_front(networks), markdown=True)
+
+
+def _report_text(
+    result: MainJobResult, config: ExperimentConfig, front: str
+) -> str:
     systems = (result.baseline, result.found)
     table = comparison_table(
         result.baseline.compared,
@@ -167,6 +195,10 @@ def _report_text(result: MainJobResult, config: ExperimentConfig) -> str:
         f"# {config.name}: baseline against found network\n\n{table}\n\n"
         "![validation EER by epoch](learning_curves.png)\n\n"
         f"![reward of each child](search.png)\n\n{details}\n\n"
+        "## Pareto front of the search\n\n"
+        "The children that no other beats in validation EER and all costs, "
+        f"at the children's budget.\n\n{front}\n\n"
+        "![EER over parameters](pareto.png)\n\n"
         "The scores are beside this file; "
         "`audiotag-nas score --labels=labels.csv --scores=found_scores.csv` "
         "computes the EERs again.\n"

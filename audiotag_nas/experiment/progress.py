@@ -4,13 +4,26 @@ Which step, how far, the best so far, time left. A terminal also gets a line
 that is rewritten within a step; a log file gets whole lines only.
 """
 
+import math
 import sys
 import time
 from typing import TextIO
 
 from audiotag_nas.search.loop import TrialFinished
 from audiotag_nas.space import Architecture
-from audiotag_nas.trial import Trial, TrialStatus
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+
+def _is_eer(result: TrialResult) -> bool:
+    """Whether the reward says no more than the EER does."""
+    eer = result.metrics["validation_eer"]
+    return result.reward is not None and math.isclose(result.reward, 1 - eer)
+
+
+def _best_words(result: TrialResult) -> str:
+    if _is_eer(result):
+        return f"{result.metrics['validation_eer']:.3f}"
+    return f"reward {result.reward:.3f}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -79,13 +92,17 @@ class Progress:
             outcome = f"failed: {result.reason}"
         else:
             outcome = f"EER {result.metrics['validation_eer']:.3f}"
+            if not _is_eer(result):
+                outcome += f"  reward {result.reward:.3f}"
             if result.stopped_epoch:
                 outcome += f", stopped at epoch {result.stopped_epoch}"
         done, total = event.num_done, event.num_total
         parts = [f"  {done:>3}/{total}  {_describe(trial)}  {outcome}"]
         if event.best_trial is not None and event.best_result is not None:
-            eer = event.best_result.metrics["validation_eer"]
-            parts.append(f"best {eer:.3f} ({event.best_trial.trial_id})")
+            parts.append(
+                f"best {_best_words(event.best_result)} "
+                f"({event.best_trial.trial_id})"
+            )
         if event.from_journal:
             parts.append("done earlier")
             self.line("  ".join(parts))

@@ -53,7 +53,8 @@ def results_lines(
         if entry.result.stopped_epoch:
             what += f"  stopped at epoch {entry.result.stopped_epoch}"
         lines.append(
-            f"  {trial.trial_id}  EER {metrics['validation_eer']:.4f}  "
+            f"  {trial.trial_id}  reward {entry.result.reward:.4f}  "
+            f"EER {metrics['validation_eer']:.4f}  "
             f"{metrics['num_parameters']:>9,.0f} parameters  {what}"
         )
     return lines

@@ -10,6 +10,7 @@ resumed experiment asks for the same ones.
 import hashlib
 
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
 from audiotag_nas.space import (
     CRNN_BASELINE,
     Architecture,
@@ -71,6 +72,19 @@ def search_trial(
             "epochs": config.search.epochs,
             "patience": config.search.patience,
         },
+    )
+
+
+def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
+    """Who stops the search's children early; None if nobody does."""
+    search = config.search
+    return make_early_stopper(
+        search.early_stop,
+        num_epochs=search.epochs,
+        min_trials=search.early_stop_min_trials,
+        min_epochs=search.early_stop_min_epochs,
+        eta=search.early_stop_eta,
+        risk=search.early_stop_risk,
     )
 
 

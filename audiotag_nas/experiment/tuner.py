@@ -12,13 +12,13 @@ working directory: a tuner made again over the same directory goes on there.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.tfrecords import PreparedSet
 from audiotag_nas.errors import SearchError, StoreError
-from audiotag_nas.experiment import preparation, stages
+from audiotag_nas.experiment import pareto, preparation, stages
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
@@ -196,14 +196,7 @@ class ArchitectureTuner:
                 name: getattr(search, name)
                 for name in searcher_settings(search.searcher)
             },
-            early_stopper=early_stopping.make_early_stopper(
-                search.early_stop,
-                num_epochs=search.epochs,
-                min_trials=search.early_stop_min_trials,
-                min_epochs=search.early_stop_min_epochs,
-                eta=search.early_stop_eta,
-                risk=search.early_stop_risk,
-            ),
+            early_stopper=stages.early_stopper(self.config),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens
             ),
@@ -265,6 +258,22 @@ class ArchitectureTuner:
             architecture_of(entry.trial)
             for entry in self._completed("search")[:n]
         ]
+
+    def pareto_front(
+        self, costs: Sequence[str] | None = None
+    ) -> list[pareto.Candidate]:
+        """The search's networks that no other beats in EER and costs.
+
+        Args:
+            costs: of `num_parameters`, `multiply_adds` and, where it is
+                measured, `latency_seconds`; all that every child has if None.
+
+        Raises:
+            ConfigError: an unknown cost, or one that a child lacks.
+            StoreError: no trial of the search has completed.
+        """
+        networks = pareto.candidates(self._completed("search"))
+        return pareto.pareto_front(networks, costs)
 
     def get_best_models(self, n: int = 1) -> "list[keras.Model]":
         """The `n` networks of the highest reward, as trained in the search.

@@ -1,11 +1,10 @@
-"""Plots as PNG files: a tagged clip, learning curves, a search.
+"""Plots as PNG files: a tagged clip, learning curves, a search, its front.
 
 matplotlib is imported on first use and draws without a display. Colours tell
 apart for colour-blind readers (Okabe and Ito 2008; the maps are perceptually
 uniform), and no meaning hangs on colour alone.
 """
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,19 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.report.figures import COLOURS, pyplot, write_figure
 
-_COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
 _STYLES = ("-", "--", "-.", ":")
-_DPI = 120
+_MARKERS = "osv^D"
 
 
 def plot_tagged_clip(
@@ -62,7 +52,7 @@ def plot_tagged_clip(
     """
     log_mel, frame_scores = np.asarray(log_mel), np.asarray(frame_scores)
     _check_clip(log_mel, frame_scores, tags, events)
-    figure, (top, bottom) = _pyplot().subplots(
+    figure, (top, bottom) = pyplot().subplots(
         2,
         1,
         figsize=(9, 3.2 + 0.32 * len(tags)),
@@ -102,7 +92,7 @@ def plot_tagged_clip(
     bottom.set_xlim(0.0, seconds)
     for line in np.arange(len(tags) - 1) + 0.5:
         bottom.axhline(line, color="0.85", linewidth=0.6)
-    _finish(figure, path, title)
+    write_figure(figure, path, title)
 
 
 def plot_learning_curves(
@@ -120,11 +110,11 @@ def plot_learning_curves(
         title: of the figure.
         target: a level to draw, e.g. the baseline's best.
     """
-    figure, axes = _pyplot().subplots(figsize=(8, 4.2), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(8, 4.2), layout="constrained")
     for number, (name, values) in enumerate(histories.items()):
         curve = np.asarray(values, np.float64)
         epochs = np.arange(1, len(curve) + 1)
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         style = _STYLES[number % len(_STYLES)]
         label = name
         if np.isfinite(curve).any():
@@ -141,7 +131,7 @@ def plot_learning_curves(
             label=f"baseline's best ({target:.4f})",
         )
     _grid(axes, "epoch", "validation mean EER")
-    _finish(figure, path, title)
+    write_figure(figure, path, title)
 
 
 def plot_search(
@@ -159,9 +149,9 @@ def plot_search(
     """
     values = np.array([np.nan if r is None else r for r in rewards], float)
     numbers = np.arange(1, len(values) + 1)
-    figure, axes = _pyplot().subplots(figsize=(8, 4.2), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(8, 4.2), layout="constrained")
     axes.plot(
-        numbers, values, "o", color=_COLOURS[0], markersize=5, label="trial"
+        numbers, values, "o", color=COLOURS[0], markersize=5, label="trial"
     )
     defined = np.isfinite(values)
     if defined.any():
@@ -170,7 +160,7 @@ def plot_search(
             numbers,
             best,
             where="post",
-            color=_COLOURS[1],
+            color=COLOURS[1],
             label=f"best so far ({best[-1]:.4f})",
         )
         lowest = float(values[defined].min())
@@ -182,17 +172,120 @@ def plot_search(
             label=f"failed ({(~defined).sum()})",
         )
     _grid(axes, "trial", "reward")
-    _finish(figure, path, title)
+    write_figure(figure, path, title)
 
 
-def _pyplot() -> Any:
-    """matplotlib's figures, drawn in memory whatever display there is."""
-    import matplotlib
+def plot_regrets(
+    path: str | os.PathLike,
+    checkpoints: Sequence[int],
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    *,
+    title: str = "",
+) -> None:
+    """How good searchers' recommendations are after how many trainings.
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot
+    Args:
+        path: of the PNG.
+        checkpoints: numbers of trainings.
+        panels: title of a panel -> searcher -> (mean regret, standard error)
+            at each checkpoint, NaN where there is none. Every searcher has
+            the same colour, line and mark in all panels.
+        title: of the figure.
+    """
+    names = list(dict.fromkeys(name for p in panels.values() for name in p))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = pyplot().subplots(
+        rows,
+        columns,
+        figsize=(4.6 * columns, 3.6 * rows + 0.3 * -(-len(names) // 4)),
+        layout="constrained",
+        squeeze=False,
+    )
+    handles = {}
+    for axes, (heading, curves) in zip(grid.flat, panels.items(), strict=False):
+        for name, points in curves.items():
+            number = names.index(name)
+            means, errors = np.array(points, np.float64).T
+            handles[name] = axes.errorbar(
+                checkpoints,
+                means,
+                yerr=np.nan_to_num(errors),
+                color=COLOURS[number % len(COLOURS)],
+                linestyle=_STYLES[number // len(COLOURS) % len(_STYLES)],
+                marker=_MARKERS[number % len(_MARKERS)],
+                markersize=4,
+                linewidth=1.3,
+                capsize=2,
+            )
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0.0)
+        _grid(axes, "trainings", "mean true regret")
+        axes.set_xticks(checkpoints, list(map(str, checkpoints)), minor=False)
+        axes.xaxis.set_minor_locator(pyplot().NullLocator())
+        axes.set_title(heading, fontsize=10)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+    )
+    write_figure(figure, path, title)
 
-    return matplotlib.pyplot
+
+def plot_pareto(
+    path: str | os.PathLike,
+    points: Sequence[tuple[float, float]],
+    *,
+    front: Sequence[tuple[float, float]],
+    cost: str,
+    reference: tuple[float, float] | None = None,
+    title: str = "",
+) -> None:
+    """Every network's EER over what it costs, and the Pareto front.
+
+    Args:
+        path: of the PNG.
+        points: (cost, EER) of each network.
+        front: those of them that are on the front of these two goals.
+        cost: what the cost is.
+        reference: (cost, EER) of the baseline.
+        title: of the figure.
+    """
+    from matplotlib.ticker import LogLocator
+
+    figure, axes = pyplot().subplots(figsize=(8, 4.6), layout="constrained")
+    tried = np.array(points, float).reshape(-1, 2)
+    best = np.array(sorted(front), float).reshape(-1, 2)
+    axes.plot(*tried.T, "o", color="0.6", markersize=5, label="network")
+    # What lies right of and above the steps is beaten by one of the front.
+    axes.step(
+        *best.T,
+        where="post",
+        marker="D",
+        color=COLOURS[1],
+        label=f"Pareto front ({len(best)} of {len(tried)})",
+    )
+    if reference is not None:
+        axes.plot(
+            *reference,
+            "*",
+            color=COLOURS[0],
+            markersize=13,
+            label="baseline",
+        )
+    _grid(axes, cost, "validation mean EER")
+    drawn = [*points] if reference is None else [*points, reference]
+    costs = [point[0] for point in drawn]
+    if costs and max(costs) > 3 * min(costs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter("")
+    axes.xaxis.set_major_formatter("{x:,.6g}")
+    write_figure(figure, path, title)
 
 
 def _check_clip(
@@ -234,7 +327,7 @@ def _mark_events(
                 end - start,
                 0.84,
                 fill=False,
-                edgecolor=_COLOURS[1],
+                edgecolor=COLOURS[1],
                 linewidth=1.8,
                 zorder=3,
             )
@@ -271,13 +364,3 @@ def _grid(axes: Any, xlabel: str, ylabel: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
-
-
-def _finish(figure: Any, path: str | os.PathLike, title: str) -> None:
-    if title:
-        figure.suptitle(title)
-    buffer = io.BytesIO()
-    # No date in the file: the same values give the same bytes.
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    _pyplot().close(figure)
-    atomic_write_bytes(path, buffer.getvalue())

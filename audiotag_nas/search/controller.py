@@ -22,18 +22,48 @@ All operations are placed on the CPU: the networks searched for own the GPUs.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from audiotag_nas.errors import ConfigError
 from audiotag_nas.search.searcher import ToldRewards, check_num
+from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
 _CPU = "/CPU:0"
 _MASKED = -1e9  # finite: 0 * -inf would make the entropy NaN
+
+
+class TokenPolicy(Protocol):
+    """p(tokens), one decision after the other; see `Policy`."""
+
+    num_choices: tuple[int, ...]
+
+    @property
+    def variables(self) -> list[keras.Variable]: ...
+
+    def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]: ...
+
+    def step(
+        self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]: ...
+
+    def log_probs(self, tokens: tf.Tensor) -> tf.Tensor: ...
+
+    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor: ...
+
+
+def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
+    """What to add to logits: (decisions, most choices), 0 where allowed."""
+    allowed = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
+    return np.where(allowed, 0.0, _MASKED).astype(np.float32)
+
+
+def first_rows(num_choices: Sequence[int]) -> np.ndarray:
+    """The row of each decision's first choice, where row 0 is the start."""
+    return np.cumsum((1, *num_choices[:-1])).astype(np.int32)
 
 
 class Policy:
@@ -77,11 +107,8 @@ class Policy:
         self.head_biases = keras.Variable(
             np.zeros((num_decisions, width), np.float32)
         )
-        allowed = np.arange(width) < np.array(self.num_choices)[:, None]
-        self._mask = np.where(allowed, 0.0, _MASKED).astype(np.float32)
-        self._first_rows = np.cumsum((1, *self.num_choices[:-1])).astype(
-            np.int32
-        )
+        self._mask = choice_mask(self.num_choices)
+        self._first_rows = first_rows(self.num_choices)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -144,7 +171,7 @@ class Policy:
         return tokens + self._first_rows[decision]
 
 
-def sample(policy: Policy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Draws `num` points: tokens (num, decisions), int32.
 
     Args:
@@ -166,7 +193,9 @@ def sample(policy: Policy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.stack(columns, axis=1)
 
 
-def evaluate(policy: Policy, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def evaluate(
+    policy: TokenPolicy, tokens: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """log p of each point and its entropy in nats, both (num,).
 
     Args:
@@ -180,11 +209,11 @@ def evaluate(policy: Policy, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def loss_and_gradients(
-    policy: Policy,
+    policy: TokenPolicy,
     tokens: tf.Tensor,
     *,
     advantages: tf.Tensor,
-    entropy_weight: float,
+    entropy_weight: float | tf.Tensor,
 ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
     """The REINFORCE loss and its gradient, one tensor a policy variable.
 
@@ -218,6 +247,87 @@ def loss_and_gradients(
         "gradient_norm": tf.linalg.global_norm(gradients),
     }
     return metrics, gradients
+
+
+class PolicyGradient:
+    """A policy and its optimizer; its two steps are graphs for any batch.
+
+    Args:
+        policy: what to train.
+        learning_rate: of Adam.
+        clip_norm: greatest global norm of the gradient.
+    """
+
+    def __init__(
+        self, policy: TokenPolicy, *, learning_rate: float, clip_norm: float
+    ) -> None:
+        self.policy = policy
+        with tf.device(_CPU):
+            self._optimizer = keras.optimizers.Adam(
+                learning_rate, global_clipnorm=clip_norm
+            )
+            self._optimizer.build(policy.variables)
+        # The signatures leave the batch open: one trace serves every size.
+        self._sample = tf.function(
+            self._sample_step,
+            input_signature=[
+                tf.TensorSpec([], tf.int32),
+                tf.TensorSpec([2], tf.int64),
+            ],
+            autograph=False,
+        )
+        self._update = tf.function(
+            self._update_step,
+            input_signature=[
+                tf.TensorSpec([None, len(policy.num_choices)], tf.int32),
+                tf.TensorSpec([None], tf.float32),
+                tf.TensorSpec([], tf.float32),
+            ],
+            autograph=False,
+        )
+
+    def sample(self, num: int, seed: Sequence[int]) -> np.ndarray:
+        """Draws `num` points, (num, decisions); `seed` is two ints."""
+        with tf.device(_CPU):
+            return self._sample(
+                tf.constant(num, tf.int32), tf.constant(seed, tf.int64)
+            ).numpy()
+
+    def update(
+        self,
+        tokens: Sequence[Sequence[int]] | np.ndarray,
+        advantages: Sequence[float] | np.ndarray,
+        *,
+        entropy_weight: float,
+    ) -> dict[str, float]:
+        """One step of the optimizer; `loss_and_gradients`' metrics."""
+        with tf.device(_CPU):
+            metrics = self._update(
+                tf.constant(tokens, tf.int32),
+                tf.constant(advantages, tf.float32),
+                tf.constant(entropy_weight, tf.float32),
+            )
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _sample_step(self, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        with tf.device(_CPU):
+            return sample(self.policy, num, seed)
+
+    def _update_step(
+        self,
+        tokens: tf.Tensor,
+        advantages: tf.Tensor,
+        entropy_weight: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        with tf.device(_CPU):
+            metrics, gradients = loss_and_gradients(
+                self.policy,
+                tokens,
+                advantages=advantages,
+                entropy_weight=entropy_weight,
+            )
+            self._optimizer.apply(gradients, self.policy.variables)
+            return metrics
 
 
 class ReinforceSearcher:
@@ -257,11 +367,33 @@ class ReinforceSearcher:
         entropy_weight: float = 0.01,
         clip_norm: float = 1.0,
     ) -> None:
-        _check("controller_units", controller_units, low=1, whole=True)
-        _check("learning_rate", learning_rate, low=0.0, open_low=True)
-        _check("baseline_decay", baseline_decay, low=0.0, below=1.0)
-        _check("entropy_weight", entropy_weight, low=0.0)
-        _check("clip_norm", clip_norm, low=0.0, open_low=True)
+        check_setting(
+            "reinforce_plain",
+            "controller_units",
+            controller_units,
+            low=1,
+            whole=True,
+        )
+        check_setting(
+            "reinforce_plain",
+            "learning_rate",
+            learning_rate,
+            low=0.0,
+            open_low=True,
+        )
+        check_setting(
+            "reinforce_plain",
+            "baseline_decay",
+            baseline_decay,
+            low=0.0,
+            below=1.0,
+        )
+        check_setting(
+            "reinforce_plain", "entropy_weight", entropy_weight, low=0.0
+        )
+        check_setting(
+            "reinforce_plain", "clip_norm", clip_norm, low=0.0, open_low=True
+        )
         self._space = space
         self._seed = seed
         self._num_rounds = 0
@@ -274,11 +406,9 @@ class ReinforceSearcher:
             self.policy = Policy(
                 space.num_choices, units=controller_units, seed=seed
             )
-            self._optimizer = keras.optimizers.Adam(
-                learning_rate, global_clipnorm=clip_norm
-            )
-            self._optimizer.build(self.policy.variables)
-        self._sample, self._update = self._graph_functions()
+        self._policy_gradient = PolicyGradient(
+            self.policy, learning_rate=learning_rate, clip_norm=clip_norm
+        )
 
     @property
     def space(self) -> SearchSpace:
@@ -286,13 +416,11 @@ class ReinforceSearcher:
 
     def ask(self, num: int) -> list[Tokens]:
         check_num(num)
-        with tf.device(_CPU):
-            tokens = self._sample(
-                tf.constant(num, tf.int32),
-                tf.constant([self._seed, self._num_rounds], tf.int64),
-            )
+        tokens = self._policy_gradient.sample(
+            num, (self._seed, self._num_rounds)
+        )
         self._num_rounds += 1
-        return [tuple(map(int, row)) for row in tokens.numpy()]
+        return [tuple(map(int, row)) for row in tokens]
 
     def tell(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
@@ -304,81 +432,14 @@ class ReinforceSearcher:
         if self.baseline is None:
             self.baseline = mean
         baseline = self.baseline
-        with tf.device(_CPU):
-            metrics = self._update(
-                tf.constant(points, tf.int32),
-                tf.constant([v - baseline for v in values], tf.float32),
-            )
+        self.metrics = self._policy_gradient.update(
+            points,
+            [value - baseline for value in values],
+            entropy_weight=self._entropy_weight,
+        )
         decay = self._baseline_decay
         self.baseline = decay * baseline + (1 - decay) * mean
-        self.metrics = {name: float(value) for name, value in metrics.items()}
         self.metrics["baseline"] = baseline
 
     def recommend(self) -> Tokens:
         return self._told.best()
-
-    def _graph_functions(self) -> tuple[Any, Any]:
-        """`sample` and the update step as graphs for batches of any size."""
-        num_decisions = self._space.num_decisions
-
-        def draw(num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            with tf.device(_CPU):
-                return sample(self.policy, num, seed)
-
-        def update(
-            tokens: tf.Tensor, advantages: tf.Tensor
-        ) -> dict[str, tf.Tensor]:
-            with tf.device(_CPU):
-                metrics, gradients = loss_and_gradients(
-                    self.policy,
-                    tokens,
-                    advantages=advantages,
-                    entropy_weight=self._entropy_weight,
-                )
-                self._optimizer.apply(gradients, self.policy.variables)
-                return metrics
-
-        # The signatures leave the batch open: one trace serves every size.
-        return (
-            tf.function(
-                draw,
-                input_signature=[
-                    tf.TensorSpec([], tf.int32),
-                    tf.TensorSpec([2], tf.int64),
-                ],
-                autograph=False,
-            ),
-            tf.function(
-                update,
-                input_signature=[
-                    tf.TensorSpec([None, num_decisions], tf.int32),
-                    tf.TensorSpec([None], tf.float32),
-                ],
-                autograph=False,
-            ),
-        )
-
-
-def _check(
-    name: str,
-    value: Any,
-    *,
-    low: float,
-    open_low: bool = False,
-    below: float = math.inf,
-    whole: bool = False,
-) -> None:
-    """Raises ConfigError where a setting is out of its range."""
-    number = (int,) if whole else (int, float)
-    fits = isinstance(value, number) and not isinstance(value, bool)
-    if fits:
-        fits = value > low if open_low else value >= low
-        fits = fits and value < below
-    if not fits:
-        rule = "above" if open_low else "at least"
-        upper = "" if math.isinf(below) else f" and below {below}"
-        kind = "an int" if whole else "a number"
-        raise ConfigError(
-            f"searcher `reinforce`, `{name}`: must be {kind} {rule} "
-            f"{low}{upper}. Received: {value!r}"
-        )

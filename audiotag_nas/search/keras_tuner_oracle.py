@@ -118,6 +118,9 @@ class ReinforceOracle(keras_tuner.Oracle):
                 f"searcher `{searcher}` has no setting {unknown}. "
                 f"Allowed: {list(searcher_settings(searcher))}"
             )
+        if "reevaluate" in searcher_settings(searcher):
+            # Here a point is trained once, whoever asks for it again.
+            settings["reevaluate"] = False
         super().__init__(
             objective=objective, max_trials=max_trials, seed=seed, **kwargs
         )

@@ -77,7 +77,8 @@ def run_search(
         trials_per_round: tokens to ask for at a time.
         make_trial: (number, round, tokens) -> Trial; the same each time.
         failure_reward: told for a failed trial.
-        retrain_repeats: train tokens again that were trained; if False their
+        retrain_repeats: train tokens again that were trained (always so if the
+            searcher `repeats_on_purpose`); if False their
             known reward is told again and the training is not counted.
         max_open_rounds: rounds asked for and not yet told, at most. With 1
             everything known is learned before anything is asked, and workers
@@ -118,7 +119,8 @@ def run_search(
         num_trials=num_trials,
         make_trial=make_trial,
         failure_reward=failure_reward,
-        retrain_repeats=retrain_repeats,
+        retrain_repeats=retrain_repeats
+        or getattr(searcher, "repeats_on_purpose", False),
         early_stopper=early_stopper,
         on_event=_ignore if on_event is None else on_event,
     )

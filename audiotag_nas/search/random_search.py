@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audiotag_nas.search.moves import draw_points
 from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.space import SearchSpace, Tokens
 
@@ -33,10 +34,7 @@ class RandomSearcher:
         check_num(num)
         generator = np.random.default_rng([self._seed, self._num_rounds])
         self._num_rounds += 1
-        uniform = generator.random((num, self._space.num_decisions))
-        # Below 2**53 choices, u < 1 never rounds up to the number of choices.
-        tokens = (uniform * self._space.num_choices).astype(int)
-        return [tuple(map(int, row)) for row in tokens]
+        return draw_points(self._space, num, generator)
 
     def tell(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]

@@ -7,7 +7,7 @@ only when its searcher is made.
 import importlib
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
@@ -23,12 +23,17 @@ class Searcher(Protocol):
       Rounds may overlap: `ask` may come again before an earlier round is
       told.
     - **Replay.** What `ask` gives is a function of the space, the seed, the
-      settings, the number of the round, n, and what was told before, in that
-      order; of nothing else. The same calls in the same order give the same
-      tokens, bit for bit, so a search is resumed by repeating its calls.
+      settings, the number of the round, n, and what was asked and told
+      before, in that order; of nothing else. The same calls in the same order
+      give the same tokens, bit for bit, so a search is resumed by repeating
+      its calls.
     - **Any tokens may be told**: all that were asked for, some of them,
       others of the same space, the same ones again (networks are trained with
       noise, or their known reward is told again), in batches of any size.
+    - **Repeats.** A searcher that asks for a point again in order to have it
+      trained again, with another seed, has an attribute `repeats_on_purpose`
+      that is True. From any other a repeat is chance, and it is told the
+      known reward.
     - **Rewards are finite.** They are maximized. For a training that failed
       the caller tells a finite penalty of its choice, never a NaN.
     """
@@ -109,6 +114,20 @@ class ToldRewards:
             self._rewards.setdefault(point, []).append(reward)
         return checked_tokens, checked_rewards
 
+    @property
+    def rewards(self) -> Mapping[Tokens, list[float]]:
+        """Every reward of each point told, in the order first told."""
+        return self._rewards
+
+    def means(self) -> dict[Tokens, float]:
+        """The mean reward of each point told, in the order first told."""
+        # statistics.mean is exact: a reward told three times stays equal to
+        # the same reward told once, which a running sum would not ensure.
+        return {
+            point: statistics.mean(rewards)
+            for point, rewards in self._rewards.items()
+        }
+
     def best(self) -> Tokens:
         """The tokens of the best mean reward; among equals the first told.
 
@@ -119,12 +138,7 @@ class ToldRewards:
             raise ConfigError(
                 "recommend: a searcher must be told a reward first."
             )
-        # statistics.mean is exact: a reward told three times stays equal to
-        # the same reward told once, which a running sum would not ensure.
-        means = {
-            point: statistics.mean(rewards)
-            for point, rewards in self._rewards.items()
-        }
+        means = self.means()
         return max(means, key=means.__getitem__)
 
 
@@ -160,6 +174,11 @@ def _finite(reward: Any, tokens: Tokens) -> float:
 
 SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "reinforce": (
+        "audiotag_nas.search.model_based",
+        "ModelBasedSearcher",
+        ("num_initial", "policy_steps", "policy_entropy", "reevaluate"),
+    ),
+    "reinforce_plain": (
         "audiotag_nas.search.controller",
         "ReinforceSearcher",
         (
@@ -169,6 +188,21 @@ SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "entropy_weight",
             "clip_norm",
         ),
+    ),
+    "evolution": (
+        "audiotag_nas.search.evolution",
+        "EvolutionSearcher",
+        ("evolution_population", "evolution_sample"),
+    ),
+    "local_search": (
+        "audiotag_nas.search.local_search",
+        "LocalSearcher",
+        (),
+    ),
+    "gaussian_process": (
+        "audiotag_nas.search.gaussian_process",
+        "GaussianProcessSearcher",
+        (),
     ),
     "random": ("audiotag_nas.search.random_search", "RandomSearcher", ()),
     "grid": ("audiotag_nas.search.grid", "GridSearcher", ()),
@@ -195,7 +229,7 @@ def make_searcher(
     """The searcher called `name`, at its beginning.
 
     Args:
-        name: `reinforce`, `random` or `grid`.
+        name: one of `SEARCHERS`.
         space: what to search.
         seed: the only source of its randomness.
         **settings: the searcher's own, see `searcher_settings`; those left

@@ -1,8 +1,9 @@
 """One trial, from plain values to a result: what every runner calls.
 
 A child reads log-mels that were prepared before (`PreparedSet`), trains on
-all development folds but the validation folds, and is rewarded for its
-validation EER. It never sees the evaluation split.
+all development folds but the validation folds, and is rewarded for how well
+it does on those (`quality`), less what it costs (`goals`). It never sees the
+evaluation split.
 """
 
 import contextlib
@@ -26,8 +27,14 @@ from audiotag_nas.errors import (
 )
 from audiotag_nas.models import build_crnn
 from audiotag_nas.space import Architecture
+from audiotag_nas.training import goals, trainer
 from audiotag_nas.training import strategy as strategies
-from audiotag_nas.training import trainer
+from audiotag_nas.training.quality import (
+    QUALITIES,
+    REWARDED_STAGES,
+    Quality,
+    quality_of,
+)
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 MODEL_FILE = "model.keras"
@@ -53,8 +60,9 @@ def run_trial(
         on_epoch: called with the epoch, from 1, and its numbers.
 
     Returns:
-        A completed result, its reward 1 - validation mean EER; or a failed
-        one with the reason if the training itself went wrong.
+        A completed result, its reward `config.search.reward` less what is
+        weighed against it; or a failed one with the reason if the training
+        itself went wrong.
 
     Raises:
         UserError: what was prepared is missing, damaged or too little, or
@@ -62,8 +70,13 @@ def run_trial(
     """
     started = time.monotonic()
     try:
+        cost_metrics, penalty = _cost_metrics(trial, config)
         model, outcome = train_network(
-            trial, config, features_dir, on_epoch=on_epoch
+            trial,
+            config,
+            features_dir,
+            on_epoch=on_epoch,
+            quality=quality_of(trial, config.search.reward, penalty=penalty),
         )
     except UserError:
         raise
@@ -79,6 +92,7 @@ def run_trial(
         "best_epoch": outcome.best_epoch,
         "epochs": len(outcome.history["validation_eer"]),
         "num_parameters": model.count_params(),
+        **cost_metrics,
     }
     if outcome.stopped_epoch:
         metrics["stopped_epoch"] = outcome.stopped_epoch
@@ -122,6 +136,34 @@ def spectrogram_size(trial: Trial, config: ExperimentConfig) -> str:
     return trial.settings.get("spectrogram_size", default)
 
 
+def _cost_metrics(
+    trial: Trial, config: ExperimentConfig
+) -> tuple[dict[str, float], float]:
+    """The metrics of what a trial's network costs, and the penalty for it.
+
+    The penalty is of the children of search and grid; it is among the metrics
+    where a cost is weighed.
+    """
+    costs, baseline = goals.child_costs(
+        goals.SizedNetwork(
+            Architecture.from_json(trial.settings["architecture"]),
+            spectrogram_size(trial, config),
+        ),
+        config,
+    )
+    metrics: dict[str, float] = {"multiply_adds": costs.multiply_adds}
+    if costs.latency_seconds is not None:
+        metrics["latency_seconds"] = costs.latency_seconds
+    if baseline.latency_seconds is not None:
+        metrics["baseline_latency_seconds"] = baseline.latency_seconds
+    if trial.stage not in REWARDED_STAGES:
+        return metrics, 0.0
+    penalty = goals.cost_penalty(costs, baseline, config.search)
+    if config.search.weighs_costs:
+        metrics["cost_penalty"] = penalty
+    return metrics, penalty
+
+
 def save_model(model: keras.Model, path: Path) -> None:
     """Writes a `.keras` file, whole or not at all.
 
@@ -157,6 +199,7 @@ def train_network(
     *,
     on_epoch: trainer.OnEpoch | None = None,
     also_scored: Mapping[str, trainer.ScoredData] | None = None,
+    quality: Quality = QUALITIES["eer"],
 ) -> tuple[keras.Model, trainer.TrainingResult]:
     """Trains the network that `trial` describes; arguments as `run_trial`.
 
@@ -165,7 +208,7 @@ def train_network(
         config: the experiment.
         features_dir: holds the prepared features.
         on_epoch: called with the epoch, from 1, and its numbers.
-        also_scored: see `trainer.train`.
+        also_scored, quality: see `trainer.train`.
 
     Raises:
         UserError: as `run_trial`. What else is raised went wrong in the
@@ -211,6 +254,7 @@ def train_network(
         strategy=strategy,
         on_epoch=on_epoch,
         also_scored=also_scored,
+        quality=quality,
         stop_rule=trial.settings.get("stop_rule", ()),
     )
 

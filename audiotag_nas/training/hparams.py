@@ -42,6 +42,9 @@ METRICS = {
     "validation_eer": "validation EER",
     "validation_loss": "validation loss",
     "num_parameters": "parameters",
+    "multiply_adds": "multiply-adds",
+    "latency_seconds": "latency (s)",
+    "reward": "reward",
     "seconds": "seconds",
 }
 """The dashboard's metrics: the scalar's tag and the column's heading."""
@@ -142,6 +145,8 @@ class HParamsWriter:
     def _values(self, result: TrialResult) -> dict[str, float]:
         """The metrics that the trial has, by scalar tag."""
         known = {"seconds": result.seconds} | result.metrics
+        if result.reward is not None:
+            known["reward"] = result.reward
         return {tag: float(known[tag]) for tag in self._metrics if tag in known}
 
 

@@ -28,7 +28,7 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.training import gpus
-from audiotag_nas.training.runners import TARGET, OnTrialEpoch
+from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 MAX_TRIALS_PER_WORKER = 25
@@ -140,18 +140,14 @@ class ProcessRunner:
         on_epoch: OnTrialEpoch | None = None,
         target: str = TARGET,
     ) -> None:
-        for name, value, least in (
-            ("num_workers", num_workers, 1),
-            ("trial_timeout_seconds", trial_timeout_seconds, 1e-3),
-            ("gpus_per_trial", gpus_per_trial, 0),
-            ("memory_limit_bytes", memory_limit_bytes, 1),
-            ("max_trials_per_worker", max_trials_per_worker, 1),
-            ("retries", retries, 0),
-        ):
-            if value is not None and value < least:
-                raise ConfigError(
-                    f"`{name}` must be at least {least}. Received: {value}"
-                )
+        check_limits(
+            num_workers=num_workers,
+            trial_timeout_seconds=trial_timeout_seconds,
+            gpus_per_trial=gpus_per_trial,
+            memory_limit_bytes=memory_limit_bytes,
+            max_trials_per_worker=max_trials_per_worker,
+            retries=retries,
+        )
         if memory_limit_bytes is not None and not Path("/proc/self").exists():
             raise ConfigError(
                 "`memory_limit_bytes`: needs /proc, which Linux has."

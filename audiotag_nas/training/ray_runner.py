@@ -30,7 +30,7 @@ from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.training import ray_worker
 from audiotag_nas.training.node_features import DEFAULT_CACHE_DIR
 from audiotag_nas.training.process_runner import MAX_TRIALS_PER_WORKER
-from audiotag_nas.training.runners import TARGET, OnTrialEpoch
+from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
@@ -104,17 +104,13 @@ class RayRunner:
         prepare: str | None = None,
         cache_dir: str = DEFAULT_CACHE_DIR,
     ) -> None:
-        for name, value, least in (
-            ("num_workers", num_workers, 1),
-            ("trial_timeout_seconds", trial_timeout_seconds, 1e-3),
-            ("gpus_per_trial", gpus_per_trial, 0),
-            ("memory_limit_bytes", memory_limit_bytes, 1),
-            ("retries", retries, 0),
-        ):
-            if value is not None and value < least:
-                raise ConfigError(
-                    f"`{name}` must be at least {least}. Received: {value}"
-                )
+        check_limits(
+            num_workers=num_workers,
+            trial_timeout_seconds=trial_timeout_seconds,
+            gpus_per_trial=gpus_per_trial,
+            memory_limit_bytes=memory_limit_bytes,
+            retries=retries,
+        )
         self._config = config
         self._features_dir = as_place(features_dir).absolute()
         self._trials_dir = Path(trials_dir)

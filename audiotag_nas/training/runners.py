@@ -136,6 +136,26 @@ def make_runner(
     )
 
 
+_LEAST = {
+    "num_workers": 1,
+    "trial_timeout_seconds": 1e-3,
+    "gpus_per_trial": 0,
+    "memory_limit_bytes": 1,
+    "max_trials_per_worker": 1,
+    "retries": 0,
+}
+
+
+def check_limits(**limits: float | None) -> None:
+    """Raises ConfigError where a runner's limit is out of its range."""
+    for name, value in limits.items():
+        least = _LEAST[name]
+        if value is not None and value < least:
+            raise ConfigError(
+                f"`{name}` must be at least {least}. Received: {value}"
+            )
+
+
 def find_target(name: str) -> Callable[..., TrialResult]:
     """The function that `package.module:function` names."""
     module, _, function = name.partition(":")

@@ -1,5 +1,6 @@
 """What a person sees while an experiment runs."""
 
+import dataclasses
 import io
 
 import pytest
@@ -62,6 +63,20 @@ def test_a_finished_trial_is_one_line_with_the_best_and_the_time_left():
         assert part in line
     assert "1 min 01 s, about" in line
     assert line.endswith("left\n")
+
+
+def test_a_reward_that_is_not_the_eer_is_told_beside_it():
+    told = event(2, 0.25)
+    told = dataclasses.replace(
+        told,
+        result=dataclasses.replace(told.result, reward=0.625),
+        best_result=dataclasses.replace(told.best_result, reward=0.875),
+    )
+    stream = io.StringIO()
+    Progress(stream=stream).trial(told)
+    assert "EER 0.250  reward 0.625  best reward 0.875 (grid-0001)" in (
+        stream.getvalue()
+    )
 
 
 def test_a_failed_trial_says_why():

@@ -80,10 +80,37 @@ def test_curves_and_searches_with_gaps_are_drawn(tmp_path):
     )
     plots.plot_search(tmp_path / "search.png", [0.7, None, 0.9], title="x")
     plots.plot_search(tmp_path / "failed.png", [None, None])
+    plots.plot_pareto(
+        tmp_path / "front.png",
+        [(3000, 0.3), (50_000, 0.2), (60_000, 0.25)],
+        front=[(50_000, 0.2), (3000, 0.3)],
+        reference=(160_334, 0.22),
+        cost="parameters",
+    )
+    plots.plot_pareto(tmp_path / "empty.png", [], front=[], cost="parameters")
     for path in tmp_path.iterdir():
         image = matplotlib.image.imread(path)
         assert image.shape[0] > 300
         assert image.std() > 0.02
+
+
+def test_regrets_are_drawn_where_they_are_known(tmp_path):
+    nan = float("nan")
+    curves = {
+        "random": [(3.0, 0.5), (2.0, 0.4), (1.5, 0.1)],
+        "other": [(2.0, nan), (1.0, nan), (nan, nan)],
+    }
+    # More panels than a row has, and more searchers than there are colours.
+    many = {f"s{i}": [(i, 0.1)] * 3 for i in range(9)}
+    panels = {"a": curves, "b": curves, "c": many, "d": curves}
+    path = tmp_path / "all.png"
+    plots.plot_regrets(path, (25, 50, 200), panels)
+    four = matplotlib.image.imread(path)
+    plots.plot_regrets(path, (25, 50, 200), {"a": curves})
+    one = matplotlib.image.imread(path)
+    assert four.shape[1] > 2.5 * one.shape[1]
+    assert four.shape[0] > 1.5 * one.shape[0]
+    assert np.ptp(one) > 0
 
 
 def test_importing_the_module_imports_no_matplotlib():

@@ -294,7 +294,7 @@ def test_wrong_arguments_are_named():
         ({"trials_per_round": 0}, "num"),
         ({"failure_score": float("nan")}, "`failure_score`"),
         ({"searcher": "none"}, "'none'"),
-        ({"settings": {"learning": 1}}, "learning_rate"),
+        ({"settings": {"learning": 1}}, "num_initial"),
     ]:
         with pytest.raises(ConfigError, match=part):
             ReinforceOracle("val_loss", **arguments)

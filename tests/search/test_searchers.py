@@ -55,7 +55,7 @@ def test_the_same_calls_give_the_same_tokens_bit_for_bit(name):
     assert replay() == replay()
 
 
-@pytest.mark.parametrize("name", ["reinforce", "random"])
+@pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
 def test_rounds_and_seeds_draw_anew(name):
     first = make_searcher(name, SPACE, seed=0)
     second = make_searcher(name, SPACE, seed=1)
@@ -112,31 +112,59 @@ def test_a_round_asks_for_one_or_more(name, num):
 
 
 def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
-    with pytest.raises(ConfigError, match=r"\['reinforce', 'random', 'grid'\]"):
+    with pytest.raises(ConfigError, match=r"\['reinforce', .*, 'grid'\]"):
         make_searcher("anneal", SPACE)
     with pytest.raises(ConfigError, match=r"no setting `clip_norm`.*none"):
         make_searcher("random", SPACE, clip_norm=1.0)
-    with pytest.raises(ConfigError, match=r"no setting `lr`.*`learning_rate`"):
+    with pytest.raises(ConfigError, match=r"no setting `lr`.*`num_initial`"):
         make_searcher("reinforce", SPACE, lr=1.0)
     with pytest.raises(ConfigError, match=r"from 0 to 2.*Received: -1"):
         make_searcher("random", SPACE, seed=-1)
 
 
-def test_the_config_has_every_setting_of_the_controller_with_its_default():
+@pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
+def test_the_config_has_every_setting_of_a_searcher_with_its_default(name):
+    import importlib
     import inspect
 
     from audiotag_nas.config import SearchConfig
-    from audiotag_nas.search.controller import ReinforceSearcher
 
-    parameters = inspect.signature(ReinforceSearcher).parameters
+    module, class_name, _ = SEARCHERS[name]
+    searcher = getattr(importlib.import_module(module), class_name)
+    parameters = inspect.signature(searcher).parameters
     defaults = {
         name: parameter.default
         for name, parameter in parameters.items()
         if name not in ("space", "seed")
     }
-    assert tuple(defaults) == searcher_settings("reinforce")
+    assert tuple(defaults) == searcher_settings(name)
     config = SearchConfig()
     assert defaults == {name: getattr(config, name) for name in defaults}
+
+
+@EVERY
+def test_rounds_may_overlap_and_fail_and_be_told_in_part(name):
+    searcher = make_searcher(name, SPACE, seed=3)
+    rounds = [searcher.ask(4), searcher.ask(3)]
+    for _ in range(5):
+        told = rounds.pop(0)[1:]
+        # A penalty, far from every reward.
+        rewards = [fake_reward(tokens) for tokens in told]
+        searcher.tell(told, [r if r > 0.3 else -1e3 for r in rewards])
+        rounds.append(searcher.ask(4))
+        for tokens in rounds[-1]:
+            assert SPACE.validate(tokens) == tokens
+
+
+@EVERY
+@pytest.mark.parametrize("num_choices", [1, 2])
+def test_a_space_that_is_used_up_is_no_error(name, num_choices):
+    space = SearchSpace((Decision("a", tuple(range(num_choices))),))
+    searcher = make_searcher(name, space)
+    for _ in range(8):
+        asked = searcher.ask(3)
+        searcher.tell(asked, [0.5] * len(asked))
+    assert searcher.recommend() in {(0,), (1,)}
 
 
 def test_random_search_draws_every_choice_alike():
@@ -169,6 +197,9 @@ def test_the_room_opens_without_tensorflow_and_so_do_its_light_searchers():
         "space = SearchSpace((Decision('a', (1, 2)),))\n"
         "make_searcher('random', space, seed=0).ask(2)\n"
         "make_searcher('grid', space).ask(2)\n"
+        "make_searcher('evolution', space).ask(2)\n"
+        "make_searcher('local_search', space).ask(2)\n"
+        "make_searcher('gaussian_process', space).ask(2)\n"
         "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

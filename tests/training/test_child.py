@@ -1,6 +1,7 @@
 """A trial from plain values to a result."""
 
 import dataclasses
+import math
 import resource
 
 import keras
@@ -12,16 +13,20 @@ from audiotag_nas.config import (
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
+    SearchConfig,
     TrainingConfig,
 )
 from audiotag_nas.data import tfrecords
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.errors import ConfigError, DataError, StoreError
+from audiotag_nas.models import build_crnn
+from audiotag_nas.models.costs import network_costs
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.early_stopping import HalvingStopper
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import (
+    CRNN_BASELINE,
     Architecture,
     ConvBlock,
     Decision,
@@ -128,6 +133,7 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
     from audiotag_nas.data.prepared import open_prepared
     from audiotag_nas.training import trainer
 
+    config = dataclasses.replace(config, search=SearchConfig(reward="eer"))
     result = run(make_trial(), config, features_dir, tmp_path)
     model = child.load_model(tmp_path / child.MODEL_FILE)
     prepared = open_prepared(
@@ -144,6 +150,48 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
     assert result.metrics["validation_eer"] == min(
         result.history["validation_eer"]
     )
+
+
+def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
+    config, features_dir, tmp_path
+):
+    search = SearchConfig(
+        reward="auc_last",
+        parameters_weight=0.125,
+        multiply_adds_weight=0.25,
+        latency_weight=0.5,
+    )
+    config = dataclasses.replace(config, search=search)
+    result = run(make_trial(), config, features_dir, tmp_path)
+    metrics = result.metrics
+    baseline = build_crnn(CRNN_BASELINE, num_mels=13, num_tags=3)
+    size = {"num_frames": 14, "num_mels": 13, "num_tags": 3}
+    ratios = {
+        0.125: metrics["num_parameters"] / baseline.count_params(),
+        0.25: metrics["multiply_adds"]
+        / network_costs(CRNN_BASELINE, **size).multiply_adds,
+        0.5: metrics["latency_seconds"] / metrics["baseline_latency_seconds"],
+    }
+    # (4000 - 512) // 256 + 1 frames.
+    assert metrics["multiply_adds"] == network_costs(TINY, **size).multiply_adds
+    penalty = sum(w * math.log10(ratio) for w, ratio in ratios.items())
+    assert metrics["cost_penalty"] == pytest.approx(penalty)
+    assert penalty < 0
+    # After every epoch, so that a rule that stops children sees it too.
+    assert result.history["quality"] == pytest.approx(
+        [auc - penalty for auc in result.history["validation_auc"]]
+    )
+    assert result.reward == result.history["quality"][-1]
+
+
+def test_what_children_are_compared_with_keeps_the_papers_reward(
+    config, features_dir, tmp_path
+):
+    search = SearchConfig(reward="auc", parameters_weight=0.125)
+    config = dataclasses.replace(config, search=search)
+    baseline_trial = dataclasses.replace(make_trial(epochs=1), stage="baseline")
+    result = run(baseline_trial, config, features_dir, tmp_path)
+    assert result.reward == 1 - result.metrics["validation_eer"]
 
 
 def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(

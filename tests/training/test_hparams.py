@@ -42,6 +42,8 @@ DONE = (
             "validation_eer": 0.125,
             "validation_loss": 0.5,
             "num_parameters": 210240.0,
+            "multiply_adds": 33554432.0,
+            "latency_seconds": 0.03125,
             "best_epoch": 2.0,
         },
         {"validation_eer": [0.5, 0.125, 0.25], "training_loss": [3, 2, 1]},
@@ -107,6 +109,9 @@ def test_experiment_names_all_hyperparameters_and_metrics(log_dir):
         "validation_eer": "validation EER",
         "validation_loss": "validation loss",
         "num_parameters": "parameters",
+        "multiply_adds": "multiply-adds",
+        "latency_seconds": "latency (s)",
+        "reward": "reward",
         "seconds": "seconds",
     }
 
@@ -122,6 +127,9 @@ def test_a_completed_trial_shows_its_decisions_and_metrics(log_dir):
         "validation_eer": 0.125,
         "validation_loss": 0.5,
         "num_parameters": 210240,
+        "multiply_adds": 33554432,
+        "latency_seconds": 0.03125,
+        "reward": 0.875,
         "seconds": 75.5,
     }
     (session,) = group.sessions

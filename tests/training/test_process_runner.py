@@ -16,6 +16,7 @@ from audiotag_nas.training.process_runner import ProcessRunner
 from audiotag_nas.trial import TrialStatus
 from tests.fake_children import TARGET, make_trial
 from tests.training.runner_contract import *  # noqa: F403
+from tests.training.runner_helpers import is_running, run_trials, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,31 +40,9 @@ def _make_runner(tmp_path):
         yield make
 
 
-def _run(runner, *trials):
-    for trial in trials:
-        runner.submit(trial)
-    results = [runner.next_result() for _ in trials]
-    return {result.trial_id: result for result in results}
-
-
 def _pids(tmp_path, trial_id) -> list[int]:
     path = tmp_path / "trials" / trial_id / "pids.txt"
     return [int(pid) for pid in path.read_text().split()]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def _wait_until(holds, seconds=20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_trials_run_side_by_side_in_processes_that_stay_warm(
@@ -71,12 +50,14 @@ def test_trials_run_side_by_side_in_processes_that_stay_warm(
 ):
     runner = make_runner(num_workers=3)
     met = [make_trial(f"m{number}", "meet", num=3) for number in range(3)]
-    results = _run(runner, *met)
+    results = run_trials(runner, *met)
     assert {r.status for r in results.values()} == {TrialStatus.COMPLETED}
     pids = {result.metrics["pid"] for result in results.values()}
     assert len(pids) == 3
     assert os.getpid() not in pids
-    later = _run(runner, *[make_trial(f"l{number}") for number in range(4)])
+    later = run_trials(
+        runner, *[make_trial(f"l{number}") for number in range(4)]
+    )
     assert {result.metrics["pid"] for result in later.values()} <= pids
 
 
@@ -85,7 +66,7 @@ def test_no_more_workers_are_started_than_there_is_work_for(
 ):
     runner = make_runner(num_workers=3)
     for number in range(3):
-        _run(runner, make_trial(f"t{number}"))
+        run_trials(runner, make_trial(f"t{number}"))
     pids = {_pids(tmp_path, f"t{number}")[0] for number in range(3)}
     assert len(pids) == 1
 
@@ -93,10 +74,10 @@ def test_no_more_workers_are_started_than_there_is_work_for(
 def test_a_worker_is_replaced_after_its_share_of_trials(make_runner):
     runner = make_runner(num_workers=1, max_trials_per_worker=2)
     trials = [make_trial(f"t{number}") for number in range(5)]
-    pids = [_run(runner, trial)[trial.trial_id] for trial in trials]
+    pids = [run_trials(runner, trial)[trial.trial_id] for trial in trials]
     pids = [result.metrics["pid"] for result in pids]
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
-    _wait_until(lambda: not _is_running(int(pids[0])))
+    wait_until(lambda: not is_running(int(pids[0])))
 
 
 def test_what_takes_a_worker_down_fails_its_trial_alone_and_says_how(
@@ -111,7 +92,7 @@ def test_what_takes_a_worker_down_fails_its_trial_alone_and_says_how(
         "kernels.cc:12] Check failed: size > 0",
         "exit": "its process ended with exit status 3",
     }
-    results = _run(
+    results = run_trials(
         runner,
         *[make_trial(do, do) for do in deeds],
         *[make_trial(f"good{number}") for number in range(4)],
@@ -126,25 +107,25 @@ def test_a_training_over_its_time_is_stopped_and_the_other_goes_on(
     make_runner, tmp_path
 ):
     runner = make_runner(trial_timeout_seconds=1.0)
-    results = _run(runner, make_trial("a", "spin"), make_trial("b"))
+    results = run_trials(runner, make_trial("a", "spin"), make_trial("b"))
     reason = "its process took longer than its limit of 1 s"
     assert results["a"].reason == reason
     assert 1.0 <= results["a"].seconds < 10
     assert results["b"].status is TrialStatus.COMPLETED
-    assert not _is_running(_pids(tmp_path, "a")[0])
-    assert _run(runner, make_trial("c"))["c"].reason == ""
+    assert not is_running(_pids(tmp_path, "a")[0])
+    assert run_trials(runner, make_trial("c"))["c"].reason == ""
 
 
 def test_a_training_over_its_memory_is_stopped_before_the_machine_is_full(
     make_runner, tmp_path
 ):
     runner = make_runner(memory_limit_bytes=3 * 2**28)
-    results = _run(runner, make_trial("a", "hoard"), make_trial("b"))
+    results = run_trials(runner, make_trial("a", "hoard"), make_trial("b"))
     assert "GiB of memory, more than its limit of 0.75 GiB" in (
         results["a"].reason
     )
     assert results["b"].status is TrialStatus.COMPLETED
-    assert not _is_running(_pids(tmp_path, "a")[0])
+    assert not is_running(_pids(tmp_path, "a")[0])
 
 
 @pytest.mark.parametrize(
@@ -161,7 +142,7 @@ def test_a_trial_that_lost_its_worker_is_tried_again_as_often_as_said(
     make_runner, tmp_path, retries, do, num_tries, reason
 ):
     runner = make_runner(num_workers=1, retries=retries)
-    result = _run(runner, make_trial("a", do))["a"]
+    result = run_trials(runner, make_trial("a", do))["a"]
     assert reason in result.reason
     assert bool(result.reason) == bool(reason)
     assert len(_pids(tmp_path, "a")) == num_tries
@@ -171,10 +152,10 @@ def test_a_worker_killed_while_it_waits_is_replaced_and_costs_no_trial(
     make_runner,
 ):
     runner = make_runner(num_workers=1)
-    pid = int(_run(runner, make_trial("a"))["a"].metrics["pid"])
+    pid = int(run_trials(runner, make_trial("a"))["a"].metrics["pid"])
     os.kill(pid, signal.SIGKILL)
-    _wait_until(lambda: not _is_running(pid))
-    result = _run(runner, make_trial("b"))["b"]
+    wait_until(lambda: not is_running(pid))
+    result = run_trials(runner, make_trial("b"))["b"]
     assert result.status is TrialStatus.COMPLETED
     assert result.metrics["pid"] != pid
 
@@ -190,7 +171,7 @@ def test_closing_kills_workers_whatever_they_do(make_runner, tmp_path):
     runner.close()
     assert time.monotonic() - started < 2
     for name in ("a", "b"):
-        assert not _is_running(_pids(tmp_path, name)[0])
+        assert not is_running(_pids(tmp_path, name)[0])
     with pytest.raises(RuntimeError, match="no trial was submitted"):
         runner.next_result()
 
@@ -222,12 +203,12 @@ def test_each_worker_has_the_configs_threads_and_gpus_of_its_own(
     target = "tests.training.test_process_runner:_report_environment"
     runner = make_runner(target, gpus_per_trial=2)
     met = [make_trial(f"m{number}", num=2) for number in range(2)]
-    results = _run(runner, *met)
+    results = run_trials(runner, *met)
     gpus = sorted(result.metrics["gpus"] for result in results.values())
     assert gpus == [[4, 7], [9, 11]]
     for result in results.values():
         assert result.metrics["threads"] == "3"
-    result = _run(make_runner(target), make_trial("c", num=1))["c"]
+    result = run_trials(make_runner(target), make_trial("c", num=1))["c"]
     assert result.metrics["gpus"] == [-1]
     with pytest.raises(ConfigError, match="need 6, and this machine has 5"):
         make_runner(num_workers=3, gpus_per_trial=2)
@@ -313,7 +294,7 @@ def spinning_driver(tmp_path):
         start_new_session=True,  # as a terminal would, to interrupt it all
     )
     paths = [tmp_path / "trials" / name / "pids.txt" for name in "ab"]
-    _wait_until(lambda: all(p.exists() and p.read_text() for p in paths))
+    wait_until(lambda: all(p.exists() and p.read_text() for p in paths))
     yield driver, [int(path.read_text()) for path in paths]
     driver.kill()
     driver.communicate()
@@ -321,9 +302,9 @@ def spinning_driver(tmp_path):
 
 def test_no_worker_outlives_a_driver_killed_by_sigkill(spinning_driver):
     driver, pids = spinning_driver
-    assert all(map(_is_running, pids))
+    assert all(map(is_running, pids))
     driver.kill()
-    _wait_until(lambda: not any(map(_is_running, pids)), seconds=5)
+    wait_until(lambda: not any(map(is_running, pids)), seconds=5)
 
 
 def test_an_interrupt_ends_driver_and_workers_and_says_how_to_go_on(
@@ -336,4 +317,4 @@ def test_an_interrupt_ends_driver_and_workers_and_says_how_to_go_on(
     assert output == (
         "interrupted. What was finished is kept; the same command goes on.\n"
     )
-    assert not any(map(_is_running, pids))
+    assert not any(map(is_running, pids))

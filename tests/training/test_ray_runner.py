@@ -32,6 +32,7 @@ from tests.fakes import FakeRunner, make_fake_trials
 from tests.search.driver import SPACE
 from tests.training import children_driver
 from tests.training.runner_contract import *  # noqa: F403
+from tests.training.runner_helpers import is_running, run_trials, wait_until
 
 ROOT = Path(__file__).parents[2]
 NODE = {"object_store_memory": 80 * 2**20}
@@ -83,28 +84,6 @@ def _make_runner(cluster, tmp_path):
         yield make
 
 
-def _run(runner, *trials):
-    for trial in trials:
-        runner.submit(trial)
-    results = [runner.next_result() for _ in trials]
-    return {result.trial_id: result for result in results}
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def _wait_until(holds, seconds=20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
     make_runner, tmp_path
 ):
@@ -112,7 +91,7 @@ def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
     assert runner.num_slots == 2
     pids = []
     for name in "abc":
-        results = _run(
+        results = run_trials(
             runner,
             *[make_trial(f"{name}{n}", "sleep", seconds=0.5) for n in range(2)],
         )
@@ -126,7 +105,7 @@ def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
 
 
 def test_what_takes_a_process_down_fails_its_trial_alone(make_runner):
-    results = _run(
+    results = run_trials(
         make_runner(),
         make_trial("killed", "be killed"),
         make_trial("exits", "exit"),
@@ -146,10 +125,10 @@ def test_a_trial_that_lost_its_process_is_tried_again_as_often_as_said(
     log = tmp_path / "tries.txt"
     target = f"{__name__}:_die_at_first"
     runner = make_runner(target, retries=1)
-    result = _run(runner, make_trial("a", log=str(log), num=1))["a"]
+    result = run_trials(runner, make_trial("a", log=str(log), num=1))["a"]
     assert result.status is TrialStatus.COMPLETED
     assert log.read_text() == "a\n" * 2
-    result = _run(runner, make_trial("b", log=str(log), num=4))["b"]
+    result = run_trials(runner, make_trial("b", log=str(log), num=4))["b"]
     assert result.status is TrialStatus.FAILED
     # The same seed would raise the same again.
     assert log.read_text() == "a\n" * 2 + "b\n" * 2
@@ -169,7 +148,7 @@ def _die_at_first(trial, *, trial_dir, **unused):
 
 
 def test_a_training_over_its_time_is_killed_and_the_others_go_on(make_runner):
-    results = _run(
+    results = run_trials(
         make_runner(trial_timeout_seconds=3.0),
         make_trial("slow", "spin"),
         # Waiting for a node does not count as training.
@@ -184,7 +163,7 @@ def test_a_training_over_its_memory_is_killed_with_its_process(make_runner):
     runner = make_runner(
         memory_limit_bytes=3 * 2**28, trial_timeout_seconds=60.0
     )
-    results = _run(
+    results = run_trials(
         runner,
         make_trial("big", "hoard"),
         # They would be killed too if they came into that process.
@@ -199,7 +178,7 @@ def test_threads_are_the_configs_and_no_gpu_is_seen_unless_asked_for(
     make_runner,
 ):
     target = f"{__name__}:_report_environment"
-    metrics = _run(make_runner(target), make_trial("a"))["a"].metrics
+    metrics = run_trials(make_runner(target), make_trial("a"))["a"].metrics
     assert metrics == {"threads": "1", "gpus": "-1"}
     with pytest.raises(ConfigError, match=r"1 GPUs .* of one node"):
         make_runner(gpus_per_trial=1)
@@ -217,7 +196,7 @@ def test_gpus_are_asked_of_ray_which_gives_no_gpu_to_two_trials(
         )
         assert runner.num_slots == 3
         trials = [make_trial(f"t{n}", seconds=1.5) for n in range(4)]
-        results = _run(runner, *trials)
+        results = run_trials(runner, *trials)
         gpus = [result.metrics["gpus"] for result in results.values()]
         assert set(gpus) == {"0", "1", "2"}
         assert len(gpus) == 4
@@ -306,7 +285,7 @@ def test_a_search_outlives_killed_workers_and_nodes_that_leave_and_join(
     runner = make_runner(f"{__name__}:_train_slowly", retries=1)
 
     def place_of(trial_id) -> list[str]:
-        _wait_until(lambda: trial_id in [t[0] for t in _trainings()])
+        wait_until(lambda: trial_id in [t[0] for t in _trainings()])
         return next(t for t in _trainings() if t[0] == trial_id)
 
     def on_event(event):
@@ -358,16 +337,14 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
     journal = tmp_path / "trials.jsonl"
     command = [sys.executable, "-c", _DRIVER, str(tmp_path), cluster.address]
     driver = subprocess.Popen(command, cwd=ROOT)
-    _wait_until(
-        lambda: journal.exists() and journal.read_text().count("\n") > 4
-    )
-    _wait_until(lambda: len(_trainings()) > journal.read_text().count("\n"))
+    wait_until(lambda: journal.exists() and journal.read_text().count("\n") > 4)
+    wait_until(lambda: len(_trainings()) > journal.read_text().count("\n"))
     driver.kill()
     driver.wait()
     num_done = journal.read_bytes().count(b"\n")
     assert 2 < num_done < NUM_TRIALS
     pids = {int(pid) for _, _, pid in _trainings()}
-    _wait_until(lambda: not any(map(_is_running, pids)))
+    wait_until(lambda: not any(map(is_running, pids)))
     num_lost = len(_trainings()) - num_done
     assert 1 <= num_lost <= 2
 

@@ -27,7 +27,7 @@ _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds", 2, "Trainings of each network.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count(), "Trainings side by side.", lower_bound=1
+    "workers", os.cpu_count() or 1, "Trainings side by side.", lower_bound=1
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Where the table goes; <workdir>/table.npz if not given."
@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
             config,
             features_dir=workspace.features_dir,
             trials_dir=workspace.trials_dir,
-            num_workers=_WORKERS.value,
+            num_workers=_WORKERS.value or 1,
             target=recording.TARGET,
         )
         try:

@@ -1,0 +1,425 @@
+"""Every searcher on every problem, alike: how good is what it recommends?
+
+A task is one search: one searcher, one problem and one seed, which draws the
+problem's instance, the noise of its rewards and the searcher's chances. Points
+are asked for in batches and all of a batch is told before the next; every
+training counts, those of points trained before too. At checkpoints the true
+regret, best value - true value, is taken of two recommendations: the
+searcher's own, and that of one rule for all (`recommend_alike`) applied to
+what the searcher was told, which shows where a gain comes from.
+
+Tasks run in worker processes of one thread each. A finished task is one line
+of a file, so the same command goes on where it was stopped.
+"""
+
+import concurrent.futures
+import dataclasses
+import gc
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from audiotag_nas.benchmarks.problems import ANALYTIC, Problem, make_analytic
+from audiotag_nas.benchmarks.table_problems import (
+    read_csv_problem,
+    recorded_problem,
+    shipped_table,
+)
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.search.reward_model import RewardModel
+from audiotag_nas.search.searcher import (
+    SEARCHERS,
+    Searcher,
+    ToldRewards,
+    make_searcher,
+)
+from audiotag_nas.space import SearchSpace, Tokens
+
+TRIALS_PER_ROUND = 4
+CHECKPOINTS = (25, 50, 100, 200)
+PROBLEMS = ("table", *ANALYTIC)
+CSV_PREFIX = "csv:"
+
+_OPTUNA = {
+    "optuna_tpe": "tpe",
+    "optuna_tpe_multivariate": "tpe_multivariate",
+    "optuna_tpe_independent": "tpe_independent",
+    "optuna_gp": "gp",
+}
+_KERAS_TUNER = "keras_tuner_bayesian"
+
+CONTESTANTS = (
+    *(name for name in SEARCHERS if name != "grid"),
+    *_OPTUNA,
+    _KERAS_TUNER,
+)
+"""Names of all searchers that can take part."""
+
+_NEEDS = {
+    **dict.fromkeys(_OPTUNA, ("optuna",)),
+    "optuna_gp": ("optuna", "torch"),
+    _KERAS_TUNER: ("keras_tuner", "sklearn"),
+}
+"""Modules of the extra `contest` that a searcher needs."""
+
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
+_TASKS_PER_WORKER = 100
+"""After that a worker is replaced: TensorFlow keeps some MB of each graph."""
+
+_DIGITS = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One search of the contest.
+
+    Attributes:
+        problem: one of `PROBLEMS`, or `csv:` and a path.
+        searcher: one of `CONTESTANTS`.
+        seed: from 0.
+        num_children: trainings in all.
+    """
+
+    problem: str
+    searcher: str
+    seed: int
+    num_children: int
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """Numbers of trainings after which regrets are taken."""
+        return tuple(sorted({min(c, self.num_children) for c in CHECKPOINTS}))
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskResult:
+    """What came of a task.
+
+    Attributes:
+        task: which.
+        regrets: of the searcher's own recommendation, one a checkpoint.
+        alike: of the recommendation by the common rule.
+        cpu_seconds: of `ask` and `tell` together.
+        start_cpu_seconds: of making the searcher.
+        library: whose searcher it is, with its version.
+    """
+
+    task: Task
+    regrets: tuple[float, ...]
+    alike: tuple[float, ...]
+    cpu_seconds: float
+    start_cpu_seconds: float
+    library: str
+
+    def to_json(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        return fields.pop("task") | fields
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TaskResult":
+        fields = dict(value)
+        names = [field.name for field in dataclasses.fields(Task)]
+        task = Task(**{name: fields.pop(name) for name in names})
+        for name in ("regrets", "alike"):
+            fields[name] = tuple(map(float, fields[name]))
+            if len(fields[name]) != len(task.checkpoints):
+                raise ValueError(f"`{name}` must be one a checkpoint")
+        return cls(task=task, **fields)
+
+
+def recommend_alike(
+    space: SearchSpace, tokens: Sequence[Tokens], rewards: Sequence[float]
+) -> Tokens:
+    """The one rule of recommending that all searchers are also judged by.
+
+    That of `reinforce`: of the points told, the one of the highest posterior
+    mean under its reward model; below three points the best mean.
+
+    Args:
+        space: what was searched.
+        tokens: of all trainings, in order.
+        rewards: what they earned.
+    """
+    told = ToldRewards(space)
+    told.add(tokens, rewards)
+    if len(told.rewards) < 3:
+        return told.best()
+    model = RewardModel(space)
+    model.learn(told.rewards, max_iterations=60)
+    return model.best_told()
+
+
+def make_problem(name: str, seed: int) -> Problem:
+    """A problem for one task: its instance of this seed.
+
+    Raises:
+        ConfigError: no such problem.
+        StoreError: the shipped table can't be read.
+        DataError: a CSV file that breaks a rule.
+    """
+    if name.startswith(CSV_PREFIX):
+        path = name.removeprefix(CSV_PREFIX)
+        return read_csv_problem(path, name=name)
+    if name == "table":
+        return recorded_problem(shipped_table())
+    if name not in ANALYTIC:
+        raise ConfigError(
+            f"a problem must be one of {list(PROBLEMS)}. Received: {name!r}"
+        )
+    return make_analytic(name, seed)
+
+
+def check_contestant(name: str) -> None:
+    """Sees that a searcher can be made.
+
+    Raises:
+        ConfigError: no such searcher, or its library is not installed.
+    """
+    if name not in CONTESTANTS:
+        raise ConfigError(
+            f"a searcher must be one of {list(CONTESTANTS)}. Received: {name!r}"
+        )
+    for module in _NEEDS.get(name, ()):
+        if importlib.util.find_spec(module) is None:
+            raise ConfigError(
+                f"searcher `{name}` needs {module}: pip install "
+                "'audiotag-nas[contest]'"
+            )
+
+
+def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
+    """A searcher of this package or another library, at its beginning.
+
+    Raises:
+        ConfigError: as for `check_contestant`.
+    """
+    check_contestant(name)
+    if name in _OPTUNA:
+        from audiotag_nas.benchmarks.rivals_optuna import OptunaSearcher
+
+        return OptunaSearcher(space, sampler=_OPTUNA[name], seed=seed)
+    if name == _KERAS_TUNER:
+        from audiotag_nas.benchmarks.rivals_keras_tuner import (
+            KerasTunerSearcher,
+        )
+
+        return KerasTunerSearcher(space, seed=seed)
+    return make_searcher(name, space, seed=seed)
+
+
+def library_of(searcher: str) -> str:
+    """The package that a contestant comes from, with its version."""
+    package = "audiotag-nas"
+    if searcher in _OPTUNA:
+        package = "optuna"
+    elif searcher == _KERAS_TUNER:
+        package = "keras-tuner"
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return package
+
+
+def run_task(task: Task) -> TaskResult:
+    """One search, from its first batch to its last checkpoint."""
+    problem = make_problem(task.problem, task.seed)
+    generator = np.random.default_rng([task.seed, *b"rewards"])
+    started = time.process_time()
+    searcher = make_contestant(task.searcher, problem.space, task.seed)
+    start_cpu_seconds = time.process_time() - started
+    tokens: list[Tokens] = []
+    rewards: list[float] = []
+    regrets, alike = [], []
+    cpu_seconds = 0.0
+    for checkpoint in task.checkpoints:
+        while len(tokens) < checkpoint:
+            # A batch is cut short where a checkpoint falls into it.
+            num = min(TRIALS_PER_ROUND, checkpoint - len(tokens))
+            before = time.process_time()
+            asked = searcher.ask(num)
+            cpu_seconds += time.process_time() - before
+            if not asked:
+                break
+            earned = [problem.reward(point, generator) for point in asked]
+            before = time.process_time()
+            searcher.tell(asked, earned)
+            cpu_seconds += time.process_time() - before
+            tokens += asked
+            rewards += earned
+        own = searcher.recommend()
+        common = recommend_alike(problem.space, tokens, rewards)
+        regrets.append(problem.best_value - problem.true_value(own))
+        alike.append(problem.best_value - problem.true_value(common))
+    return TaskResult(
+        task=task,
+        regrets=tuple(round(regret, _DIGITS) for regret in regrets),
+        alike=tuple(round(regret, _DIGITS) for regret in alike),
+        cpu_seconds=round(cpu_seconds, 3),
+        start_cpu_seconds=round(start_cpu_seconds, 3),
+        library=library_of(task.searcher),
+    )
+
+
+class ResultsFile:
+    """The finished tasks, one line each; its one writer.
+
+    Attributes:
+        path: of the file.
+        results: by task.
+
+    Raises:
+        StoreError: a line other than the last is damaged, or the file can't
+            be read. A torn last line, of a run that was killed, is cut off
+            with a warning.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self.results, torn = _read_results(self.path)
+        if torn:
+            logging.warning(
+                "%s: dropped a torn last line; its task will run again.",
+                self.path,
+            )
+            os.truncate(self.path, self.path.stat().st_size - torn)
+
+    def append(self, result: TaskResult) -> None:
+        """Writes one line to disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.results[result.task] = result
+
+
+def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
+    """The finished tasks of a file that may be being written.
+
+    Raises:
+        StoreError: as for `ResultsFile`.
+    """
+    return _read_results(Path(path))[0]
+
+
+def _read_results(path: Path) -> tuple[dict[Task, TaskResult], int]:
+    """The results, and the bytes of a torn last line."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}, 0
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be read ({error.strerror})."
+        ) from error
+    *lines, rest = data.split(b"\n")
+    results = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            result = TaskResult.from_json(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{path}, line {number}: damaged: {error}"
+            ) from error
+        results[result.task] = result
+    return results, len(rest)
+
+
+def make_tasks(
+    problems: Iterable[str],
+    searchers: Iterable[str],
+    *,
+    num_seeds: int,
+    num_children: int,
+) -> list[Task]:
+    """All tasks, seed by seed, so that a contest cut short is a fair one."""
+    problems, searchers = list(problems), list(searchers)
+    return [
+        Task(problem, searcher, seed, num_children)
+        for seed, problem, searcher in itertools.product(
+            range(num_seeds), problems, searchers
+        )
+    ]
+
+
+def run_contest(
+    tasks: Sequence[Task],
+    results: ResultsFile,
+    *,
+    num_workers: int,
+    on_result: Callable[[TaskResult, int, int], None],
+) -> None:
+    """Runs the tasks that `results` has not, and adds them to it.
+
+    Args:
+        tasks: all of them.
+        results: where they go, each as it is done.
+        num_workers: processes; each has one thread.
+        on_result: called with each result, how many tasks are done and how
+            many there are.
+
+    Raises:
+        UserError: what a task raised; what was done by then is kept.
+    """
+    left = [task for task in tasks if task not in results.results]
+    num_done = len(tasks) - len(left)
+    # Read by the libraries as they are imported: they must be set before the
+    # workers start, and spawned ones start from nothing.
+    os.environ.update(_ONE_THREAD)
+    while left:
+        num = num_workers * _TASKS_PER_WORKER
+        some, left = left[:num], left[num:]
+        pool = concurrent.futures.ProcessPoolExecutor(
+            num_workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+        )
+        try:
+            futures = [pool.submit(_run_in_worker, task) for task in some]
+            for future in concurrent.futures.as_completed(futures):
+                result = future.result()
+                results.append(result)
+                num_done += 1
+                on_result(result, num_done, len(tasks))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """A worker ends with its parent, also when that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_in_worker(task: Task) -> TaskResult:
+    try:
+        return run_task(task)
+    finally:
+        # Searchers hold graphs in cycles.
+        gc.collect()

@@ -1,0 +1,129 @@
+"""keras-tuner's BayesianOptimization as a searcher: ask, tell, recommend.
+
+O'Malley et al. (2019). Its oracle is driven as a tuner with several workers
+would: a trial is created for each of a batch's workers, and ended when its
+reward is told. All settings are the library's. An ordinal decision is an int,
+another an unordered choice.
+
+What the library leaves to its users is seen to here: a seed of 0 would be
+taken for none; state would be written to disk at each step; and it may
+propose what it was told, which stays as it is. A point told that was not
+asked for is remembered for the recommendation only: an oracle can't be told
+of it.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+try:
+    import keras_tuner
+except ModuleNotFoundError as missing:
+    if missing.name != "keras_tuner":
+        raise
+    raise ModuleNotFoundError(
+        "keras-tuner's searcher needs keras-tuner: pip install "
+        "'audiotag-nas[contest]'",
+        name="keras_tuner",
+    ) from None
+
+from audiotag_nas.search.searcher import ToldRewards, check_num, check_seed
+from audiotag_nas.space import SearchSpace, Tokens
+
+_OBJECTIVE = "reward"
+
+
+class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
+    """Keeps its state in memory."""
+
+    def save(self) -> None:
+        """Nothing: a contest is not resumed within a search."""
+
+    def _save_trial(self, trial: Any) -> None:
+        """Nothing."""
+
+
+class KerasTunerSearcher:
+    """Bayesian optimization of keras-tuner under the contract of `Searcher`.
+
+    `ask` gives fewer than asked for where the oracle has found no new random
+    point in 20 tries and holds the space for exhausted.
+
+    Args:
+        space: what to search.
+        seed: of the oracle.
+    """
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
+        check_seed(seed)
+        self._space = space
+        self._told = ToldRewards(space)
+        hyperparameters = keras_tuner.HyperParameters()
+        for decision in space.decisions:
+            num = len(decision.choices)
+            if num == 1:
+                hyperparameters.Fixed(decision.name, 0)
+            elif decision.ordinal:
+                hyperparameters.Int(decision.name, 0, num - 1)
+            else:
+                hyperparameters.Choice(
+                    decision.name, list(range(num)), ordered=False
+                )
+        self._oracle = _Oracle(
+            objective=keras_tuner.Objective(_OBJECTIVE, "max"),
+            max_trials=None,
+            # 0 is taken for no seed; NumPy's old generator takes 32 bits.
+            seed=1 + seed % (2**32 - 1),
+            hyperparameters=hyperparameters,
+            allow_new_entries=False,
+        )
+        self._oracle.verbose = 0
+        self._running: dict[Tokens, list[Any]] = {}
+        self._num_asked = 0
+
+    @property
+    def space(self) -> SearchSpace:
+        return self._space
+
+    def ask(self, num: int) -> list[Tokens]:
+        check_num(num)
+        points = []
+        for _ in range(num):
+            # A worker each: one that has a trial would be given it again.
+            worker = f"worker{self._num_asked}"
+            self._num_asked += 1
+            with _quiet():
+                trial = self._oracle.create_trial(worker)
+            if trial.status != "RUNNING":
+                break
+            values = trial.hyperparameters.values
+            tokens = tuple(int(values[d.name]) for d in self._space.decisions)
+            self._running.setdefault(tokens, []).append(trial)
+            points.append(tokens)
+        return points
+
+    def tell(
+        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
+    ) -> None:
+        points, values = self._told.add(tokens, rewards)
+        for point, value in zip(points, values, strict=True):
+            running = self._running.get(point)
+            if not running:
+                continue
+            trial = running.pop(0)
+            with _quiet():
+                self._oracle.update_trial(trial.trial_id, {_OBJECTIVE: value})
+                trial.status = "COMPLETED"
+                self._oracle.end_trial(trial)
+
+    def recommend(self) -> Tokens:
+        return self._told.best()
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Without the deprecations and fit warnings it gives at each step."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

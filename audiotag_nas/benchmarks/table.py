@@ -1,0 +1,267 @@
+"""The recorded table: every network of a small space, with its curves.
+
+`write_table` makes one compact file of a recording's journal, `RecordedTable`
+reads it: what a training of a network gave is then looked up in microseconds.
+The file is NumPy's `.npz` without pickled objects; curves are kept in steps
+of 0.0001, more exact than any of them is.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiotag_nas.benchmarks.table_space import TABLE_SPACE
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.training.quality import QUALITIES
+from audiotag_nas.trial import TrialStatus
+
+TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
+"""The table that the package ships."""
+
+_VERSION = 1
+_STEP = 1e-4
+_LARGEST = np.iinfo(np.uint16).max
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedTable:
+    """Trainings of every point of a space, with several seeds each.
+
+    Attributes:
+        space: what was recorded.
+        tokens: (points, decisions), each point once, in order.
+        measures: names of the curves, e.g. `validation_eer`.
+        curves: (points, seeds, epochs, measures).
+        num_parameters: (points,) of the networks.
+        cpu_seconds: (points, seeds) that the trainings took.
+    """
+
+    space: SearchSpace
+    tokens: npt.NDArray
+    measures: tuple[str, ...]
+    curves: npt.NDArray
+    num_parameters: npt.NDArray
+    cpu_seconds: npt.NDArray
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None) -> "RecordedTable":
+        """Reads a table; the one that the package ships if `path` is None.
+
+        Raises:
+            StoreError: no such file, or not one that `write_table` wrote.
+        """
+        path = TABLE_PATH if path is None else Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if int(file["version"]) != _VERSION:
+                    raise StoreError(
+                        f"{path}: a table's version must be {_VERSION}. "
+                        f"Received: {int(file['version'])}"
+                    )
+                return cls(
+                    space=SearchSpace.from_json(json.loads(str(file["space"]))),
+                    tokens=file["tokens"].astype(int),
+                    measures=tuple(map(str, file["measures"])),
+                    curves=file["curves"] * _STEP,
+                    num_parameters=file["num_parameters"].astype(int),
+                    cpu_seconds=file["cpu_seconds"].astype(float),
+                )
+        except OSError as error:
+            raise StoreError(
+                f"{path}: can't be read ({error.strerror or error})."
+            ) from error
+        except (ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path}: is not a table ({error}).") from error
+
+    @property
+    def num_points(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def num_seeds(self) -> int:
+        return self.curves.shape[1]
+
+    @property
+    def num_epochs(self) -> int:
+        return self.curves.shape[2]
+
+    @functools.cached_property
+    def _index_of(self) -> dict[Tokens, int]:
+        return {
+            tuple(map(int, tokens)): index
+            for index, tokens in enumerate(self.tokens)
+        }
+
+    def index(self, tokens: Iterable[int]) -> int:
+        """The row of a point.
+
+        Raises:
+            ConfigError: the tokens are not of the space.
+        """
+        return self._index_of[self.space.validate(tokens)]
+
+    def curve(self, measure: str) -> npt.NDArray:
+        """The curves of one measure, (points, seeds, epochs).
+
+        Raises:
+            ConfigError: there is no such measure; names those there are.
+        """
+        if measure not in self.measures:
+            raise ConfigError(
+                f"a measure must be one of {list(self.measures)}. "
+                f"Received: {measure!r}"
+            )
+        return self.curves[..., self.measures.index(measure)]
+
+    def quality(
+        self, name: str = "eer", *, num_epochs: int | None = None
+    ) -> npt.NDArray:
+        """What a training is rewarded with by `QUALITIES`, (points, seeds).
+
+        Args:
+            name: of the quality.
+            num_epochs: as if trainings had ended there; all if None.
+
+        Raises:
+            ConfigError: no such quality, or a number of epochs out of range.
+        """
+        if name not in QUALITIES:
+            raise ConfigError(
+                f"a quality must be one of {list(QUALITIES)}. "
+                f"Received: {name!r}"
+            )
+        num_epochs = self.num_epochs if num_epochs is None else num_epochs
+        if not 1 <= num_epochs <= self.num_epochs:
+            raise ConfigError(
+                f"`num_epochs` must be from 1 to {self.num_epochs}. "
+                f"Received: {num_epochs}"
+            )
+        values = [
+            QUALITIES[name](
+                {
+                    measure: training[:num_epochs, m].tolist()
+                    for m, measure in enumerate(self.measures)
+                }
+            )
+            for point in self.curves
+            for training in point
+        ]
+        return np.array(values).reshape(self.num_points, self.num_seeds)
+
+    def evaluation_quality(self) -> npt.NDArray:
+        """1 - evaluation EER at the best validation epoch, (points, seeds).
+
+        What comes out in the end of a training: the weights kept are those
+        of the (first) epoch of the best validation EER.
+        """
+        epochs = self.curve("validation_eer").argmin(axis=2)[..., None]
+        eer = np.take_along_axis(self.curve("evaluation_eer"), epochs, axis=2)
+        return 1.0 - eer[..., 0]
+
+
+def write_table(
+    entries: Sequence[JournalEntry],
+    path: str | os.PathLike,
+    *,
+    space: SearchSpace = TABLE_SPACE,
+) -> None:
+    """Writes the trainings of a recording's journal as one table.
+
+    A training's seed is its trial's round. Values above 6.5535 are kept as
+    that.
+
+    Args:
+        entries: every point of `space` with the same seeds 0, 1, ..., in any
+            order.
+        path: of the `.npz` file, written whole or not at all.
+        space: what was recorded.
+
+    Raises:
+        StoreError: a training is missing, failed, came twice or has other
+            curves than the rest, or a value is negative or not finite.
+    """
+    if not entries:
+        raise StoreError("a table needs trainings; the journal has none.")
+    by_place: dict[tuple[Tokens, int], JournalEntry] = {}
+    for entry in entries:
+        trial, result = entry.trial, entry.result
+        if result.status is not TrialStatus.COMPLETED:
+            raise StoreError(
+                f"{trial.trial_id} (line {entry.line_number}) failed: "
+                f"{result.reason.rstrip('.')}. Remove its line from the "
+                "journal and record it again."
+            )
+        place = space.validate(trial.tokens), trial.round
+        if place in by_place:
+            raise StoreError(
+                f"{trial.trial_id} and {by_place[place].trial.trial_id} are "
+                "of the same point and seed."
+            )
+        by_place[place] = entry
+    points = _points(space)
+    seeds = range(1 + max(entry.trial.round for entry in entries))
+    missing = [(p, s) for p in points for s in seeds if (p, s) not in by_place]
+    if missing:
+        raise StoreError(
+            f"{len(missing)} of {len(points) * len(seeds)} trainings are "
+            f"missing, the first of tokens {missing[0][0]} with seed "
+            f"{missing[0][1]}. Go on with the recording."
+        )
+    table = [[by_place[point, seed] for seed in seeds] for point in points]
+    first = table[0][0].result.history
+    shape = len(next(iter(first.values()), [])), len(first)
+    measures = tuple(first)
+    curves = np.array(
+        [[_curves(e, measures, shape) for e in row] for row in table]
+    )
+    metrics = [[entry.result.metrics for entry in row] for row in table]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        version=np.array(_VERSION),
+        space=np.array(json.dumps(space.to_json())),
+        tokens=np.array(points, np.uint8),
+        measures=np.array(measures),
+        curves=curves,
+        num_parameters=np.array(
+            [row[0]["num_parameters"] for row in metrics], np.int64
+        ),
+        cpu_seconds=np.array(
+            [[m["cpu_seconds"] for m in row] for row in metrics], np.float32
+        ),
+    )
+    atomic_write_bytes(path, buffer.getvalue())
+
+
+def _points(space: SearchSpace) -> list[Tokens]:
+    return [tuple(map(int, point)) for point in np.ndindex(*space.num_choices)]
+
+
+def _curves(
+    entry: JournalEntry, measures: tuple[str, ...], shape: tuple[int, int]
+) -> npt.NDArray:
+    """(epochs, measures) in steps of 0.0001, as uint16."""
+    history = entry.result.history
+    try:
+        values = np.array([history[m] for m in measures], float).T
+    except (KeyError, ValueError):
+        values = np.empty(0)
+    # Not `< 0`: no NaN may pass.
+    if values.shape != shape or not np.all(values >= 0.0):
+        raise StoreError(
+            f"{entry.trial.trial_id} (line {entry.line_number}): must have "
+            f"the curves {', '.join(measures)} of {shape[0]} epochs, all "
+            "numbers of 0 or more."
+        )
+    return np.minimum(np.rint(values / _STEP), _LARGEST).astype(np.uint16)

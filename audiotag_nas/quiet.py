@@ -1,0 +1,86 @@
+"""Keeps TensorFlow's start-up notices off the screen of the command lines.
+
+On processors where oneDNN is on by default, importing TensorFlow writes
+notices to the standard error before its own log level counts, so that no
+setting silences them. What is no notice (a warning, an error) is passed on
+once the import is done.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+
+_NOTICE = re.compile(
+    rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
+    rb"|To enable the following instructions"
+)
+
+
+def quiet_tensorflow_import() -> None:
+    """From now on the first import of TensorFlow gives no notices."""
+    if "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, _Finder())
+
+
+@contextlib.contextmanager
+def without_notices() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2, drops the notices."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+            held.seek(0)
+            for line in held:
+                if not _NOTICE.match(line):
+                    os.write(2, line)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow, once, with a loader that is quiet."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Runs a module by another loader, without its notices."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self._loader = loader
+
+    def create_module(
+        self, spec: importlib.machinery.ModuleSpec
+    ) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with without_notices():
+            self._loader.exec_module(module)
+
+    def __getattr__(self, name: str) -> object:
+        # Resource readers and the like, as the loader itself has them.
+        return getattr(self._loader, name)

@@ -1,0 +1,83 @@
+"""A policy that is quick to train: linear in the tokens that came before.
+
+    logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
+
+a fully visible belief network (Frey, 1998) over categories. It can hold any
+distribution of single decisions and of pairs, and all of its conditional
+distributions are one matrix product, so that thousands of samples can be
+learned from between two trainings, where an LSTM takes one decision a step.
+It has the steps of `controller.Policy` and goes into the same functions.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas.search.controller import choice_mask, first_rows
+
+
+class AutoregressivePolicy:
+    """p(tokens), one decision after the other; uniform at its beginning.
+
+    Attributes:
+        weights: (1 + sum of choices, decisions * most choices); row 0 is the
+            bias, then one row for each choice of each decision.
+    """
+
+    def __init__(self, num_choices: Sequence[int]) -> None:
+        self.num_choices = tuple(num_choices)
+        self._num, self._width = len(self.num_choices), max(self.num_choices)
+        self.weights = keras.Variable(
+            np.zeros(
+                (1 + sum(self.num_choices), self._num * self._width), np.float32
+            )
+        )
+        self._mask = choice_mask(self.num_choices)
+        self._first_rows = first_rows(self.num_choices)
+        # [e, d]: whether decision d comes after decision e.
+        self._after = np.triu(np.ones((self._num, self._num), np.float32), k=1)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [self.weights]
+
+    def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The first rows (num,), and no logits yet (num, all choices)."""
+        logits = tf.zeros([num, self._num * self._width])
+        return tf.zeros([num], tf.int32), [logits]
+
+    def step(
+        self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """log p of the decision's choices, (num, most choices), and state."""
+        logits = state[0] + tf.gather(self.weights.value, rows)
+        begin = decision * self._width
+        return (
+            tf.nn.log_softmax(
+                logits[:, begin : begin + self._width] + self._mask[decision]
+            ),
+            [logits],
+        )
+
+    def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
+        """log p of every choice given the tokens before it.
+
+        Args:
+            tokens: (num, decisions), int32.
+
+        Returns:
+            (num, decisions, most choices).
+        """
+        shape = [-1, self._num, self._num, self._width]
+        terms = tf.reshape(
+            tf.gather(self.weights.value, tokens + self._first_rows), shape
+        )
+        bias = tf.reshape(self.weights.value[0], [self._num, self._width])
+        logits = tf.einsum("nedc,ed->ndc", terms, self._after) + bias
+        return tf.nn.log_softmax(logits + self._mask)
+
+    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor:
+        """The rows of a decision's tokens, (num,)."""
+        return tokens + self._first_rows[decision]

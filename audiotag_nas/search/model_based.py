@@ -1,0 +1,283 @@
+"""The model-based controller: a policy that practises on a reward model.
+
+A training costs minutes, a sample of the policy microseconds. So between two
+rounds of trainings the controller learns a model of the reward from all that
+was told (`reward_model`), and the policy is trained by policy gradients on
+what the model promises: model-based reinforcement learning (Sutton's Dyna,
+1990; for sequences DyNA-PPO, Angermueller et al., ICLR 2020). The policy's
+reward is optimistic, the mean plus some deviations, its advantages are
+standardized by median and deviation, and it also learns from the best
+sequences found before (priority-queue training, Abolafia et al. 2018).
+
+What is trained next is chosen among the policy's samples, the neighbours and
+mutations of the best points told, and some random ones, each improved token
+by token until no neighbour promises more (`acquisition` has the promises).
+Where nothing promises more than a share of what uniform points differ by,
+uniform points take the places: a model that is sure may be wrong elsewhere.
+Points trained before may be asked for again, on purpose: where noise decides
+between the best, another training of them is worth more than a new point.
+"""
+
+import collections
+from collections.abc import Sequence
+
+import numpy as np
+
+from audiotag_nas.search import acquisition
+from audiotag_nas.search.moves import draw_points, mutate, neighbours
+from audiotag_nas.search.one_thread import one_blas_thread
+from audiotag_nas.search.practice import Practice
+from audiotag_nas.search.reward_model import RewardModel
+from audiotag_nas.search.searcher import ToldRewards, check_num
+from audiotag_nas.search.settings import check_setting
+from audiotag_nas.space import SearchSpace, Tokens
+
+_RESTART_ROUNDS = 4
+"""Every so many rounds the reward model's fit also starts afresh."""
+
+_NUM_NEIGHBOURHOODS = 3
+_NUM_PARENTS, _NUM_DOUBLE = 6, 150
+_NUM_RANDOM = 200
+_NUM_RETRAINED = 8
+_LEAST_GAIN = 0.3
+_NUM_CLIMBERS, _MAX_CLIMB = 4, 20
+
+
+class ModelBasedSearcher:
+    """The project's controller; see `Searcher` for the contract.
+
+    The first points are drawn so that each choice of a decision comes about
+    equally often. What was asked for and is not told yet counts as seen with
+    the outcome believed, so that rounds may overlap.
+
+    `recommend` gives, of the points told, the one of the highest posterior
+    mean: a point that was lucky once is believed less than one that did well
+    twice, or whose neighbours do well too.
+
+    Args:
+        space: what to search.
+        seed: of every draw.
+        num_initial: points before the model is asked.
+        policy_steps: policy-gradient steps between two rounds.
+        policy_entropy: weight of the entropy bonus, per nat, in those steps.
+        reevaluate: whether points are asked for again.
+
+    Attributes:
+        metrics: of the policy's last step: `loss`, `log_prob`, `entropy`,
+            `gradient_norm`.
+
+    Raises:
+        ConfigError: a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        num_initial: int = 8,
+        policy_steps: int = 8,
+        policy_entropy: float = 0.1,
+        reevaluate: bool = True,
+    ) -> None:
+        for name, value, low, whole in (
+            ("num_initial", num_initial, 2, True),
+            ("policy_steps", policy_steps, 0, True),
+            ("policy_entropy", policy_entropy, 0.0, False),
+        ):
+            check_setting("reinforce", name, value, low=low, whole=whole)
+        self._space = space
+        self._seed = seed
+        self._num_rounds = 0
+        self._num_asked = 0
+        self._reevaluate = reevaluate
+        self._told = ToldRewards(space)
+        self._open: collections.Counter[Tokens] = collections.Counter()
+        self._initial = balanced_points(
+            space, num_initial, np.random.default_rng([seed, 1])
+        )
+        self._practice = Practice(
+            space, num_steps=policy_steps, entropy_weight=policy_entropy
+        )
+        self._uniform = set(self._initial)
+        self._is_fitted = False
+        self.model = RewardModel(space)
+
+    @property
+    def space(self) -> SearchSpace:
+        return self._space
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return self._practice.metrics
+
+    @property
+    def repeats_on_purpose(self) -> bool:
+        """Whether a point asked for again is to be trained again."""
+        return self._reevaluate
+
+    def ask(self, num: int) -> list[Tokens]:
+        check_num(num)
+        generator = np.random.default_rng([self._seed, 2, self._num_rounds])
+        chosen: list[Tokens] = []
+        if len(self._told.rewards) < len(self._initial):
+            chosen = self._initial[self._num_asked : self._num_asked + num]
+        if len(chosen) < num:
+            first, end = self._num_asked + len(chosen), self._num_asked + num
+            wishes = [
+                acquisition.WISHES[place % len(acquisition.WISHES)]
+                for place in range(first, end)
+            ]
+            with one_blas_thread():
+                chosen = chosen + self._choose(wishes, generator)
+        self._num_rounds += 1
+        self._num_asked += num
+        self._open.update(chosen)
+        return chosen
+
+    def tell(
+        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
+    ) -> None:
+        points, _ = self._told.add(tokens, rewards)
+        self._open -= collections.Counter(points)
+        self._is_fitted = self._is_fitted and not points
+
+    def recommend(self) -> Tokens:
+        fallback = self._told.best()
+        if len(self._told.rewards) < 3:
+            return fallback
+        with one_blas_thread():
+            self._fit()
+            return self.model.best_told()
+
+    def _fit(self) -> None:
+        if not self._is_fitted:
+            self.model.learn(
+                self._told.rewards,
+                restart=self._num_rounds % _RESTART_ROUNDS == 0,
+            )
+            self._is_fitted = True
+
+    def _choose(
+        self, wishes: Sequence[float], generator: np.random.Generator
+    ) -> list[Tokens]:
+        """One point a wish, by the reward model."""
+        if not self._told.rewards:
+            return draw_points(self._space, len(wishes), generator)
+        self._fit()
+        strangers = draw_points(self._space, _NUM_RANDOM, generator)
+        pool = self._pool(wishes, strangers, generator)
+        for point in self._open.elements():
+            pool.believe(pool.index(point))
+        least_bound = pool.best_known_mean + self._least_gain()
+        chosen = []
+        for wish in wishes:
+            scores = pool.scores(wish)
+            if not self._reevaluate and not pool.is_known.all():
+                scores = np.where(pool.is_known, -np.inf, scores)
+            index = int(np.argmax(scores))
+            if wish != acquisition.GRADIENT and scores[index] < least_bound:
+                index = self._strange(pool, strangers, index)
+            chosen.append(pool.points[index])
+            pool.believe(index)
+        self._practice.remember(chosen)
+        return chosen
+
+    def _pool(
+        self,
+        wishes: Sequence[float],
+        strangers: list[Tokens],
+        generator: np.random.Generator,
+    ) -> acquisition.Pool:
+        """Who may be chosen: told and open points, and new ones, improved."""
+        told = list(self._told.rewards)
+        order = np.argsort(-self.model.predict(told).mean, kind="stable")
+        ranked = [told[i] for i in order]
+        samples = self._practice.samples(
+            self.model, (self._seed, self._num_rounds)
+        )
+        moves = self._moves(ranked, generator)
+        new = [
+            point
+            for point in (*samples, *moves, *strangers)
+            if point not in self._told.rewards
+        ]
+        first = [*ranked[:_NUM_RETRAINED], *self._open]
+        pool = acquisition.Pool(self.model, dict.fromkeys([*first, *new]))
+        for _ in range(_MAX_CLIMB):
+            best = {
+                int(index)
+                for wish in sorted(set(wishes))
+                for index in np.argsort(-pool.scores(wish), kind="stable")[
+                    :_NUM_CLIMBERS
+                ]
+            }
+            found = [
+                neighbour
+                for index in sorted(best)
+                for neighbour in neighbours(self._space, pool.points[index])
+                if neighbour not in self._told.rewards
+            ]
+            if not pool.add(found):
+                break
+        return pool
+
+    def _moves(
+        self, ranked: list[Tokens], generator: np.random.Generator
+    ) -> list[Tokens]:
+        """Neighbours and mutations of the best points."""
+        parents = ranked[:_NUM_PARENTS]
+        return [
+            neighbour
+            for point in ranked[:_NUM_NEIGHBOURHOODS]
+            for neighbour in neighbours(self._space, point)
+        ] + [
+            mutate(
+                self._space,
+                parents[int(generator.integers(len(parents)))],
+                generator,
+                num_mutations=2,
+            )
+            for _ in range(_NUM_DOUBLE)
+        ]
+
+    def _strange(
+        self, pool: acquisition.Pool, strangers: list[Tokens], index: int
+    ) -> int:
+        """A point drawn uniformly, in place of one that promises nothing.
+
+        A model that is sure of all it has seen can't tell what it has not:
+        points from anywhere show it, or that there is nothing.
+        """
+        for point in strangers:
+            place = pool.index(point) if point in pool else None
+            if place is not None and not pool.is_known[place]:
+                self._uniform.add(point)
+                return place
+        return index
+
+    def _least_gain(self) -> float:
+        """What a new point's bound must promise, in the model's units.
+
+        A share of the spread of the points that were drawn uniformly.
+        """
+        means = self._told.means()
+        drawn = [means[point] for point in means if point in self._uniform]
+        if len(drawn) < 2:
+            return -np.inf
+        return _LEAST_GAIN * float(np.std(drawn)) / self.model.scale
+
+
+def balanced_points(
+    space: SearchSpace, num: int, generator: np.random.Generator
+) -> list[Tokens]:
+    """`num` random points in which a decision's choices are equally frequent.
+
+    As nearly as `num` allows; a Latin hypercube over tokens (McKay et al.
+    1979).
+    """
+    columns = [
+        generator.permutation(np.arange(num) % size)
+        for size in space.num_choices
+    ]
+    return [tuple(map(int, row)) for row in np.stack(columns, axis=1)]

@@ -1,0 +1,267 @@
+"""A Gaussian process over tokens: what a network would earn, and how surely.
+
+The kernel (`token_kernel`) adds up main effects, pairs and triples of
+decisions, and whole neighbourhoods, and knows which choices are in order.
+Trainings are noisy: a reward is the function plus noise, and repeated ones
+tell the noise from what the point has of its own.
+
+The hyperparameters are the most probable ones under log-normal priors, found
+from those of the fit before. Rewards are standardized, after the lower tail is
+cut at three deviations (by the median): a dead child must not set the scale.
+NumPy and SciPy, no TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import minimize
+
+from audiotag_nas.search.token_kernel import (
+    JITTER,
+    MEAN_VARIANCE,
+    NOT_POSITIVE,
+    PARTS,
+    SCALES,
+    LearnedMeans,
+    TokenKernel,
+)
+from audiotag_nas.space import SearchSpace, Tokens
+
+Array = npt.NDArray[np.float64]
+
+_BOUND = 12.0  # of a hyperparameter's logarithm
+_CUT_DEVIATIONS = 3.0
+_MAD_TO_DEVIATION = 1.4826
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What the model believes of some points, in standardized rewards.
+
+    Attributes:
+        mean: (points,), of the noise-free reward.
+        variance: (points,), of the noise-free reward.
+        one_hot: (points, choices of all decisions).
+        projection: (told points, points): the covariance of two points given
+            what was told is their kernel minus their projections' product.
+        own: (points,), which of the told points each one is; -1 if new.
+    """
+
+    mean: Array
+    variance: Array
+    one_hot: Array
+    projection: Array
+    own: npt.NDArray[np.int64]
+
+    def joined(self, other: "Prediction") -> "Prediction":
+        """Both, one after the other."""
+        return Prediction(
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.variance, other.variance]),
+            np.concatenate([self.one_hot, other.one_hot]),
+            np.concatenate([self.projection, other.projection], axis=1),
+            np.concatenate([self.own, other.own]),
+        )
+
+
+class RewardModel:
+    """The posterior over the rewards of a space's points.
+
+    Args:
+        space: whose tokens are told and asked.
+
+    Attributes:
+        points: (told points, decisions), each once.
+        num_rewards: (told points,), how often each was told.
+        offset, scale: reward = offset + scale * standardized reward.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._kernel = TokenKernel(space)
+        self._theta = self._kernel.prior_mean.copy()
+        self.points = np.zeros((0, space.num_decisions), np.int64)
+        self.num_rewards = np.zeros(0)
+        self.offset, self.scale = 0.0, 1.0
+
+    @property
+    def noise_variance(self) -> float:
+        """Of one training, in standardized rewards."""
+        return float(np.exp(self._theta[-1]))
+
+    @property
+    def hyperparameters(self) -> dict[str, float]:
+        """The kernel's scales by name, in standardized rewards."""
+        return dict(
+            zip(
+                SCALES,
+                map(float, np.exp(self._theta[-len(SCALES) :])),
+                strict=True,
+            )
+        )
+
+    def learn(
+        self,
+        rewards: Mapping[Tokens, list[float]],
+        *,
+        max_iterations: int = 15,
+        restart: bool = False,
+    ) -> None:
+        """Learns all rewards told so far, each point's own list of them.
+
+        Args:
+            rewards: at least one point.
+            max_iterations: of the search for hyperparameters, which starts
+                where the last fit ended; 0 keeps them.
+            restart: also start from the priors, and take the better end.
+        """
+        self.points = np.array(list(rewards), np.int64)
+        self.num_rewards = np.array([len(r) for r in rewards.values()], float)
+        means = np.array([np.mean(r) for r in rewards.values()])
+        within = sum(
+            float(np.sum((np.array(r) - np.mean(r)) ** 2))
+            for r in rewards.values()
+        )
+        self._data = self._standardized(means, within)
+        if max_iterations:
+            self._find_hyperparameters(max_iterations, restart)
+        self._condition()
+
+    def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
+        """What is believed of `points`, (points, decisions)."""
+        points = np.asarray(points, np.int64)
+        one_hot = self._kernel.one_hot(points)
+        row_of = {tuple(point): row for row, point in enumerate(self.points)}
+        own = np.array([row_of.get(tuple(p), -1) for p in points], np.int64)
+        covariance = self._kernel.of(self._theta, self._data.one_hot, one_hot)
+        told = np.flatnonzero(own >= 0)
+        scales = self.hyperparameters
+        covariance[own[told], told] += scales["own"]
+        projection = solve_triangular(
+            self._factor, covariance, lower=True, check_finite=False
+        )
+        prior = sum(scales[n] for n in PARTS)
+        variance = prior - np.sum(projection**2, axis=0)
+        return Prediction(
+            self._mean + projection.T @ self._weights,
+            np.maximum(variance, 1e-10),
+            one_hot,
+            projection,
+            own,
+        )
+
+    def best_told(self) -> Tokens:
+        """Of the points learned, the one of the highest posterior mean.
+
+        A point that was lucky once is believed less than one that did well
+        twice, or whose neighbours do well too.
+        """
+        best = int(np.argmax(self.predict(self.points).mean))
+        return tuple(map(int, self.points[best]))
+
+    def covariance(self, prediction: Prediction, index: int) -> Array:
+        """Of point `index` with all points of `prediction`, (points,)."""
+        row = self._kernel.of(
+            self._theta,
+            prediction.one_hot[index : index + 1],
+            prediction.one_hot,
+        )[0]
+        row = row - prediction.projection[:, index] @ prediction.projection
+        same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
+        return row + self.hyperparameters["own"] * same
+
+    def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
+        """What is believed of the reward's averages over parts of the space.
+
+        Exact, by averages of the kernel (Oakley and O'Hagan 2004). Left out is
+        what only single points have of their own: it is no part of a trend.
+        As in `predict`, the constant mean is held at its estimate.
+
+        Args:
+            weights: (averages, choices of all decisions); for each decision a
+                distribution over its choices, independent of the others'.
+                All on one choice each is a point, all equal the whole space.
+
+        Returns:
+            mean, (averages,), and covariance, (averages, averages), in
+            standardized rewards.
+        """
+        weights = np.asarray(weights, float)
+        projection = solve_triangular(
+            self._factor,
+            self._kernel.average(self._theta, self._data.one_hot, weights),
+            lower=True,
+        )
+        prior = self._kernel.average(self._theta, weights, weights)
+        return (
+            self._mean + projection.T @ self._weights,
+            prior - projection.T @ projection,
+        )
+
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """What would be predicted of each told point without its rewards.
+
+        The closed form of Rasmussen and Williams (2006, eq. 5.12); the
+        hyperparameters stay as they are, the constant mean is found anew.
+
+        Returns:
+            predicted and told means, (told points,) each, in standardized
+            rewards (of which the lower tail is cut).
+        """
+        told = self._data.means
+        covariance = self._factor @ self._factor.T + MEAN_VARIANCE
+        inverse = np.linalg.inv(covariance)
+        return told - inverse @ told / np.diag(inverse), told
+
+    def _find_hyperparameters(self, max_iterations: int, restart: bool) -> None:
+        starts = [self._theta]
+        if restart:
+            starts.append(self._kernel.prior_mean)
+        fits = [
+            minimize(
+                self._kernel.negative_log_posterior,
+                start,
+                args=(self._data,),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-_BOUND, _BOUND)] * len(start),
+                options={"maxiter": max_iterations},
+            )
+            for start in starts
+        ]
+        best = min(fits, key=lambda fit: fit.fun)
+        # What suited fewer points may be singular with more of them.
+        failed = best.fun >= NOT_POSITIVE
+        self._theta = self._kernel.prior_mean if failed else best.x
+
+    def _standardized(self, means: Array, within: float) -> LearnedMeans:
+        median = np.median(means)
+        deviation = _MAD_TO_DEVIATION * np.median(np.abs(means - median))
+        if deviation > 0:
+            means = np.maximum(means, median - _CUT_DEVIATIONS * deviation)
+        self.offset = float(np.mean(means))
+        self.scale = float(np.std(means)) or 1.0
+        return LearnedMeans(
+            one_hot=self._kernel.one_hot(self.points),
+            means=(means - self.offset) / self.scale,
+            counts=self.num_rewards,
+            squares_within=within / self.scale**2,
+        )
+
+    def _condition(self) -> None:
+        """The posterior's factors under the hyperparameters found."""
+        data, scales = self._data, self.hyperparameters
+        covariance = self._kernel.of(self._theta, data.one_hot, data.one_hot)
+        covariance += np.diag(
+            scales["own"] + scales["noise"] / data.counts + JITTER
+        )
+        self._factor = cholesky(covariance, lower=True)
+        ones, means = solve_triangular(
+            self._factor,
+            np.stack([np.ones(len(data.means)), data.means], axis=1),
+            lower=True,
+        ).T
+        self._mean = (ones @ means) / (ones @ ones + 1 / MEAN_VARIANCE)
+        self._weights = means - self._mean * ones

@@ -1,0 +1,263 @@
+"""The contest: regrets worked out by hand, and the tool as it is run."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from audiotag_nas.benchmarks.contest import (
+    ResultsFile,
+    Task,
+    TaskResult,
+    make_contestant,
+    make_tasks,
+    read_results,
+    recommend_alike,
+    run_task,
+)
+from audiotag_nas.benchmarks.contest_report import (
+    Estimate,
+    Regrets,
+    contest_report,
+)
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.space import Decision, SearchSpace
+
+ROOT = Path(__file__).parents[2]
+
+# What looks the best is not: 0.9 is earned by a point that is worth 0.5.
+CSV = "n,reward_1,value\n1,0.9,0.5\n2,0.8,0.7\n3,0.1,0.2\n"
+
+
+def result(problem, searcher, seed, regrets, *, alike=None):
+    return TaskResult(
+        task=Task(problem, searcher, seed, num_children=50),
+        regrets=regrets,
+        alike=alike or regrets,
+        cpu_seconds=0.5,
+        start_cpu_seconds=2.0,
+        library="library 1.0",
+    )
+
+
+def test_the_regret_is_that_of_the_truth_of_what_is_recommended(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    done = run_task(Task(f"csv:{path}", "random", 0, num_children=60))
+    # All three are trained among the first 25: the chance of a miss is 1e-4.
+    assert done.task.checkpoints == (25, 50, 60)
+    assert done.regrets == pytest.approx((0.2,) * 3)
+    assert done.alike == pytest.approx((0.2,) * 3)
+    assert done.library.startswith("audiotag-nas")
+
+
+def test_every_training_counts_and_checkpoints_cut_batches_short(
+    tmp_path, monkeypatch
+):
+    from audiotag_nas.benchmarks import contest
+    from audiotag_nas.search.random_search import RandomSearcher
+
+    asked = []
+
+    class Spy(RandomSearcher):
+        def ask(self, num):
+            asked.append(num)
+            return super().ask(num)
+
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    monkeypatch.setattr(
+        contest, "make_contestant", lambda name, space, seed: Spy(space)
+    )
+    run_task(Task(f"csv:{path}", "random", 0, num_children=100))
+    assert asked == [4] * 6 + [1] + [4] * 6 + [1] + [4] * 12 + [2]
+
+
+def test_the_common_rule_recommends_the_best_mean():
+    space = SearchSpace((Decision("a", (0, 1, 2)),))
+    tokens = [(0,), (1,), (0,), (2,)]
+    assert recommend_alike(space, tokens, [0.9, 0.5, 0.0, 0.4]) == (1,)
+
+
+def test_an_unknown_searcher_is_answered_by_those_there_are():
+    space = SearchSpace((Decision("a", (0, 1, 2)),))
+    with pytest.raises(ConfigError, match=r"optuna_tpe.*Received: 'grid'"):
+        make_contestant("grid", space, 0)
+
+
+def test_an_estimate_has_the_standard_error_of_the_mean():
+    # Deviations -1, 0, 1: a variance of 1 with n - 1, an error of 1/sqrt(3).
+    estimate = Estimate.of([1.0, 2.0, 3.0])
+    assert estimate.mean == pytest.approx(2.0)
+    assert estimate.error == pytest.approx(1 / math.sqrt(3))
+    assert math.isnan(Estimate.of([1.0]).error)
+
+
+RESULTS = [
+    result("a", "random", 0, (4.0, 2.0)),
+    result("a", "random", 1, (8.0, 2.0)),
+    result("a", "evolution", 0, (3.0, 1.0)),
+    result("a", "evolution", 1, (5.0, 3.0)),
+    result("a", "reinforce", 0, (2.0, 0.5)),
+    result("a", "reinforce", 1, (1.0, 0.5)),
+    result("b", "random", 0, (0.5, 0.1)),
+    result("b", "random", 1, (0.5, 0.3)),
+    result("b", "evolution", 0, (0.75, 0.2)),
+    result("b", "evolution", 1, (0.75, 0.2)),
+    result("b", "reinforce", 0, (0.25, 0.2)),
+    result("b", "reinforce", 1, (0.75, 0.2)),
+]
+
+
+def test_averages_are_in_units_of_random_search():
+    regrets = Regrets(RESULTS)
+    assert regrets.checkpoints == (25, 50)
+    assert regrets.estimate("a", "evolution", 25).mean == pytest.approx(4.0)
+    assert regrets.scaled("random", 25).mean == pytest.approx(1.0)
+    # a: 4 / 6, b: 0.75 / 0.5.
+    scaled = regrets.scaled("evolution", 25)
+    assert scaled.mean == pytest.approx((4 / 6 + 1.5) / 2)
+    # The error of a: sqrt(2) / sqrt(2) / 6, of b: 0.
+    assert scaled.error == pytest.approx(1 / 6 / 2)
+    assert regrets.best_rival("a", 25) == "evolution"
+    assert regrets.best_rival("b", 25) == "random"
+    assert regrets.best_rival(None, 25) == "random"
+
+
+def test_pairs_are_seed_by_seed():
+    regrets = Regrets(RESULTS)
+    # 2 - 3 and 1 - 5.
+    one = regrets.paired("a", "evolution", 25)
+    assert (one.mean, one.error, one.num_seeds) == pytest.approx((-2.5, 1.5, 2))
+    # Seed 0: ((2 - 4) / 6 + (0.25 - 0.5) / 0.5) / 2 = -5/12;
+    # seed 1: ((1 - 8) / 6 + (0.75 - 0.5) / 0.5) / 2 = -1/3.
+    both = regrets.paired(None, "random", 25)
+    assert both.mean == pytest.approx(-3 / 8)
+    assert both.error == pytest.approx(1 / 24)
+    # A seed that one of them lacks is no pair.
+    assert Regrets(RESULTS[:-1]).paired(None, "random", 25).num_seeds == 1
+
+
+def test_the_report_has_both_ways_of_recommending_and_the_time():
+    alike = [
+        result(r.task.problem, r.task.searcher, r.task.seed, r.regrets)
+        if r.task.searcher != "evolution"
+        else result(
+            r.task.problem, "evolution", r.task.seed, r.regrets, alike=(9.0, 8)
+        )
+        for r in RESULTS
+    ]
+    text = contest_report(alike, markdown=True)
+    own, common, time_table = text.split("\n## ")
+    assert "| evolution |     2 | 4.0000 ± 1.0000 | 2.0000 ± 1.0000 |" in own
+    assert "| evolution |     2 | 9.0000 ± 0.0000 | 8.0000 ± 0.0000 |" in common
+    # 0.5 s for 50 children.
+    assert "| evolution | library 1.0 |     10.0 | 10.0 |" in time_table
+    assert "| average | " in own
+
+
+def test_without_random_search_no_average_is_made_up():
+    text = contest_report([r for r in RESULTS if r.task.searcher != "random"])
+    assert "nan" in text
+    regrets = Regrets(RESULTS[2:6])
+    assert regrets.best_rival(None, 25) is None
+
+
+def test_results_are_read_again_and_a_torn_last_line_is_dropped(tmp_path):
+    path = tmp_path / "contest.jsonl"
+    file = ResultsFile(path)
+    for one in RESULTS[:3]:
+        file.append(one)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"problem": "a", "se')
+    assert list(read_results(path).values()) == RESULTS[:3]
+    again = ResultsFile(path)
+    assert path.read_bytes() == whole
+    again.append(RESULTS[3])
+    assert list(read_results(path).values()) == RESULTS[:4]
+    path.write_bytes(b'{"problem": "a"}\n' + whole)
+    with pytest.raises(StoreError, match=r"contest.jsonl, line 1: damaged"):
+        ResultsFile(path)
+
+
+SEARCHERS = (
+    *("random", "evolution", "local_search"),
+    *("gaussian_process", "optuna_tpe"),
+)
+
+
+def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
+    csv_path = tmp_path / "mine.csv"
+    csv_path.write_text(
+        "a,b,reward_1,reward_2\n"
+        + "".join(
+            f"{a},{'xy'[b]},{0.1 * a + 0.05 * b},{0.1 * a + 0.02}\n"
+            for a in range(5)
+            for b in range(2)
+        )
+    )
+    output_dir = tmp_path / "out"
+    results_path = output_dir / "contest.jsonl"
+    command = [
+        *(sys.executable, ROOT / "tools" / "benchmarks" / "searchers.py"),
+        *(f"--output_dir={output_dir}", f"--searchers={','.join(SEARCHERS)}"),
+        *("--problems=needle", f"--table_csv={csv_path}"),
+        *("--seeds=2", "--children=12", "--workers=1"),
+    ]
+    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    environment = os.environ | {"PYTHONPATH": path}
+
+    def num_lines():
+        if not results_path.exists():
+            return 0
+        return results_path.read_bytes().count(b"\n")
+
+    first = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while num_lines() < 3:
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    kept = results_path.read_bytes()
+    results_path.write_bytes(kept + b'{"problem": "nee')
+
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert results_path.read_bytes().startswith(kept)
+    tasks = make_tasks(
+        ["needle", f"csv:{csv_path}"], SEARCHERS, num_seeds=2, num_children=12
+    )
+    results = read_results(results_path)
+    assert set(results) == set(tasks)
+    assert num_lines() == len(tasks)
+    for task in tasks:
+        again = run_task(task)
+        assert results[task].regrets == again.regrets
+        assert results[task].alike == again.alike
+    assert "All recommending alike" in done.stdout
+    assert (output_dir / "contest.png").read_bytes()[:4] == b"\x89PNG"
+    assert "| optuna_tpe " in (output_dir / "contest.md").read_text()
+
+    # A name that is not allowed is one line, before anything runs.
+    wrong = subprocess.run(
+        [*command, "--searchers=random,anneal"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert wrong.returncode == 1
+    assert "Received: 'anneal'" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    for line in results_path.read_text().splitlines():
+        assert len(line) < 400, json.loads(line)

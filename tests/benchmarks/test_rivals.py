@@ -1,0 +1,118 @@
+"""Other libraries' searchers keep the contract of ours."""
+
+import pytest
+import threadpoolctl
+
+from audiotag_nas.benchmarks.rivals_keras_tuner import KerasTunerSearcher
+from audiotag_nas.benchmarks.rivals_optuna import SAMPLERS, OptunaSearcher
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import Decision, SearchSpace
+from tests.fakes import fake_reward
+
+SPACE = SearchSpace(
+    (
+        Decision("filters", (8, 16, 32)),
+        Decision("recurrent", ("bgru", "gated_bgru"), ordinal=False),
+        Decision("fixed", (True,)),
+        Decision("height", (1, 3, 5, 7, 9)),
+    )
+)
+# keras-tuner's search for one point costs a second of CPU time a decision.
+SMALL = SearchSpace(
+    (Decision("a", (1, 2, 3, 4, 5)), Decision("b", ("x", "y"), ordinal=False))
+)
+MAKE = {
+    "tpe": lambda seed: OptunaSearcher(SPACE, sampler="tpe", seed=seed),
+    "independent": lambda seed: OptunaSearcher(
+        SPACE, sampler="tpe_independent", seed=seed
+    ),
+    "keras_tuner": lambda seed: KerasTunerSearcher(SPACE, seed=seed),
+}
+EVERY = pytest.mark.parametrize("make", MAKE.values(), ids=list(MAKE))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As in the contest; small matrices only wait for more."""
+    with threadpoolctl.threadpool_limits(1):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("make", "space", "nums"),
+    [
+        # Past what each draws at random at first: 10, 10 and 3 a decision.
+        (MAKE["tpe"], SPACE, (4, 4, 4, 4)),
+        (MAKE["independent"], SPACE, (4, 4, 4, 4)),
+        (lambda seed: KerasTunerSearcher(SMALL, seed=seed), SMALL, (4, 2, 1)),
+    ],
+)
+def test_what_is_asked_is_of_the_space_and_the_same_again(make, space, nums):
+    def run(seed):
+        searcher = make(seed)
+        rounds = []
+        for num in nums:
+            asked = searcher.ask(num)
+            rounds.append(asked)
+            searcher.tell(asked, [fake_reward(tokens) for tokens in asked])
+        return [*rounds, searcher.recommend()]
+
+    first = run(0)
+    for tokens in [point for asked in first[:-1] for point in asked]:
+        assert {type(token) for token in tokens} == {int}
+        assert space.validate(tokens) == tokens
+    told = {point for asked in first[:-1] for point in asked}
+    assert first[-1] == max(told, key=fake_reward)
+    assert run(0) == first
+    assert run(1) != first
+
+
+@EVERY
+def test_penalties_repeats_and_points_not_asked_for_may_be_told(make):
+    searcher = make(2)
+    asked = [*searcher.ask(3), *searcher.ask(2)]
+    foreign = (2, 1, 0, 4)
+    searcher.tell(
+        [*asked, foreign, foreign, asked[0]],
+        [-1e3, 0.1, 0.2, 0.1, 0.2, 0.7, 0.5, 0.3],
+    )
+    assert searcher.recommend() == foreign
+    assert len(searcher.ask(4)) == 4
+
+
+@EVERY
+def test_a_bad_batch_is_refused_and_none_of_it_learned(make):
+    searcher = make(0)
+    with pytest.raises(ConfigError, match="must be told a reward first"):
+        searcher.recommend()
+    for tokens, rewards in [
+        ([(0, 0, 0, 0), (1, 0, 0, 0)], [0.5, float("nan")]),
+        ([(0, 0, 1, 0)], [0.5]),
+        ([(0, 0, 0, 0)], [0.5, 0.6]),
+    ]:
+        with pytest.raises(ConfigError):
+            searcher.tell(tokens, rewards)
+        with pytest.raises(ConfigError, match="must be told a reward first"):
+            searcher.recommend()
+    with pytest.raises(ConfigError, match="int of 1 or more"):
+        searcher.ask(0)
+
+
+def test_tpe_finds_the_top_of_a_hill_of_ordinals():
+    space = SearchSpace(
+        tuple(Decision(f"d{i}", tuple(range(5))) for i in range(4))
+    )
+    searcher = OptunaSearcher(space, sampler="tpe", seed=0)
+    for _ in range(20):
+        asked = searcher.ask(4)
+        searcher.tell(asked, [float(sum(tokens)) for tokens in asked])
+    # 16 is the top; the best of 80 random points is below 14 half the time.
+    assert sum(searcher.recommend()) >= 15
+
+
+def test_a_sampler_that_is_not_there_is_answered_by_those_there_are():
+    assert list(SAMPLERS) == [
+        *("tpe", "tpe_multivariate", "tpe_independent", "gp")
+    ]
+    with pytest.raises(ConfigError, match=r"\['tpe', .*Received: 'cma'"):
+        OptunaSearcher(SPACE, sampler="cma")

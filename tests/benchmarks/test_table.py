@@ -1,0 +1,234 @@
+"""The recorded table and problems made of recorded trainings."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from audiotag_nas.benchmarks.table import RecordedTable, write_table
+from audiotag_nas.benchmarks.table_problems import (
+    read_csv_problem,
+    recorded_problem,
+)
+from audiotag_nas.errors import ConfigError, DataError, StoreError
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.space import Decision, SearchSpace
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+SPACE = SearchSpace(
+    (
+        Decision("filters", (4, 8, 16)),
+        Decision("recurrent", ("gru", "none"), ordinal=False),
+    )
+)
+NUM_SEEDS, NUM_EPOCHS = 2, 4
+
+
+def entry(tokens, seed, *, history=None, failed=False, order=0):
+    """A training; by default its curves are other ones for each."""
+    offset = (tokens[0] * 10 + tokens[1] * 5 + seed) / 1000
+    history = history or {
+        "validation_eer": [0.5, 0.3 + offset, 0.2 + offset, 0.4],
+        "evaluation_eer": [0.5, 0.35, 0.25 + 2 * offset, 0.1],
+        "training_loss": [0.9, 0.7, 0.6, 9.0],
+    }
+    trial_id = f"table-{seed}-{tokens[0]}{tokens[1]}"
+    return JournalEntry(
+        order=order,
+        finished_at="2026-01-31T12:00:00Z",
+        trial=Trial(trial_id, "table", seed, tokens, {}, {}, seed),
+        result=TrialResult(trial_id, TrialStatus.FAILED, None, reason="NaN.")
+        if failed
+        else TrialResult(
+            trial_id,
+            TrialStatus.COMPLETED,
+            0.8,
+            metrics={
+                "num_parameters": 100 + 10 * tokens[0] + tokens[1],
+                "cpu_seconds": 5.25 + seed,
+            },
+            history=history,
+        ),
+        line_number=order + 1,
+    )
+
+
+def all_entries():
+    places = itertools.product(range(NUM_SEEDS), range(3), range(2))
+    return [
+        entry((a, b), seed, order=order)
+        for order, (seed, a, b) in enumerate(places)
+    ]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "deep" / "table.npz"
+    # In whatever order they were recorded.
+    write_table(all_entries()[::-1], path, space=SPACE)
+    return RecordedTable.load(path)
+
+
+def test_what_is_written_is_read_again(table):
+    assert table.space == SPACE
+    assert (table.num_points, table.num_seeds, table.num_epochs) == (6, 2, 4)
+    assert table.tokens.tolist() == [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+        [2, 0],
+        [2, 1],
+    ]
+    assert table.num_parameters.tolist() == [100, 101, 110, 111, 120, 121]
+    assert table.cpu_seconds.tolist() == [[5.25, 6.25]] * 6
+    for recorded in all_entries():
+        row = table.index(recorded.trial.tokens)
+        for name, values in recorded.result.history.items():
+            # Losses above 6.5535 are kept as that.
+            np.testing.assert_allclose(
+                table.curve(name)[row, recorded.trial.round],
+                np.minimum(values, 6.5535),
+                atol=5.1e-5,
+            )
+
+
+def test_qualities_are_those_of_the_best_epoch_so_far(table):
+    # (2, 1), seed 1: an offset of 0.026 at epochs 2 and 3.
+    row = table.index((2, 1))
+    assert table.quality("eer")[row, 1] == pytest.approx(1 - 0.226)
+    early = table.quality("eer", num_epochs=2)
+    assert early[row, 1] == pytest.approx(1 - 0.326)
+    assert table.quality(num_epochs=1).tolist() == [[0.5, 0.5]] * 6
+    # Of the third epoch, the best by validation, though the last is better.
+    assert table.evaluation_quality()[row, 1] == pytest.approx(1 - 0.302)
+
+
+def test_what_a_table_does_not_have_is_answered_by_what_it_has(table):
+    with pytest.raises(ConfigError, match=r"training_loss.*Received: 'loss'"):
+        table.curve("loss")
+    with pytest.raises(ConfigError, match="Received: 'best'"):
+        table.quality("best")
+    with pytest.raises(ConfigError, match=r"from 1 to 4\. Received: 5"):
+        table.quality(num_epochs=5)
+    with pytest.raises(ConfigError, match="`filters` must be from 0 to 2"):
+        table.index((3, 0))
+
+
+def test_a_recording_that_is_not_whole_gives_no_table(tmp_path):
+    path, whole = tmp_path / "table.npz", all_entries()
+    short = {"validation_eer": [0.3], "evaluation_eer": [0.4]}
+    nan = dict(whole[0].result.history) | {"training_loss": [np.nan] * 4}
+    for entries, rule in [
+        ([], "has none"),
+        (whole[:-1], r"1 of 12 .*missing.*\(2, 1\) with seed 1"),
+        (whole[3:], r"3 of 12 .*missing"),
+        ([*whole[1:], entry((0, 0), 0, failed=True)], r"table-0-00.*failed"),
+        ([*whole, whole[4]], "table-0-20 and table-0-20"),
+        ([*whole[1:], entry((0, 0), 0, history=nan)], "0 or more"),
+        ([*whole[:-1], entry((2, 1), 1, history=short)], "training_loss"),
+    ]:
+        with pytest.raises(StoreError, match=rule):
+            write_table(entries, path, space=SPACE)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path):
+    path = tmp_path / "other.npz"
+    with pytest.raises(StoreError, match=r"other.npz: can't be read"):
+        RecordedTable.load(path)
+    path.write_text("tokens")
+    with pytest.raises(StoreError, match=r"other.npz: is not a table"):
+        RecordedTable.load(path)
+    np.savez(path, tokens=np.zeros(3))
+    with pytest.raises(StoreError, match=r"other.npz: is not a table"):
+        RecordedTable.load(path)
+
+
+def test_a_network_trained_again_gets_its_other_seeds_and_then_all_again(table):
+    problem = recorded_problem(table)
+    generator = np.random.default_rng(0)
+    firsts = set()
+    for tokens in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]:
+        offset = (tokens[0] * 10 + tokens[1] * 5) / 1000
+        seeds = [0.8 - offset, 0.799 - offset]
+        given = [problem.reward(tokens, generator) for _ in range(4)]
+        assert sorted(given[:2]) == pytest.approx(sorted(seeds))
+        assert given[2:] == given[:2]
+        firsts.add(round(given[0] + offset, 3))
+    assert firsts == {0.8, 0.799}  # the order is drawn for each
+
+
+def test_the_truth_of_the_table_is_the_mean_of_seeds_on_the_evaluation_set(
+    table,
+):
+    problem = recorded_problem(table)
+    # EERs 0.25 + 2 (0.025 + 0) and 0.25 + 2 (0.025 + 0.001).
+    assert problem.true_value((2, 1)) == pytest.approx(1 - 0.301)
+    assert problem.best_value == pytest.approx(1 - 0.251)
+
+
+CSV = """width,reward_1,layer,reward_2,value
+16,0.5,conv,0.6,0.52
+ 8,0.7,conv,,0.71
+2.5,0.1,"pool, max",0.2,0.15
+"""
+
+
+def test_a_csv_file_is_a_problem(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    problem = read_csv_problem(path, name="mine")
+    assert problem.space == SearchSpace(
+        (
+            Decision("width", (2.5, 8.0, 16.0)),
+            Decision("layer", ("conv", "pool, max"), ordinal=False),
+        )
+    )
+    generator = np.random.default_rng(0)
+    assert problem.best_value == 0.71
+    assert problem.true_value((2, 0)) == 0.52
+    assert {problem.reward((2, 0), generator) for _ in range(2)} == {0.5, 0.6}
+    assert [problem.reward((1, 0), generator) for _ in range(2)] == [0.7, 0.7]
+    # Not in the file: it can't be trained.
+    assert problem.reward((1, 1), generator) == 0.1
+    assert problem.true_value((1, 1)) == 0.15
+
+
+def test_without_a_truth_it_is_the_mean_of_the_rewards(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("n,reward_1,reward_2\n3,0.25,0.75\n1,0.5,\n")
+    problem = read_csv_problem(path, name="mine")
+    assert problem.space.decisions == (Decision("n", (1, 3)),)
+    assert problem.true_value((1,)) == 0.5
+    assert problem.best_value == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "must have a header and rows"),
+        ("a,reward_1\n", "must have a header and rows"),
+        ("a,b\n1,2\n", "line 1: must name .* reward_1"),
+        ("reward_1,value\n1,2\n", "line 1: must name at least one decision"),
+        ("a,a,reward_1\n1,2,3\n", "line 1: columns must have different"),
+        ("a,reward_1\n1,0.5\n2\n", "line 3: must have 2 cells. Received: 1"),
+        ("a,reward_1\n1,high\n", "line 2: `reward_1` .* Received: 'high'"),
+        ("a,reward_1\n1,nan\n", "line 2: `reward_1` must be a finite"),
+        ("a,reward_1,value\n1,1,\n", "line 2: `value` must be a finite"),
+        ("a,reward_1\n1,0.5\n2,\n", "line 3: must have a reward"),
+        ("a,reward_1\n1,0.5\n1,0.6\n", "line 3: a point must come once"),
+    ],
+)
+def test_a_csv_file_that_breaks_a_rule_is_named_with_its_line(
+    tmp_path, text, rule
+):
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"mine\.csv.*{rule}"):
+        read_csv_problem(path, name="mine")
+
+
+def test_a_csv_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.csv: can't be read"):
+        read_csv_problem(tmp_path / "none.csv", name="none")

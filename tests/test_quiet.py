@@ -1,0 +1,34 @@
+"""What TensorFlow says as it starts, and what comes through."""
+
+import subprocess
+import sys
+
+from audiotag_nas.quiet import without_notices
+
+
+def test_notices_are_dropped_and_all_else_comes_through(capfd):
+    script = (
+        "import os; os.write(2, b'I0000 00:00:1 port.cc:153] oneDNN is on\\n"
+        "E0000 00:00:1 x.cc:1] an error\\nTraceback\\n')"
+    )
+    with without_notices():
+        # Another process writes to the descriptor itself, as C++ does.
+        subprocess.run([sys.executable, "-c", script], check=True)
+    written = capfd.readouterr().err
+    assert written == "E0000 00:00:1 x.cc:1] an error\nTraceback\n"
+
+
+def test_tensorflow_imports_whole_and_without_a_word():
+    script = (
+        "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'\n"
+        "from audiotag_nas.quiet import quiet_tensorflow_import\n"
+        "quiet_tensorflow_import()\n"
+        "import tensorflow as tf\n"
+        "assert int(tf.add(1, 2)) == 3\n"
+        "import keras, importlib.resources\n"
+        "assert importlib.resources.files('tensorflow').is_dir()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,75 @@
+"""Measures how well each reward tells good networks, and how early.
+
+On the recorded trainings of `record_table`, finished or still growing: every
+reward of `search.reward` after several numbers of epochs, on one validation
+fold and on both, against the networks' final evaluation EER. Writes
+`rewards.txt` and `rewards.png`; docs/rewards.md says how to read them.
+
+  python tools/benchmarks/rewards.py --journal=runs/table/trials.jsonl \
+      --output_dir=docs/results
+
+Time: some minutes for 1,458 trainings on one core.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from audiotag_nas import cli
+
+_JOURNAL = flags.DEFINE_string(
+    "journal", None, "The recording's trials.jsonl.", required=True
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Where the results go; only printed if not given."
+)
+_EPOCHS = flags.DEFINE_list(
+    "epochs",
+    ["2", "3", "4", "6", "8", "10", "12"],
+    "How many a reward sees; several numbers.",
+)
+_SUBSET_SIZE = flags.DEFINE_integer(
+    "subset_size", 50, "Networks of which one is picked.", lower_bound=2
+)
+_NUM_RESAMPLES = flags.DEFINE_integer(
+    "num_resamples", 200, "Of the bootstrap over networks.", lower_bound=2
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
+
+
+def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.benchmarks.curves import measure_noise, read_curves
+    from audiotag_nas.benchmarks.reward_report import (
+        plot_rewards,
+        reward_report,
+    )
+    from audiotag_nas.benchmarks.rewards import measure_rewards
+    from audiotag_nas.errors import ConfigError
+    from audiotag_nas.files import atomic_write_text
+
+    if not all(epochs.isdigit() for epochs in _EPOCHS.value):
+        raise ConfigError(
+            f"--epochs: must be whole numbers. Received: {_EPOCHS.value}"
+        )
+    fidelities = [int(epochs) for epochs in _EPOCHS.value]
+    recorded = read_curves(_JOURNAL.value)
+    scores = measure_rewards(
+        recorded,
+        fidelities=fidelities,
+        subset_size=_SUBSET_SIZE.value,
+        num_resamples=_NUM_RESAMPLES.value,
+        seed=_SEED.value,
+    )
+    noise = measure_noise(recorded, fidelities=fidelities)
+    text = reward_report(noise, scores, subset_size=_SUBSET_SIZE.value)
+    print(text, end="")
+    if _OUTPUT_DIR.value is not None:
+        directory = Path(_OUTPUT_DIR.value)
+        directory.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(directory / "rewards.txt", text)
+        plot_rewards(directory / "rewards.png", scores)
+
+
+if __name__ == "__main__":
+    cli.run(main)

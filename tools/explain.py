@@ -1,0 +1,41 @@
+"""Says which decisions of a search mattered, with a picture.
+
+How the reward depends on each decision and on the strongest pairs, by a model
+learned from the children, with how sure that is; see docs/explain.md. Works
+while a search runs, and after.
+
+  audiotag-nas explain --workdir=runs/demo
+  audiotag-nas explain --workdir=runs/demo --output=decisions.png
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from audiotag_nas import cli
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The experiment's directory.", required=True
+)
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "The picture, a PNG (default: <workdir>/report/explain.png).",
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.experiment import explanation
+    from audiotag_nas.experiment.workspace import Workspace
+
+    found = explanation.explain(_WORKDIR.value)
+    print("\n".join(explanation.explanation_lines(found)))
+    report_dir = Workspace(_WORKDIR.value).report_dir
+    path = Path(_OUTPUT.value or report_dir / "explain.png")
+    explanation.draw_explanation(found, path)
+    print(f"\npicture: {path}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
