@@ -49,7 +49,7 @@ HALL = {
 }
 
 ONE_ROOM = {
-    "tf.GradientTape(": {"search/controller.py"},
+    "tf.GradientTape(": {"search/policy_gradient.py"},
     ".fit(": {"training/trainer.py"},
     "MirroredStrategy(": {"training/strategy.py"},
     "TFRecordWriter(": {"data/tfrecords.py"},

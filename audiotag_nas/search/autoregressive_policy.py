@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from audiotag_nas.search.controller import choice_mask, first_rows
+from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 
 
 class AutoregressivePolicy:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.search.autoregressive_policy import AutoregressivePolicy
-from audiotag_nas.search.controller import PolicyGradient
+from audiotag_nas.search.policy_gradient import PolicyGradient
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.space import SearchSpace, Tokens
 

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.search import Decision, SearchSpace
-from audiotag_nas.search.controller import (
-    Policy,
-    ReinforceSearcher,
+from audiotag_nas.search.controller import Policy, ReinforceSearcher
+from audiotag_nas.search.policy_gradient import (
     evaluate,
     loss_and_gradients,
     sample,

@@ -9,8 +9,8 @@ import tensorflow as tf
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.search import Decision, SearchSpace, make_searcher
 from audiotag_nas.search.autoregressive_policy import AutoregressivePolicy
-from audiotag_nas.search.controller import PolicyGradient, evaluate
 from audiotag_nas.search.model_based import ModelBasedSearcher, balanced_points
+from audiotag_nas.search.policy_gradient import PolicyGradient, evaluate
 from audiotag_nas.search.practice import standardized_advantages
 
 CHOICES = (3, 2, 4)

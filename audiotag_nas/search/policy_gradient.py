@@ -1,0 +1,213 @@
+"""Policy gradients over tokens: sampling, the REINFORCE loss, the update.
+
+For any policy that takes one decision after the other (`TokenPolicy`). The
+loss is Williams' (1992), with an entropy bonus:
+
+    loss = -mean(advantage * log_prob) - entropy_weight * mean(entropy)
+
+log_prob is log p of a whole tuple of tokens, entropy (nats) the sum over its
+decisions of the entropy of the distribution the token was drawn from; means
+are over the batch. The gradient is clipped by its global norm and applied by
+Adam. Decisions with fewer choices than the widest are masked.
+
+All operations are placed on the CPU: the networks searched for own the GPUs.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+CPU = "/CPU:0"
+_MASKED = -1e9  # finite: 0 * -inf would make the entropy NaN
+
+
+class TokenPolicy(Protocol):
+    """p(tokens), one decision after the other; see `controller.Policy`."""
+
+    num_choices: tuple[int, ...]
+
+    @property
+    def variables(self) -> list[keras.Variable]: ...
+
+    def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]: ...
+
+    def step(
+        self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]: ...
+
+    def log_probs(self, tokens: tf.Tensor) -> tf.Tensor: ...
+
+    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor: ...
+
+
+def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
+    """What to add to logits: (decisions, most choices), 0 where allowed."""
+    allowed = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
+    return np.where(allowed, 0.0, _MASKED).astype(np.float32)
+
+
+def first_rows(num_choices: Sequence[int]) -> np.ndarray:
+    """The row of each decision's first choice, where row 0 is the start."""
+    return np.cumsum((1, *num_choices[:-1])).astype(np.int32)
+
+
+def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws `num` points: tokens (num, decisions), int32.
+
+    Args:
+        policy: what to draw from.
+        num: scalar int32.
+        seed: (2,) int64; the draw depends on it and the weights alone.
+    """
+    num_decisions = len(policy.num_choices)
+    seeds = tf.random.split(seed, num_decisions)
+    rows, state = policy.start(num)
+    columns = []
+    for decision in range(num_decisions):
+        log_probs, state = policy.step(decision, rows, state)
+        tokens = tf.random.stateless_categorical(
+            log_probs, 1, seed=seeds[decision], dtype=tf.int32
+        )[:, 0]
+        columns.append(tokens)
+        rows = policy.rows(decision, tokens)
+    return tf.stack(columns, axis=1)
+
+
+def evaluate(
+    policy: TokenPolicy, tokens: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """log p of each point and its entropy in nats, both (num,).
+
+    Args:
+        policy: what to evaluate.
+        tokens: (num, decisions), int32.
+    """
+    log_probs = policy.log_probs(tokens)
+    log_prob = tf.gather(log_probs, tokens, batch_dims=2)
+    entropy = -tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=2)
+    return tf.reduce_sum(log_prob, axis=1), tf.reduce_sum(entropy, axis=1)
+
+
+def loss_and_gradients(
+    policy: TokenPolicy,
+    tokens: tf.Tensor,
+    *,
+    advantages: tf.Tensor,
+    entropy_weight: float | tf.Tensor,
+) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    """The REINFORCE loss and its gradient, one tensor a policy variable.
+
+    Args:
+        policy: what to differentiate.
+        tokens: (num, decisions), int32.
+        advantages: (num,), reward - baseline.
+        entropy_weight: of the entropy bonus.
+
+    Returns:
+        Scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`
+        (before clipping); and the unclipped gradients.
+    """
+    variables = [variable.value for variable in policy.variables]
+    with tf.GradientTape() as tape:
+        log_prob, entropy = evaluate(policy, tokens)
+        mean_entropy = tf.reduce_mean(entropy)
+        loss = -tf.reduce_mean(advantages * log_prob)
+        loss -= entropy_weight * mean_entropy
+    # The embedding's gradient comes as slices; the optimizer takes it whole.
+    gradients = [
+        tf.convert_to_tensor(gradient)
+        for gradient in tape.gradient(
+            loss, variables, unconnected_gradients="zero"
+        )
+    ]
+    metrics = {
+        "loss": loss,
+        "log_prob": tf.reduce_mean(log_prob),
+        "entropy": mean_entropy,
+        "gradient_norm": tf.linalg.global_norm(gradients),
+    }
+    return metrics, gradients
+
+
+class PolicyGradient:
+    """A policy and its optimizer; its two steps are graphs for any batch.
+
+    Args:
+        policy: what to train.
+        learning_rate: of Adam.
+        clip_norm: greatest global norm of the gradient.
+    """
+
+    def __init__(
+        self, policy: TokenPolicy, *, learning_rate: float, clip_norm: float
+    ) -> None:
+        self.policy = policy
+        with tf.device(CPU):
+            self._optimizer = keras.optimizers.Adam(
+                learning_rate, global_clipnorm=clip_norm
+            )
+            self._optimizer.build(policy.variables)
+        # The signatures leave the batch open: one trace serves every size.
+        self._sample = tf.function(
+            self._sample_step,
+            input_signature=[
+                tf.TensorSpec([], tf.int32),
+                tf.TensorSpec([2], tf.int64),
+            ],
+            autograph=False,
+        )
+        self._update = tf.function(
+            self._update_step,
+            input_signature=[
+                tf.TensorSpec([None, len(policy.num_choices)], tf.int32),
+                tf.TensorSpec([None], tf.float32),
+                tf.TensorSpec([], tf.float32),
+            ],
+            autograph=False,
+        )
+
+    def sample(self, num: int, seed: Sequence[int]) -> np.ndarray:
+        """Draws `num` points, (num, decisions); `seed` is two ints."""
+        with tf.device(CPU):
+            return self._sample(
+                tf.constant(num, tf.int32), tf.constant(seed, tf.int64)
+            ).numpy()
+
+    def update(
+        self,
+        tokens: Sequence[Sequence[int]] | np.ndarray,
+        advantages: Sequence[float] | np.ndarray,
+        *,
+        entropy_weight: float,
+    ) -> dict[str, float]:
+        """One step of the optimizer; `loss_and_gradients`' metrics."""
+        with tf.device(CPU):
+            metrics = self._update(
+                tf.constant(tokens, tf.int32),
+                tf.constant(advantages, tf.float32),
+                tf.constant(entropy_weight, tf.float32),
+            )
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _sample_step(self, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        with tf.device(CPU):
+            return sample(self.policy, num, seed)
+
+    def _update_step(
+        self,
+        tokens: tf.Tensor,
+        advantages: tf.Tensor,
+        entropy_weight: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        with tf.device(CPU):
+            metrics, gradients = loss_and_gradients(
+                self.policy,
+                tokens,
+                advantages=advantages,
+                entropy_weight=entropy_weight,
+            )
+            self._optimizer.apply(gradients, self.policy.variables)
+            return metrics
