@@ -252,12 +252,13 @@ class ArchitectureTuner:
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
         """The `n` architectures of the highest reward, best first.
 
-        Those stopped early come after all others.
+        One that was trained again counts once, by its best training; those
+        stopped early come after all others.
         """
-        return [
-            architecture_of(entry.trial)
-            for entry in self._completed("search")[:n]
-        ]
+        best = map(
+            architecture_of, (e.trial for e in self._completed("search"))
+        )
+        return list(dict.fromkeys(best))[:n]
 
     def pareto_front(
         self, costs: Sequence[str] | None = None
