@@ -63,6 +63,7 @@ class ModelBasedSearcher:
         reevaluate: whether points are asked for again.
 
     Attributes:
+        model: the reward model, as it was when it was last needed.
         metrics: of the policy's last step: `loss`, `log_prob`, `entropy`,
             `gradient_norm`.
 
