@@ -40,13 +40,24 @@ _ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
 # Searches that knew a space's own scales from the start showed this ([own]).
 _LENGTH_PRIOR = (0.3, 0.8)
 _DECAY_DECISIONS = 5.0  # from so many on, decay shrinks with the square
-SCALES = ("decay", "main", "pairs", "triples", "joint", "own", "noise")
-PARTS = ("main", "pairs", "triples", "joint", "own")
+SCALES = (
+    "decay",
+    "main",
+    "pairs",
+    "triples",
+    "joint",
+    "shared",
+    "own",
+    "noise",
+)
+PARTS = ("main", "pairs", "triples", "joint", "shared", "own")
+SHP = (0.2, 1.0)
 _SCALE_PRIORS = {
     "main": (0.5, 1.0),
     "pairs": (0.25, 1.0),
     "triples": (0.1, 1.0),
     "joint": (0.7, 1.0),
+    "shared": SHP,
     "own": (0.05, 1.0),
     "noise": (0.1, 1.5),
 }
@@ -104,6 +115,7 @@ class TokenKernel:
                 self._ordinal[block] = (
                     _ORDINAL_SQUARE * (steps / (size - 1)) ** 2
                 )
+        self._shared = self._shared_table(space)
         num_lengths = self._num + int(self._in_order.sum())
         priors = [_LENGTH_PRIOR] * num_lengths
         decay = min(1.0, (_DECAY_DECISIONS / self._num) ** 2)
@@ -112,6 +124,35 @@ class TokenKernel:
         medians, deviations = zip(*priors, strict=True)
         self.prior_mean = np.log(medians)
         self._prior_deviation = np.array(deviations)
+
+    def _shared_table(self, space: SearchSpace) -> Array:
+        members: dict = {}
+        for index, decision in enumerate(space.decisions):
+            key = decision.choices, decision.ordinal
+            members.setdefault(key, []).append(index)
+        table = np.zeros_like(self._block)
+        num_shared = 0
+        for (choices, ordinal), group in members.items():
+            if len(group) < 2:
+                continue
+            num_shared += len(group)
+            size = len(choices)
+            likeness = np.eye(size)
+            if ordinal and size > 2:
+                steps = np.subtract.outer(np.arange(size), np.arange(size))
+                likeness = np.exp(-2.0 * (steps / (size - 1)) ** 2)
+            for i in group:
+                for j in group:
+                    a, b = self._first[i], self._first[j]
+                    table[a : a + size, b : b + size] = likeness
+        return table / max(num_shared, 1)
+
+    def diagonal(self, theta: Array, rows: Array) -> Array:
+        scales = dict(zip(SCALES, np.exp(theta[-len(SCALES) :]), strict=True))
+        fixed = sum(scales[n] for n in PARTS if n != "shared")
+        return fixed + scales["shared"] * np.sum(
+            rows @ self._shared * rows, axis=1
+        )
 
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
         rows = np.zeros((len(points), len(self._decision)))
@@ -134,7 +175,9 @@ class TokenKernel:
             theta: the hyperparameters' logarithms.
             left, right: (rows, C), a distribution for each decision.
         """
-        decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
+        decay, main, pairs, triples, joint, shared = np.exp(
+            theta[-len(SCALES) : -2]
+        )
         likeness = self._tables(theta)[2]
         total, squares, cubes = np.zeros((3, len(left), len(right)))
         product = np.ones_like(total)
@@ -154,6 +197,7 @@ class TokenKernel:
             * (total**3 - 3 * total * squares + 2 * cubes)
             / 6
             + joint * product
+            + shared * (left @ self._shared @ right.T)
         )
 
     def negative_log_posterior(
@@ -213,7 +257,9 @@ class TokenKernel:
         return by_nominal, by_ordinal, likeness
 
     def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
-        decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
+        decay, main, pairs, triples, joint, shared = np.exp(
+            theta[-len(SCALES) : -2]
+        )
         by_nominal, by_ordinal, likeness = self._tables(theta)
         length = left @ (by_nominal + by_ordinal) @ right.T
         total = left @ likeness @ right.T
@@ -232,6 +278,7 @@ class TokenKernel:
             triples=triples / self._num_triples,
             triple_sum=(total**3 - 3 * total * squares + 2 * cubes) / 6,
             joint=joint * np.exp(-decay * length),
+            shared=shared * (left @ self._shared @ right.T),
         )
 
     def _add_gradient(
@@ -273,6 +320,7 @@ class TokenKernel:
             terms.pairs * np.sum(by_kernel * terms.pair_sum),
             terms.triples * np.sum(by_kernel * terms.triple_sum),
             np.sum(by_joint),
+            np.sum(by_kernel * terms.shared),
         )
 
 
@@ -292,6 +340,7 @@ class _Terms:
     triples: float
     triple_sum: Array
     joint: Array
+    shared: Array
 
     @property
     def kernel(self) -> Array:
@@ -300,4 +349,5 @@ class _Terms:
             + self.pairs * self.pair_sum
             + self.triples * self.triple_sum
             + self.joint
+            + self.shared
         )
