@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiotag_nas.benchmarks.early_stopping import (
-    RecordedCurves,
+    QualityCurves,
     Replay,
     replay_at_budget,
     replay_search,
@@ -47,7 +47,7 @@ class Row:
 
 
 def compare(
-    curves: RecordedCurves,
+    curves: QualityCurves,
     *,
     searcher: str,
     stoppers: Sequence[str],

@@ -1,10 +1,11 @@
 """What children stopped early cost and save, on recorded learning curves.
 
+The curves are those of the table that the package ships, or of `--table`.
 Replays searches with each way of stopping: at an equal number of children
 (the same regret for fewer epochs?), and at equal epochs (what the epochs
 saved buy). Differences are paired with the same search without stopping.
 
-  python tools/benchmarks/early_stopping.py --journal=runs/table/trials.jsonl
+  python tools/benchmarks/early_stopping.py --quality=binormal_eer
 
 Time: about a minute with random search; REINFORCE takes 3 s a search.
 """
@@ -15,8 +16,10 @@ from absl import flags
 
 from audiotag_nas import cli
 
-_JOURNAL = flags.DEFINE_string(
-    "journal", None, "The recording's journal.", required=True
+_TABLE = flags.DEFINE_string(
+    "table",
+    None,
+    "Another table that `record_table` wrote; the package's if not given.",
 )
 _SEARCHERS = flags.DEFINE_list("searchers", ["random"], "By name.")
 _STOPPERS = flags.DEFINE_list("stoppers", ["halving", "curve"], "By name.")
@@ -42,9 +45,12 @@ _SETTINGS = flags.DEFINE_list(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.benchmarks import early_stopping_report as report
-    from audiotag_nas.benchmarks.early_stopping import read_recorded_curves
+    from audiotag_nas.benchmarks.early_stopping import QualityCurves
+    from audiotag_nas.benchmarks.table import RecordedTable
 
-    curves = read_recorded_curves(_JOURNAL.value, quality=_QUALITY.value)
+    curves = QualityCurves.of(
+        RecordedTable.load(_TABLE.value), quality=_QUALITY.value
+    )
     print(
         f"{len(curves.qualities)} networks, {curves.num_epochs} epochs, "
         f"{_NUM_SEEDS.value} searches of each kind; EER in units of 0.0001\n"
