@@ -157,3 +157,17 @@ def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
     assert longer.num_children > 12
     assert longer.difference == pytest.approx(longer.regret - none.regret)
     assert len(report.table(rows).splitlines()) == 2 + 3
+
+
+def test_without_equal_epochs_the_rest_of_the_comparison_is_the_same(curves):
+    arguments = {
+        "searcher": "random",
+        "stoppers": ["curve"],
+        "num_trials": 10,
+        "num_seeds": 2,
+        "settings": {"min_trials": 4, "min_epochs": 1},
+    }
+    rows = report.compare(curves, **arguments, equal_epochs=False)
+    assert [row.name for row in rows] == ["none", "curve"]
+    full = report.compare(curves, **arguments)[:2]
+    assert report.table(rows) == report.table(full)

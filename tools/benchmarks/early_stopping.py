@@ -41,6 +41,9 @@ _SHARE = flags.DEFINE_float(
 _SETTINGS = flags.DEFINE_list(
     "settings", [], "Of the stoppers, e.g. min_trials=6,min_epochs=3."
 )
+_EQUAL_EPOCHS = flags.DEFINE_bool(
+    "equal_epochs", True, "Search at equal epochs too, most of the time."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -67,6 +70,7 @@ def main(argv: Sequence[str]) -> None:
                 num_seeds=_NUM_SEEDS.value,
                 share=_SHARE.value,
                 settings={name: float(v) for name, v in settings.items()},
+                equal_epochs=_EQUAL_EPOCHS.value,
             )
             print(report.table(rows), end="\n\n", flush=True)
 
