@@ -211,7 +211,7 @@ def write_table(
         curves=curves,
         num_parameters=_metric(trainings, "num_parameters", np.int64)[:, 0],
         cpu_seconds=_metric(trainings, "cpu_seconds", np.float32),
-        best_epochs=_metric(trainings, "best_epoch", np.uint8),
+        best_epochs=_metric(trainings, "best_epoch", np.uint16),
     )
     atomic_write_bytes(path, buffer.getvalue())
 
