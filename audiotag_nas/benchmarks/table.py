@@ -116,6 +116,26 @@ class RecordedTable:
         """
         return self._index_of[self.space.validate(tokens)]
 
+    def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
+        """As if only these seeds were recorded, in this order.
+
+        Raises:
+            ConfigError: none, or one that was not.
+        """
+        wrong = [s for s in seeds if not 0 <= s < self.num_seeds]
+        if wrong or not seeds:
+            raise ConfigError(
+                f"seeds must be from 0 to {self.num_seeds - 1}, at least one. "
+                f"Received: {list(seeds)}"
+            )
+        chosen = list(seeds)
+        return dataclasses.replace(
+            self,
+            curves=self.curves[:, chosen],
+            best_epochs=self.best_epochs[:, chosen],
+            cpu_seconds=self.cpu_seconds[:, chosen],
+        )
+
     def curve(self, measure: str) -> npt.NDArray:
         """The curves of one measure, (points, seeds, epochs).
 

@@ -128,6 +128,18 @@ def test_the_final_eer_is_that_of_the_weights_the_trainer_kept(tmp_path):
     assert np.allclose(table.evaluation_quality(), 1 - finals)
 
 
+def test_a_table_of_one_of_its_seeds_is_as_if_the_others_were_not(table):
+    second = table.only_seeds([1])
+    assert (second.num_points, second.num_seeds) == (6, 1)
+    assert second.cpu_seconds.tolist() == [[6.25]] * 6
+    # (2, 1): EER 0.25 + 2 (0.025 + 0.001).
+    assert second.final_eers()[5] == pytest.approx([0.302])
+    assert second.quality()[5] == pytest.approx([1 - 0.226])
+    for seeds in ([], [0, 2]):
+        with pytest.raises(ConfigError, match="from 0 to 1, at least one"):
+            table.only_seeds(seeds)
+
+
 def test_what_a_table_does_not_have_is_answered_by_what_it_has(table):
     with pytest.raises(ConfigError, match=r"training_loss.*Received: 'loss'"):
         table.curve("loss")

@@ -22,6 +22,11 @@ _TABLE = flags.DEFINE_string(
     None,
     "Another table that `record_table` wrote; the package's if not given.",
 )
+_TABLE_SEEDS = flags.DEFINE_multi_integer(
+    "table_seeds",
+    None,
+    "Use only this recorded seed of each network; may be repeated.",
+)
 _SEARCHERS = flags.DEFINE_list("searchers", ["random"], "By name.")
 _STOPPERS = flags.DEFINE_list("stoppers", ["halving", "curve"], "By name.")
 _NUM_TRIALS = flags.DEFINE_list(
@@ -52,9 +57,10 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.benchmarks.early_stopping import QualityCurves
     from audiotag_nas.benchmarks.table import RecordedTable
 
-    curves = QualityCurves.of(
-        RecordedTable.load(_TABLE.value), quality=_QUALITY.value
-    )
+    table = RecordedTable.load(_TABLE.value)
+    if _TABLE_SEEDS.value is not None:
+        table = table.only_seeds(_TABLE_SEEDS.value)
+    curves = QualityCurves.of(table, quality=_QUALITY.value)
     print(
         f"{len(curves.qualities)} networks, {curves.num_epochs} epochs, "
         f"{_NUM_SEEDS.value} searches of each kind; EER in units of 0.0001\n"
