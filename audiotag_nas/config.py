@@ -200,7 +200,7 @@ class SearchConfig:
     early_stop_eta: float = 3.0  # halving: of this many, one goes on
     early_stop_risk: float = 0.1  # curve: of stopping one as good as the best
     # Model-based REINFORCE
-    num_initial: int = 8  # children before the reward model is asked
+    num_initial: int = 12  # children before the reward model is asked
     policy_steps: int = 8  # of practice on the reward model, a round
     policy_entropy: float = 0.1
     reevaluate: bool = True  # train good architectures again where noise asks

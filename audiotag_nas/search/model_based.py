@@ -76,7 +76,7 @@ class ModelBasedSearcher:
         space: SearchSpace,
         *,
         seed: int = 0,
-        num_initial: int = 8,
+        num_initial: int = 12,
         policy_steps: int = 8,
         policy_entropy: float = 0.1,
         reevaluate: bool = True,

@@ -28,8 +28,7 @@ FIVE = SearchSpace(
 def prior_kernel(left, right) -> float:
     """The module's formula for `SMALL` at its priors' medians, by loops.
 
-    Every length is 0.5, decay 2 / sqrt(3), main and joint 0.5, pairs 0.25,
-    triples 0.1.
+    Every length is 0.3, decay 1, main 0.5, pairs 0.25, triples 0.1, joint 0.7.
     """
     lengths = []
     for decision, (i, j) in zip(
@@ -37,15 +36,15 @@ def prior_kernel(left, right) -> float:
     ):
         n = len(decision.choices)
         if decision.ordinal and n > 2:
-            length = 0.5 * (0.3 * (i != j) + 3.0 * ((i - j) / (n - 1)) ** 2)
+            length = 0.3 * (0.3 * (i != j) + 3.0 * ((i - j) / (n - 1)) ** 2)
         else:
-            length = 0.5 * (i != j)
+            length = 0.3 * (i != j)
         lengths.append(length)
     s = [np.exp(-length) for length in lengths]
     pairs = sum(a * b for a, b in itertools.combinations(s, 2))
-    joint = np.exp(-2 / 3**0.5 * sum(lengths))
+    joint = np.exp(-sum(lengths))
     triple = s[0] * s[1] * s[2]
-    return 0.5 / 3 * sum(s) + 0.25 / 3 * pairs + 0.1 * triple + 0.5 * joint
+    return 0.5 / 3 * sum(s) + 0.25 / 3 * pairs + 0.1 * triple + 0.7 * joint
 
 
 def kernel_table(left, right) -> np.ndarray:

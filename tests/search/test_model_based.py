@@ -89,8 +89,8 @@ def test_the_first_points_have_every_choice_equally_often():
     for column, num in zip(points.T, (4, 2, 3), strict=True):
         assert list(np.bincount(column)) == [12 // num] * num
     searcher = make_searcher("reinforce", space(4, 2, 3), seed=2)
-    first = np.array(searcher.ask(5) + searcher.ask(3))
-    assert list(np.bincount(first[:, 0])) == [2, 2, 2, 2]
+    first = np.array(searcher.ask(5) + searcher.ask(7))
+    assert list(np.bincount(first[:, 0])) == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
