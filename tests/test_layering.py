@@ -39,6 +39,7 @@ MAY_IMPORT = {
 }
 HALL = {
     "config",
+    "config_rules",
     "errors",
     "fields",
     "files",

@@ -2,6 +2,6 @@
 
 `recording` makes and `table` reads the recorded trainings of every network of
 a small space; `problems` has analytic token spaces and `table_problems` those
-made of recorded trainings; `rivals_*` are the searchers of other libraries,
-and `contest` runs them all alike.
+made of recorded trainings; `rivals_*` are the searchers of other libraries;
+`contest` runs them all alike and `contest_results` keeps what came of it.
 """

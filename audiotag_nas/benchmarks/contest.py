@@ -9,34 +9,35 @@ searcher's own, and that of one rule for all (`recommend_alike`) applied to
 what the searcher was told, which shows where a gain comes from.
 
 Tasks run in worker processes of one thread each. A finished task is one line
-of a file, so the same command goes on where it was stopped.
+of a file (`contest_results`), so the same command goes on where it was
+stopped.
 """
 
 import concurrent.futures
-import dataclasses
 import gc
 import importlib.metadata
 import importlib.util
 import itertools
-import json
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from absl import logging
 
+from audiotag_nas.benchmarks.contest_results import (
+    ResultsFile,
+    Task,
+    TaskResult,
+)
 from audiotag_nas.benchmarks.problems import ANALYTIC, Problem, make_analytic
 from audiotag_nas.benchmarks.table_problems import (
     read_csv_problem,
     recorded_problem,
     shipped_table,
 )
-from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.errors import ConfigError
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.search.searcher import (
     SEARCHERS,
@@ -47,7 +48,6 @@ from audiotag_nas.search.searcher import (
 from audiotag_nas.space import SearchSpace, Tokens
 
 TRIALS_PER_ROUND = 4
-CHECKPOINTS = (25, 50, 100, 200)
 PROBLEMS = ("table", *ANALYTIC)
 CSV_PREFIX = "csv:"
 
@@ -87,64 +87,6 @@ _TASKS_PER_WORKER = 100
 """After that a worker is replaced: TensorFlow keeps some MB of each graph."""
 
 _DIGITS = 7
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One search of the contest.
-
-    Attributes:
-        problem: one of `PROBLEMS`, or `csv:` and a path.
-        searcher: one of `CONTESTANTS`.
-        seed: from 0.
-        num_children: trainings in all.
-    """
-
-    problem: str
-    searcher: str
-    seed: int
-    num_children: int
-
-    @property
-    def checkpoints(self) -> tuple[int, ...]:
-        """Numbers of trainings after which regrets are taken."""
-        return tuple(sorted({min(c, self.num_children) for c in CHECKPOINTS}))
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskResult:
-    """What came of a task.
-
-    Attributes:
-        task: which.
-        regrets: of the searcher's own recommendation, one a checkpoint.
-        alike: of the recommendation by the common rule.
-        cpu_seconds: of `ask` and `tell` together.
-        start_cpu_seconds: of making the searcher.
-        library: whose searcher it is, with its version.
-    """
-
-    task: Task
-    regrets: tuple[float, ...]
-    alike: tuple[float, ...]
-    cpu_seconds: float
-    start_cpu_seconds: float
-    library: str
-
-    def to_json(self) -> dict[str, Any]:
-        fields = dataclasses.asdict(self)
-        return fields.pop("task") | fields
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "TaskResult":
-        fields = dict(value)
-        names = [field.name for field in dataclasses.fields(Task)]
-        task = Task(**{name: fields.pop(name) for name in names})
-        for name in ("regrets", "alike"):
-            fields[name] = tuple(map(float, fields[name]))
-            if len(fields[name]) != len(task.checkpoints):
-                raise ValueError(f"`{name}` must be one a checkpoint")
-        return cls(task=task, **fields)
 
 
 def recommend_alike(
@@ -278,71 +220,6 @@ def run_task(task: Task) -> TaskResult:
         start_cpu_seconds=round(start_cpu_seconds, 3),
         library=library_of(task.searcher),
     )
-
-
-class ResultsFile:
-    """The finished tasks, one line each; its one writer.
-
-    Attributes:
-        path: of the file.
-        results: by task.
-
-    Raises:
-        StoreError: a line other than the last is damaged, or the file can't
-            be read. A torn last line, of a run that was killed, is cut off
-            with a warning.
-    """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
-        self.results, torn = _read_results(self.path)
-        if torn:
-            logging.warning(
-                "%s: dropped a torn last line; its task will run again.",
-                self.path,
-            )
-            os.truncate(self.path, self.path.stat().st_size - torn)
-
-    def append(self, result: TaskResult) -> None:
-        """Writes one line to disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.results[result.task] = result
-
-
-def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
-    """The finished tasks of a file that may be being written.
-
-    Raises:
-        StoreError: as for `ResultsFile`.
-    """
-    return _read_results(Path(path))[0]
-
-
-def _read_results(path: Path) -> tuple[dict[Task, TaskResult], int]:
-    """The results, and the bytes of a torn last line."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return {}, 0
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be read ({error.strerror})."
-        ) from error
-    *lines, rest = data.split(b"\n")
-    results = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            result = TaskResult.from_json(json.loads(line))
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(
-                f"{path}, line {number}: damaged: {error}"
-            ) from error
-        results[result.task] = result
-    return results, len(rest)
 
 
 def make_tasks(

@@ -12,7 +12,7 @@ import os
 import statistics
 from collections.abc import Iterable, Sequence
 
-from audiotag_nas.benchmarks.contest import TaskResult
+from audiotag_nas.benchmarks.contest_results import TaskResult
 from audiotag_nas.report.plots import plot_regrets
 from audiotag_nas.report.tables import format_table
 

@@ -7,8 +7,8 @@ training of it within a search, whatever stops it, so that ways of stopping
 are compared in pairs.
 
 A search's regret is the true EER of the network it recommends less that of
-the best recorded: on the evaluation clips, at the epoch of the best
-validation EER, the mean over all recorded trainings of the network.
+the best recorded: the final EER (`RecordedTable.final_eers`), the mean over all
+recorded trainings of the network.
 """
 
 import collections
@@ -20,15 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from audiotag_nas.benchmarks.table_space import TABLE_SPACE
-from audiotag_nas.errors import StoreError
+from audiotag_nas.benchmarks.table import RecordedTable
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.early_stopping import make_early_stopper
-from audiotag_nas.search.journal import Journal, read_entries
-from audiotag_nas.search.loop import run_search
+from audiotag_nas.search.events import SearchOutcome
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.loop import MakeTrial, run_search
 from audiotag_nas.search.searcher import Searcher, make_searcher
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.training.quality import QUALITIES
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus, is_stopped
 
 _MOST_CHILDREN = 4
@@ -36,11 +35,11 @@ _MOST_CHILDREN = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordedCurves:
-    """Recorded trainings, all of as many epochs.
+class QualityCurves:
+    """What recorded trainings were worth epoch by epoch, and in the end.
 
     Attributes:
-        space: of the networks; not every point of it need be recorded.
+        space: of the networks; not every point of it need be here.
         qualities: tokens -> (trainings, epochs), the quality by epoch.
         true_eer: tokens -> see the module.
     """
@@ -48,6 +47,34 @@ class RecordedCurves:
     space: SearchSpace
     qualities: Mapping[Tokens, np.ndarray]
     true_eer: Mapping[Tokens, float]
+
+    @classmethod
+    def of(
+        cls, table: RecordedTable, *, quality: str = "eer"
+    ) -> "QualityCurves":
+        """All of a table's trainings.
+
+        Args:
+            table: the recording.
+            quality: name of the quality that a search maximizes.
+
+        Raises:
+            ConfigError: no such quality.
+        """
+        points = [tuple(map(int, tokens)) for tokens in table.tokens]
+        qualities = np.stack(
+            [
+                table.quality(quality, num_epochs=end)
+                for end in range(1, table.num_epochs + 1)
+            ],
+            axis=2,
+        )
+        true_eer = table.final_eers().mean(axis=1).tolist()
+        return cls(
+            space=table.space,
+            qualities=dict(zip(points, qualities, strict=True)),
+            true_eer=dict(zip(points, true_eer, strict=True)),
+        )
 
     @property
     def num_epochs(self) -> int:
@@ -68,7 +95,7 @@ class RecordedCurves:
         steps = np.abs(self._points - np.array(tokens)).sum(axis=1)
         return tuple(map(int, self._points[int(steps.argmin())]))
 
-    def sample(self, num: int, *, seed: int) -> "RecordedCurves":
+    def sample(self, num: int, *, seed: int) -> "QualityCurves":
         """`num` of the points, drawn at random."""
         points = list(self.qualities)
         drawn = np.random.default_rng(seed).permutation(len(points))[:num]
@@ -78,43 +105,6 @@ class RecordedCurves:
             qualities={point: self.qualities[point] for point in chosen},
             true_eer={point: self.true_eer[point] for point in chosen},
         )
-
-
-def read_recorded_curves(
-    journal_path: str | os.PathLike, *, quality: str = "eer"
-) -> RecordedCurves:
-    """The curves of a recording (`benchmarks.recording`), whole or begun.
-
-    Args:
-        journal_path: of the recording.
-        quality: name of the quality that a search maximizes.
-
-    Raises:
-        StoreError: the journal is damaged, or has no completed training.
-    """
-    qualities = collections.defaultdict(list)
-    eers = collections.defaultdict(list)
-    for entry in read_entries(journal_path):
-        result, tokens = entry.result, entry.trial.tokens
-        if result.status is not TrialStatus.COMPLETED:
-            continue
-        curves = result.history
-        num_epochs = len(curves["validation_eer"])
-        qualities[tokens].append(
-            [
-                QUALITIES[quality]({k: c[:end] for k, c in curves.items()})
-                for end in range(1, num_epochs + 1)
-            ]
-        )
-        best = int(np.argmin(curves["validation_eer"]))
-        eers[tokens].append(curves["evaluation_eer"][best])
-    if not qualities:
-        raise StoreError(f"{journal_path}: has no completed training.")
-    return RecordedCurves(
-        space=TABLE_SPACE,
-        qualities={t: np.array(rows) for t, rows in qualities.items()},
-        true_eer={t: float(np.mean(values)) for t, values in eers.items()},
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +137,7 @@ class Replay:
 
 
 def replay_search(
-    curves: RecordedCurves,
+    curves: QualityCurves,
     *,
     searcher: str,
     early_stop: str,
@@ -172,6 +162,25 @@ def replay_search(
     recorded = _RecordedSearcher(
         make_searcher(searcher, curves.space, seed=seed), curves
     )
+    outcome = run_search(
+        recorded,
+        _ReplayRunner(curves),
+        _UnwrittenJournal(os.devnull),
+        stage="search",
+        num_trials=min(num_trials, len(curves.qualities)),
+        trials_per_round=trials_per_round,
+        make_trial=_trial_maker(seed),
+        failure_reward=0.0,
+        max_open_rounds=max_open_rounds,
+        early_stopper=make_early_stopper(
+            early_stop, num_epochs=curves.num_epochs, **(settings or {})
+        ),
+    )
+    return _replay(curves, outcome, recorded.told)
+
+
+def _trial_maker(seed: int) -> MakeTrial:
+    """Of one search's trials: a network's seed is the same each time."""
 
     def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
         return Trial(
@@ -184,23 +193,30 @@ def replay_search(
             seed=derive_seed(seed, str(tokens)),
         )
 
-    outcome = run_search(
-        recorded,
-        _ReplayRunner(curves),
-        _UnwrittenJournal(os.devnull),
-        stage="search",
-        num_trials=min(num_trials, len(curves.qualities)),
-        trials_per_round=trials_per_round,
-        make_trial=make_trial,
-        failure_reward=0.0,
-        max_open_rounds=max_open_rounds,
-        early_stopper=make_early_stopper(
-            early_stop, num_epochs=curves.num_epochs, **(settings or {})
-        ),
-    )
+    return make_trial
+
+
+def _replay(
+    curves: QualityCurves,
+    outcome: SearchOutcome,
+    told: Mapping[Tokens, float],
+) -> Replay:
+    """What a search came to, by what its children would have had.
+
+    Args:
+        curves: what trainings give.
+        outcome: of the search.
+        told: tokens -> the reward last told of them.
+    """
     finals = [_curve(curves, trial)[-1] for trial in outcome.trials]
     stopped = [r.stopped_epoch > 0 for r in outcome.results]
-    told = [recorded.told[trial.tokens] for trial in outcome.trials]
+    cut = [
+        (told[trial.tokens], result.reward or 0.0, final)
+        for trial, result, final, is_cut in zip(
+            outcome.trials, outcome.results, finals, stopped, strict=True
+        )
+        if is_cut
+    ]
     would_lead, lost = _count_leads(outcome.trials, finals, stopped)
     epochs = tuple(len(r.history["quality"]) for r in outcome.results)
     return Replay(
@@ -211,21 +227,13 @@ def replay_search(
         num_stopped=sum(stopped),
         num_would_lead=would_lead,
         num_leads_lost=lost,
-        told_errors=tuple(
-            reward - final
-            for reward, final, is_cut in zip(told, finals, stopped, strict=True)
-            if is_cut
-        ),
-        bare_errors=tuple(
-            (result.reward or 0.0) - final
-            for result, final in zip(outcome.results, finals, strict=True)
-            if result.stopped_epoch
-        ),
+        told_errors=tuple(fair - final for fair, _, final in cut),
+        bare_errors=tuple(bare - final for _, bare, final in cut),
     )
 
 
 def replay_at_budget(
-    curves: RecordedCurves,
+    curves: QualityCurves,
     *,
     num_epochs: int,
     searcher: str,
@@ -269,7 +277,7 @@ class _RecordedSearcher:
         told: tokens -> the reward last told of them.
     """
 
-    def __init__(self, searcher: Searcher, curves: RecordedCurves) -> None:
+    def __init__(self, searcher: Searcher, curves: QualityCurves) -> None:
         self._searcher = searcher
         self._curves = curves
         self.told: dict[Tokens, float] = {}
@@ -297,7 +305,7 @@ class _ReplayRunner:
 
     num_slots = 1
 
-    def __init__(self, curves: RecordedCurves) -> None:
+    def __init__(self, curves: QualityCurves) -> None:
         self._curves = curves
         self._waiting: collections.deque[Trial] = collections.deque()
 
@@ -338,7 +346,7 @@ class _UnwrittenJournal(Journal):
         del data
 
 
-def _curve(curves: RecordedCurves, trial: Trial) -> np.ndarray:
+def _curve(curves: QualityCurves, trial: Trial) -> np.ndarray:
     trainings = curves.qualities[trial.tokens]
     return trainings[trial.seed % len(trainings)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiotag_nas.benchmarks.early_stopping import (
-    RecordedCurves,
+    QualityCurves,
     Replay,
     replay_at_budget,
     replay_search,
@@ -47,7 +47,7 @@ class Row:
 
 
 def compare(
-    curves: RecordedCurves,
+    curves: QualityCurves,
     *,
     searcher: str,
     stoppers: Sequence[str],
@@ -55,6 +55,7 @@ def compare(
     num_seeds: int,
     share: float = 1.0,
     settings: Mapping[str, Any] | None = None,
+    equal_epochs: bool = True,
 ) -> list[Row]:
     """Searches without stopping, and with each stopper.
 
@@ -66,6 +67,8 @@ def compare(
         num_seeds: searches of each kind.
         share: of the recorded points, drawn anew for each seed.
         settings: of the stoppers; those that one does not have are left out.
+        equal_epochs: whether to search at equal epochs too, which takes most
+            of the time.
 
     Returns:
         No stopping; each stopper with as many children; each with as many
@@ -93,7 +96,7 @@ def compare(
     plain = searches("none")
     rows = [_row("none", plain, plain)]
     rows += [_row(stopper, searches(stopper), plain) for stopper in stoppers]
-    for stopper in stoppers:
+    for stopper in stoppers if equal_epochs else ():
         replays = [
             replay_at_budget(
                 sample,

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Sequence
 
-from audiotag_nas.benchmarks.curves import Noise
+from audiotag_nas.benchmarks.noise import Noise
 from audiotag_nas.benchmarks.rewards import (
     FOLDS,
     PAPERS_REWARD,
@@ -114,7 +114,6 @@ def _noise_text(noise: Noise) -> str:
     rows = [
         ["networks", f"{noise.num_networks}"],
         ["trainings", f"{noise.num_trainings}"],
-        ["networks with every seed", f"{noise.num_repeated}"],
         ["final EER, standard deviation", f"{noise.spread:.4f}"],
         ["  from seed to seed", _number(noise.seed_deviation, 4)],
         ["  Kendall's tau between seeds", _number(noise.seed_tau, 3)],

@@ -17,15 +17,17 @@ that two of them are compared in pairs.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from audiotag_nas.benchmarks.curves import RecordedCurves, rank_correlation
+from audiotag_nas.benchmarks.noise import rank_correlation
+from audiotag_nas.benchmarks.table import RecordedTable
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.training.quality import MEASURES, QUALITIES, Quality
+from audiotag_nas.training.quality import QUALITIES
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
 """What a reward may see -> the sets; where there are two, it sees either one,
@@ -68,95 +70,63 @@ class RewardScore:
     regret_gain: Estimate
 
 
-def reward_values(
-    recorded: RecordedCurves, quality: Quality, *, folds: str, num_epochs: int
-) -> npt.NDArray:
-    """(networks, seeds): the reward after `num_epochs`; NaN: not recorded.
-
-    Args:
-        recorded: the trainings.
-        quality: of `QUALITIES`.
-        folds: the set whose curves it sees: `fold0`, `fold1`, `validation`.
-        num_epochs: that it sees.
-    """
-    seen = {
-        f"validation_{name}": recorded.curves[f"{folds}_{name}"]
-        for name in MEASURES
-    }
-    values = np.full(recorded.cpu_seconds.shape, np.nan)
-    for place in np.argwhere(np.isfinite(recorded.cpu_seconds)):
-        index = tuple(place)
-        values[index] = quality(
-            {n: c[index][:num_epochs].tolist() for n, c in seen.items()}
-        )
-    return values
-
-
 def measure_rewards(
-    recorded: RecordedCurves,
+    table: RecordedTable,
     *,
     fidelities: Sequence[int],
     subset_size: int = 50,
     num_resamples: int = 200,
     seed: int = 0,
-    qualities: Mapping[str, Quality] = QUALITIES,
 ) -> list[RewardScore]:
     """Every reward at every fidelity, on one fold and on both.
 
     Args:
-        recorded: the trainings.
+        table: the trainings.
         fidelities: numbers of epochs.
         subset_size: networks of which the best-looking is picked.
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
-        qualities: the rewards; the paper's must be among them.
 
     Returns:
-        Against the other seeds' trainings (`cross`) only where there are
-        enough: twice `subset_size`.
+        Against the other seeds' trainings (`cross`) only where there are any.
 
     Raises:
         ConfigError: a fidelity beyond the epochs recorded.
         DataError: fewer networks than twice `subset_size`.
     """
-    wrong = [n for n in fidelities if not 1 <= n <= recorded.num_epochs]
+    wrong = [n for n in fidelities if not 1 <= n <= table.num_epochs]
     if wrong:
         raise ConfigError(
-            f"a fidelity must be from 1 to {recorded.num_epochs} epochs. "
+            f"a fidelity must be from 1 to {table.num_epochs} epochs. "
             f"Received: {wrong[0]}"
         )
-    num_networks = len(recorded.cpu_seconds)
-    counts = np.random.default_rng(seed).multinomial(
-        num_networks, np.full(num_networks, 1 / num_networks), num_resamples
-    )
-    scores = []
-    for target in TARGETS:
-        finals = _targets(recorded.final_eers(), target)
-        if np.isfinite(finals).sum(axis=0).max() < 2 * subset_size:
-            continue
-        scorer = _Scorer(finals, counts, subset_size)
-        for folds, sets in FOLDS.items():
-            for num_epochs in fidelities:
-                samples = {
-                    name: scorer.samples(
-                        [
-                            reward_values(
-                                recorded,
-                                quality,
-                                folds=each,
-                                num_epochs=num_epochs,
-                            )
-                            for each in sets
-                        ]
-                    )
-                    for name, quality in qualities.items()
-                }
-                scores += _compare(samples, folds, num_epochs, target)
-    if not scores:
+    num_networks = table.num_points
+    if num_networks < 2 * subset_size:
         raise DataError(
             f"at least {2 * subset_size} networks must be recorded to pick "
             f"from {subset_size}. Received: {num_networks}"
         )
+    counts = np.random.default_rng(seed).multinomial(
+        num_networks, np.full(num_networks, 1 / num_networks), num_resamples
+    )
+    scores = []
+    for target in TARGETS if table.num_seeds > 1 else ("same",):
+        scorer = _Scorer(
+            _targets(table.final_eers(), target), counts, subset_size
+        )
+        for (folds, sets), num_epochs in itertools.product(
+            FOLDS.items(), fidelities
+        ):
+            samples = {
+                name: scorer.samples(
+                    [
+                        table.quality(name, num_epochs=num_epochs, clips=clips)
+                        for clips in sets
+                    ]
+                )
+                for name in QUALITIES
+            }
+            scores += _compare(samples, folds, num_epochs, target)
     return scores
 
 
@@ -219,19 +189,11 @@ class _Scorer:
         Args:
             rewards: for each set, (networks, seeds).
         """
-        parts = []
-        for values in rewards:
-            for seed in range(values.shape[1]):
-                usable = np.isfinite(values[:, seed])
-                usable &= np.isfinite(self._finals[:, seed])
-                if usable.sum() >= 2 * self._subset_size:
-                    parts.append(
-                        self._score(
-                            values[usable, seed],
-                            self._finals[usable, seed],
-                            self._counts[:, usable],
-                        )
-                    )
+        parts = [
+            self._score(values[:, seed], self._finals[:, seed])
+            for values in rewards
+            for seed in range(values.shape[1])
+        ]
         return _Samples(
             tau=float(np.mean([part.tau for part in parts])),
             taus=np.mean([part.taus for part in parts], axis=0),
@@ -239,17 +201,15 @@ class _Scorer:
             regrets=np.mean([part.regrets for part in parts], axis=0),
         )
 
-    def _score(
-        self, rewards: npt.NDArray, finals: npt.NDArray, counts: npt.NDArray
-    ) -> _Samples:
+    def _score(self, rewards: npt.NDArray, finals: npt.NDArray) -> _Samples:
         size = self._subset_size
         regrets = []
-        for weights in counts:
+        for weights in self._counts:
             index = np.repeat(np.arange(len(rewards)), weights)
             regrets.append(expected_regret(rewards[index], finals[index], size))
         return _Samples(
             tau=rank_correlation(rewards, -finals),
-            taus=weighted_taus(rewards, -finals, counts),
+            taus=weighted_taus(rewards, -finals, self._counts),
             regret=expected_regret(rewards, finals, size),
             regrets=np.array(regrets),
         )
@@ -283,15 +243,12 @@ def weighted_taus(
 
 def _targets(finals: npt.NDArray, target: str) -> npt.NDArray:
     """(networks, seeds): what a training of that seed is to tell."""
-    done = np.isfinite(finals)
-    total = np.where(done, finals, 0.0).sum(axis=1, keepdims=True)
-    num = done.sum(axis=1, keepdims=True)
-    if target == "cross":
-        total = np.where(done, total - finals, np.nan)
-        num = num - 1
-    else:
-        total = np.where(done, total, np.nan)
-    return np.where(num > 0, total / np.maximum(num, 1), np.nan)
+    seeds = range(finals.shape[1])
+    told = [
+        np.delete(finals, seed, axis=1) if target == "cross" else finals
+        for seed in seeds
+    ]
+    return np.stack([each.mean(axis=1) for each in told], axis=1)
 
 
 def _compare(

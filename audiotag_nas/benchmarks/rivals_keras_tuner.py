@@ -14,7 +14,6 @@ of it.
 
 import contextlib
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 try:
@@ -28,7 +27,8 @@ except ModuleNotFoundError as missing:
         name="keras_tuner",
     ) from None
 
-from audiotag_nas.search.searcher import ToldRewards, check_num, check_seed
+from audiotag_nas.search.base_searcher import BaseSearcher
+from audiotag_nas.search.searcher import check_seed
 from audiotag_nas.space import SearchSpace, Tokens
 
 _OBJECTIVE = "reward"
@@ -44,7 +44,7 @@ class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         """Nothing."""
 
 
-class KerasTunerSearcher:
+class KerasTunerSearcher(BaseSearcher):
     """Bayesian optimization of keras-tuner under the contract of `Searcher`.
 
     `ask` gives fewer than asked for where the oracle has found no new random
@@ -57,8 +57,7 @@ class KerasTunerSearcher:
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
         check_seed(seed)
-        self._space = space
-        self._told = ToldRewards(space)
+        super().__init__(space, seed=seed)
         hyperparameters = keras_tuner.HyperParameters()
         for decision in space.decisions:
             num = len(decision.choices)
@@ -82,12 +81,7 @@ class KerasTunerSearcher:
         self._running: dict[Tokens, list[Any]] = {}
         self._num_asked = 0
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+    def _propose(self, num: int) -> list[Tokens]:
         points = []
         for _ in range(num):
             # A worker each: one that has a trial would be given it again.
@@ -103,10 +97,7 @@ class KerasTunerSearcher:
             points.append(tokens)
         return points
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, values = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         for point, value in zip(points, values, strict=True):
             running = self._running.get(point)
             if not running:
@@ -116,9 +107,6 @@ class KerasTunerSearcher:
                 self._oracle.update_trial(trial.trial_id, {_OBJECTIVE: value})
                 trial.status = "COMPLETED"
                 self._oracle.end_trial(trial)
-
-    def recommend(self) -> Tokens:
-        return self._told.best()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ sampler needs torch.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 try:
     import optuna
@@ -25,7 +25,8 @@ except ModuleNotFoundError as missing:
     ) from None
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.search.searcher import ToldRewards, check_num, check_seed
+from audiotag_nas.search.base_searcher import BaseSearcher
+from audiotag_nas.search.searcher import check_seed
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 
 SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
@@ -41,7 +42,7 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
 """Name -> the sampler of a seed, all else as the library has it."""
 
 
-class OptunaSearcher:
+class OptunaSearcher(BaseSearcher):
     """One of Optuna's samplers under the contract of `Searcher`.
 
     Args:
@@ -63,8 +64,7 @@ class OptunaSearcher:
                 f"Received: {sampler!r}"
             )
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._told = ToldRewards(space)
+        super().__init__(space, seed=seed)
         self._study = optuna.create_study(
             direction="maximize", sampler=SAMPLERS[sampler](seed % 2**32)
         )
@@ -74,12 +74,7 @@ class OptunaSearcher:
         }
         self._running: dict[Tokens, list[optuna.Trial]] = {}
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+    def _propose(self, num: int) -> list[Tokens]:
         return [self._ask_one() for _ in range(num)]
 
     def _ask_one(self) -> Tokens:
@@ -95,10 +90,7 @@ class OptunaSearcher:
         self._running.setdefault(tokens, []).append(trial)
         return tokens
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, values = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         for point, value in zip(points, values, strict=True):
             running = self._running.get(point)
             if running:
@@ -113,9 +105,6 @@ class OptunaSearcher:
             distributions=self._distributions,
             value=value,
         )
-
-    def recommend(self) -> Tokens:
-        return self._told.best()
 
 
 def _distribution(

@@ -23,13 +23,13 @@ from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.training.quality import QUALITIES
+from audiotag_nas.training.quality import FORMS, MEASURES, QUALITIES
 from audiotag_nas.trial import TrialStatus
 
 TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
 """The table that the package ships."""
 
-_VERSION = 1
+_VERSION = 2
 _STEP = 1e-4
 _LARGEST = np.iinfo(np.uint16).max
 
@@ -43,6 +43,9 @@ class RecordedTable:
         tokens: (points, decisions), each point once, in order.
         measures: names of the curves, e.g. `validation_eer`.
         curves: (points, seeds, epochs, measures).
+        best_epochs: (points, seeds), from 1: whose weights the trainer kept.
+            Kept apart, since in the curves' steps two epochs may be equal
+            that were not.
         num_parameters: (points,) of the networks.
         cpu_seconds: (points, seeds) that the trainings took.
     """
@@ -51,6 +54,7 @@ class RecordedTable:
     tokens: npt.NDArray
     measures: tuple[str, ...]
     curves: npt.NDArray
+    best_epochs: npt.NDArray
     num_parameters: npt.NDArray
     cpu_seconds: npt.NDArray
 
@@ -74,6 +78,7 @@ class RecordedTable:
                     tokens=file["tokens"].astype(int),
                     measures=tuple(map(str, file["measures"])),
                     curves=file["curves"] * _STEP,
+                    best_epochs=file["best_epochs"].astype(int),
                     num_parameters=file["num_parameters"].astype(int),
                     cpu_seconds=file["cpu_seconds"].astype(float),
                 )
@@ -111,6 +116,26 @@ class RecordedTable:
         """
         return self._index_of[self.space.validate(tokens)]
 
+    def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
+        """As if only these seeds were recorded, in this order.
+
+        Raises:
+            ConfigError: none, or one that was not.
+        """
+        wrong = [s for s in seeds if not 0 <= s < self.num_seeds]
+        if wrong or not seeds:
+            raise ConfigError(
+                f"seeds must be from 0 to {self.num_seeds - 1}, at least one. "
+                f"Received: {list(seeds)}"
+            )
+        chosen = list(seeds)
+        return dataclasses.replace(
+            self,
+            curves=self.curves[:, chosen],
+            best_epochs=self.best_epochs[:, chosen],
+            cpu_seconds=self.cpu_seconds[:, chosen],
+        )
+
     def curve(self, measure: str) -> npt.NDArray:
         """The curves of one measure, (points, seeds, epochs).
 
@@ -125,16 +150,23 @@ class RecordedTable:
         return self.curves[..., self.measures.index(measure)]
 
     def quality(
-        self, name: str = "eer", *, num_epochs: int | None = None
+        self,
+        name: str = "eer",
+        *,
+        num_epochs: int | None = None,
+        clips: str = "validation",
     ) -> npt.NDArray:
         """What a training is rewarded with by `QUALITIES`, (points, seeds).
 
         Args:
             name: of the quality.
             num_epochs: as if trainings had ended there; all if None.
+            clips: that are scored: `validation`, or where the table has it
+                another set of clips, e.g. `fold0`.
 
         Raises:
-            ConfigError: no such quality, or a number of epochs out of range.
+            ConfigError: no such quality or clips, or a number of epochs out
+                of range.
         """
         if name not in QUALITIES:
             raise ConfigError(
@@ -147,27 +179,23 @@ class RecordedTable:
                 f"`num_epochs` must be from 1 to {self.num_epochs}. "
                 f"Received: {num_epochs}"
             )
+        measure = next(m for m in MEASURES if name.removeprefix(m) in FORMS)
+        curves = self.curve(f"{clips}_{measure}")[..., :num_epochs]
         values = [
-            QUALITIES[name](
-                {
-                    measure: training[:num_epochs, m].tolist()
-                    for m, measure in enumerate(self.measures)
-                }
-            )
-            for point in self.curves
-            for training in point
+            QUALITIES[name]({f"validation_{measure}": curve})
+            for curve in curves.reshape(-1, num_epochs).tolist()
         ]
         return np.array(values).reshape(self.num_points, self.num_seeds)
 
-    def evaluation_quality(self) -> npt.NDArray:
-        """1 - evaluation EER at the best validation epoch, (points, seeds).
+    def final_eers(self) -> npt.NDArray:
+        """Evaluation EER of the weights that were kept, (points, seeds)."""
+        eers = self.curve("evaluation_eer")
+        epochs = self.best_epochs[..., None] - 1
+        return np.take_along_axis(eers, epochs, axis=2)[..., 0]
 
-        What comes out in the end of a training: the weights kept are those
-        of the (first) epoch of the best validation EER.
-        """
-        epochs = self.curve("validation_eer").argmin(axis=2)[..., None]
-        eer = np.take_along_axis(self.curve("evaluation_eer"), epochs, axis=2)
-        return 1.0 - eer[..., 0]
+    def evaluation_quality(self) -> npt.NDArray:
+        """1 - final EER, (points, seeds): what comes out in the end."""
+        return 1.0 - self.final_eers()
 
 
 def write_table(
@@ -191,6 +219,27 @@ def write_table(
         StoreError: a training is missing, failed, came twice or has other
             curves than the rest, or a value is negative or not finite.
     """
+    trainings = _trainings(entries, space)
+    measures, curves = _measures_and_curves(trainings)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        version=np.array(_VERSION),
+        space=np.array(json.dumps(space.to_json())),
+        tokens=np.array(_points(space), np.uint8),
+        measures=np.array(measures),
+        curves=curves,
+        num_parameters=_metric(trainings, "num_parameters", np.int64)[:, 0],
+        cpu_seconds=_metric(trainings, "cpu_seconds", np.float32),
+        best_epochs=_metric(trainings, "best_epoch", np.uint16),
+    )
+    atomic_write_bytes(path, buffer.getvalue())
+
+
+def _trainings(
+    entries: Sequence[JournalEntry], space: SearchSpace
+) -> list[list[JournalEntry]]:
+    """A row a point, in order, with its seeds."""
     if not entries:
         raise StoreError("a table needs trainings; the journal has none.")
     by_place: dict[tuple[Tokens, int], JournalEntry] = {}
@@ -218,34 +267,32 @@ def write_table(
             f"missing, the first of tokens {missing[0][0]} with seed "
             f"{missing[0][1]}. Go on with the recording."
         )
-    table = [[by_place[point, seed] for seed in seeds] for point in points]
-    first = table[0][0].result.history
-    shape = len(next(iter(first.values()), [])), len(first)
-    measures = tuple(first)
-    curves = np.array(
-        [[_curves(e, measures, shape) for e in row] for row in table]
-    )
-    metrics = [[entry.result.metrics for entry in row] for row in table]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        version=np.array(_VERSION),
-        space=np.array(json.dumps(space.to_json())),
-        tokens=np.array(points, np.uint8),
-        measures=np.array(measures),
-        curves=curves,
-        num_parameters=np.array(
-            [row[0]["num_parameters"] for row in metrics], np.int64
-        ),
-        cpu_seconds=np.array(
-            [[m["cpu_seconds"] for m in row] for row in metrics], np.float32
-        ),
-    )
-    atomic_write_bytes(path, buffer.getvalue())
+    return [[by_place[point, seed] for seed in seeds] for point in points]
 
 
 def _points(space: SearchSpace) -> list[Tokens]:
     return [tuple(map(int, point)) for point in np.ndindex(*space.num_choices)]
+
+
+def _metric(
+    trainings: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
+) -> npt.NDArray:
+    """One of the results' metrics, (points, seeds)."""
+    return np.array(
+        [[entry.result.metrics[name] for entry in row] for row in trainings],
+        dtype,
+    )
+
+
+def _measures_and_curves(
+    trainings: list[list[JournalEntry]],
+) -> tuple[tuple[str, ...], npt.NDArray]:
+    """The curves and their names, which the first training gives."""
+    first = trainings[0][0].result.history
+    measures = tuple(first)
+    shape = len(next(iter(first.values()), [])), len(first)
+    curves = [[_curves(e, measures, shape) for e in row] for row in trainings]
+    return measures, np.array(curves)
 
 
 def _curves(

@@ -68,8 +68,8 @@ def recorded_problem(
 ) -> TableProblem:
     """Rewards 1 - validation EER of the best epoch; truth on other clips.
 
-    The truth is 1 - evaluation EER at the epoch of the best validation EER,
-    the mean over the seeds.
+    The truth is 1 - evaluation EER of the weights that were kept, the mean
+    over the seeds.
     """
     points = [tuple(map(int, tokens)) for tokens in table.tokens]
     rewards = table.quality("eer").tolist()

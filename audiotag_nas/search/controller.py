@@ -14,6 +14,7 @@ taken.
 All operations are placed on the CPU: the networks searched for own the GPUs.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -21,13 +22,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.policy_gradient import (
     CPU,
     PolicyGradient,
     choice_mask,
     first_rows,
 )
-from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
@@ -137,7 +138,7 @@ class Policy:
         return tokens + self._first_rows[decision]
 
 
-class ReinforceSearcher:
+class ReinforceSearcher(BaseSearcher):
     """The plain controller of the paper; see `Searcher` for the contract.
 
     A round's draw depends on (seed, round) and the weights, and those on the
@@ -174,37 +175,13 @@ class ReinforceSearcher:
         entropy_weight: float = 0.01,
         clip_norm: float = 1.0,
     ) -> None:
-        check_setting(
-            "reinforce_plain",
-            "controller_units",
-            controller_units,
-            low=1,
-            whole=True,
-        )
-        check_setting(
-            "reinforce_plain",
-            "learning_rate",
-            learning_rate,
-            low=0.0,
-            open_low=True,
-        )
-        check_setting(
-            "reinforce_plain",
-            "baseline_decay",
-            baseline_decay,
-            low=0.0,
-            below=1.0,
-        )
-        check_setting(
-            "reinforce_plain", "entropy_weight", entropy_weight, low=0.0
-        )
-        check_setting(
-            "reinforce_plain", "clip_norm", clip_norm, low=0.0, open_low=True
-        )
-        self._space = space
-        self._seed = seed
-        self._num_rounds = 0
-        self._told = ToldRewards(space)
+        check = functools.partial(check_setting, "reinforce_plain")
+        check("controller_units", controller_units, low=1, whole=True)
+        check("learning_rate", learning_rate, low=0.0, open_low=True)
+        check("baseline_decay", baseline_decay, low=0.0, below=1.0)
+        check("entropy_weight", entropy_weight, low=0.0)
+        check("clip_norm", clip_norm, low=0.0, open_low=True)
+        super().__init__(space, seed=seed)
         self._baseline_decay = baseline_decay
         self._entropy_weight = entropy_weight
         self.baseline: float | None = None
@@ -217,24 +194,13 @@ class ReinforceSearcher:
             self.policy, learning_rate=learning_rate, clip_norm=clip_norm
         )
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+    def _propose(self, num: int) -> list[Tokens]:
         tokens = self._policy_gradient.sample(
             num, (self._seed, self._num_rounds)
         )
-        self._num_rounds += 1
         return [tuple(map(int, row)) for row in tokens]
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, values = self._told.add(tokens, rewards)
-        if not points:
-            return
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         mean = math.fsum(values) / len(values)
         if self.baseline is None:
             self.baseline = mean
@@ -247,6 +213,3 @@ class ReinforceSearcher:
         decay = self._baseline_decay
         self.baseline = decay * baseline + (1 - decay) * mean
         self.metrics["baseline"] = baseline
-
-    def recommend(self) -> Tokens:
-        return self._told.best()

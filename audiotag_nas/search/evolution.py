@@ -6,17 +6,16 @@ last networks told, so that one that was lucky once does not stay for ever.
 """
 
 import collections
-from collections.abc import Sequence
 
 import numpy as np
 
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, mutate
-from audiotag_nas.search.searcher import ToldRewards, check_num
+from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
 
-class EvolutionSearcher:
+class EvolutionSearcher(BaseSearcher):
     """Mutations of tournament winners; see `Searcher` for the contract.
 
     The first `evolution_population` points are uniform. Then each child is a
@@ -46,29 +45,15 @@ class EvolutionSearcher:
             ("evolution_population", evolution_population),
             ("evolution_sample", evolution_sample),
         ):
-            is_int = isinstance(value, int) and not isinstance(value, bool)
-            if not is_int or value < 1:
-                raise ConfigError(
-                    f"searcher `evolution`, `{name}`: must be an int of 1 or "
-                    f"more. Received: {value!r}"
-                )
-        self._space = space
-        self._seed = seed
+            check_setting("evolution", name, value, low=1, whole=True)
+        super().__init__(space, seed=seed)
         self._sample = evolution_sample
-        self._num_rounds = 0
-        self._told = ToldRewards(space)
         self._population: collections.deque[tuple[Tokens, float]] = (
             collections.deque(maxlen=evolution_population)
         )
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
-        generator = np.random.default_rng([self._seed, self._num_rounds])
-        self._num_rounds += 1
+    def _propose(self, num: int) -> list[Tokens]:
+        generator = self._round_generator()
         if len(self._population) < (self._population.maxlen or 0):
             return draw_points(self._space, num, generator)
         return [self._child(generator) for _ in range(num)]
@@ -81,11 +66,5 @@ class EvolutionSearcher:
         )
         return mutate(self._space, parent, generator)
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, values = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         self._population.extend(zip(points, values, strict=True))
-
-    def recommend(self) -> Tokens:
-        return self._told.best()

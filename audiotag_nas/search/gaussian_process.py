@@ -10,7 +10,6 @@ al. 2010). Rasmussen and Williams (2006), chapters 2 and 5, have the algebra.
 """
 
 import collections
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +17,9 @@ import scipy.linalg
 import scipy.optimize
 import scipy.special
 
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, mutate, neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.space import SearchSpace, Tokens
 
 _NUM_INITIAL = 8
@@ -141,7 +140,7 @@ def expected_improvement(
     return deviation * (z * scipy.special.ndtr(z) + density)
 
 
-class GaussianProcessSearcher:
+class GaussianProcessSearcher(BaseSearcher):
     """Expected improvement by a Gaussian process; see `Searcher`.
 
     Points are uniform until 8 rewards are told. What was asked for and is not
@@ -154,22 +153,13 @@ class GaussianProcessSearcher:
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
-        self._space = space
-        self._seed = seed
-        self._num_rounds = 0
-        self._told = ToldRewards(space)
+        super().__init__(space, seed=seed)
         self._points: list[Tokens] = []
         self._rewards: list[float] = []
         self._asked: collections.Counter[Tokens] = collections.Counter()
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
-        generator = np.random.default_rng([self._seed, self._num_rounds])
-        self._num_rounds += 1
+    def _propose(self, num: int) -> list[Tokens]:
+        generator = self._round_generator()
         if len(self._points) < _NUM_INITIAL:
             points = draw_points(self._space, num, generator)
         else:
@@ -178,16 +168,10 @@ class GaussianProcessSearcher:
         self._asked.update(points)
         return points
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, values = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         self._points += points
         self._rewards += values
         self._asked -= collections.Counter(points)
-
-    def recommend(self) -> Tokens:
-        return self._told.best()
 
     def _choose(self, num: int, generator: np.random.Generator) -> list[Tokens]:
         """`num` points by expected improvement."""

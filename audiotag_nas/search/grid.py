@@ -1,13 +1,12 @@
 """Grid search: every point of the space once, in order, and then the end."""
 
 import itertools
-from collections.abc import Sequence
 
-from audiotag_nas.search.searcher import ToldRewards, check_num
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.space import SearchSpace, Tokens
 
 
-class GridSearcher:
+class GridSearcher(BaseSearcher):
     """The full product of the decisions, the last varying fastest.
 
     `ask` gives fewer than asked for when the product runs out, and then none:
@@ -16,23 +15,8 @@ class GridSearcher:
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
-        del seed
-        self._space = space
+        super().__init__(space, seed=seed)
         self._points = itertools.product(*map(range, space.num_choices))
-        self._told = ToldRewards(space)
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+    def _propose(self, num: int) -> list[Tokens]:
         return list(itertools.islice(self._points, num))
-
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        self._told.add(tokens, rewards)
-
-    def recommend(self) -> Tokens:
-        return self._told.best()

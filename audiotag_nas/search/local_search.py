@@ -7,16 +7,14 @@ at a time, in random order, and the best of those told becomes the incumbent
 as soon as it is better.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
-
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, neighbours
-from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.space import SearchSpace, Tokens
 
 
-class LocalSearcher:
+class LocalSearcher(BaseSearcher):
     """Climbs from random points; see `Searcher` for the contract.
 
     The first round is uniform; the best of it is the first incumbent. A round
@@ -31,24 +29,15 @@ class LocalSearcher:
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
-        self._space = space
-        self._seed = seed
-        self._num_rounds = 0
-        self._told = ToldRewards(space)
+        super().__init__(space, seed=seed)
         self._means: dict[Tokens, float] = {}
         self._asked: set[Tokens] = set()
         self._incumbent: Tokens | None = None
         # Told, and not a neighbour of the incumbent of its time.
         self._starts: list[Tokens] = []
 
-    @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
-        generator = np.random.default_rng([self._seed, self._num_rounds])
-        self._num_rounds += 1
+    def _propose(self, num: int) -> list[Tokens]:
+        generator = self._round_generator()
         points: list[Tokens] = []
         if self._incumbent is not None:
             untried = [
@@ -62,21 +51,15 @@ class LocalSearcher:
         self._asked.update(points)
         return points
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, _ = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
         self._means = self._told.means()
         near = set(self._neighbours())
         for point in points:
             self._asked.discard(point)
             if point not in near and point != self._incumbent:
                 self._starts.append(point)
-        while points and self._move():
+        while self._move():
             pass
-
-    def recommend(self) -> Tokens:
-        return self._told.best()
 
     def _move(self) -> bool:
         """Goes to a better incumbent or a new start; False if it stays."""

@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 
 from audiotag_nas.benchmarks.contest import (
-    ResultsFile,
-    Task,
-    TaskResult,
     make_contestant,
     make_tasks,
-    read_results,
     recommend_alike,
     run_task,
 )
@@ -24,6 +20,12 @@ from audiotag_nas.benchmarks.contest_report import (
     Estimate,
     Regrets,
     contest_report,
+)
+from audiotag_nas.benchmarks.contest_results import (
+    ResultsFile,
+    Task,
+    TaskResult,
+    read_results,
 )
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.space import Decision, SearchSpace

@@ -7,25 +7,21 @@ import pytest
 
 from audiotag_nas.benchmarks import early_stopping_report as report
 from audiotag_nas.benchmarks.early_stopping import (
-    RecordedCurves,
+    QualityCurves,
     cut_result,
-    read_recorded_curves,
     replay_at_budget,
     replay_search,
 )
-from audiotag_nas.benchmarks.recording import table_trials
-from audiotag_nas.errors import StoreError
-from audiotag_nas.search.journal import Journal
-from audiotag_nas.shipped import load_config
+from audiotag_nas.benchmarks.table import RecordedTable
 from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import Trial
 
 NUM_EPOCHS = 6
 SPACE = SearchSpace((Decision("a", tuple(range(9))), Decision("b", (1, 2, 3))))
 
 
 @pytest.fixture
-def curves() -> RecordedCurves:
+def curves() -> QualityCurves:
     """The quality after an epoch tells the final one exactly.
 
     The best is (8, 2), its true EER 0.1; each other step costs 0.01.
@@ -34,7 +30,7 @@ def curves() -> RecordedCurves:
     finals = {
         point: 0.6 + 0.02 * point[0] + 0.001 * point[1] for point in points
     }
-    return RecordedCurves(
+    return QualityCurves(
         space=SPACE,
         qualities={
             point: final - 0.1 * np.arange(NUM_EPOCHS)[None, ::-1]
@@ -116,33 +112,28 @@ def test_a_sample_asks_for_the_nearest_point_that_it_has(curves):
     assert replay(sample, "halving", num_trials=99).num_children == 5
 
 
-def test_a_recording_is_read_with_the_eer_of_its_best_validation_epoch(
-    tmp_path,
-):
-    journal = Journal(tmp_path / "trials.jsonl")
-    trials = table_trials(load_config("domestic_table"), num_seeds=2)
-    first, again = trials[0], trials[3**6]
-    assert first.tokens == again.tokens
-    for trial, evaluation in (
-        (first, [0.4, 0.2, 0.3]),
-        (again, [0.4, 0.3, 0.1]),
-    ):
-        history = {
-            "validation_eer": [0.5, 0.3, 0.35],
-            "evaluation_eer": evaluation,
-        }
-        journal.append(
-            trial,
-            TrialResult(
-                trial.trial_id, TrialStatus.COMPLETED, 0.7, history=history
-            ),
-        )
-    curves = read_recorded_curves(journal.path)
-    assert curves.num_epochs == 3
-    assert curves.qualities[first.tokens].tolist() == [[0.5, 0.7, 0.7]] * 2
-    assert curves.true_eer == {first.tokens: pytest.approx((0.2 + 0.3) / 2)}
-    with pytest.raises(StoreError, match="no completed training"):
-        read_recorded_curves(tmp_path / "nowhere.jsonl")
+def test_a_tables_trainings_are_worth_their_mean_final_eer():
+    # Validation and evaluation EERs of the second point's two seeds.
+    validation = [[0.5, 0.3, 0.35], [0.4, 0.45, 0.2]]
+    evaluation = [[0.4, 0.2, 0.3], [0.4, 0.3, 0.1]]
+    curves = np.full((2, 2, 3, 2), 0.5)
+    curves[1] = np.stack([validation, evaluation], axis=-1)
+    table = RecordedTable(
+        space=SearchSpace((Decision("a", (8, 9)),)),
+        tokens=np.array([[0], [1]]),
+        measures=("validation_eer", "evaluation_eer"),
+        curves=curves,
+        best_epochs=np.array([[1, 1], [2, 3]]),
+        num_parameters=np.array([5, 6]),
+        cpu_seconds=np.ones((2, 2)),
+    )
+    read = QualityCurves.of(table)
+    assert read.num_epochs == 3
+    assert read.qualities[(1,)] == pytest.approx(
+        np.array([[0.5, 0.7, 0.7], [0.6, 0.6, 0.8]])
+    )
+    assert read.true_eer == pytest.approx({(0,): 0.5, (1,): (0.2 + 0.1) / 2})
+    assert read.least_eer == pytest.approx(0.15)
 
 
 def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
@@ -166,3 +157,17 @@ def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
     assert longer.num_children > 12
     assert longer.difference == pytest.approx(longer.regret - none.regret)
     assert len(report.table(rows).splitlines()) == 2 + 3
+
+
+def test_without_equal_epochs_the_rest_of_the_comparison_is_the_same(curves):
+    arguments = {
+        "searcher": "random",
+        "stoppers": ["curve"],
+        "num_trials": 10,
+        "num_seeds": 2,
+        "settings": {"min_trials": 4, "min_epochs": 1},
+    }
+    rows = report.compare(curves, **arguments, equal_epochs=False)
+    assert [row.name for row in rows] == ["none", "curve"]
+    full = report.compare(curves, **arguments)[:2]
+    assert report.table(rows) == report.table(full)

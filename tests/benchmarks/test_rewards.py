@@ -10,18 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audiotag_nas.benchmarks.curves import (
-    RecordedCurves,
-    measure_noise,
-    read_curves,
-)
+from audiotag_nas.benchmarks.noise import measure_noise
 from audiotag_nas.benchmarks.rewards import (
     expected_regret,
     measure_rewards,
     weighted_taus,
 )
+from audiotag_nas.benchmarks.table import RecordedTable, write_table
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.training.quality import QUALITIES
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
@@ -30,17 +28,28 @@ SETS = ("validation", "fold0", "fold1", "evaluation")
 MEASURES = ("loss", "eer", "auc", "binormal_eer")
 
 
-def recorded_curves(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
-    """Trainings whose curves tell the network's EER, more or less."""
+def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
+    """Trainings whose curves tell the network's EER, more or less.
+
+    The last epoch is kept.
+    """
     rng = np.random.default_rng(3)
     true = rng.uniform(0.1, 0.3, (num_networks, 1, 1))
     falling = np.linspace(0.2, 0.0, num_epochs)
+    shape = (num_networks, num_seeds)
     curves = {}
     for name, measure in itertools.product(SETS, MEASURES):
-        shape = (num_networks, num_seeds, num_epochs)
-        eer = true + falling + noise * rng.normal(size=shape)
+        eer = true + falling + noise * rng.normal(size=(*shape, num_epochs))
         curves[f"{name}_{measure}"] = 1 - eer if measure == "auc" else eer
-    return RecordedCurves(curves, np.full((num_networks, num_seeds), 1.5))
+    return RecordedTable(
+        space=SearchSpace((Decision("filters", tuple(range(num_networks))),)),
+        tokens=np.arange(num_networks)[:, None],
+        measures=tuple(curves),
+        curves=np.stack(list(curves.values()), axis=-1),
+        best_epochs=np.full(shape, num_epochs),
+        num_parameters=np.full(num_networks, 9),
+        cpu_seconds=np.full(shape, 1.5),
+    )
 
 
 def test_the_regret_is_the_mean_over_every_subset():
@@ -69,23 +78,9 @@ def test_a_resamples_tau_is_that_of_the_points_drawn():
     assert weighted_taus(x, y, counts) == pytest.approx(expected)
 
 
-def test_the_final_eer_is_that_of_the_weights_the_trainer_keeps():
-    # The lowest validation EER is tied; the lower loss is at epoch 3.
-    curves = {
-        "validation_eer": [0.3, 0.2, 0.2, 0.4],
-        "validation_loss": [0.1, 0.6, 0.5, 0.1],
-        "evaluation_eer": [0.31, 0.32, 0.33, 0.34],
-    }
-    recorded = RecordedCurves(
-        {name: np.array([[curve]]) for name, curve in curves.items()},
-        np.ones((1, 1)),
-    )
-    assert recorded.final_eers() == [[0.33]]
-
-
 def test_without_noise_every_reward_tells_all():
     scores = measure_rewards(
-        recorded_curves(), fidelities=[2, 5], subset_size=7, num_resamples=3
+        recorded_table(), fidelities=[2, 5], subset_size=7, num_resamples=3
     )
     assert len(scores) == len(QUALITIES) * 2 * 2 * 2
     for score in scores:
@@ -95,11 +90,11 @@ def test_without_noise_every_reward_tells_all():
 
 
 def test_a_training_tells_more_of_its_own_final_eer_than_of_anothers():
-    recorded = recorded_curves(60, noise=0.1)
+    recorded = recorded_table(60, noise=0.1)
     # The evaluation curves are the validation's: the noise is shared.
     for measure in MEASURES:
-        shared = recorded.curves[f"validation_{measure}"]
-        recorded.curves[f"evaluation_{measure}"] = shared
+        shared = recorded.curve(f"validation_{measure}")
+        recorded.curve(f"evaluation_{measure}")[...] = shared
     taus = {
         score.target: score.tau.value
         for score in measure_rewards(
@@ -111,18 +106,13 @@ def test_a_training_tells_more_of_its_own_final_eer_than_of_anothers():
 
 
 def test_the_cross_target_is_the_mean_of_the_other_seeds():
-    recorded = recorded_curves(30, 3, noise=0.05)
-    for curve in recorded.curves.values():
-        curve[:8, 2] = np.nan
-    recorded.cpu_seconds[:8, 2] = np.nan
+    recorded = recorded_table(30, 3, noise=0.05)
     taus = []
-    finals = recorded.final_eers()
-    rewards = -recorded.curves["validation_eer"][:, :, :3].min(axis=2)
-    for seed in range(3):
-        done = np.isfinite(finals[:, seed])
-        others = np.delete(finals, seed, axis=1)[done]
+    finals = recorded.curve("evaluation_eer")[..., -1]
+    rewards = -recorded.curve("validation_eer")[:, :, :3].min(axis=2)
+    for seed, others in ((0, [1, 2]), (1, [0, 2]), (2, [0, 1])):
         tau = stats.kendalltau(
-            rewards[done, seed], -np.nanmean(others, axis=1)
+            rewards[:, seed], -finals[:, others].mean(axis=1)
         ).statistic
         taus.append(tau)
     (score,) = [
@@ -137,61 +127,76 @@ def test_the_cross_target_is_the_mean_of_the_other_seeds():
 
 
 def test_the_noise_is_that_of_the_seeds():
-    recorded = recorded_curves(3, 2, 1)
+    recorded = recorded_table(3, 2, 1)
     finals = np.array([[0.1, 0.14], [0.2, 0.2], [0.3, 0.3]])
-    recorded.curves["evaluation_eer"] = finals[..., None]
+    recorded.curve("evaluation_eer")[...] = finals[..., None]
     noise = measure_noise(recorded, fidelities=[1])
     # Variances with n - 1: 0.0008, 0 and 0.
     assert noise.seed_deviation == pytest.approx((0.0008 / 3) ** 0.5)
     assert noise.seed_tau == 1.0
     assert noise.spread == pytest.approx(finals.std())
-    assert (noise.num_trainings, noise.num_repeated) == (6, 3)
+    assert (noise.num_trainings, noise.num_networks) == (6, 3)
     assert noise.total_cpu_seconds == 9.0
 
 
+def test_with_one_seed_there_is_no_other_training_to_tell():
+    recorded = recorded_table(num_seeds=1)
+    scores = measure_rewards(
+        recorded, fidelities=[4], subset_size=3, num_resamples=2
+    )
+    assert {score.target for score in scores} == {"same"}
+    noise = measure_noise(recorded, fidelities=[4])
+    assert np.isnan(noise.seed_tau)
+    assert np.isnan(noise.seed_deviation)
+
+
 def test_too_few_networks_and_epochs_not_recorded_are_refused():
-    recorded = recorded_curves(9)
+    recorded = recorded_table(9)
     with pytest.raises(DataError, match=r"at least 10 networks.*Received: 9"):
         measure_rewards(recorded, fidelities=[2], subset_size=5)
     with pytest.raises(ConfigError, match=r"from 1 to 5 epochs\. Received: 6"):
         measure_rewards(recorded, fidelities=[2, 6], subset_size=4)
 
 
-def write_journal(path, recorded: RecordedCurves) -> None:
-    """As `record_table` writes it, but for the second seed's last network."""
-    journal = Journal(path)
-    num_networks, num_seeds = recorded.cpu_seconds.shape
-    places = list(itertools.product(range(num_seeds), range(num_networks)))
-    for seed, network in places[:-1]:
+def write_recording(path, table: RecordedTable) -> None:
+    """The table, by what `record_table` writes it from."""
+    entries = []
+    for network, seed in np.ndindex(table.num_points, table.num_seeds):
         name = f"table-{seed}-{network:02d}"
-        trial = Trial(name, "table", seed, (network,), {}, {}, seed=1)
-        history = {
-            curve: values[network, seed].tolist()
-            for curve, values in recorded.curves.items()
-        }
         result = TrialResult(
             name,
             TrialStatus.COMPLETED,
             0.5,
-            metrics={"cpu_seconds": 1.5},
-            history=history,
+            metrics={
+                "cpu_seconds": 1.5,
+                "num_parameters": 9,
+                "best_epoch": table.best_epochs[network, seed],
+            },
+            history={
+                measure: table.curve(measure)[network, seed].tolist()
+                for measure in table.measures
+            },
         )
-        journal.append(trial, result)
+        trial = Trial(name, "table", seed, (network,), {}, {}, seed=1)
+        entries.append(
+            JournalEntry(
+                order=len(entries),
+                finished_at="2026-01-31T12:00:00Z",
+                trial=trial,
+                result=result,
+                line_number=1 + len(entries),
+            )
+        )
+    write_table(entries, path, space=table.space)
 
 
-def test_the_tool_measures_a_journal_that_still_grows(tmp_path):
-    path = tmp_path / "trials.jsonl"
-    recorded = recorded_curves(noise=0.05)
-    write_journal(path, recorded)
-    read = read_curves(path)
-    assert np.isnan(read.cpu_seconds[22, 1])
-    assert np.array_equal(
-        read.curves["fold1_auc"][:22], recorded.curves["fold1_auc"][:22]
-    )
+def test_the_tool_measures_a_recorded_table(tmp_path):
+    path = tmp_path / "mine.npz"
+    write_recording(path, recorded_table(noise=0.02))
     done = subprocess.run(
         [
             *(sys.executable, "tools/benchmarks/rewards.py"),
-            *(f"--journal={path}", f"--output_dir={tmp_path / 'results'}"),
+            *(f"--table={path}", f"--output_dir={tmp_path / 'results'}"),
             *("--epochs=2,5", "--subset_size=6", "--num_resamples=3"),
         ],
         capture_output=True,
@@ -204,7 +209,7 @@ def test_the_tool_measures_a_journal_that_still_grows(tmp_path):
     text = (tmp_path / "results" / "rewards.txt").read_text()
     assert done.stdout == text
     rows = [line.split() for line in text.splitlines()]
-    assert ["trainings", "45"] in rows
+    assert ["trainings", "46"] in rows
     for folds, target in itertools.product(
         ("one fold", "both folds"), ("other", "all the network's")
     ):
@@ -216,8 +221,3 @@ def test_the_tool_measures_a_journal_that_still_grows(tmp_path):
     assert sum(row[:1] == ["binormal_eer_mean3"] for row in rows) == 8
     picture = (tmp_path / "results" / "rewards.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
-
-
-def test_a_journal_without_trainings_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"trials\.jsonl: no training"):
-        read_curves(tmp_path / "trials.jsonl")

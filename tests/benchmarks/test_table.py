@@ -24,11 +24,12 @@ SPACE = SearchSpace(
 NUM_SEEDS, NUM_EPOCHS = 2, 4
 
 
-def entry(tokens, seed, *, history=None, failed=False, order=0):
+def entry(tokens, seed, *, history=None, best_epoch=3, failed=False, order=0):
     """A training; by default its curves are other ones for each."""
     offset = (tokens[0] * 10 + tokens[1] * 5 + seed) / 1000
     history = history or {
         "validation_eer": [0.5, 0.3 + offset, 0.2 + offset, 0.4],
+        "fold1_eer": [0.45, 0.2, 0.3 + offset, 0.25],
         "evaluation_eer": [0.5, 0.35, 0.25 + 2 * offset, 0.1],
         "training_loss": [0.9, 0.7, 0.6, 9.0],
     }
@@ -46,6 +47,7 @@ def entry(tokens, seed, *, history=None, failed=False, order=0):
             metrics={
                 "num_parameters": 100 + 10 * tokens[0] + tokens[1],
                 "cpu_seconds": 5.25 + seed,
+                "best_epoch": best_epoch,
             },
             history=history,
         ),
@@ -100,13 +102,49 @@ def test_qualities_are_those_of_the_best_epoch_so_far(table):
     early = table.quality("eer", num_epochs=2)
     assert early[row, 1] == pytest.approx(1 - 0.326)
     assert table.quality(num_epochs=1).tolist() == [[0.5, 0.5]] * 6
-    # Of the third epoch, the best by validation, though the last is better.
-    assert table.evaluation_quality()[row, 1] == pytest.approx(1 - 0.302)
+    fold = table.quality("eer", clips="fold1")
+    assert fold[row, 1] == pytest.approx(0.8)
+
+
+def test_the_final_eer_is_that_of_the_weights_the_trainer_kept(tmp_path):
+    entries = all_entries()
+    # Validation EERs tied in the table's steps: the trainer knew better.
+    tied = {
+        "validation_eer": [0.3, 0.20003, 0.20001, 0.4],
+        "evaluation_eer": [0.31, 0.32, 0.33, 0.34],
+        "training_loss": [0.9, 0.7, 0.6, 0.5],
+        "fold1_eer": [0.3, 0.2, 0.2, 0.4],
+    }
+    entries[0] = entry((0, 0), 0, history=tied)
+    entries[1] = entry((0, 1), 0, best_epoch=2)
+    write_table(entries, tmp_path / "table.npz", space=SPACE)
+    table = RecordedTable.load(tmp_path / "table.npz")
+    finals = table.final_eers()
+    assert finals.shape == (6, 2)
+    assert finals[0, 0] == pytest.approx(0.33)
+    assert finals[1, 0] == pytest.approx(0.35)
+    # Of the third epoch, though the last is better.
+    assert finals[5, 1] == pytest.approx(0.302)
+    assert np.allclose(table.evaluation_quality(), 1 - finals)
+
+
+def test_a_table_of_one_of_its_seeds_is_as_if_the_others_were_not(table):
+    second = table.only_seeds([1])
+    assert (second.num_points, second.num_seeds) == (6, 1)
+    assert second.cpu_seconds.tolist() == [[6.25]] * 6
+    # (2, 1): EER 0.25 + 2 (0.025 + 0.001).
+    assert second.final_eers()[5] == pytest.approx([0.302])
+    assert second.quality()[5] == pytest.approx([1 - 0.226])
+    for seeds in ([], [0, 2]):
+        with pytest.raises(ConfigError, match="from 0 to 1, at least one"):
+            table.only_seeds(seeds)
 
 
 def test_what_a_table_does_not_have_is_answered_by_what_it_has(table):
     with pytest.raises(ConfigError, match=r"training_loss.*Received: 'loss'"):
         table.curve("loss")
+    with pytest.raises(ConfigError, match="Received: 'fold2_eer'"):
+        table.quality(clips="fold2")
     with pytest.raises(ConfigError, match="Received: 'best'"):
         table.quality("best")
     with pytest.raises(ConfigError, match=r"from 1 to 4\. Received: 5"):

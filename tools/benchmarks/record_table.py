@@ -8,8 +8,9 @@ that the package ships (`--output`).
 
   python tools/benchmarks/record_table.py --workdir=runs/table
 
-Time: about 70 minutes for two seeds on two cores. What is recorded so far is
-in docs/results/table; to go on from it, unpack it first:
+Time: about 70 minutes for two seeds on two cores. The journal of the shipped
+table, two seeds, is in docs/results/table; to add a third (`--num_seeds=3`),
+unpack it first:
 
   mkdir -p runs/table
   xz -dc docs/results/table/recording.jsonl.xz > runs/table/trials.jsonl

@@ -1,12 +1,12 @@
 """Measures how well each reward tells good networks, and how early.
 
-On the recorded trainings of `record_table`, finished or still growing: every
-reward of `search.reward` after several numbers of epochs, on one validation
-fold and on both, against the networks' final evaluation EER. Writes
-`rewards.txt` and `rewards.png`; docs/rewards.md says how to read them.
+On the trainings of a recorded table, the one that the package ships if no
+other is named: every reward of `search.reward` after several numbers of
+epochs, on one validation fold and on both, against the networks' final
+evaluation EER. Writes `rewards.txt` and `rewards.png`; docs/rewards.md says
+how to read them.
 
-  python tools/benchmarks/rewards.py --journal=runs/table/trials.jsonl \
-      --output_dir=docs/results
+  python tools/benchmarks/rewards.py --output_dir=docs/results
 
 Time: some minutes for 1,458 trainings on one core.
 """
@@ -18,8 +18,10 @@ from absl import flags
 
 from audiotag_nas import cli
 
-_JOURNAL = flags.DEFINE_string(
-    "journal", None, "The recording's trials.jsonl.", required=True
+_TABLE = flags.DEFINE_string(
+    "table",
+    None,
+    "Another table that `record_table` wrote; the package's if not given.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Where the results go; only printed if not given."
@@ -39,12 +41,13 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.benchmarks.curves import measure_noise, read_curves
+    from audiotag_nas.benchmarks.noise import measure_noise
     from audiotag_nas.benchmarks.reward_report import (
         plot_rewards,
         reward_report,
     )
     from audiotag_nas.benchmarks.rewards import measure_rewards
+    from audiotag_nas.benchmarks.table import RecordedTable
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.files import atomic_write_text
 
@@ -53,15 +56,15 @@ def main(argv: Sequence[str]) -> None:
             f"--epochs: must be whole numbers. Received: {_EPOCHS.value}"
         )
     fidelities = [int(epochs) for epochs in _EPOCHS.value]
-    recorded = read_curves(_JOURNAL.value)
+    table = RecordedTable.load(_TABLE.value)
     scores = measure_rewards(
-        recorded,
+        table,
         fidelities=fidelities,
         subset_size=_SUBSET_SIZE.value,
         num_resamples=_NUM_RESAMPLES.value,
         seed=_SEED.value,
     )
-    noise = measure_noise(recorded, fidelities=fidelities)
+    noise = measure_noise(table, fidelities=fidelities)
     text = reward_report(noise, scores, subset_size=_SUBSET_SIZE.value)
     print(text, end="")
     if _OUTPUT_DIR.value is not None:

@@ -27,7 +27,7 @@ from absl import flags
 from audiotag_nas import cli
 
 if TYPE_CHECKING:
-    from audiotag_nas.benchmarks.contest import TaskResult
+    from audiotag_nas.benchmarks.contest_results import TaskResult
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Where results and report go.", required=True
@@ -61,6 +61,10 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.benchmarks.contest_report import (
         contest_report,
         plot_contest,
+    )
+    from audiotag_nas.benchmarks.contest_results import (
+        ResultsFile,
+        read_results,
     )
     from audiotag_nas.errors import SearchError
     from audiotag_nas.experiment.progress import Progress, format_seconds
@@ -101,11 +105,11 @@ def main(argv: Sequence[str]) -> None:
         with driver_lock(output_dir):
             contest.run_contest(
                 tasks,
-                contest.ResultsFile(results_path),
+                ResultsFile(results_path),
                 num_workers=_WORKERS.value or 1,
                 on_result=tell,
             )
-    done = contest.read_results(results_path)
+    done = read_results(results_path)
     results = [done[task] for task in tasks if task in done]
     if not results:
         raise SearchError(f"{results_path}: none of these searches is done.")
