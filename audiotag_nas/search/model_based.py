@@ -24,11 +24,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from audiotag_nas.search import acquisition
+from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, mutate, neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.practice import Practice
 from audiotag_nas.search.reward_model import RewardModel
-from audiotag_nas.search.searcher import ToldRewards, check_num
 from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
@@ -43,7 +43,7 @@ _LEAST_GAIN = 0.3
 _NUM_CLIMBERS, _MAX_CLIMB = 4, 20
 
 
-class ModelBasedSearcher:
+class ModelBasedSearcher(BaseSearcher):
     """The project's controller; see `Searcher` for the contract.
 
     The first points are drawn so that each choice of a decision comes about
@@ -87,12 +87,9 @@ class ModelBasedSearcher:
             ("policy_entropy", policy_entropy, 0.0, False),
         ):
             check_setting("reinforce", name, value, low=low, whole=whole)
-        self._space = space
-        self._seed = seed
-        self._num_rounds = 0
+        super().__init__(space, seed=seed)
         self._num_asked = 0
         self._reevaluate = reevaluate
-        self._told = ToldRewards(space)
         self._open: collections.Counter[Tokens] = collections.Counter()
         self._initial = balanced_points(
             space, num_initial, np.random.default_rng([seed, 1])
@@ -105,10 +102,6 @@ class ModelBasedSearcher:
         self.model = RewardModel(space)
 
     @property
-    def space(self) -> SearchSpace:
-        return self._space
-
-    @property
     def metrics(self) -> dict[str, float]:
         return self._practice.metrics
 
@@ -117,8 +110,7 @@ class ModelBasedSearcher:
         """Whether a point asked for again is to be trained again."""
         return self._reevaluate
 
-    def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+    def _propose(self, num: int) -> list[Tokens]:
         generator = np.random.default_rng([self._seed, 2, self._num_rounds])
         chosen: list[Tokens] = []
         if len(self._told.rewards) < len(self._initial):
@@ -131,17 +123,14 @@ class ModelBasedSearcher:
             ]
             with one_blas_thread():
                 chosen = chosen + self._choose(wishes, generator)
-        self._num_rounds += 1
         self._num_asked += num
         self._open.update(chosen)
         return chosen
 
-    def tell(
-        self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
-    ) -> None:
-        points, _ = self._told.add(tokens, rewards)
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
+        del values  # `_told` has them
         self._open -= collections.Counter(points)
-        self._is_fitted = self._is_fitted and not points
+        self._is_fitted = False
 
     def recommend(self) -> Tokens:
         fallback = self._told.best()

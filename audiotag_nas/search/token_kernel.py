@@ -10,15 +10,23 @@ it is, for D decisions,
 
     k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
               + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
-              + joint prod_d s_d^decay + own [x = y]
+              + joint prod_d s_d^decay
+              + shared / S sum_{d,e alike} r(x_d, y_e) + own [x = y]
 
-main effects, pairs, triples, whole neighbourhoods, and what only this very
-point has (additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The
-sums come from the power sums of s_d by Newton's identities. A decision that
-does not matter gets a small l_d and drops out of all terms.
+main effects, pairs, triples, whole neighbourhoods, what a choice is worth at
+any of the S decisions that others have the same choices as, and what only this
+very point has (additive Gaussian processes, Duvenaud et al., NeurIPS 2011).
+With r = [i = j] or, in order, exp(-2 ((i - j) / (n_d - 1))^2) the shared term
+is a linear model of how often each choice is made: layers choose among the
+same operations, and how many there are of each tells much of a network.
+
+The sums come from the power sums of s_d by Newton's identities. A decision that
+does not matter gets a small l_d and drops out of all terms but the shared one.
 """
 
+import collections
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -34,6 +42,7 @@ NOT_POSITIVE = 1e10
 """The negative log posterior where the covariance can't be factorized."""
 MEAN_VARIANCE = 4.0  # of the constant mean's prior
 _ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
+_SHARED_SQUARE = 2.0
 # Priors: medians, and deviations of the logarithm. The joint term's decay falls
 # with the square of the number of decisions: the more there are, the less a
 # single one changes, and the further the likeness of whole networks reaches.
@@ -50,14 +59,14 @@ SCALES = (
     "own",
     "noise",
 )
-PARTS = ("main", "pairs", "triples", "joint", "shared", "own")
-SHP = (0.2, 1.0)
+_PARTS_OF_ONE = ("main", "pairs", "triples", "joint", "own")
+"""The terms that are 1 times their scale between a point and itself."""
 _SCALE_PRIORS = {
     "main": (0.5, 1.0),
     "pairs": (0.25, 1.0),
     "triples": (0.1, 1.0),
     "joint": (0.7, 1.0),
-    "shared": SHP,
+    "shared": (0.3, 1.0),
     "own": (0.05, 1.0),
     "noise": (0.1, 1.5),
 }
@@ -126,38 +135,41 @@ class TokenKernel:
         self._prior_deviation = np.array(deviations)
 
     def _shared_table(self, space: SearchSpace) -> Array:
-        members: dict = {}
-        for index, decision in enumerate(space.decisions):
-            key = decision.choices, decision.ordinal
-            members.setdefault(key, []).append(index)
+        """r / S of any two choices of decisions that have the same, (C, C)."""
+        groups = collections.defaultdict(list)
+        for first, decision in zip(self._first, space.decisions, strict=True):
+            groups[decision.choices, decision.ordinal].append(first)
         table = np.zeros_like(self._block)
         num_shared = 0
-        for (choices, ordinal), group in members.items():
-            if len(group) < 2:
+        for (choices, ordinal), members in groups.items():
+            if len(members) < 2:
                 continue
-            num_shared += len(group)
+            num_shared += len(members)
             size = len(choices)
             likeness = np.eye(size)
             if ordinal and size > 2:
                 steps = np.subtract.outer(np.arange(size), np.arange(size))
-                likeness = np.exp(-2.0 * (steps / (size - 1)) ** 2)
-            for i in group:
-                for j in group:
-                    a, b = self._first[i], self._first[j]
-                    table[a : a + size, b : b + size] = likeness
+                likeness = np.exp(-_SHARED_SQUARE * (steps / (size - 1)) ** 2)
+            for left, right in itertools.product(members, repeat=2):
+                table[left : left + size, right : right + size] = likeness
         return table / max(num_shared, 1)
-
-    def diagonal(self, theta: Array, rows: Array) -> Array:
-        scales = dict(zip(SCALES, np.exp(theta[-len(SCALES) :]), strict=True))
-        fixed = sum(scales[n] for n in PARTS if n != "shared")
-        return fixed + scales["shared"] * np.sum(
-            rows @ self._shared * rows, axis=1
-        )
 
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
         rows = np.zeros((len(points), len(self._decision)))
         rows[np.arange(len(points))[:, None], points + self._first] = 1.0
         return rows
+
+    def diagonal(self, theta: Array, rows: Array) -> Array:
+        """k of each row with itself, its own term too, (rows,).
+
+        Args:
+            theta: the hyperparameters' logarithms.
+            rows: (rows, C), points as one-hot rows.
+        """
+        scales = dict(zip(SCALES, np.exp(theta[-len(SCALES) :]), strict=True))
+        shared = np.sum(rows @ self._shared * rows, axis=1)
+        constant = sum(scales[name] for name in _PARTS_OF_ONE)
+        return constant + scales["shared"] * shared
 
     def of(self, theta: Array, left: Array, right: Array) -> Array:
         """k without the points' own term, (left, right)."""
