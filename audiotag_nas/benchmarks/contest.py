@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from audiotag_nas.benchmarks.contest_results import (
+    ABLATION,
     ResultsFile,
     Task,
     TaskResult,
@@ -61,6 +62,7 @@ _KERAS_TUNER = "keras_tuner_bayesian"
 
 CONTESTANTS = (
     *(name for name in SEARCHERS if name != "grid"),
+    ABLATION,
     *_OPTUNA,
     _KERAS_TUNER,
 )
@@ -166,6 +168,8 @@ def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
         )
 
         return KerasTunerSearcher(space, seed=seed)
+    if name == ABLATION:
+        return make_searcher("reinforce", space, seed=seed, policy_steps=0)
     return make_searcher(name, space, seed=seed)
 
 

@@ -12,13 +12,27 @@ import os
 import statistics
 from collections.abc import Iterable, Sequence
 
-from audiotag_nas.benchmarks.contest_results import TaskResult
+from audiotag_nas.benchmarks.contest_results import ABLATION, TaskResult
 from audiotag_nas.report.plots import plot_regrets
 from audiotag_nas.report.tables import format_table
 
 OURS = "reinforce"
 YARDSTICK = "random"
-AVERAGE = "average of problems, random search = 1"
+AVERAGE_OF = "average of problems"
+AVERAGE = f"{AVERAGE_OF}, random search = 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Ours against a rival, on the seeds that both have done.
+
+    Attributes:
+        ratio: our mean regret over the rival's; NaN where that is 0.
+        difference: ours minus the rival's, seed by seed.
+    """
+
+    ratio: float
+    difference: "Estimate"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +122,10 @@ class Regrets:
         )
 
     def best_rival(self, problem: str | None, checkpoint: int) -> str | None:
-        """The searcher but ours of the least regret, on a problem or all."""
+        """Of the others' searchers the best, on one problem or over all."""
         means = {}
         for searcher in self.searchers:
-            if searcher == OURS:
+            if searcher in (OURS, ABLATION):
                 continue
             mean = (
                 self.scaled(searcher, checkpoint)
@@ -122,31 +136,40 @@ class Regrets:
                 means[searcher] = mean
         return min(means, key=means.__getitem__, default=None)
 
-    def paired(
-        self, problem: str | None, rival: str, checkpoint: int
-    ) -> Estimate:
-        """Ours minus a rival's regret, seed by seed.
+    def paired(self, problem: str | None, rival: str, checkpoint: int) -> Pair:
+        """Ours against a rival's, seed by seed.
 
-        Over all problems (None), a seed's difference is the average of those
-        of its problems, each in units of random search's regret.
+        Over all problems (None), a seed's regret is the average of those of
+        its problems, each in units of random search's regret.
         """
         problems = self.problems if problem is None else [problem]
-        differences = []
-        seeds: set[int] | None = None
-        for name in problems:
-            ours = self.by_seed(name, OURS, checkpoint)
-            theirs = self.by_seed(name, rival, checkpoint)
-            unit = self.scale(name, checkpoint) if problem is None else 1.0
-            both = ours.keys() & theirs.keys()
-            seeds = both if seeds is None else seeds & both
-            differences.append(
-                {seed: (ours[seed] - theirs[seed]) / unit for seed in both}
+        units = {
+            name: self.scale(name, checkpoint) if problem is None else 1.0
+            for name in problems
+        }
+        sides = [
+            {name: self.by_seed(name, side, checkpoint) for name in problems}
+            for side in (OURS, rival)
+        ]
+        seeds = sorted(
+            set.intersection(
+                *(set(regrets) for side in sides for regrets in side.values())
             )
-        return Estimate.of(
+        )
+        ours, theirs = (
             [
-                math.fsum(d[seed] for d in differences) / len(differences)
-                for seed in sorted(seeds or ())
+                math.fsum(side[name][seed] / units[name] for name in problems)
+                / len(problems)
+                for seed in seeds
             ]
+            for side in sides
+        )
+        total = math.fsum(theirs)
+        return Pair(
+            ratio=math.fsum(ours) / total if total else math.nan,
+            difference=Estimate.of(
+                [a - b for a, b in zip(ours, theirs, strict=True)]
+            ),
         )
 
 
@@ -175,6 +198,9 @@ def contest_report(
             title = f"{OURS} and the best rival, seed by seed"
             parts.append(_heading(title, markdown, level=3))
             parts.append(_paired_table(regrets, markdown))
+            title = f"{OURS} over each other one, {AVERAGE_OF}"
+            parts.append(_heading(title, markdown, level=3))
+            parts.append(_ratios_table(regrets, markdown))
     parts.append(_heading("CPU time", markdown, level=2))
     parts.append(_cpu_table(results, markdown))
     return "\n\n".join(parts)
@@ -239,23 +265,15 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
             rival = regrets.best_rival(problem, checkpoint)
             if rival is None:
                 continue
-            ours, theirs = (
-                (
-                    regrets.scaled(searcher, checkpoint)
-                    if problem is None
-                    else regrets.estimate(problem, searcher, checkpoint)
-                ).mean
-                for searcher in (OURS, rival)
-            )
-            difference = regrets.paired(problem, rival, checkpoint)
+            pair = regrets.paired(problem, rival, checkpoint)
             rows.append(
                 [
                     "average" if problem is None else problem,
                     checkpoint,
                     rival,
-                    f"{ours / theirs:.2f}" if theirs else "-",
-                    difference,
-                    difference.num_seeds,
+                    "-" if math.isnan(pair.ratio) else f"{pair.ratio:.2f}",
+                    pair.difference,
+                    pair.difference.num_seeds,
                 ]
             )
     return format_table(
@@ -265,6 +283,27 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
             *("ratio", "difference", "seeds"),
         ],
         align="lrlrrr",
+        markdown=markdown,
+    )
+
+
+def _ratios_table(regrets: Regrets, markdown: bool) -> str:
+    """Ratio and paired difference of the average, one row a searcher."""
+    rows = []
+    for searcher in regrets.searchers:
+        if searcher == OURS:
+            continue
+        pairs = [
+            regrets.paired(None, searcher, checkpoint)
+            for checkpoint in regrets.checkpoints
+        ]
+        num_seeds = pairs[0].difference.num_seeds
+        if num_seeds:
+            cells = [f"{p.ratio:.2f} ({p.difference})" for p in pairs]
+            rows.append([searcher, num_seeds, *cells])
+    return format_table(
+        rows,
+        headers=["over", "seeds", *map(str, regrets.checkpoints)],
         markdown=markdown,
     )
 

@@ -16,6 +16,8 @@ from absl import logging
 from audiotag_nas.errors import StoreError
 
 CHECKPOINTS = (25, 50, 100, 200)
+ABLATION = "reinforce_without_policy"
+"""`reinforce` whose policy never practises nor proposes."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -133,16 +133,32 @@ def test_averages_are_in_units_of_random_search():
 
 def test_pairs_are_seed_by_seed():
     regrets = Regrets(RESULTS)
-    # 2 - 3 and 1 - 5.
-    one = regrets.paired("a", "evolution", 25)
+    # 2 - 3 and 1 - 5; (2 + 1) / (3 + 5).
+    pair = regrets.paired("a", "evolution", 25)
+    one = pair.difference
     assert (one.mean, one.error, one.num_seeds) == pytest.approx((-2.5, 1.5, 2))
+    assert pair.ratio == pytest.approx(3 / 8)
     # Seed 0: ((2 - 4) / 6 + (0.25 - 0.5) / 0.5) / 2 = -5/12;
     # seed 1: ((1 - 8) / 6 + (0.75 - 0.5) / 0.5) / 2 = -1/3.
-    both = regrets.paired(None, "random", 25)
-    assert both.mean == pytest.approx(-3 / 8)
-    assert both.error == pytest.approx(1 / 24)
-    # A seed that one of them lacks is no pair.
-    assert Regrets(RESULTS[:-1]).paired(None, "random", 25).num_seeds == 1
+    pair = regrets.paired(None, "random", 25)
+    assert pair.difference.mean == pytest.approx(-3 / 8)
+    assert pair.difference.error == pytest.approx(1 / 24)
+    # Ours: (2/6 + 1/2) / 2 = 5/12 and (1/6 + 3/2) / 2 = 5/6; random's: 5/6
+    # and (8/6 + 1) / 2 = 7/6.
+    assert pair.ratio == pytest.approx((5 / 12 + 5 / 6) / (5 / 6 + 7 / 6))
+    # A seed that one of them lacks is no pair, in neither number.
+    pair = Regrets(RESULTS[:-1]).paired(None, "random", 25)
+    assert pair.difference.num_seeds == 1
+    assert pair.ratio == pytest.approx((5 / 12) / (5 / 6))
+
+
+def test_the_best_rival_is_another_s_searcher():
+    better = [
+        result("a", "reinforce_without_policy", seed, (0.0, 0.0))
+        for seed in (0, 1)
+    ]
+    regrets = Regrets([*RESULTS, *better])
+    assert regrets.best_rival("a", 25) == "evolution"
 
 
 def test_the_report_has_both_ways_of_recommending_and_the_time():
