@@ -140,7 +140,8 @@ class Regrets:
         """Ours against a rival's, seed by seed.
 
         Over all problems (None), a seed's regret is the average of those of
-        its problems, each in units of random search's regret.
+        its problems, each in units of random search's regret; without that
+        there are no pairs.
         """
         problems = self.problems if problem is None else [problem]
         units = {
@@ -156,6 +157,8 @@ class Regrets:
                 *(set(regrets) for side in sides for regrets in side.values())
             )
         )
+        if any(math.isnan(unit) for unit in units.values()):
+            seeds = []
         ours, theirs = (
             [
                 math.fsum(side[name][seed] / units[name] for name in problems)

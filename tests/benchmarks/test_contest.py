@@ -80,10 +80,17 @@ def test_every_training_counts_and_checkpoints_cut_batches_short(
     assert asked == [4] * 6 + [1] + [4] * 6 + [1] + [4] * 12 + [2]
 
 
-def test_the_common_rule_recommends_the_best_mean():
-    space = SearchSpace((Decision("a", (0, 1, 2)),))
-    tokens = [(0,), (1,), (0,), (2,)]
-    assert recommend_alike(space, tokens, [0.9, 0.5, 0.0, 0.4]) == (1,)
+def test_the_common_rule_believes_one_lucky_training_less_than_four_good():
+    kinds = SearchSpace((Decision("kind", tuple("abcdef"), ordinal=False),))
+    rewards = {
+        0: [0.80],
+        1: [0.75, 0.83, 0.76, 0.82],  # mean 0.79
+        2: [0.46, 0.54, 0.45, 0.55],
+        3: [0.57, 0.63, 0.56, 0.64],
+        4: [0.40],
+    }
+    trainings = [((kind,), r) for kind, told in rewards.items() for r in told]
+    assert recommend_alike(kinds, *zip(*trainings, strict=True)) == (1,)
 
 
 def test_an_unknown_searcher_is_answered_by_those_there_are():
