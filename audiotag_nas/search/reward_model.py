@@ -23,6 +23,7 @@ from audiotag_nas.search.token_kernel import (
     JITTER,
     MEAN_VARIANCE,
     NOT_POSITIVE,
+    PARTS,
     SCALES,
     LearnedMeans,
     TokenKernel,
@@ -141,7 +142,7 @@ class RewardModel:
         projection = solve_triangular(
             self._factor, covariance, lower=True, check_finite=False
         )
-        prior = self._kernel.diagonal(self._theta, one_hot)
+        prior = sum(scales[n] for n in PARTS)
         variance = prior - np.sum(projection**2, axis=0)
         return Prediction(
             self._mean + projection.T @ self._weights,

@@ -10,23 +10,15 @@ it is, for D decisions,
 
     k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
               + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
-              + joint prod_d s_d^decay
-              + shared / S sum_{d,e alike} r(x_d, y_e) + own [x = y]
+              + joint prod_d s_d^decay + own [x = y]
 
-main effects, pairs, triples, whole neighbourhoods, what a choice is worth at
-any of the S decisions that others have the same choices as, and what only this
-very point has (additive Gaussian processes, Duvenaud et al., NeurIPS 2011).
-With r = [i = j] or, in order, exp(-2 ((i - j) / (n_d - 1))^2) the shared term
-is a linear model of how often each choice is made: layers choose among the
-same operations, and how many there are of each tells much of a network.
-
-The sums come from the power sums of s_d by Newton's identities. A decision that
-does not matter gets a small l_d and drops out of all terms but the shared one.
+main effects, pairs, triples, whole neighbourhoods, and what only this very
+point has (additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The
+sums come from the power sums of s_d by Newton's identities. A decision that
+does not matter gets a small l_d and drops out of all terms.
 """
 
-import collections
 import dataclasses
-import itertools
 import math
 
 import numpy as np
@@ -42,31 +34,19 @@ NOT_POSITIVE = 1e10
 """The negative log posterior where the covariance can't be factorized."""
 MEAN_VARIANCE = 4.0  # of the constant mean's prior
 _ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
-_SHARED_SQUARE = 2.0
 # Priors: medians, and deviations of the logarithm. The joint term's decay falls
 # with the square of the number of decisions: the more there are, the less a
 # single one changes, and the further the likeness of whole networks reaches.
 # Searches that knew a space's own scales from the start showed this ([own]).
 _LENGTH_PRIOR = (0.3, 0.8)
 _DECAY_DECISIONS = 5.0  # from so many on, decay shrinks with the square
-SCALES = (
-    "decay",
-    "main",
-    "pairs",
-    "triples",
-    "joint",
-    "shared",
-    "own",
-    "noise",
-)
-_PARTS_OF_ONE = ("main", "pairs", "triples", "joint", "own")
-"""The terms that are 1 times their scale between a point and itself."""
+SCALES = ("decay", "main", "pairs", "triples", "joint", "own", "noise")
+PARTS = ("main", "pairs", "triples", "joint", "own")
 _SCALE_PRIORS = {
     "main": (0.5, 1.0),
     "pairs": (0.25, 1.0),
     "triples": (0.1, 1.0),
     "joint": (0.7, 1.0),
-    "shared": (0.3, 1.0),
     "own": (0.05, 1.0),
     "noise": (0.1, 1.5),
 }
@@ -124,7 +104,6 @@ class TokenKernel:
                 self._ordinal[block] = (
                     _ORDINAL_SQUARE * (steps / (size - 1)) ** 2
                 )
-        self._shared = self._shared_table(space)
         num_lengths = self._num + int(self._in_order.sum())
         priors = [_LENGTH_PRIOR] * num_lengths
         decay = min(1.0, (_DECAY_DECISIONS / self._num) ** 2)
@@ -134,42 +113,10 @@ class TokenKernel:
         self.prior_mean = np.log(medians)
         self._prior_deviation = np.array(deviations)
 
-    def _shared_table(self, space: SearchSpace) -> Array:
-        """r / S of any two choices of decisions that have the same, (C, C)."""
-        groups = collections.defaultdict(list)
-        for first, decision in zip(self._first, space.decisions, strict=True):
-            groups[decision.choices, decision.ordinal].append(first)
-        table = np.zeros_like(self._block)
-        num_shared = 0
-        for (choices, ordinal), members in groups.items():
-            if len(members) < 2:
-                continue
-            num_shared += len(members)
-            size = len(choices)
-            likeness = np.eye(size)
-            if ordinal and size > 2:
-                steps = np.subtract.outer(np.arange(size), np.arange(size))
-                likeness = np.exp(-_SHARED_SQUARE * (steps / (size - 1)) ** 2)
-            for left, right in itertools.product(members, repeat=2):
-                table[left : left + size, right : right + size] = likeness
-        return table / max(num_shared, 1)
-
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
         rows = np.zeros((len(points), len(self._decision)))
         rows[np.arange(len(points))[:, None], points + self._first] = 1.0
         return rows
-
-    def diagonal(self, theta: Array, rows: Array) -> Array:
-        """k of each row with itself, its own term too, (rows,).
-
-        Args:
-            theta: the hyperparameters' logarithms.
-            rows: (rows, C), points as one-hot rows.
-        """
-        scales = dict(zip(SCALES, np.exp(theta[-len(SCALES) :]), strict=True))
-        shared = np.sum(rows @ self._shared * rows, axis=1)
-        constant = sum(scales[name] for name in _PARTS_OF_ONE)
-        return constant + scales["shared"] * shared
 
     def of(self, theta: Array, left: Array, right: Array) -> Array:
         """k without the points' own term, (left, right)."""
@@ -187,9 +134,7 @@ class TokenKernel:
             theta: the hyperparameters' logarithms.
             left, right: (rows, C), a distribution for each decision.
         """
-        decay, main, pairs, triples, joint, shared = np.exp(
-            theta[-len(SCALES) : -2]
-        )
+        decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         likeness = self._tables(theta)[2]
         total, squares, cubes = np.zeros((3, len(left), len(right)))
         product = np.ones_like(total)
@@ -209,7 +154,6 @@ class TokenKernel:
             * (total**3 - 3 * total * squares + 2 * cubes)
             / 6
             + joint * product
-            + shared * (left @ self._shared @ right.T)
         )
 
     def negative_log_posterior(
@@ -269,9 +213,7 @@ class TokenKernel:
         return by_nominal, by_ordinal, likeness
 
     def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
-        decay, main, pairs, triples, joint, shared = np.exp(
-            theta[-len(SCALES) : -2]
-        )
+        decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         by_nominal, by_ordinal, likeness = self._tables(theta)
         length = left @ (by_nominal + by_ordinal) @ right.T
         total = left @ likeness @ right.T
@@ -290,7 +232,6 @@ class TokenKernel:
             triples=triples / self._num_triples,
             triple_sum=(total**3 - 3 * total * squares + 2 * cubes) / 6,
             joint=joint * np.exp(-decay * length),
-            shared=shared * (left @ self._shared @ right.T),
         )
 
     def _add_gradient(
@@ -332,7 +273,6 @@ class TokenKernel:
             terms.pairs * np.sum(by_kernel * terms.pair_sum),
             terms.triples * np.sum(by_kernel * terms.triple_sum),
             np.sum(by_joint),
-            np.sum(by_kernel * terms.shared),
         )
 
 
@@ -352,7 +292,6 @@ class _Terms:
     triples: float
     triple_sum: Array
     joint: Array
-    shared: Array
 
     @property
     def kernel(self) -> Array:
@@ -361,5 +300,4 @@ class _Terms:
             + self.pairs * self.pair_sum
             + self.triples * self.triple_sum
             + self.joint
-            + self.shared
         )
