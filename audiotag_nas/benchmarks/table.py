@@ -9,6 +9,7 @@ of 0.0001, more exact than any of them is.
 import dataclasses
 import functools
 import io
+import itertools
 import json
 import os
 import zipfile
@@ -216,8 +217,9 @@ def write_table(
         space: what was recorded.
 
     Raises:
-        StoreError: a training is missing, failed, came twice or has other
-            curves than the rest, or a value is negative or not finite.
+        StoreError: a training is missing, failed, came twice, lacks a metric
+            or has other curves than the rest, or a value is negative or not
+            finite.
     """
     trainings = _trainings(entries, space)
     measures, curves = _measures_and_curves(trainings)
@@ -278,6 +280,12 @@ def _metric(
     trainings: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
 ) -> npt.NDArray:
     """One of the results' metrics, (points, seeds)."""
+    for entry in itertools.chain.from_iterable(trainings):
+        if name not in entry.result.metrics:
+            raise StoreError(
+                f"{entry.trial.trial_id} (line {entry.line_number}): must "
+                f"have the metric `{name}`."
+            )
     return np.array(
         [[entry.result.metrics[name] for entry in row] for row in trainings],
         dtype,

@@ -93,6 +93,21 @@ def test_the_common_rule_believes_one_lucky_training_less_than_four_good():
     assert recommend_alike(kinds, *zip(*trainings, strict=True)) == (1,)
 
 
+def test_without_its_policy_reinforce_never_practises():
+    space = SearchSpace(
+        tuple(Decision(name, (0, 1, 2, 3)) for name in ("a", "b", "c"))
+    )
+    for name, practises in (
+        ("reinforce", True),
+        ("reinforce_without_policy", False),
+    ):
+        searcher = make_contestant(name, space, 0)
+        for _ in range(4):
+            points = searcher.ask(4)
+            searcher.tell(points, [sum(point) / 9 for point in points])
+        assert bool(searcher.metrics) == practises
+
+
 def test_an_unknown_searcher_is_answered_by_those_there_are():
     space = SearchSpace((Decision("a", (0, 1, 2)),))
     with pytest.raises(ConfigError, match=r"optuna_tpe.*Received: 'grid'"):

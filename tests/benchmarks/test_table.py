@@ -171,6 +171,14 @@ def test_a_recording_that_is_not_whole_gives_no_table(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+def test_a_training_without_a_metric_is_named_with_its_line(tmp_path):
+    entries = all_entries()
+    del entries[7].result.metrics["best_epoch"]
+    with pytest.raises(StoreError, match=r"table-1-01 \(line 8\).*best_epoch"):
+        write_table(entries, tmp_path / "table.npz", space=SPACE)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_no_table_is_named(tmp_path):
     path = tmp_path / "other.npz"
     with pytest.raises(StoreError, match=r"other.npz: can't be read"):
