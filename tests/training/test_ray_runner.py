@@ -90,11 +90,13 @@ def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
     runner = make_runner()
     assert runner.num_slots == 2
     pids = []
-    for name in "abc":
-        results = run_trials(
-            runner,
-            *[make_trial(f"{name}{n}", "sleep", seconds=0.5) for n in range(2)],
-        )
+    # The first ones outlast the start of a second process on a busy machine;
+    # else the first process, done early, would train both.
+    for name, seconds in (("a", 4.0), ("b", 0.5), ("c", 0.5)):
+        trials = [
+            make_trial(f"{name}{n}", "sleep", seconds=seconds) for n in range(2)
+        ]
+        results = run_trials(runner, *trials)
         pids.append({result.metrics["pid"] for result in results.values()})
     assert pids[0] == pids[1] == pids[2]
     assert len(pids[0]) == 2
