@@ -86,7 +86,7 @@ class HashSearcher:
         self._told.update(repr((list(tokens), list(rewards))).encode())
         self._best = max(self._best, *zip(rewards, tokens, strict=True))
 
-    def recommend(self) -> Tokens:
+    def recommend(self, among=None) -> Tokens:
         return self._best[1]
 
 

@@ -2,8 +2,8 @@
 
 The loop, the searchers and the stoppers are the real ones; a training is the
 look-up of a recorded curve, cut where its rule stops it, by the function by
-which the trainer stops. One recorded training of a network stands for every
-training of it within a search, whatever stops it, so that ways of stopping
+which the trainer stops. Which recorded training a network gets, and which when
+it is trained again, is the same whatever stops it, so that ways of stopping
 are compared in pairs.
 
 A search's regret is the true EER of the network it recommends less that of
@@ -15,7 +15,7 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,9 +180,15 @@ def replay_search(
 
 
 def _trial_maker(seed: int) -> MakeTrial:
-    """Of one search's trials: a network's seed is the same each time."""
+    """Of one search's trials.
+
+    A network's seed is the same in any search of this seed, and the next
+    number each time that it is trained again.
+    """
+    num_trained: collections.Counter[Tokens] = collections.Counter()
 
     def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
+        num_trained[tokens] += 1
         return Trial(
             trial_id=f"search-{number:04d}",
             stage="search",
@@ -190,7 +196,7 @@ def _trial_maker(seed: int) -> MakeTrial:
             tokens=tokens,
             hparams={},
             settings={},
-            seed=derive_seed(seed, str(tokens)),
+            seed=derive_seed(seed, str(tokens)) + num_trained[tokens] - 1,
         )
 
     return make_trial
@@ -296,8 +302,12 @@ class _RecordedSearcher:
         for point, reward in zip(tokens, rewards, strict=True):
             self.told[tuple(point)] = reward
 
-    def recommend(self) -> Tokens:
-        return self._curves.nearest(self._searcher.recommend())
+    @property
+    def repeats_on_purpose(self) -> bool:
+        return getattr(self._searcher, "repeats_on_purpose", False)
+
+    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+        return self._searcher.recommend(among)
 
 
 class _ReplayRunner:

@@ -5,7 +5,7 @@ what it learns; see `Searcher` for the contract that this keeps.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -48,8 +48,8 @@ class BaseSearcher(abc.ABC):
         if points:
             self._learn(points, values)
 
-    def recommend(self) -> Tokens:
-        return self._told.best()
+    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+        return self._told.best(among)
 
     @abc.abstractmethod
     def _propose(self, num: int) -> list[Tokens]:

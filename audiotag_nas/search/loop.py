@@ -376,20 +376,18 @@ class _Search:
         )
 
     def _recommendation(self) -> Tokens:
-        """The searcher's, unless that was never trained to its end.
+        """The searcher's, of the tokens that were trained to their end.
 
         A searcher can't tell a failure from a reward as low as the penalty,
         nor what a stopped child would have become from what one became.
         """
-        tokens = self.searcher.recommend()
-        outcomes = [
-            self.results[trial.trial_id].is_whole
-            for trial in self.trials
-            if trial.tokens == tokens
-        ]
-        if self.best is not None and outcomes and not any(outcomes):
-            return self.best[0].tokens
-        return tokens
+        return self.searcher.recommend(
+            among={
+                trial.tokens
+                for trial in self.trials
+                if self.results[trial.trial_id].is_whole
+            }
+        )
 
 
 def _ignore(event: SearchEvent) -> None:

@@ -19,7 +19,7 @@ between the best, another training of them is worth more than a new point.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -132,13 +132,13 @@ class ModelBasedSearcher(BaseSearcher):
         self._open -= collections.Counter(points)
         self._is_fitted = False
 
-    def recommend(self) -> Tokens:
-        fallback = self._told.best()
+    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+        fallback = self._told.best(among)
         if len(self._told.rewards) < 3:
             return fallback
         with one_blas_thread():
             self._fit()
-            return self.model.best_told()
+            return self.model.best_told(among)
 
     def _fit(self) -> None:
         if not self._is_fitted:

@@ -12,7 +12,7 @@ NumPy and SciPy, no TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -152,14 +152,20 @@ class RewardModel:
             own,
         )
 
-    def best_told(self) -> Tokens:
+    def best_told(self, among: Collection[Tokens] | None = None) -> Tokens:
         """Of the points learned, the one of the highest posterior mean.
 
         A point that was lucky once is believed less than one that did well
         twice, or whose neighbours do well too.
+
+        Args:
+            among: only these are considered, if given; at least one of them
+                must have been learned.
         """
-        best = int(np.argmax(self.predict(self.points).mean))
-        return tuple(map(int, self.points[best]))
+        points = [tuple(map(int, point)) for point in self.points]
+        if among is not None:
+            points = [point for point in points if point in among]
+        return points[int(np.argmax(self.predict(points).mean))]
 
     def covariance(self, prediction: Prediction, index: int) -> Array:
         """Of point `index` with all points of `prediction`, (points,)."""

@@ -7,7 +7,7 @@ only when its searcher is made.
 import importlib
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
@@ -72,11 +72,16 @@ class Searcher(Protocol):
         """
         ...
 
-    def recommend(self) -> Tokens:
+    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
         """The point to build on, by all that was told.
 
+        Args:
+            among: of these alone, where not all that was told can be built
+                on: rewards of trainings that failed or were stopped early are
+                told too.
+
         Raises:
-            ConfigError: nothing has been told.
+            ConfigError: nothing has been told, or none of `among`.
         """
         ...
 
@@ -128,17 +133,27 @@ class ToldRewards:
             for point, rewards in self._rewards.items()
         }
 
-    def best(self) -> Tokens:
+    def best(self, among: Collection[Tokens] | None = None) -> Tokens:
         """The tokens of the best mean reward; among equals the first told.
 
+        Args:
+            among: only these are considered, if given.
+
         Raises:
-            ConfigError: nothing has been told.
+            ConfigError: nothing has been told, or none of `among`.
         """
         if not self._rewards:
             raise ConfigError(
                 "recommend: a searcher must be told a reward first."
             )
         means = self.means()
+        if among is not None:
+            means = {t: mean for t, mean in means.items() if t in among}
+        if not means:
+            raise ConfigError(
+                "recommend: one of the points to choose among must have been "
+                f"told a reward. Received: {len(among or ())} points"
+            )
         return max(means, key=means.__getitem__)
 
 

@@ -282,7 +282,7 @@ def test_a_search_stops_children_and_its_best_are_whole(tmp_path, name):
     assert all(e.best_result.is_whole for e in finished if e.best_result)
 
 
-def test_a_stopped_child_is_not_recommended_though_a_searcher_thinks_so(
+def test_the_recommendation_is_among_the_children_that_trained_whole(
     tmp_path,
 ):
     path = tmp_path / "trials"
@@ -294,12 +294,18 @@ def test_a_stopped_child_is_not_recommended_though_a_searcher_thinks_so(
     )
 
     class Fond(HashSearcher):
-        def recommend(self):
-            return stopped.tokens
+        def recommend(self, among=None):
+            assert stopped.tokens not in among
+            return min(among)
 
     again = search(path, searcher=Fond(SPACE))
     assert again.num_from_journal == NUM_TRIALS
-    assert again.recommendation == outcome.best_trial.tokens
+    whole = [
+        t.tokens
+        for t, r in zip(outcome.trials, outcome.results, strict=True)
+        if not r.stopped_epoch
+    ]
+    assert again.recommendation == min(whole)
 
 
 def test_neither_order_nor_slots_change_a_search_that_stops_early(tmp_path):

@@ -83,6 +83,20 @@ def test_nothing_told_is_nothing_to_recommend(name):
     searcher.tell([], [])
     with pytest.raises(ConfigError, match="must be told a reward first"):
         searcher.recommend()
+    searcher.tell([(0, 0, 0, 0)], [0.5])
+    with pytest.raises(ConfigError, match="Received: 1 points"):
+        searcher.recommend(among=[(1, 1, 0, 1)])
+
+
+@EVERY
+def test_the_best_of_some_is_recommended_where_not_all_will_do(name):
+    searcher = make_searcher(name, SPACE)
+    points = [(0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1), (2, 0, 0, 4)]
+    searcher.tell(points, [0.2, 0.9, 0.5, 0.3])
+    assert searcher.recommend() == points[1]
+    assert searcher.recommend(among={points[0], points[2]}) == points[2]
+    # What was never told can't be built on.
+    assert searcher.recommend(among=[points[3], (0, 1, 0, 2)]) == points[3]
 
 
 @EVERY
