@@ -245,10 +245,15 @@ class _Search:
     def _make_trial(
         self, number: int, round_number: int, tokens: Tokens
     ) -> Trial:
-        """The trial, with what may stop it by what is told now."""
+        """The trial, with what may stop it by what is told now.
+
+        Tokens trained again are trained whole: who asks for them once more
+        wants to know how good they are, and a guess from a cut curve is no
+        better than the training before.
+        """
         trial = self.make_trial(number, round_number, tokens)
         rule = [] if self.early_stopper is None else self.early_stopper.rule()
-        if not rule:
+        if not rule or tokens in self.number_of:
             return trial
         return dataclasses.replace(
             trial, settings=trial.settings | {"stop_rule": rule}

@@ -118,7 +118,7 @@ class ModelBasedSearcher(BaseSearcher):
         if len(chosen) < num:
             first, end = self._num_asked + len(chosen), self._num_asked + num
             wishes = [
-                acquisition.WISHES[place % len(acquisition.WISHES)]
+                acquisition.wish(place, self._space.num_decisions)
                 for place in range(first, end)
             ]
             with one_blas_thread():

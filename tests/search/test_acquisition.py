@@ -115,3 +115,11 @@ def test_a_bound_is_for_new_points_only():
     )
     assert pool.best_known_mean == pytest.approx(model.predict([old]).mean[0])
     assert pool.scores(acquisition.GRADIENT)[0] >= 0
+
+
+def test_bounds_have_most_places_until_every_pair_could_have_been_seen():
+    wishes = [acquisition.wish(place, 4) for place in range(14)]
+    # 4 decisions are 6 pairs; places keep their turn in the batches of four.
+    assert wishes[:6] == [0, 2, 2, 3, 0, 2]
+    assert wishes[6:] == [3, 3, 0, 0, 3, 3, 0, 0]
+    assert [acquisition.wish(place, 1) for place in range(4)] == [0, 0, 3, 3]

@@ -282,6 +282,19 @@ def test_a_search_stops_children_and_its_best_are_whole(tmp_path, name):
     assert all(e.best_result.is_whole for e in finished if e.best_result)
 
 
+def test_tokens_trained_again_are_trained_whole(tmp_path):
+    outcome = search(tmp_path / "trials", retrain_repeats=True, num_trials=60)
+    trained, num_again = set(), 0
+    for trial, done in zip(outcome.trials, outcome.results, strict=True):
+        if trial.tokens in trained:
+            num_again += 1
+            assert "stop_rule" not in trial.settings
+            assert done.is_whole
+        trained.add(trial.tokens)
+    assert num_again >= 10
+    assert any(r.stopped_epoch for r in outcome.results)
+
+
 def test_the_recommendation_is_among_the_children_that_trained_whole(
     tmp_path,
 ):
