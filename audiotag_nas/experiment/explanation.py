@@ -45,8 +45,8 @@ MIN_WHOLE = 8
 
 _MAX_ITERATIONS = 200
 _CLEAR_DEVIATIONS = 3.0
-"""[own]: of some 20 decisions that do not matter, the best choice of one lies
-two deviations over its worst in every other search, by chance."""
+"""[own]: by chance, in every fifth search the best choice of some decision that
+does not matter lies two deviations over its worst."""
 
 _MAX_FINDINGS = 3
 _WIDTH = 79
