@@ -51,7 +51,8 @@ HALL = {
 
 ONE_ROOM = {
     "tf.GradientTape(": {"search/policy_gradient.py"},
-    ".fit(": {"training/trainer.py"},
+    # The second trains scikit-learn's networks.
+    ".fit(": {"training/trainer.py", "benchmarks/perceptrons.py"},
     "MirroredStrategy(": {"training/strategy.py"},
     "TFRecordWriter(": {"data/tfrecords.py"},
     "TFRecordDataset(": {"data/pipeline.py"},
