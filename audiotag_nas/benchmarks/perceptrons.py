@@ -284,7 +284,6 @@ def make_table(name: str) -> PerceptronTable:
     return _MAKE[name]()
 
 
-def train_row(name: str, number: int) -> list[Any]:
-    """Row `number` of a table; for worker processes."""
-    table = make_table(name)
-    return table.row(table.points()[number])
+def train_row(name: str, point: Choices) -> list[Any]:
+    """The row of one point of a table; for worker processes."""
+    return make_table(name).row(point)

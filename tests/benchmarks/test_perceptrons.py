@@ -61,10 +61,8 @@ def test_a_digit_classifier_is_the_one_that_its_row_says():
     points = make_table("digits").points()
     assert len(points) == 5 * 4 * 3 * 4 * 5 * 3
     choices = [64, 32, "tanh", 0.01, 0.01, 8]
-    number = next(
-        i for i, point in enumerate(points) if [*point.values()] == choices
-    )
-    row = train_row("digits", number)
+    point = next(p for p in points if [*p.values()] == choices)
+    row = train_row("digits", point)
     assert row[:6] == choices
     assert row[7] == round(score, 5)
     assert 0.85 < row[8] < 1

@@ -47,12 +47,11 @@ def main(argv: Sequence[str]) -> None:
         if path.exists():
             print(f"{path}: is there", flush=True)
             continue
-        numbers = range(len(table.points()))
         train = functools.partial(perceptrons.train_row, name)
         with concurrent.futures.ProcessPoolExecutor(
             _WORKERS.value, mp_context=anew
         ) as pool:
-            rows = list(pool.map(train, numbers, chunksize=20))
+            rows = list(pool.map(train, table.points(), chunksize=20))
         atomic_write_text(path, perceptrons.table_csv(table, rows))
         print(f"{path}: {len(rows)} networks", flush=True)
 
