@@ -35,12 +35,15 @@ curves are normal about their regression.
 Nothing is stopped before `min_trials` children were trained whole, or before
 `min_epochs` epochs.
 
-The fair reward of a stopped child is its reward plus the gain that its
-remaining epochs would have been expected to bring, by the regression of the
-final on the current quality over children that went on. Told its bare reward,
-a searcher would learn that its architecture is far worse than it is; told the
-mean gain of the others, it would not learn that it began badly. It never
-exceeds the best whole child's: nothing that was not trained to its end leads.
+The fair reward of a stopped child is the final reward of which its current one
+is the most typical, by regression over all children. Told its bare reward, a
+searcher would learn that its architecture is far worse than it is. Told the
+final reward to be *expected*, it would learn little of how architectures
+differ: where starts say little of ends, all are expected near the mean of all.
+What an architecture is worth by what is known of others is for the searcher to
+weigh, and one with a reward model does; a mean in what it is told would count
+twice. It never exceeds the best whole child's: nothing that was not trained to
+its end leads.
 """
 
 from collections.abc import Sequence
@@ -128,8 +131,8 @@ class _CurveStopper:
         fit = self._fits.get(result.stopped_epoch)
         if fit is None:
             return result.reward
-        expected = fit.expected_final(result.reward)
-        return min(expected, self._curves.best_final)
+        likeliest = fit.likeliest_final(result.reward)
+        return min(likeliest, self._curves.best_final)
 
     def _rungs(self) -> list[tuple[int, float]]:
         raise NotImplementedError

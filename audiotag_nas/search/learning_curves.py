@@ -28,6 +28,9 @@ from audiotag_nas.errors import ConfigError
 MIN_WHOLE = 4
 """Whole curves from which regressions are taken: two degrees of freedom."""
 
+_LEAST_SHARE = 0.25
+"""Of the variance explained; with less, likeliest finals would be far out."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EpochFit:
@@ -59,8 +62,29 @@ class EpochFit:
     residual_variance: float
 
     def expected_final(self, current: float) -> float:
-        """The final reward to expect of a child with this current one."""
+        """The final reward to expect of a child with this current one.
+
+        By what all children become: the less a start says of the end, the
+        nearer to their mean.
+        """
         return self.intercept + self.slope * current
+
+    def likeliest_final(self, current: float) -> float:
+        """The final reward of which this current one is most typical.
+
+        The regression of the current on the final reward, read backwards
+        (the classical estimator of calibration, Krutchkoff 1967). It is not
+        drawn to the mean of all children: its mean, over children of one
+        final reward, is that reward. Hence it is noisier, and where the two
+        share less than a quarter of their variance, it is drawn to the mean
+        as far as with a quarter.
+        """
+        expected = self.expected_final(current)
+        spread = self.variance_current * self.variance_final
+        if spread == 0:
+            return expected
+        share = min(1.0, max(_LEAST_SHARE, self.covariance**2 / spread))
+        return self.mean_final + (expected - self.mean_final) / share
 
 
 class LearningCurves:

@@ -73,6 +73,61 @@ def test_expected_finals_are_unbiased_where_poor_starts_were_stopped():
     assert naive > start + 0.2
 
 
+def test_the_likeliest_final_reads_current_on_final_backwards():
+    rng = np.random.default_rng(7)
+    finals = rng.normal(0.7, 0.1, 200)
+    current = 0.5 * finals + rng.normal(0, 0.03, 200)
+    curves = LearningCurves(2)
+    for pair in zip(current, finals, strict=True):
+        curves.add(pair)
+    slope, intercept = np.polyfit(finals, current, 1)
+    fit = curves.fits()[1]
+    for start in (0.2, 0.35, 0.5):
+        assert fit.likeliest_final(start) == pytest.approx(
+            (start - intercept) / slope
+        )
+
+
+def test_likeliest_finals_are_right_on_average_for_good_and_bad_alike():
+    """Expected ones draw both towards the mean of all."""
+    rng = np.random.default_rng(8)
+    finals = rng.normal(0.7, 0.1, 4000)
+    current = finals + rng.normal(0, 0.1, 4000)  # half of the variance
+    curves = LearningCurves(2)
+    for pair in zip(current, finals, strict=True):
+        curves.add(pair)
+    fit = curves.fits()[1]
+    for final in (0.5, 0.9):
+        starts = final + rng.normal(0, 0.1, 4000)
+        likeliest = np.mean([fit.likeliest_final(start) for start in starts])
+        expected = np.mean([fit.expected_final(start) for start in starts])
+        assert likeliest == pytest.approx(final, abs=0.02)
+        assert expected == pytest.approx((final + 0.7) / 2, abs=0.02)
+
+
+def test_where_starts_say_nothing_the_likeliest_final_is_the_mean():
+    curves = LearningCurves(2)
+    for pair in ((0.1, 0.8), (0.2, 0.6), (0.3, 0.7), (0.4, 0.5)):
+        curves.add(pair)
+    # Better starts ended worse: the slope is held at nil.
+    assert curves.fits()[1].likeliest_final(0.9) == pytest.approx(0.65)
+    constant = LearningCurves(2)
+    for final in (0.5, 0.6, 0.7, 0.8):
+        constant.add((0.3, final))
+    assert constant.fits()[1].likeliest_final(0.9) == pytest.approx(0.65)
+
+
+def test_little_in_common_stretches_a_likeliest_final_four_times_at_most():
+    curves = LearningCurves(2)
+    # Correlation 1 / 10 of starts and ends, so 1 / 100 of the variance.
+    starts, noise = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
+    finals = 0.1 * starts + 0.99**0.5 * noise
+    for pair in zip(starts, finals, strict=True):
+        curves.add(pair)
+    # Expected of a start of 1: 0.1, and four times as far from the mean, 0.
+    assert curves.fits()[1].likeliest_final(1.0) == pytest.approx(0.4)
+
+
 def test_a_curve_that_ended_by_itself_stays_at_its_final_reward():
     curves = LearningCurves(3)
     curves.add([0.2, 0.4])
