@@ -174,7 +174,7 @@ def fair_rewards(
 ) -> dict[Tokens, list[float]]:
     """The rewards of every network of the search, those of whole trainings.
 
-    Of a child that was stopped early, what it was to be expected to end with.
+    Of a child that was stopped early, the one that its curve is typical of.
     """
     stopper = stages.early_stopper(config)
     if stopper is not None:
