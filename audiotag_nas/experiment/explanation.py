@@ -4,11 +4,11 @@ Reads the journal and learns the reward model from it anew, whatever searcher
 chose the children. `search.importance` has the method, docs/explain.md how to
 read the outcome. No TensorFlow.
 
-A child that was stopped early is counted with the reward that it would have
-been expected to end with (`search.early_stopping`), by all children of the
-search. To leave these out would be to choose children by their outcome: with
-the poor ones gone, every effect looks smaller than it is. Failed children are
-left out: the penalty that the searcher was told is not a measurement.
+A child that was stopped early is counted with the final reward that its curve
+is typical of (`search.early_stopping`), by all children of the search. To
+leave these out would be to choose children by their outcome: with the poor
+ones gone, every effect looks smaller than it is. Failed children are left out:
+the penalty that the searcher was told is not a measurement.
 """
 
 import collections

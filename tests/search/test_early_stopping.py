@@ -185,6 +185,15 @@ def test_the_fair_reward_adds_the_gain_that_others_had_from_there():
     assert stopper.fair_reward(result(*whole[0])) == 0.4
 
 
+def test_the_fair_reward_is_not_drawn_to_the_mean_of_all_children():
+    stopper = halving(num_epochs=3)
+    pairs = [(0.1, 0.4), (0.1, 0.6), (0.3, 0.6), (0.3, 0.8)]
+    stopper.tell([result(start, start, final) for start, final in pairs])
+    # Final on start has slope 1: 0.5 is expected of a start of 0.1. Start on
+    # final has slope 1 / 2, through (0.6, 0.2): 0.1 is typical of 0.4.
+    assert stopper.fair_reward(result(0.1, stopped=True)) == pytest.approx(0.4)
+
+
 def test_the_fair_reward_is_never_above_the_best_whole_childs():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
