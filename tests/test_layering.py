@@ -51,8 +51,12 @@ HALL = {
 
 ONE_ROOM = {
     "tf.GradientTape(": {"search/policy_gradient.py"},
-    # The second trains scikit-learn's networks.
-    ".fit(": {"training/trainer.py", "benchmarks/perceptrons.py"},
+    # The others fit what is scikit-learn's.
+    ".fit(": {
+        "training/trainer.py",
+        "benchmarks/perceptrons.py",
+        "benchmarks/rivals_keras_tuner.py",
+    },
     "MirroredStrategy(": {"training/strategy.py"},
     "TFRecordWriter(": {"data/tfrecords.py"},
     "TFRecordDataset(": {"data/pipeline.py"},

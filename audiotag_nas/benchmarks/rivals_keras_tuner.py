@@ -9,22 +9,30 @@ What the library leaves to its users is seen to here: a seed of 0 would be
 taken for none; state would be written to disk at each step; and it may
 propose what it was told, which stays as it is. A point told that was not
 asked for is remembered for the recommendation only: an oracle can't be told
-of it.
+of it. Its Gaussian process, scikit-learn's, is asked without the checks of
+each call: the same numbers in a fifth of the time.
 """
 
 import contextlib
+import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 try:
     import keras_tuner
+    from scipy.linalg.lapack import dtrtrs
+    from scipy.spatial.distance import cdist
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern
 except ModuleNotFoundError as missing:
-    if missing.name != "keras_tuner":
+    if missing.name not in {"keras_tuner", "scipy", "sklearn"}:
         raise
     raise ModuleNotFoundError(
-        "keras-tuner's searcher needs keras-tuner: pip install "
+        f"keras-tuner's searcher needs {missing.name}: pip install "
         "'audiotag-nas[contest]'",
-        name="keras_tuner",
+        name=missing.name,
     ) from None
 
 from audiotag_nas.search.base_searcher import BaseSearcher
@@ -34,8 +42,50 @@ from audiotag_nas.space import SearchSpace, Tokens
 _OBJECTIVE = "reward"
 
 
+class UncheckedRegressor(GaussianProcessRegressor):
+    """scikit-learn's Gaussian process without the checks of each prediction.
+
+    The oracle climbs its acquisition by finite differences: some 25,000
+    predictions, of one point each, a proposal at 21 decisions. Four fifths of
+    such a call check its arguments. The arithmetic is scikit-learn's, step by
+    step, so that not a bit of the search changes.
+    """
+
+    def fit(self, X: Any, y: Any) -> "UncheckedRegressor":  # noqa: N803
+        """As scikit-learn's."""
+        super().fit(X, y)
+        if not (isinstance(self.kernel_, Matern) and self.kernel_.nu == 2.5):
+            raise TypeError(f"The kernel must be Matern 5/2: {self.kernel_}")
+        self._scaled_train = self.X_train_ / self.kernel_.length_scale
+        return self
+
+    def predict(
+        self,
+        X: Any,  # noqa: N803
+        return_std: bool = False,
+        return_cov: bool = False,
+    ) -> Any:
+        """As scikit-learn's; quick for the deviation at one point."""
+        one = isinstance(X, np.ndarray) and X.shape[:-1] == (1,)
+        if not (one and return_std) or not hasattr(self, "_scaled_train"):
+            return super().predict(X, return_std, return_cov)
+        distance = cdist(X / self.kernel_.length_scale, self._scaled_train)
+        distance *= math.sqrt(5)
+        covariance = (1.0 + distance + distance**2 / 3.0) * np.exp(-distance)
+        mean = self._y_train_std * (covariance @ self.alpha_)
+        mean += self._y_train_mean
+        half, _ = dtrtrs(self.L_, covariance.T, lower=1)
+        variance = 1.0 - np.einsum("ij,ji->i", half.T, half)
+        variance = np.maximum(variance, 0.0) * self._y_train_std**2
+        return mean, np.sqrt(variance)
+
+
 class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """Keeps its state in memory."""
+    """Keeps its state in memory; its Gaussian process checks less."""
+
+    def _make_gpr(self) -> UncheckedRegressor:
+        theirs = super()._make_gpr().get_params(deep=False)
+        return UncheckedRegressor(**theirs)
 
     def save(self) -> None:
         """Nothing: a contest is not resumed within a search."""

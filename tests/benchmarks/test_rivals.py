@@ -1,9 +1,15 @@
 """Other libraries' searchers keep the contract of ours."""
 
+import keras_tuner
+import numpy as np
 import pytest
 import threadpoolctl
+from sklearn.gaussian_process import GaussianProcessRegressor
 
-from audiotag_nas.benchmarks.rivals_keras_tuner import KerasTunerSearcher
+from audiotag_nas.benchmarks.rivals_keras_tuner import (
+    KerasTunerSearcher,
+    UncheckedRegressor,
+)
 from audiotag_nas.benchmarks.rivals_optuna import SAMPLERS, OptunaSearcher
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Decision, SearchSpace
@@ -96,6 +102,32 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(make):
             searcher.recommend()
     with pytest.raises(ConfigError, match="int of 1 or more"):
         searcher.ask(0)
+
+
+@pytest.mark.parametrize("num_points", [8, 60, 200])
+def test_keras_tuners_model_is_scikit_learns_to_the_last_bit(num_points):
+    rng = np.random.default_rng(0)
+    oracle = keras_tuner.oracles.BayesianOptimizationOracle(
+        keras_tuner.Objective("reward", "max"), seed=1
+    )
+    assert type(oracle.gpr) is GaussianProcessRegressor
+    settings = oracle.gpr.get_params(deep=False)
+    points = rng.integers(8, size=(num_points, 9)) / 8
+    values = points.sum(axis=1) + rng.normal(size=num_points)
+    theirs = GaussianProcessRegressor(**settings).fit(points, values)
+    ours = UncheckedRegressor(**settings).fit(points, values)
+    # At a point of the data the variance rounds to about nothing.
+    queries = [*rng.uniform(size=(200, 1, 9)), points[3:4], points[:5]]
+    for query in queries:
+        for mine, right in zip(
+            ours.predict(query, return_std=True),
+            theirs.predict(query, return_std=True),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, right, strict=True)
+    np.testing.assert_array_equal(
+        ours.predict(queries[0]), theirs.predict(queries[0]), strict=True
+    )
 
 
 def test_tpe_finds_the_top_of_a_hill_of_ordinals():
