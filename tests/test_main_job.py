@@ -65,6 +65,14 @@ def journal(workdir: Path, stage: str) -> dict[str, dict]:
     return lines
 
 
+def prepared(finished: Path, workdir: Path) -> Path:
+    """`workdir`, with the data of a finished run."""
+    for name in ("dataset", "features"):
+        # Hard links: nothing is written into files that are there.
+        shutil.copytree(finished / name, workdir / name, copy_function=os.link)
+    return workdir
+
+
 def test_the_nine_steps_come_in_order_and_end_with_the_table(demo):
     _, printed = demo
     steps = re.findall(r"^\[(\d)/9\]", printed, re.MULTILINE)
@@ -181,10 +189,7 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     demo, run_tool, tmp_path
 ):
     finished, _ = demo
-    workdir = tmp_path / "killed"
-    for name in ("dataset", "features"):
-        # Hard links: nothing is written into files that are there.
-        shutil.copytree(finished / name, workdir / name, copy_function=os.link)
+    workdir = prepared(finished, tmp_path / "killed")
     command = ("search", "--config=smoke", f"--workdir={workdir}")
     driver = subprocess.Popen(
         [sys.executable, "-m", "audiotag_nas", *command],
@@ -205,6 +210,38 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     after = journal(workdir, "search")
     assert after == journal(finished, "search")
     assert before.items() <= after.items()
+
+
+def test_a_search_given_more_children_ends_as_if_it_had_had_them_all(
+    demo, run_tool, tmp_path
+):
+    finished, _ = demo
+    workdir = prepared(finished, tmp_path / "short")
+    command = ("search", "--config=smoke", f"--workdir={workdir}")
+    fewer = run_tool(*command, "--config.search.num_trials=1")
+    assert fewer.returncode == 0, fewer.stderr
+    assert len(journal(workdir, "search")) == 1
+    more = run_tool(*command)
+    assert more.returncode == 0, more.stderr
+    assert journal(workdir, "search") == journal(finished, "search")
+    kept = json.loads((workdir / "config.json").read_text())
+    assert kept["search"]["num_trials"] == 2
+
+
+def test_a_search_that_others_rest_on_is_given_no_more_children(demo, run_tool):
+    workdir, _ = demo
+    before = (workdir / "config.json").read_bytes()
+    done = run_tool(
+        "search",
+        "--config=smoke",
+        f"--workdir={workdir}",
+        "--config.search.num_trials=3",
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "search.num_trials: can't grow" in last
+    assert "trial grid-0000 rests on" in last
+    assert (workdir / "config.json").read_bytes() == before
 
 
 def test_the_tuner_gives_the_best_architectures_and_their_networks(

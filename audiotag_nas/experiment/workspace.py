@@ -1,6 +1,7 @@
 """A working directory: where everything of one experiment lies.
 
-config.json            the resolved config; going on needs the same
+config.json            the resolved config; going on needs the same, or the
+                       same with more children
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
 running.json           what the driver is training; only for those who look
@@ -20,6 +21,11 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
+from audiotag_nas.search.journal import read_entries
+from audiotag_nas.search.lock import driver_lock
+
+_AFTER_SEARCH = {"grid", "final"}
+"""Stages that rest on what the whole search found."""
 
 
 class Workspace:
@@ -79,25 +85,55 @@ class Workspace:
     def start(self, config: ExperimentConfig) -> None:
         """Keeps `config` here, or checks that it is the one kept.
 
+        Only `search.num_trials` may have grown, as long as nothing rests on
+        what fewer children found: the search then goes on as if it had had so
+        many from the start.
+
         Raises:
             ConfigError: the directory was begun with another config; names
                 the fields that differ.
-            StoreError: the directory can't be written, or the config names a
-                remote one that can't be used here.
+            StoreError: the directory can't be written, another process works
+                in it where the config is to be changed, or the config names
+                a remote directory that can't be used here.
         """
         if config.data.features_dir:
             self._features_dir = as_place(config.data.features_dir)
         if config.final.export_dir:
             self._export_dir = as_place(config.final.export_dir)
-        if self.config_path.exists():
-            differing = config.differences(self.read_config())
-            if differing:
-                raise ConfigError(
-                    f"{self.workdir} was begun with another config: "
-                    f"{'; '.join(differing)}. Go on with the old values, or "
-                    "take another --workdir."
-                )
+        if not self.config_path.exists():
+            self._write_config(config)
             return
+        differing = config.differences(self.read_config())
+        if not differing:
+            return
+        if self._has_only_more_trials(config):
+            with driver_lock(self.workdir):
+                self._check_may_grow()
+                self._write_config(config)
+            return
+        raise ConfigError(
+            f"{self.workdir} was begun with another config: "
+            f"{'; '.join(differing)}. Go on with the old values, or "
+            "take another --workdir."
+        )
+
+    def _has_only_more_trials(self, config: ExperimentConfig) -> bool:
+        kept = self.read_config()
+        is_more = config.search.num_trials > kept.search.num_trials
+        kept.search.num_trials = config.search.num_trials
+        return is_more and not config.differences(kept)
+
+    def _check_may_grow(self) -> None:
+        for entry in read_entries(self.journal_path):
+            if entry.trial.stage in _AFTER_SEARCH:
+                raise ConfigError(
+                    "search.num_trials: can't grow any more in "
+                    f"{self.workdir}: trial {entry.trial.trial_id} rests on "
+                    "what the search found with fewer. Go on with the old "
+                    "number, or take another --workdir."
+                )
+
+    def _write_config(self, config: ExperimentConfig) -> None:
         text = json.dumps(config.to_json(), indent=2) + "\n"
         try:
             atomic_write_text(self.config_path, text)
