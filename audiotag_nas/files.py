@@ -38,9 +38,9 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     """A directory to fill, renamed to `path` when the block ends well.
 
     What stood at `path` is replaced then, and only then; if the block raises,
-    it stays as it was.
+    it stays as it was. Where `path` is a link, what it points to is.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     temporary.mkdir()
@@ -58,6 +58,18 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_partials(directory: str | os.PathLike) -> None:
+    """Removes what killed processes left half written right in `directory`.
+
+    Nothing else may be writing there.
+    """
+    for path in Path(directory).glob(_partial_name("*", "[0-9a-f]" * 8)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def file_digest(path: str | os.PathLike) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
@@ -65,4 +77,8 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    return path.with_name(_partial_name(path.name, uuid.uuid4().hex[:8]))
+
+
+def _partial_name(name: str, unique: str) -> str:
+    return f".{name}.{unique}.partial"

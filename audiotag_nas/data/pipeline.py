@@ -67,11 +67,11 @@ def make_training_dataset(
             spectrogram, or a tag or fold that is not stored.
     """
     size = num_clips(prepared, folds)
-    _check_at_most("batch_size", batch_size, size, "clips to train on")
-    _check_at_most(
+    check_at_most("batch_size", batch_size, size, "clips to train on")
+    check_at_most(
         "time_mask_frames", time_mask_frames, prepared.num_frames, "frames"
     )
-    _check_at_most("mel_mask_bins", mel_mask_bins, prepared.num_mels, "mels")
+    check_at_most("mel_mask_bins", mel_mask_bins, prepared.num_mels, "mels")
 
     def finish(
         examples: tuple[tf.Tensor, tf.Tensor], batch_seed: tf.Tensor
@@ -209,7 +209,8 @@ def _check_positive(name: str, value: int) -> None:
         raise ConfigError(f"{name}: must be positive. Received: {value}")
 
 
-def _check_at_most(name: str, value: int, most: int, what: str) -> None:
+def check_at_most(name: str, value: int, most: int, what: str) -> None:
+    """Raises ConfigError where `value` is more than there are."""
     if value > most:
         raise ConfigError(
             f"{name}: must not exceed the number of {what}, {most}. "

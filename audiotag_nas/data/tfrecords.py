@@ -83,6 +83,7 @@ def prepare(
     *,
     data: DataConfig,
     split_dir: str | os.PathLike | RemotePath,
+    may_replace: bool = True,
     progress: Progress | None = None,
 ) -> PreparedSet:
     """Computes the log-mels of `clips` into `split_dir`, if not there yet.
@@ -93,10 +94,20 @@ def prepare(
     goes to `rejected`. The vocabulary is `data.tags` and then, sorted, what
     else the clips carry.
 
+    Args:
+        clips: at least one.
+        features: the front end.
+        data: lengths and tags.
+        split_dir: where they go.
+        may_replace: whether whole features of other input that are there are
+            replaced; where others may be training on them, they must not be.
+        progress: called with each clip done.
+
     Raises:
         DataError: no clips, two of one id, or none that can be used.
         StoreError: `split_dir` holds files that this function did not write,
-            or is remote and out of reach.
+            or whole features of other input that may not be replaced, or is
+            remote and out of reach.
     """
     split_dir = as_place(split_dir)
     _check_ids(clips)
@@ -110,6 +121,12 @@ def prepare(
         else:
             if prepared.key == key:
                 return prepared
+            if not may_replace:
+                raise StoreError(
+                    f"{split_dir}: holds features of other clips or settings, "
+                    "which another search may be training on. Give "
+                    "data.features_dir another directory, or remove it."
+                )
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
     with new_directory(split_dir, last=INDEX_NAME) as partial_dir:

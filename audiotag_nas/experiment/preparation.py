@@ -71,14 +71,31 @@ def prepare(
     split: str,
     progress: Progress | None = None,
 ) -> tfrecords.PreparedSet:
-    """The log-mels of one spectrogram size and split, made if need be."""
+    """The log-mels of one spectrogram size and split, made if need be.
+
+    In a directory that the config names, whole features of other input are
+    not replaced: another experiment may be training on them.
+    """
     return tfrecords.prepare(
         read_clips(config, workspace, split),
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,
         split_dir=workspace.split_dir(size, split),
+        may_replace=not config.data.features_dir,
         progress=progress,
     )
+
+
+def describe(prepared: tfrecords.PreparedSet, size: str, split: str) -> str:
+    """A line of what was prepared, and what could not be."""
+    text = f"  {size} {split}: {len(prepared.clips)} clips"
+    if prepared.rejected:
+        text += (
+            f", {len(prepared.rejected)} rejected (see "
+            f"{prepared.split_dir}/rejected.csv), first: "
+            f"{prepared.rejected[0].reason}"
+        )
+    return text
 
 
 def prepare_elsewhere(

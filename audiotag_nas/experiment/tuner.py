@@ -84,7 +84,7 @@ class ArchitectureTuner:
         self._settings = RunnerSettings() if runner is None else runner
         self._journal: Journal | None = None
         self._runner: TrialRunner | None = None
-        self._is_prepared = False
+        self._development: list[PreparedSet] = []
         self._running = RunningFile(self.workspace.running_path)
         self._hparams = HParamsWriter(
             self.workspace.logs_dir,
@@ -110,6 +110,7 @@ class ArchitectureTuner:
             yield self._journal
             return
         with driver_lock(self.workspace.workdir):
+            self.workspace.remove_partials()
             self._journal = Journal(self.workspace.journal_path)
             try:
                 yield self._journal
@@ -134,33 +135,26 @@ class ArchitectureTuner:
             DataError: the data set breaks a rule of its format, or all clips
                 of a split are rejected.
         """
-        if self._is_prepared:
+        if self._development:
             return
         with self.driving():
             self.write_dataset()
+            made = []
             for size in preparation.spectrogram_sizes(self.config):
-                for split in ("development", "evaluation"):
-                    prepared = preparation.prepare(
-                        self.config,
-                        self.workspace,
-                        size=size,
-                        split=split,
-                        progress=self._progress.count,
-                    )
-                    self._tell_prepared(size, split, prepared)
-        self._is_prepared = True
+                made.append(self._prepare(size, "development"))
+                self._prepare(size, "evaluation")
+            self._development = made
 
-    def _tell_prepared(
-        self, size: str, split: str, prepared: PreparedSet
-    ) -> None:
-        text = f"  {size} {split}: {len(prepared.clips)} clips"
-        if prepared.rejected:
-            text += (
-                f", {len(prepared.rejected)} rejected (see "
-                f"{prepared.split_dir}/rejected.csv), first: "
-                f"{prepared.rejected[0].reason}"
-            )
-        self._progress.line(text)
+    def _prepare(self, size: str, split: str) -> PreparedSet:
+        prepared = preparation.prepare(
+            self.config,
+            self.workspace,
+            size=size,
+            split=split,
+            progress=self._progress.count,
+        )
+        self._progress.line(preparation.describe(prepared, size, split))
+        return prepared
 
     def train_baseline(self) -> TrialResult:
         """Trains the CRNN baseline at the children's budget.
@@ -394,6 +388,7 @@ class ArchitectureTuner:
             if self._settings.name != IN_PROCESS:
                 strategies.hide_gpus()
             self.prepare()
+            self._check_trainable()
             self._runner = make_runner(
                 self._settings,
                 self.config,
@@ -403,6 +398,12 @@ class ArchitectureTuner:
                 prepare=preparation.PREPARE_ELSEWHERE,
             )
         return self._runner
+
+    def _check_trainable(self) -> None:
+        from audiotag_nas.training.child import check_trainable
+
+        for prepared in self._development:
+            check_trainable(prepared, self.config)
 
     def _close_runner(self) -> None:
         if self._runner is not None:

@@ -18,11 +18,12 @@ import os
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.files import atomic_write_text
+from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
+from audiotag_nas.serving.manifest import check_replaceable
 
 _AFTER_SEARCH = {"grid", "final"}
 """Stages that rest on what the whole search found."""
@@ -90,16 +91,18 @@ class Workspace:
         many from the start.
 
         Raises:
-            ConfigError: the directory was begun with another config; names
-                the fields that differ.
+            ConfigError: the directory was begun with another config (naming
+                the fields that differ), or an export would replace it.
             StoreError: the directory can't be written, another process works
-                in it where the config is to be changed, or the config names
-                a remote directory that can't be used here.
+                in it where the config is to be changed, the config names a
+                remote directory that can't be used here, or something other
+                than a model stands where one is to be exported.
         """
         if config.data.features_dir:
             self._features_dir = as_place(config.data.features_dir)
         if config.final.export_dir:
             self._export_dir = as_place(config.final.export_dir)
+            self._check_export_dir()
         if not self.config_path.exists():
             self._write_config(config)
             return
@@ -116,6 +119,31 @@ class Workspace:
             f"{'; '.join(differing)}. Go on with the old values, or "
             "take another --workdir."
         )
+
+    def _check_export_dir(self) -> None:
+        """Before hours of training: an export replaces what is there."""
+        if isinstance(self._export_dir, RemotePath):
+            return
+        target = self._export_dir.resolve()
+        for place in (
+            self.workdir,
+            self.dataset_dir,
+            self._features_dir,
+            self.trials_dir,
+            self.logs_dir,
+            self.report_dir,
+        ):
+            if isinstance(place, RemotePath):
+                continue
+            kept = place.resolve()
+            is_within = place != self.workdir and kept in target.parents
+            if target == kept or target in kept.parents or is_within:
+                raise ConfigError(
+                    "final.export_dir: must be a directory of its own, which "
+                    f"an export may replace; {place} would be lost or mixed "
+                    f"with it. Received: {str(self._export_dir)!r}"
+                )
+        check_replaceable(self._export_dir)
 
     def _has_only_more_trials(self, config: ExperimentConfig) -> bool:
         kept = self.read_config()
@@ -141,6 +169,12 @@ class Workspace:
             raise StoreError(
                 f"{self.workdir}: can't be written: {error.strerror}"
             ) from None
+
+    def remove_partials(self) -> None:
+        """Removes what a killed command left half written; needs the lock."""
+        # Not where the config says: others may be writing there.
+        for directory in (self.workdir, *self.workdir.glob("features/*")):
+            remove_partials(directory)
 
     def read_config(self) -> ExperimentConfig:
         """The config this directory was begun with.

@@ -113,10 +113,11 @@ def binormal_equal_error_rate(
     clipped = np.clip(np.asarray(scores, np.float64), 1e-4, 1 - 1e-4)
     log_odds = np.log(clipped) - np.log1p(-clipped)
     positive, negative = log_odds[labels], log_odds[~labels]
+    if np.ptp(positive) == 0 and np.ptp(negative) == 0:
+        # Their mean and deviation would be rounded, to what is no 0.
+        return float(0.5 - 0.5 * np.sign(positive[0] - negative[0]))
     difference = positive.mean() - negative.mean()
     spread = positive.std() + negative.std()
-    if spread == 0:
-        return float(0.5 - 0.5 * np.sign(difference))
     return NormalDist().cdf(-float(difference / spread))
 
 

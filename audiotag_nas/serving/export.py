@@ -48,7 +48,7 @@ def export_model(
     clip_seconds: float,
     architecture: Architecture | None = None,
 ) -> None:
-    """Writes `model` with its front end; replaces what is at `export_dir`.
+    """Writes `model` with its front end; replaces a model at `export_dir`.
 
     Args:
         model: log-mels (batch, any frames, mels) to `clip_scores` and
@@ -68,9 +68,11 @@ def export_model(
             are not those of `features` and `tags`.
         ExportError: the written model differs from the live one, or holds an
             operation that a CPU can't run.
-        StoreError: a remote `export_dir` can't be written.
+        StoreError: a remote `export_dir` can't be written, or a local one has
+            other files than an exported model's.
     """
     place = as_place(export_dir)
+    manifests.check_replaceable(place)
     tags = tuple(tags)
     _check_sizes(model, features, tags)
     manifest = manifests.Manifest(

@@ -31,6 +31,27 @@ SAVED_MODEL_FILE_NAME = "saved_model.pb"
 SCHEMA_VERSION = 1
 
 
+def check_replaceable(export_dir: Place) -> None:
+    """Checks that an export would replace nothing but another export.
+
+    Raises:
+        StoreError: something else stands at `export_dir`, which must not be
+            lost.
+    """
+    if isinstance(export_dir, RemotePath) or not export_dir.exists():
+        return
+    is_export = all(
+        (export_dir / name).is_file()
+        for name in (FILE_NAME, SAVED_MODEL_FILE_NAME)
+    )
+    if export_dir.is_dir() and (is_export or not any(export_dir.iterdir())):
+        return
+    raise StoreError(
+        f"{export_dir}: holds what is no exported model, and is not written "
+        "over. Export into a directory that is new, empty, or has a model."
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifest:
     """What goes with an exported model.

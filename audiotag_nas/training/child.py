@@ -275,6 +275,43 @@ def scored_data(
     )
 
 
+def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
+    """Checks what some training of the experiment would raise at its start.
+
+    One of the grid comes after the whole search, when nothing can be changed.
+
+    Raises:
+        ConfigError: a batch of more examples than there are clips to train
+            on, or a mask longer than the spectrogram.
+        DataError: as `split_folds`.
+    """
+    training_folds, _ = split_folds(prepared, config)
+    num_clips = pipeline.num_clips(prepared, training_folds)
+    training = config.training
+    for field, batch_size in (
+        ("training", training.batch_size),
+        *(("grid", batch_size) for batch_size in config.grid.batch_size),
+    ):
+        pipeline.check_at_most(
+            f"config.{field}.batch_size",
+            batch_size,
+            num_clips,
+            "clips to train on",
+        )
+    pipeline.check_at_most(
+        "config.training.time_mask_frames",
+        training.time_mask_frames,
+        prepared.num_frames,
+        "frames",
+    )
+    pipeline.check_at_most(
+        "config.training.mel_mask_bins",
+        training.mel_mask_bins,
+        prepared.num_mels,
+        "mels",
+    )
+
+
 def split_folds(
     prepared: PreparedSet, config: ExperimentConfig
 ) -> tuple[tuple[int | None, ...], tuple[int, ...]]:

@@ -265,6 +265,18 @@ def test_somebody_elses_directory_is_not_replaced(clips, tmp_path):
     assert (tmp_path / "thesis" / "chapter1.tex").exists()
 
 
+def test_features_that_others_may_train_on_are_not_replaced(clips, tmp_path):
+    first = run(clips, tmp_path / "shared")
+    assert run(clips, tmp_path / "shared", may_replace=False) == first
+    changed, features, data = change_fold(clips)
+    with pytest.raises(StoreError, match="features of other clips or settings"):
+        run(changed, tmp_path / "shared", features, data, may_replace=False)
+    assert open_prepared(tmp_path / "shared") == first
+    # What is damaged is of use to nobody.
+    cut_a_shard(first)
+    assert run(clips, tmp_path / "shared", may_replace=False) == first
+
+
 def test_bad_clips_are_rejected_with_reasons_and_the_rest_goes_on(
     clips, tmp_path
 ):

@@ -5,7 +5,7 @@ import pytest
 
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
 from audiotag_nas.data import audio
-from audiotag_nas.errors import DataError
+from audiotag_nas.errors import DataError, StoreError
 from audiotag_nas.experiment import preparation
 from audiotag_nas.experiment.workspace import Workspace
 
@@ -115,6 +115,28 @@ def test_every_size_of_the_grid_is_prepared_once():
         "62x64",
         "31x16",
     ]
+
+
+def test_two_experiments_do_not_take_each_others_features(tmp_path):
+    shared = tmp_path / "features"
+
+    def prepare(name, seed):
+        config = ExperimentConfig(
+            seed=seed,
+            synthetic=SyntheticConfig(20, 10),
+            data=DataConfig(features_dir=str(shared)),
+        )
+        workspace = Workspace(tmp_path / name)
+        workspace.start(config)
+        preparation.write_synthetic_dataset(config, workspace)
+        return preparation.prepare(
+            config, workspace, size="31x16", split="evaluation"
+        )
+
+    first = prepare("first", 1)
+    with pytest.raises(StoreError, match=r"Give data\.features_dir another"):
+        prepare("second", 2)
+    assert prepare("third", 1) == first
 
 
 def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.shipped import load_config
 
@@ -59,3 +59,44 @@ def test_any_other_config_is_refused_and_what_was_kept_stays(
     for difference in named:
         assert difference in str(info.value)
     assert workspace.config_path.read_bytes() == before
+
+
+def exporting(export_dir, features_dir=""):
+    config = smoke()
+    config.final.export_dir = str(export_dir)
+    config.data.features_dir = str(features_dir)
+    return config
+
+
+@pytest.mark.parametrize(
+    "within",
+    [".", "..", "../..", "dataset", "features", "trials/best", "logs/../logs"],
+)
+def test_an_export_that_would_replace_the_experiment_is_refused(
+    tmp_path, within
+):
+    workspace = Workspace(tmp_path / "runs" / "mine")
+    config = exporting(workspace.workdir / within)
+    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+        workspace.start(config)
+    assert not workspace.workdir.exists()
+
+
+def test_an_export_into_the_features_or_others_files_is_refused(tmp_path):
+    workspace = Workspace(tmp_path / "mine")
+    shared = tmp_path / "shared"
+    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+        workspace.start(exporting(shared, features_dir=shared / "features"))
+    shared.mkdir()
+    (shared / "thesis.tex").write_text("years of work")
+    workspace = Workspace(tmp_path / "mine")
+    with pytest.raises(StoreError, match="holds what is no exported model"):
+        workspace.start(exporting(shared))
+    assert not workspace.config_path.exists()
+
+
+@pytest.mark.parametrize("name", ["mine/export", "mine/models/best", "else"])
+def test_an_export_may_go_anywhere_else(tmp_path, name):
+    workspace = Workspace(tmp_path / "mine")
+    workspace.start(exporting(tmp_path / name))
+    assert workspace.export_dir == tmp_path / name

@@ -165,3 +165,39 @@ def test_threshold_between_neighbouring_floats_keeps_them_apart():
     low, high = 0.5, float(np.nextafter(0.5, 1.0))
     threshold = metrics.best_threshold([1, 0], [high, low])
     assert low < threshold <= high
+
+
+def scores_of_log_odds(values):
+    return 1 / (1 + np.exp(-np.array(values, float)))
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "expected"),
+    [
+        # Means 2 and -1, deviations 1 and 1: Phi(-3 / 2).
+        ([1, 3], [-2, 0], 0.0668072),
+        # Means -1 and 2, deviations 1 and 3: Phi(3 / 4).
+        ([-2, 0], [-1, 5], 0.7733726),
+        # One side alone is spread: Phi(-2 / 2).
+        ([2, 2], [-2, 2], 0.1586553),
+    ],
+)
+def test_binormal_eer_of_hand_cases(positive, negative, expected):
+    labels = [1] * len(positive) + [0] * len(negative)
+    scores = scores_of_log_odds([*positive, *negative])
+    eer = metrics.binormal_equal_error_rate(labels, scores)
+    assert eer == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("num_clips", [5, 13, 383])
+@pytest.mark.parametrize("score", [0.0, 1e-6, 0.1, 0.3, 0.7, 1.0])
+def test_binormal_eer_of_a_network_that_ignores_its_input(num_clips, score):
+    labels = np.arange(num_clips) % 3 == 0
+    scores = np.full(num_clips, score)
+    assert metrics.binormal_equal_error_rate(labels, scores) == 0.5
+    # What is clipped away tells no clip from another.
+    below = np.linspace(0, 1e-4, num_clips)
+    assert metrics.binormal_equal_error_rate(labels, below) == 0.5
+    scores = np.where(labels, 0.7, 0.3)
+    assert metrics.binormal_equal_error_rate(labels, scores) == 0
+    assert metrics.binormal_equal_error_rate(~labels, scores) == 1

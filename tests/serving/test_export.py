@@ -136,6 +136,33 @@ def test_a_damaged_or_newer_manifest_is_named(exported, tmp_path):
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "files", [("thesis.tex",), ("manifest.json",), ("thesis.tex", "export/x")]
+)
+def test_what_is_no_model_is_not_written_over(exported, tmp_path, files):
+    for name in files:
+        path = tmp_path / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("years of work")
+    with pytest.raises(StoreError, match="holds what is no exported model"):
+        export_again(exported, tmp_path / "models")
+    for name in files:
+        assert (tmp_path / "models" / name).read_text() == "years of work"
+
+
+def test_a_file_is_not_written_over_and_a_model_is(exported, tmp_path):
+    (tmp_path / "file").write_text("years of work")
+    with pytest.raises(StoreError, match="holds what is no exported model"):
+        export_again(exported, tmp_path / "file")
+    directory = tmp_path / "model"
+    directory.mkdir()
+    export_again(exported, directory)
+    before = read_manifest(directory)
+    assert before.metrics == {}
+    export_again(exported, directory, metrics={"mean_eer": 0.25})
+    assert read_manifest(directory).metrics == {"mean_eer": 0.25}
+
+
 def export_again(exported, directory, model=None, **changes) -> None:
     arguments = {
         "features": exported.features,

@@ -13,11 +13,13 @@ from audiotag_nas.config import (
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
+    GridConfig,
     SearchConfig,
     TrainingConfig,
 )
 from audiotag_nas.data import tfrecords
 from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.models import build_crnn
 from audiotag_nas.models.costs import network_costs
@@ -306,6 +308,31 @@ def test_what_no_child_could_survive_stops_the_search(
     )
     with pytest.raises(DataError, match="leave a fold"):
         run(make_trial(), all_folds, features_dir, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "message"),
+    [
+        # 15 of the 22 clips are not in fold 1.
+        ("training", "batch_size", 16, "clips to train on, 15. Received: 16"),
+        ("grid", "batch_size", (4, 16), "clips to train on, 15. Received: 16"),
+        # (4000 - 512) / 256 steps after the first frame; 13 mels.
+        ("training", "time_mask_frames", 15, "frames, 14. Received: 15"),
+        ("training", "mel_mask_bins", 14, "mels, 13. Received: 14"),
+    ],
+)
+def test_what_a_later_training_would_not_survive_is_told_before_the_first(
+    config, features_dir, section, field, value, message
+):
+    size = config.features.spectrogram_size(0.5)
+    prepared = open_prepared(features_dir / size / "development")
+    fitting = dataclasses.replace(config, grid=GridConfig(batch_size=(4, 15)))
+    child.check_trainable(prepared, fitting)
+    changed = dataclasses.replace(getattr(fitting, section), **{field: value})
+    changed = dataclasses.replace(fitting, **{section: changed})
+    with pytest.raises(ConfigError, match=message) as info:
+        child.check_trainable(prepared, changed)
+    assert f"config.{section}.{field}" in str(info.value)
 
 
 def test_the_runner_gives_one_result_a_trial_and_reports_epochs(

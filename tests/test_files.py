@@ -1,0 +1,59 @@
+"""What was half written disappears, what is whole stays."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from audiotag_nas.files import atomic_directory, remove_partials
+
+KILLED = """
+import os, signal, sys
+from audiotag_nas.files import atomic_directory
+with atomic_directory(sys.argv[1]) as directory:
+    (directory / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_killed_writers_pieces_can_be_removed(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "whole").write_text("whole")
+    (tmp_path / ".mine.partial").write_text("a user's own")
+    target = str(tmp_path / "data")
+    done = subprocess.run([sys.executable, "-c", KILLED, target], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 3
+    remove_partials(tmp_path)
+    assert names(tmp_path) == [".mine.partial", "data"]
+    assert names(tmp_path / "data") == ["whole"]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_followed_and_stays_one(tmp_path, exists):
+    disk, link = tmp_path / "disk" / "export", tmp_path / "export"
+    disk.parent.mkdir()
+    if exists:
+        disk.mkdir()
+        (disk / "old").write_text("old")
+    link.symlink_to(disk, target_is_directory=True)
+    with atomic_directory(link) as directory:
+        (directory / "new").write_text("new")
+    assert link.is_symlink()
+    assert names(disk) == ["new"]
+    assert names(tmp_path) == ["disk", "export"]
+    assert names(disk.parent) == ["export"]
+
+
+def test_the_working_directory_itself_can_be_replaced(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with atomic_directory(os.curdir) as directory:
+        (directory / "new").write_text("new")
+    assert names(tmp_path / "here") == ["new"]
