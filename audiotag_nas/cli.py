@@ -136,7 +136,8 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     gpus = flags.DEFINE_integer(
         "gpus_per_trial",
         0,
-        "GPUs of each training; 0 trains on the CPU.",
+        "GPUs of each training; 0 trains on the CPU, but in_process on all "
+        "there are.",
         lower_bound=0,
     )
     memory = flags.DEFINE_float(

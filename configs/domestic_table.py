@@ -3,7 +3,7 @@
 Purpose: every network of a small space, trained with several seeds on one
 synthetic data set, so that searchers can be compared in minutes
 (docs/searchers.md). Short clips of time and frequency (31 x 32), 300 training
-clips and 12 epochs make a training cost about 5 s of one core. The networks
+clips and 12 epochs make a training cost about 6 s of one core. The networks
 are scored after each epoch on the validation folds 0 and 1, alone and
 together, and on the evaluation split.
 Command: python tools/benchmarks/record_table.py --workdir=runs/table

@@ -13,7 +13,9 @@ from absl import flags
 
 from audiotag_nas import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, cli.WORKDIR_HELP, required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The experiment's directory.", required=True
+)
 _STAGE = flags.DEFINE_enum(
     "stage",
     "search",

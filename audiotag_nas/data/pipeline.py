@@ -47,7 +47,8 @@ def make_training_dataset(
 
     Each pass is one epoch in another order, with other partners, lambdas and
     masks. SpecAugment masks what mixup has mixed. Keras's `fit` starts two
-    passes an epoch and reads one, so its epochs are the passes 1, 3, 5, ...
+    passes an epoch and reads one, so its epochs are the passes 1, 3, 5, ...;
+    those of a repeated dataset are the passes in turn.
 
     Args:
         prepared: the features.

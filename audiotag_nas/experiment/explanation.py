@@ -279,7 +279,7 @@ def _children_words(explanation: Explanation) -> str:
     if explanation.num_stopped:
         text += (
             f", {explanation.num_stopped} of them stopped early and counted "
-            "by what was expected"
+            "by what their curves are typical of"
         )
     if explanation.num_failed:
         text += f"; {explanation.num_failed} failed and are left out"

@@ -18,7 +18,7 @@ is never gone on with.
 Hyperparameter Optimization of Deep Neural Networks by Extrapolation of
 Learning Curves*, IJCAI 2015), by regression. They stop a child where
 P(final > best so far | curve) is below a threshold. This probability is small
-for every child once many were trained (a priori 1 / (n + 1) for the n-th), so
+for every child once many were trained (a priori 1 / n for the n-th), so
 that a threshold comes to stop all. Here ([own]) the risk is stated the other
 way round: the probability that a child is stopped that would have been *as
 good as the best so far*. It is shared out to the epochs in proportion to the

@@ -286,10 +286,7 @@ def _dump(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """`value` with None for NaN and infinities, which JSON does not have.
-
-    The history of a child that failed by a NaN holds them.
-    """
+    """`value` with None for NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

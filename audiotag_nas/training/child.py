@@ -61,8 +61,8 @@ def run_trial(
 
     Returns:
         A completed result, its reward `config.search.reward` less what is
-        weighed against it; or a failed one with the reason if the training
-        itself went wrong.
+        weighed against it (of stages other than search and grid 1 - EER); or
+        a failed one with the reason if the training itself went wrong.
 
     Raises:
         UserError: what was prepared is missing, damaged or too little, or

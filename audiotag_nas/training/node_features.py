@@ -4,7 +4,7 @@ A driver on another machine says by key which features a trial needs
 (`PreparedSet.key`, the digest of all that decides their bytes). They are
 
 1. at the driver's own path, where the disk is shared;
-2. in this machine's cache, `<cache>/<key>/<spectrogram size>/development`;
+2. in this machine's cache, `<cache>/<16 digits of key>/<size>/development`;
 3. made here, into the cache, from the data set that lies on this machine or
    is synthesized on it.
 

@@ -1,4 +1,4 @@
-"""Trains one network: the only `.fit(` of the project.
+"""Trains one network: the only `.fit(` of a Keras model.
 
 Binary cross-entropy on the clip scores, Adam, after every epoch the mean
 equal error rate (EER) of the validation clips, early stopping that restores

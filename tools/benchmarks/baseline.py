@@ -7,7 +7,7 @@ to lie between 0.05 and 0.15, with no tag at 0 or above 0.35.
 
   python tools/benchmarks/baseline.py --workdir=runs/baseline
 
-Time: about 45 s an epoch on one core, after some minutes of preparation.
+Time: about 80 s an epoch on one core, after some minutes of preparation.
 """
 
 from collections.abc import Sequence

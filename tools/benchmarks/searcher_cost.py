@@ -2,7 +2,7 @@
 
 Runs searchers over 21 decisions (the paper's space) with made-up rewards, in
 batches of 4, and prints the CPU seconds until the first batch is told, and the
-CPU milliseconds of `ask` and `tell` a child for the children up to 50, 100 and
+CPU milliseconds of `ask` and `tell` a child for the children up to 52, 100 and
 200 (the median batch of the last ten before each).
 
   python tools/benchmarks/searcher_cost.py
