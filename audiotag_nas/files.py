@@ -65,4 +65,6 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    # Of a long name the start: with the rest it could be too long itself.
+    start = path.name[:40]
+    return path.with_name(f".{start}.{uuid.uuid4().hex[:8]}.partial")
