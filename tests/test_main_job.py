@@ -7,6 +7,7 @@ trainings, the export. Then the same search is killed with SIGKILL and resumed.
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,17 @@ def test_the_printed_eers_are_those_of_the_score_files(demo, run_tool):
     row = re.search(r"^mean EER.*$", printed, re.MULTILINE)[0]
     shown = [float(x) for x in re.findall(r"(\d\.\d{4}) \[", row)]
     assert shown == pytest.approx([means["baseline"], means["found"]], abs=1e-4)
+
+
+def test_the_reports_command_computes_its_eers_again(demo, run_tool):
+    workdir, _ = demo
+    text = (workdir / "report" / "report.md").read_text()
+    (command,) = re.findall(r"^audiotag-nas (.+)$", text, re.MULTILINE)
+    done = run_tool(*shlex.split(command), cwd=workdir / "report")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((workdir / "report" / "results.json").read_text())
+    mean = results["found"]["evaluation"]["mean_eer"]
+    assert done.stdout.splitlines()[-1] == f"mean  {mean:.6f}"
 
 
 def test_the_labels_scored_are_the_evaluation_splits_majority_votes(demo):
