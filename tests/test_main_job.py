@@ -188,6 +188,53 @@ def test_the_exported_model_tags_a_recording_from_the_command_line(
     assert clip.name in done.stdout
 
 
+def shown_clip(printed: str) -> Path:
+    """The clip that step 8 tagged."""
+    step = printed[printed.index("[8/9]") : printed.index("[9/9]")]
+    return Path(re.search(r"^  (.+), annotated ", step, re.MULTILINE)[1])
+
+
+def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
+    demo, run_tool, tmp_path
+):
+    finished, printed = demo
+    workdir = shutil.copytree(finished, tmp_path / "damaged")
+    clip = workdir / shown_clip(printed).relative_to(finished)
+    clip.write_bytes(b"not a sound")
+    done = run_tool("run", "--config=smoke", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "29 clips, 1 rejected" in done.stdout
+    other = shown_clip(done.stdout)
+    assert other.parent == clip.parent
+    assert other.name != clip.name
+    assert str(workdir / "report" / "tagged_clip.png") in done.stdout
+
+
+def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
+    demo, tmp_path
+):
+    finished, _ = demo
+    workdir = shutil.copytree(finished, tmp_path / "gone")
+    command = ("run", "--config=smoke", f"--workdir={workdir}")
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "audiotag_nas", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    )
+    printed = ""
+    for line in driver.stdout:
+        printed += line
+        if line.startswith("[3/9]"):
+            for clip in (workdir / "dataset" / "chunks").glob("*_eva*.wav"):
+                clip.unlink()
+    assert driver.wait() == 0, printed
+    assert not shown_clip(printed).exists()
+    assert "failed: must be a sound file" in printed
+    assert "tagged_clip.png" not in printed
+
+
 def test_the_pictures_and_the_report_are_there(demo):
     workdir, _ = demo
     report = (workdir / "report" / "report.md").read_text()
