@@ -6,6 +6,7 @@ reported as one line that names it. Nothing here starts TensorFlow.
 """
 
 import dataclasses
+import io
 import logging
 import os
 import runpy
@@ -217,6 +218,9 @@ def run(
         positional: what the positional arguments are, e.g. `files`; without
             it there must be none.
     """
+    # A name that the screen can't show is no reason to stop.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     quiet_tensorflow_import()

@@ -77,7 +77,8 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(_partial_name(path.name, uuid.uuid4().hex[:8]))
+    # Of a long name the start: with the rest it could be too long itself.
+    return path.with_name(_partial_name(path.name[:40], uuid.uuid4().hex[:8]))
 
 
 def _partial_name(name: str, unique: str) -> str:

@@ -7,6 +7,7 @@ trainings, the export. Then the same search is killed with SIGKILL and resumed.
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,17 @@ def test_the_printed_eers_are_those_of_the_score_files(demo, run_tool):
     assert shown == pytest.approx([means["baseline"], means["found"]], abs=1e-4)
 
 
+def test_the_reports_command_computes_its_eers_again(demo, run_tool):
+    workdir, _ = demo
+    text = (workdir / "report" / "report.md").read_text()
+    (command,) = re.findall(r"^audiotag-nas (.+)$", text, re.MULTILINE)
+    done = run_tool(*shlex.split(command), cwd=workdir / "report")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((workdir / "report" / "results.json").read_text())
+    mean = results["found"]["evaluation"]["mean_eer"]
+    assert done.stdout.splitlines()[-1] == f"mean  {mean:.6f}"
+
+
 def test_the_labels_scored_are_the_evaluation_splits_majority_votes(demo):
     workdir, _ = demo
     dataset = workdir / "dataset"
@@ -174,6 +186,53 @@ def test_the_exported_model_tags_a_recording_from_the_command_line(
     done = run_tool("tag", "--model", workdir / "export", clip)
     assert done.returncode == 0, done.stderr
     assert clip.name in done.stdout
+
+
+def shown_clip(printed: str) -> Path:
+    """The clip that step 8 tagged."""
+    step = printed[printed.index("[8/9]") : printed.index("[9/9]")]
+    return Path(re.search(r"^  (.+), annotated ", step, re.MULTILINE)[1])
+
+
+def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
+    demo, run_tool, tmp_path
+):
+    finished, printed = demo
+    workdir = shutil.copytree(finished, tmp_path / "damaged")
+    clip = workdir / shown_clip(printed).relative_to(finished)
+    clip.write_bytes(b"not a sound")
+    done = run_tool("run", "--config=smoke", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "29 clips, 1 rejected" in done.stdout
+    other = shown_clip(done.stdout)
+    assert other.parent == clip.parent
+    assert other.name != clip.name
+    assert str(workdir / "report" / "tagged_clip.png") in done.stdout
+
+
+def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
+    demo, tmp_path
+):
+    finished, _ = demo
+    workdir = shutil.copytree(finished, tmp_path / "gone")
+    command = ("run", "--config=smoke", f"--workdir={workdir}")
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "audiotag_nas", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    )
+    printed = ""
+    for line in driver.stdout:
+        printed += line
+        if line.startswith("[3/9]"):
+            for clip in (workdir / "dataset" / "chunks").glob("*_eva*.wav"):
+                clip.unlink()
+    assert driver.wait() == 0, printed
+    assert not shown_clip(printed).exists()
+    assert "failed: must be a sound file" in printed
+    assert "tagged_clip.png" not in printed
 
 
 def test_the_pictures_and_the_report_are_there(demo):

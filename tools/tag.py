@@ -7,9 +7,11 @@ Any format that soundfile reads, any sample rate, mono or stereo; long files
 pass in a stream. Prints, for each file, every tag whose score reaches its
 threshold with the times at which it is active. A file that can't be tagged is
 reported with the reason, and the others go on: the exit status is 1 if some
-failed and 2 if all did. docs/tagging.md has the formats of --csv and --json.
+failed and 2 if all did. A picture that can't be drawn is a note.
+docs/tagging.md has the formats of --csv and --json.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,12 +77,13 @@ def main(argv: Sequence[str]) -> int:
     )
     tagged = []
     for number, path in enumerate(paths, 1):
-        tagged.append(tagger.tag_file(path))
-        _print(tagged[-1])
-        if _PLOT_DIR.value is not None and tagged[-1].scores is not None:
+        file = tagger.tag_file(path)
+        if _PLOT_DIR.value is not None and file.scores is not None:
             # Numbered, since files of different directories may share a name.
-            picture = f"{number:04d}_{Path(path).name}.png"
-            tagged[-1].plot(Path(_PLOT_DIR.value) / picture)
+            picture = f"{number:04d}_{file.path.name}.png"
+            file = _drawn(file, Path(_PLOT_DIR.value) / picture)
+        _print(file)
+        tagged.append(file)
 
     from audiotag_nas.serving import tables
 
@@ -89,6 +92,18 @@ def main(argv: Sequence[str]) -> int:
     if _JSON.value is not None:
         tables.write_json(_JSON.value, tagged, tagger.manifest)
     return _exit_status(tagged)
+
+
+def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
+    """Draws it; what hinders that becomes a note, the tags are there."""
+    try:
+        tagged.plot(picture)
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name that is too long, a full disk, what matplotlib refuses.
+        reason = getattr(error, "strerror", None) or str(error)
+        note = f"can't be drawn: {' '.join(reason.split())}"
+        return dataclasses.replace(tagged, notes=(*tagged.notes, note))
+    return tagged
 
 
 def _print(tagged: "TaggedFile") -> None:

@@ -232,16 +232,21 @@ def _ignore(note: str) -> None:
 @contextlib.contextmanager
 def _open(path: AnyPath) -> Iterator[soundfile.SoundFile]:
     """The open file, its header within the limits."""
-    if not Path(path).is_file():
-        found = "something else" if Path(path).exists() else "nothing"
-        raise DataError(f"{path}: must be a sound file. Received: {found}")
     try:
-        file = _ForwardFile(os.fspath(path))
+        if not Path(path).is_file():
+            found = "something else" if Path(path).exists() else "nothing"
+            raise DataError(f"{path}: must be a sound file. Received: {found}")
+        # As bytes, since soundfile refuses a name that is not UTF-8.
+        file = _ForwardFile(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise DataError(
             f"{path}: can't be decoded: {error.error_string}"
         ) from None
-    except (TypeError, OSError) as error:
+    except OSError as error:
+        # A directory that may not be read, a path that is too long.
+        reason = error.strerror or error
+        raise DataError(f"{path}: can't be opened: {reason}") from None
+    except (TypeError, UnicodeError) as error:
         # TypeError: soundfile wants more arguments for headerless `.raw`.
         raise DataError(f"{path}: can't be decoded: {error}") from None
     with file:

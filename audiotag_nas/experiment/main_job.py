@@ -216,16 +216,25 @@ def _tag_one(
     workspace: Workspace,
     progress: Progress,
 ) -> Path | None:
-    """Tags the first evaluation clip that carries two scored tags."""
+    """Tags the first evaluation clip that carries two scored tags.
+
+    Returns:
+        The picture; None if the clip could not be tagged.
+    """
     from audiotag_nas.serving.tagger import Tagger
 
     clips = preparation.read_clips(config, workspace, "evaluation")
-    scored = set(config.data.tags)
-    clip = max(clips, key=lambda c: min(2, len(scored.intersection(c.tags))))
+    # What step 2 rejected was not scored, and can't be tagged either.
+    scored = set(system.scored.clip_ids)
+    clips = [clip for clip in clips if clip.clip_id in scored]
+    tags = set(config.data.tags)
+    clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
     tagged = Tagger.load(workspace.export_dir).tag_file(clip.path)
     progress.line(f"  {clip.path}, annotated {' '.join(clip.tags) or 'none'}:")
     for line in tagged.describe():
         progress.line(f"  {line}")
+    if tagged.scores is None:
+        return None
     picture = workspace.report_dir / "tagged_clip.png"
     tagged.plot(picture)
     return picture

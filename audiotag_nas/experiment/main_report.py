@@ -4,14 +4,18 @@ The scores are written in the challenge's format, so that any tool, ours
 (`score`) or another, can compute the same numbers again.
 """
 
+import csv
 import dataclasses
+import io
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.config import CHIME_HOME_TAGS, ExperimentConfig
 from audiotag_nas.experiment import pareto
 from audiotag_nas.experiment.evaluation import ScoredSplit
 from audiotag_nas.experiment.results import ranked_entries
@@ -199,7 +203,22 @@ def _report_text(
         "The children that no other beats in validation EER and all costs, "
         f"at the children's budget.\n\n{front}\n\n"
         "![EER over parameters](pareto.png)\n\n"
-        "The scores are beside this file; "
-        "`audiotag-nas score --labels=labels.csv --scores=found_scores.csv` "
-        "computes the EERs again.\n"
+        "The scores are beside this file. This computes the EERs again:\n\n"
+        f"```\n{score_command(config.data.tags)}\n```\n"
     )
+
+
+def score_command(tags: Sequence[str]) -> str:
+    """The shell command that scores `found_scores.csv` in its directory."""
+    words = [
+        "audiotag-nas",
+        "score",
+        "--labels=labels.csv",
+        "--scores=found_scores.csv",
+    ]
+    if tuple(tags) != CHIME_HOME_TAGS:
+        row = io.StringIO()
+        # The flag is read as CSV: a tag may have a comma in it.
+        csv.writer(row, lineterminator="").writerow(tags)
+        words.append(f"--tags={row.getvalue()}")
+    return shlex.join(words)

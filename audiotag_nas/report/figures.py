@@ -34,11 +34,18 @@ def pyplot() -> Any:
 
 
 def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
-    """Writes and closes it; the same values give the same bytes."""
+    """Writes and closes it; the same values give the same bytes.
+
+    A title is shown as it stands: a `$` in a file's name begins no formula.
+    """
     if title:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     buffer = io.BytesIO()
-    # No date in the file: the same values give the same bytes.
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    pyplot().close(figure)
+    try:
+        # No date in the file: the same values give the same bytes.
+        figure.savefig(
+            buffer, format="png", dpi=_DPI, metadata={"Software": None}
+        )
+    finally:
+        pyplot().close(figure)
     atomic_write_bytes(path, buffer.getvalue())

@@ -223,7 +223,7 @@ def plot_regrets(
         _grid(axes, "trainings", "mean true regret")
         axes.set_xticks(checkpoints, list(map(str, checkpoints)), minor=False)
         axes.xaxis.set_minor_locator(pyplot().NullLocator())
-        axes.set_title(heading, fontsize=10)
+        axes.set_title(heading, fontsize=10, parse_math=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     figure.legend(
@@ -349,7 +349,7 @@ def _label_tags(
     if thresholds is not None:
         names = [f"{n}  (≥ {thresholds[k]:.2f})" for k, n in enumerate(names)]
         heading += "  (threshold)"
-    axes.set_yticks(range(len(tags)), names)
+    axes.set_yticks(range(len(tags)), names, parse_math=False)
     axes.set_ylabel(heading)
 
 

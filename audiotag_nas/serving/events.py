@@ -14,6 +14,9 @@ import numpy as np
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.errors import ConfigError
 
+_SLACK_SAMPLES = 0.01
+"""Edges lie on half samples; in seconds they are rounded, if by far less."""
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Event:
@@ -95,7 +98,9 @@ class EventFinder:
         if pending is not None:
             gap = self._edge(start) - self._edge(pending[1])
             # Touching runs are one, cut only by the block's border.
-            if start == pending[1] or gap < self._settings.merge_gap_seconds:
+            if start == pending[1] or self._is_shorter(
+                gap, self._settings.merge_gap_seconds
+            ):
                 start, score = pending[0], max(score, pending[2])
             else:
                 self._close(index)
@@ -108,8 +113,15 @@ class EventFinder:
         start, end, score = pending
         onset = self._edge(start) if start else 0.0
         offset = self._edge(end) if offset is None else offset
-        if offset - onset >= self._settings.min_event_seconds:
+        if not self._is_shorter(
+            offset - onset, self._settings.min_event_seconds
+        ):
             self._events.append(Event(onset, offset, self._tags[index], score))
+
+    def _is_shorter(self, seconds: float, limit: float) -> bool:
+        """Whether it is; what is as long is not, wherever it lies."""
+        slack = _SLACK_SAMPLES / self._features.sample_rate_hz
+        return seconds < limit - slack
 
     def _edge(self, frame: int) -> float:
         """Where frame `frame` begins and the one before it ends, seconds."""

@@ -48,7 +48,7 @@ def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
     """The rows of one file; at least one."""
     base = {
         "schema_version": SCHEMA_VERSION,
-        "path": str(tagged.path),
+        "path": tagged.path_text,
         "status": tagged.status,
         "reason": tagged.reason or "; ".join(tagged.notes),
     }
@@ -95,7 +95,7 @@ def write_json(
 def json_value(tagged: TaggedFile) -> dict[str, Any]:
     """One file as plain values."""
     value: dict[str, Any] = {
-        "path": str(tagged.path),
+        "path": tagged.path_text,
         "status": tagged.status,
         "reason": tagged.reason,
         "notes": list(tagged.notes),

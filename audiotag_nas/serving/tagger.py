@@ -104,6 +104,11 @@ class TaggedFile:
     notes: tuple[str, ...] = ()
 
     @property
+    def path_text(self) -> str:
+        """The path, with an escape for each byte that is not UTF-8."""
+        return str(self.path).encode("utf-8", "backslashreplace").decode()
+
+    @property
     def status(self) -> str:
         """`tagged` or `failed`."""
         return "failed" if self.scores is None else "tagged"
@@ -165,7 +170,7 @@ class TaggedFile:
                 for e in scores.events
                 if e.onset_seconds < end
             ],
-            title=f"{self.path.name}{cut}",
+            title=f"{Path(self.path_text).name}{cut}",
             clip_scores=scores.clip_scores,
         )
 

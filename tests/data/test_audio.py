@@ -1,5 +1,6 @@
 """Reading sound files: real files of several formats, and files that lie."""
 
+import os
 import struct
 import warnings
 
@@ -248,6 +249,22 @@ def test_missing_files_and_directories_are_refused_by_name(tmp_path):
             audio.read_audio(path, sample_rate_hz=16000)
         with pytest.raises(DataError, match=str(path)):
             audio.audio_seconds(path)
+
+
+def test_a_name_that_is_not_utf8_is_read(tmp_path):
+    audio.write_wav(tmp_path / "a.wav", np.full(700, 0.25), sample_rate_hz=8000)
+    os.rename(tmp_path / "a.wav", os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    (path,) = tmp_path.iterdir()
+    samples = audio.read_audio(path, sample_rate_hz=8000)
+    np.testing.assert_array_equal(samples, np.full(700, 0.25))
+
+
+def test_a_path_that_the_system_refuses_is_refused_by_name(tmp_path):
+    path = tmp_path / ("x" * 256)
+    with pytest.raises(
+        DataError, match=f"{path}: can't be opened: .* too long"
+    ):
+        audio.read_audio(path, sample_rate_hz=8000)
 
 
 def test_written_wav_is_16_bit_pcm_rounded_and_clipped(tmp_path):

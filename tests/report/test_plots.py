@@ -64,6 +64,15 @@ def test_every_option_changes_the_picture(tmp_path):
         assert not np.array_equal(other, plain)
 
 
+def test_dollars_in_names_begin_no_formula(tmp_path):
+    one = plot_clip(tmp_path / "a.png", title="from $5_^ to $6")
+    other = plot_clip(tmp_path / "b.png", title="from  5_^ to  6")
+    assert not np.array_equal(one, other)
+    tags = ("$_^$", "m$", "f", "v", "p", "b", "o")
+    other = plot_clip(tmp_path / "c.png", tags=tags)
+    assert not np.array_equal(one, other)
+
+
 def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"\(60, 7\)"):
         plot_clip(tmp_path / "a.png", frame_scores=np.zeros((60, 7)))

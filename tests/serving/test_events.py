@@ -60,6 +60,48 @@ def test_short_events_are_dropped_after_merging():
     )
 
 
+def num_events(stretches, settings, *, rate_hz, step):
+    """Of 1100 frames that are active in the stretches (first, number)."""
+    features = FeatureConfig(
+        sample_rate_hz=rate_hz, frame_length=1024, frame_step=step
+    )
+    finder = EventFinder(("a",), features, settings)
+    rows = np.zeros((1100, 1))
+    for first, number in stretches:
+        rows[first : first + number] = 1
+    finder.add(rows, rows > 0)
+    return len(finder.finish(1100 * step / rate_hz))
+
+
+# Ten, five and ten frames are exactly 0.1 s; in floats it depends on where.
+STEPS = [(16000, 160, 10), (16000, 320, 5), (44100, 441, 10)]
+
+
+@pytest.mark.parametrize(("rate_hz", "step", "tenth"), STEPS)
+def test_an_event_as_long_as_the_shortest_is_kept_anywhere(
+    rate_hz, step, tenth
+):
+    settings = EventSettings(min_event_seconds=0.1)
+    for start in range(1, 1000):
+        for number, expected in ((tenth, 1), (tenth - 1, 0)):
+            assert expected == num_events(
+                [(start, number)], settings, rate_hz=rate_hz, step=step
+            )
+
+
+@pytest.mark.parametrize(("rate_hz", "step", "tenth"), STEPS)
+def test_a_pause_as_long_as_the_gap_is_bridged_nowhere(rate_hz, step, tenth):
+    settings = EventSettings(merge_gap_seconds=0.2, min_event_seconds=0.0)
+    for start in range(1, 1000):
+        for pause, expected in ((2 * tenth, 2), (2 * tenth - 1, 1)):
+            assert expected == num_events(
+                [(start, 3), (start + 3 + pause, 4)],
+                settings,
+                rate_hz=rate_hz,
+                step=step,
+            )
+
+
 def test_blocks_make_no_difference():
     rng = np.random.default_rng(2)
     rows = rng.uniform(size=(61, 2))

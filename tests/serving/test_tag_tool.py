@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,43 @@ def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
     for row in rows[1:]:
         assert f"{float(row['onset_seconds']):.2f}-" in done.stdout
     assert (tmp_path / "pictures" / "0002_good.flac.png").is_file()
+
+
+def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
+    noise = 0.2 * np.random.default_rng(1).standard_normal(5200)
+    names = (
+        "caf\udce9.wav",  # As Python has the byte E9, Latin-1's e acute.
+        "from $5_^ to $6.wav",
+        "x" * 236 + ".wav",
+        "y" * 250 + ".wav",  # "0004_" and ".png" make it 263 bytes.
+    )
+    for name in names:
+        soundfile.write(os.fsencode(tmp_path / name), noise, 8000)
+    too_long = tmp_path / ("z" * 300)
+    done = run_tag(
+        f"--model={exported.directory}",
+        "--threshold=0.2",
+        f"--csv={tmp_path / 'tags.csv'}",
+        f"--json={tmp_path / 'tags.json'}",
+        f"--plot_dir={tmp_path / 'pictures'}",
+        *(tmp_path / name for name in names),
+        too_long,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "1 of 5 files could not be tagged" in done.stderr
+    assert f"{too_long}\n  failed: can't be opened" in done.stdout
+    assert "caf\\udce9.wav (0.7 s)" in done.stdout
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
+        f"{number:04d}_{name}.png" for number, name in enumerate(names[:3], 1)
+    }
+    files = json.loads((tmp_path / "tags.json").read_text())["files"]
+    told = [Path(file["path"]).name for file in files]
+    assert told == ["caf\\udce9.wav", *names[1:], too_long.name]
+    assert [len(file["notes"]) for file in files] == [0, 0, 0, 1, 0]
+    assert files[3]["notes"][0].startswith("can't be drawn: ")
+    with open(tmp_path / "tags.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {Path(row["path"]).name for row in rows} == set(told)
 
 
 def test_nothing_tagged_is_exit_status_two(exported, tmp_path):

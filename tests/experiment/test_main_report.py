@@ -1,0 +1,56 @@
+"""What the main job leaves for people: the command in its report."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from audiotag_nas.config import CHIME_HOME_TAGS
+from audiotag_nas.experiment.main_report import score_command
+from audiotag_nas.metrics.score_files import write_labels, write_scores
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_in_shell(command: str, cwd: Path) -> subprocess.CompletedProcess:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"
+    return subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | {"PATH": programs, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_the_command_scores_tags_of_any_name(tmp_path):
+    tags = ("child talk", "it's, loud", "$HOME", '"`x`"')
+    names = ["1.wav", "2.wav", "3.wav", "4.wav", "5.wav"]
+    present = np.array([0, 1, 1, 0, 1])
+    # Told apart perfectly, wrongly, and twice as in test_score's hand case.
+    hand = [0.2, 0.2, 0.6, 0.6, 0.9]
+    scores = np.array([present, 1 - present, hand, hand]).T
+    write_labels(
+        tmp_path / "labels.csv", names, tags, np.stack([present] * 4, axis=1)
+    )
+    write_scores(tmp_path / "found_scores.csv", names, tags, scores)
+    done = run_in_shell(score_command(tags), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "child talk  0.000000",
+        "it's, loud  1.000000",
+        "$HOME       0.400000",
+        '"`x`"       0.400000',
+        "mean        0.450000",
+    ]
+
+
+def test_the_default_tags_are_not_spelled_out():
+    assert score_command(CHIME_HOME_TAGS) == (
+        "audiotag-nas score --labels=labels.csv --scores=found_scores.csv"
+    )
+    assert "--tags=c,m" in score_command(CHIME_HOME_TAGS[:2])

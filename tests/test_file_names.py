@@ -1,0 +1,28 @@
+"""Files and directories that appear whole: what they may be called."""
+
+import os
+
+import pytest
+
+from audiotag_nas import files
+
+# 255 bytes are the most that the usual file systems take.
+LONGEST = ("x" * 255, "\N{CYRILLIC SMALL LETTER YA}" * 127 + "x")
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_the_longest_names_there_are_can_be_written(tmp_path, name):
+    assert len(os.fsencode(name)) == 255
+    for text in ("first", "second"):
+        files.atomic_write_text(tmp_path / name, text)
+        assert (tmp_path / name).read_text() == text
+        assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_directories_of_the_longest_names_can_be_replaced(tmp_path, name):
+    for text in ("first", "second"):
+        with files.atomic_directory(tmp_path / name) as directory:
+            (directory / text).touch()
+        assert os.listdir(tmp_path) == [name]
+        assert os.listdir(tmp_path / name) == [text]
