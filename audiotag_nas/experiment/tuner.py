@@ -391,7 +391,9 @@ class ArchitectureTuner:
         """One runner for all stages, so that its workers stay warm."""
         if self._runner is None:
             strategies.use_threads(self.config.threads_per_trial)
-            if self._settings.name != IN_PROCESS:
+            if self._settings.name == IN_PROCESS:
+                strategies.share_gpu_memory()
+            else:
                 strategies.hide_gpus()
             self.prepare()
             self._runner = make_runner(
