@@ -32,6 +32,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.space import Choice, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -70,6 +71,9 @@ class HParamsWriter:
             log_dir: what `tensorboard --logdir` is given.
             search_spaces: by stage (`search`, `grid`), the decisions or axes.
             metrics: scalar tag -> heading; `METRICS` if None.
+
+        Raises:
+            StoreError: it can't be written, e.g. the disk is full.
         """
         self._log_dir = Path(log_dir)
         self._metrics = dict(METRICS if metrics is None else metrics)
@@ -94,6 +98,9 @@ class HParamsWriter:
 
         Returns:
             False if its session was there already.
+
+        Raises:
+            StoreError: it can't be written, e.g. the disk is full.
         """
         path = self.session_dir(trial) / "events.out.tfevents.trial"
         if path.exists():
@@ -225,7 +232,12 @@ def _records(events: Sequence[event_pb2.Event]) -> bytes:
 
 def _write_bytes(path: Path, data: bytes) -> None:
     """Writes under a name that TensorBoard does not read, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     unread = path.with_name(".unfinished")
-    atomic_write_bytes(unread, data)
-    os.replace(unread, path)
+    try:
+        atomic_write_bytes(unread, data)
+        os.replace(unread, path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror}). The same command "
+            "goes on once it can."
+        ) from error
