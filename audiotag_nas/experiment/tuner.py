@@ -376,7 +376,9 @@ class ArchitectureTuner:
         self._running.take(event)
         if not isinstance(event, TrialFinished):
             return
-        self._hparams.write(event.trial, event.result)
+        self._hparams.write(
+            event.trial, event.result, from_journal=event.from_journal
+        )
         if not event.from_journal:
             self._drop_networks(event.trial.stage)
         self._progress.trial(event)

@@ -186,10 +186,37 @@ def test_a_trial_written_again_after_a_resume_is_there_once(log_dir):
 
     before = files()
     writer = HParamsWriter(log_dir, search_spaces=SPACES)
-    assert not writer.write(*DONE)
+    assert not writer.write(*DONE, from_journal=True)
     assert files() == before
     group = Dashboard(log_dir).groups()["search-0000"]
     assert len(group.sessions) == 1
+
+
+def test_a_trial_that_was_trained_again_shows_its_last_training_alone(log_dir):
+    trial, _ = FAILED
+    metrics = {"validation_eer": 0.375}
+    again = TrialResult("search-0001", "completed", 0.625, metrics, seconds=7.5)
+    writer = HParamsWriter(log_dir, search_spaces=SPACES)
+    assert writer.write(trial, again)
+    dashboard = Dashboard(log_dir)
+    group = dashboard.groups()["search-0001"]
+    assert [s.status for s in group.sessions] == [api_pb2.STATUS_SUCCESS]
+    assert metric_values(group) == metrics | {"reward": 0.625, "seconds": 7.5}
+    tags = dashboard.multiplexer.GetAccumulator("search/search-0001").Tags()
+    assert "reason" not in tags["tensors"]
+
+
+def test_a_trial_trained_again_that_finds_no_room_is_written_by_a_resume(
+    log_dir,
+):
+    trial, _ = FAILED
+    again = TrialResult("search-0001", "completed", 0.625)
+    writer = HParamsWriter(log_dir, search_spaces=SPACES)
+    with room_for(100), pytest.raises(StoreError):
+        writer.write(trial, again)
+    assert writer.write(trial, again, from_journal=True)
+    (session,) = Dashboard(log_dir).groups()["search-0001"].sessions
+    assert session.status == api_pb2.STATUS_SUCCESS
 
 
 def test_a_session_that_finds_no_room_is_named_and_written_by_a_resume(
@@ -208,7 +235,7 @@ def test_a_session_that_finds_no_room_is_named_and_written_by_a_resume(
         writer.write(trial, result)
     assert list(writer.session_dir(trial).iterdir()) == []
     assert "grid-0001" not in Dashboard(log_dir).groups()
-    assert writer.write(trial, result)
+    assert writer.write(trial, result, from_journal=True)
     assert "grid-0001" in Dashboard(log_dir).groups()
 
 
