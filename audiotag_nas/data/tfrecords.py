@@ -20,6 +20,7 @@ now and every byte is as it was written; else it makes it anew.
 """
 
 import concurrent.futures
+import contextlib
 import csv
 import dataclasses
 import importlib.metadata
@@ -106,8 +107,9 @@ def prepare(
     Raises:
         DataError: no clips, two of one id, or none that can be used.
         StoreError: `split_dir` holds files that this function did not write,
-            or whole features of other input that may not be replaced, or is
-            remote and out of reach.
+            or whole features of other input that may not be replaced; or it
+            is remote and out of reach, or can't be written, e.g. since the
+            disk is full.
     """
     split_dir = as_place(split_dir)
     _check_ids(clips)
@@ -129,7 +131,10 @@ def prepare(
                 )
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
-    with new_directory(split_dir, last=INDEX_NAME) as partial_dir:
+    with (
+        _store_errors(split_dir),
+        new_directory(split_dir, last=INDEX_NAME) as partial_dir,
+    ):
         _write_split(
             clips,
             partial_dir,
@@ -143,6 +148,23 @@ def prepare(
     if isinstance(split_dir, RemotePath):
         _remove_stale_shards(prepared, split_dir)
     return prepared
+
+
+@contextlib.contextmanager
+def _store_errors(path: Place) -> Iterator[None]:
+    """Raises a StoreError that names `path` where it can't be written."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        else:
+            # It begins with the path: "<path>; No space left on device".
+            reason = error.message.rpartition("; ")[2]
+        raise StoreError(
+            f"{path}: can't be written ({reason}). The same command goes on "
+            "once it can."
+        ) from error
 
 
 def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
@@ -255,20 +277,20 @@ def _write_split(
             f"{rejected[0].path}: {rejected[0].reason}"
         )
     if rejected:
-        _write_rejected(partial_dir / _REJECTED_NAME, rejected)
-    write_index(
-        PreparedSet(
-            split_dir=partial_dir,
-            key=key,
-            features=features,
-            clip_seconds=data.clip_seconds,
-            tags=tags,
-            clips=tuple(stored),
-            shards=writer.shards(),
-            rejected=tuple(rejected),
-        ),
-        partial_dir,
+        with _store_errors(partial_dir / _REJECTED_NAME):
+            _write_rejected(partial_dir / _REJECTED_NAME, rejected)
+    prepared = PreparedSet(
+        split_dir=partial_dir,
+        key=key,
+        features=features,
+        clip_seconds=data.clip_seconds,
+        tags=tags,
+        clips=tuple(stored),
+        shards=writer.shards(),
+        rejected=tuple(rejected),
     )
+    with _store_errors(partial_dir / INDEX_NAME):
+        write_index(prepared, partial_dir)
 
 
 def _by_fold(clips: Iterable[Clip]) -> list[Clip]:
@@ -369,9 +391,11 @@ class _ShardWriter:
         ):
             self._close()
             name, count = self._next_name(fold), 0
-            self._writer = tf.io.TFRecordWriter(str(self._split_dir / name))
+            with _store_errors(self._split_dir / name):
+                self._writer = tf.io.TFRecordWriter(str(self._split_dir / name))
             self._counts.append((name, fold, count))
-        self._writer.write(example)
+        with _store_errors(self._split_dir / name):
+            self._writer.write(example)
         self._counts[-1] = (name, fold, count + 1)
 
     def shards(self) -> tuple[Shard, ...]:
@@ -389,8 +413,10 @@ class _ShardWriter:
         return f"{group}-{number:05d}.tfrecord"
 
     def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with _store_errors(self._split_dir / self._counts[-1][0]):
+                writer.close()  # which writes what was buffered
 
 
 def _write_rejected(path: Path, rejected: Iterable[RejectedClip]) -> None:

@@ -370,7 +370,9 @@ class ArchitectureTuner:
         self._running.take(event)
         if not isinstance(event, TrialFinished):
             return
-        self._hparams.write(event.trial, event.result)
+        self._hparams.write(
+            event.trial, event.result, from_journal=event.from_journal
+        )
         if not event.from_journal:
             self._drop_networks(event.trial.stage)
         self._progress.trial(event)
@@ -385,7 +387,9 @@ class ArchitectureTuner:
         """One runner for all stages, so that its workers stay warm."""
         if self._runner is None:
             strategies.use_threads(self.config.threads_per_trial)
-            if self._settings.name != IN_PROCESS:
+            if self._settings.name == IN_PROCESS:
+                strategies.share_gpu_memory()
+            else:
                 strategies.hide_gpus()
             self.prepare()
             self._check_trainable()

@@ -69,6 +69,8 @@ def run_trial(
             there is no room for the network; no other trial could do better.
     """
     started = time.monotonic()
+    # Before TensorFlow starts, which measuring a latency does.
+    strategies.share_gpu_memory()
     try:
         cost_metrics, penalty = _cost_metrics(trial, config)
         model, outcome = train_network(

@@ -10,14 +10,15 @@ other stage empty, and the filter on `stage` shows one of them alone.
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
 A trial's file is made in memory and renamed into place: a session is there
-whole or not at all, and one that is there is not written again. Only plain
-TensorBoard is used, no TensorFlow.
+whole or not at all. One that is there is not written again, unless its trial
+was trained again. Only plain TensorBoard is used, no TensorFlow.
 """
 
+import contextlib
 import io
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.space import Choice, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -70,6 +72,9 @@ class HParamsWriter:
             log_dir: what `tensorboard --logdir` is given.
             search_spaces: by stage (`search`, `grid`), the decisions or axes.
             metrics: scalar tag -> heading; `METRICS` if None.
+
+        Raises:
+            StoreError: it can't be written, e.g. the disk is full.
         """
         self._log_dir = Path(log_dir)
         self._metrics = dict(METRICS if metrics is None else metrics)
@@ -81,7 +86,12 @@ class HParamsWriter:
         return self._log_dir / trial.stage / trial.trial_id
 
     def write(
-        self, trial: Trial, result: TrialResult, *, end_seconds: float = 0.0
+        self,
+        trial: Trial,
+        result: TrialResult,
+        *,
+        from_journal: bool = False,
+        end_seconds: float = 0.0,
     ) -> bool:
         """Writes one finished trial as a session.
 
@@ -90,13 +100,18 @@ class HParamsWriter:
             result: its metrics and seconds become the metrics, its history
                 the curves; a failed one ends as a failure, with the reason in
                 the Text tab.
+            from_journal: it was finished before; else it was trained just now,
+                and a session that is there is of an earlier training.
             end_seconds: when it ended, since the epoch; now if 0.
 
         Returns:
             False if its session was there already.
+
+        Raises:
+            StoreError: it can't be written, e.g. the disk is full.
         """
         path = self.session_dir(trial) / "events.out.tfevents.trial"
-        if path.exists():
+        if from_journal and path.exists():
             return False
         end = end_seconds if end_seconds > 0 else time.time()
         start = end - result.seconds
@@ -112,7 +127,11 @@ class HParamsWriter:
         if result.reason:
             events.append(_event(end, text_pb("reason", result.reason)))
         events.append(_event(end, _session_end(result.status, end)))
-        _write_bytes(path, _records(events))
+        with _store_errors(path):
+            # First: were there no room for the new one, the old one would
+            # stay, for a resume writes only what is missing.
+            path.unlink(missing_ok=True)
+            _write_bytes(path, _records(events))
         return True
 
     def _write_experiment(self, stages: list[str]) -> None:
@@ -131,7 +150,8 @@ class HParamsWriter:
         path = self._log_dir / "events.out.tfevents.experiment"
         data = _records([_event(0.0), _event(0.0, summary)])
         if not path.exists() or path.read_bytes() != data:
-            _write_bytes(path, data)
+            with _store_errors(path):
+                _write_bytes(path, data)
 
     def _start(self, trial: Trial, start: float) -> Any:
         values: dict[str, Choice] = {STAGE: trial.stage}
@@ -225,7 +245,18 @@ def _records(events: Sequence[event_pb2.Event]) -> bytes:
 
 def _write_bytes(path: Path, data: bytes) -> None:
     """Writes under a name that TensorBoard does not read, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     unread = path.with_name(".unfinished")
     atomic_write_bytes(unread, data)
     os.replace(unread, path)
+
+
+@contextlib.contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    """Raises a StoreError that names `path` where it can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror}). The same command "
+            "goes on once it can."
+        ) from error

@@ -108,7 +108,8 @@ class ProcessRunner:
         features_dir: the prepared features, `<size>/development`.
         trials_dir: gets a directory a trial.
         num_workers: trials side by side.
-        trial_timeout_seconds: a training that takes longer is killed.
+        trial_timeout_seconds: a training that takes longer is killed, unless
+            it has ended by the time that the driver looks.
         gpus_per_trial: GPUs of each worker, which mirrors over them; with 0
             children are trained on the CPU.
         memory_limit_bytes: a worker with more resident memory is killed
@@ -312,18 +313,27 @@ class ProcessRunner:
         return None if worker.trial is None else self._timeout_seconds
 
     def _check_limits(self, worker: _Worker) -> None:
+        if not self._passed_limit(worker):
+            return
+        # Its result may wait behind its epochs, for the driver was busy.
+        while worker in self._workers and worker.connection.poll():
+            self._hear(worker)
+        if worker in self._workers and (reason := self._passed_limit(worker)):
+            self._lose(worker, lambda status: reason)
+
+    def _passed_limit(self, worker: _Worker) -> str:
+        """How a worker went over a limit, as far as heard; else empty."""
         time_limit = self._time_limit(worker)
         if time_limit is not None and worker.seconds >= time_limit:
-            reason = f"took longer than its limit of {time_limit:g} s"
-            self._lose(worker, lambda status: reason)
-        elif worker.trial is not None and self._memory_limit_bytes is not None:
+            return f"took longer than its limit of {time_limit:g} s"
+        if worker.trial is not None and self._memory_limit_bytes is not None:
             used, limit = worker.memory_bytes(), self._memory_limit_bytes
             if used > limit:
-                text = (
+                return (
                     f"used {used / 2**30:.2f} GiB of memory, more than its "
                     f"limit of {limit / 2**30:.2f} GiB"
                 )
-                self._lose(worker, lambda status: text)
+        return ""
 
     def _lose(self, worker: _Worker, describe: Callable[[int], str]) -> None:
         """Ends a worker; its trial is tried again or has failed."""

@@ -66,8 +66,9 @@ class RayRunner:
             RAY_ADDRESS), `host:port`, or `local` to start one here.
         num_workers: trials side by side; None: as many as the nodes have
             room for, also those that join later.
-        trial_timeout_seconds: a training that takes longer is killed; what
-            it waits for a node or for features does not count.
+        trial_timeout_seconds: a training that takes longer is killed, unless
+            it has ended by the time that the driver looks; what it waits for
+            a node or for features does not count.
         gpus_per_trial: GPUs asked of Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
         retries: how often a trial is tried again that took its process down
@@ -187,12 +188,8 @@ class RayRunner:
             )
             for task in ready:
                 self._hear(task)
-            for task, state in tuple(self._tasks.items()):
-                limit = self._timeout_seconds
-                if limit is not None and state.seconds >= limit:
-                    self._kill(
-                        task, f"took longer than its limit of {limit:g} s"
-                    )
+            for task in tuple(self._tasks):
+                self._check_time(task)
         return self._done.popleft()
 
     def close(self) -> None:
@@ -264,6 +261,21 @@ class RayRunner:
                 path = self._trials_dir / state.trial.trial_id / name
                 atomic_write_bytes(path, data)
             self._done.append(TrialResult.from_json(message["result"]))
+
+    def _check_time(self, task: Any) -> None:
+        limit = self._timeout_seconds
+        if limit is None or self._tasks[task].seconds < limit:
+            return
+        # Its result may wait behind its epochs, for the driver was busy.
+        while task in self._tasks and self._has_message(task):
+            self._hear(task)
+        if task in self._tasks:
+            self._kill(task, f"took longer than its limit of {limit:g} s")
+
+    def _has_message(self, task: Any) -> bool:
+        # A result may still be on its node, with the files in it.
+        ready, _ = self._ray.wait([task], timeout=0, fetch_local=False)
+        return bool(ready)
 
     def _kill(self, task: Any, reason: str) -> None:
         self._cancel(task)

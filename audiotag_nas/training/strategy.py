@@ -40,6 +40,25 @@ def hide_gpus() -> None:
         )
 
 
+def share_gpu_memory() -> None:
+    """Takes memory of the GPUs as it is needed, not all of it at once.
+
+    To be called before TensorFlow starts in this process; one that it has
+    started in before keeps what it has taken.
+    """
+    try:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        # Once: it is called for each training.
+        logging.log_first_n(
+            logging.WARNING,
+            "TensorFlow runs in this process already, so it may hold all the "
+            "memory of the GPUs.",
+            1,
+        )
+
+
 def make_strategy(
     devices: Sequence[str] | None = None, *, batch_size: int | None = None
 ) -> tf.distribute.MirroredStrategy:
@@ -53,9 +72,7 @@ def make_strategy(
             process.
     """
     if devices is None:
-        for gpu in tf.config.list_physical_devices("GPU"):
-            # Else the first process takes all the memory of every GPU.
-            tf.config.experimental.set_memory_growth(gpu, True)
+        share_gpu_memory()
         gpus = tf.config.list_logical_devices("GPU")
         devices = [gpu.name for gpu in gpus] or ["CPU:0"]
     num_devices = len(devices)

@@ -15,6 +15,7 @@ from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.features import log_mel
 from audiotag_nas.data.tfrecords import open_prepared, prepare
 from audiotag_nas.errors import ConfigError, DataError, StoreError
+from tests.full_disk import room_for
 
 RATE_HZ = 8000
 FEATURES = FeatureConfig(
@@ -28,6 +29,7 @@ FEATURES = FeatureConfig(
 DATA = DataConfig(
     tags=("c", "m", "x"), clip_seconds=0.999, min_clip_seconds=0.5
 )
+LONGER = dataclasses.replace(DATA, min_clip_seconds=0.6)
 FOLDS = (2, 0, None, 2, 0, 2, 0)
 TAGS = (("m",), ("c", "S"), (), ("m", "c"), ("U",), ("c",), ("m", "S"))
 
@@ -130,7 +132,7 @@ def change_front_end(clips):
 
 
 def change_length(clips):
-    return clips, FEATURES, dataclasses.replace(DATA, min_clip_seconds=0.6)
+    return clips, FEATURES, LONGER
 
 
 def change_vocabulary(clips):
@@ -327,6 +329,55 @@ def test_no_usable_clip_is_an_error_that_leaves_nothing(clips, tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(DataError, match="none"):
         run([], tmp_path / "out")
+
+
+def fill_a_shard(clips):
+    # Three clips of fold 0, each 61 x 13 float16: 4758 bytes and some.
+    return clips, "fold0-00000.tfrecord"
+
+
+def fill_the_index(clips):
+    return [dataclasses.replace(clips[0], tags=("m" * 5000,))], "index.json"
+
+
+def fill_the_report_of_the_rejected(clips):
+    gone = [
+        dataclasses.replace(
+            clips[1], clip_id=f"gone{i}", path=clips[1].path.with_name("gone")
+        )
+        for i in range(99)
+    ]
+    return [clips[0], *gone], "rejected.csv"
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [fill_a_shard, fill_the_index, fill_the_report_of_the_rejected],
+    ids=lambda fill: fill.__name__,
+)
+def test_a_file_that_finds_no_room_is_named_and_leaves_no_piece(
+    clips, tmp_path, fill
+):
+    clips, name = fill(clips)
+    before = run(clips[:1], tmp_path / "out" / "split")
+    with (
+        room_for(4500),
+        pytest.raises(
+            StoreError,
+            match=rf"{name}: can't be written \(.*[Ff]ile too large\)\. The",
+        ),
+    ):
+        run(clips, tmp_path / "out" / "split", data=LONGER)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["split"]
+    assert open_prepared(tmp_path / "out" / "split") == before
+    # There is room again.
+    assert run(clips, tmp_path / "out" / "split", data=LONGER).key != before.key
+
+
+def test_a_place_that_can_not_be_a_directory_is_named(clips, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StoreError, match="out/split: can't be written"):
+        run(clips, tmp_path / "out" / "split")
 
 
 def test_two_clips_of_one_id_are_refused(clips, tmp_path):

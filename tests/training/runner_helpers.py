@@ -15,6 +15,25 @@ def run_trials(runner: TrialRunner, *trials: Trial) -> dict[str, TrialResult]:
     return {result.trial_id: result for result in results}
 
 
+class BusyDriver:
+    """An `on_epoch` that is long at the first epoch it hears of.
+
+    Attributes:
+        heard: the trials' ids and epochs, in the order of hearing.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.heard: list[tuple[str, int]] = []
+        self._seconds = seconds
+
+    def __call__(
+        self, trial: Trial, epoch: int, numbers: dict[str, float]
+    ) -> None:
+        if not self.heard:
+            time.sleep(self._seconds)
+        self.heard.append((trial.trial_id, epoch))
+
+
 def is_running(pid: int) -> bool:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

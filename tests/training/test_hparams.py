@@ -8,10 +8,12 @@ from tensorboard.plugins.hparams import (
     api_pb2,
 )
 
+from audiotag_nas.errors import StoreError
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.trial import Trial, TrialResult
 from tests.dashboard import Dashboard
+from tests.full_disk import room_for
 
 SPACES = {
     "search": SearchSpace(
@@ -184,10 +186,63 @@ def test_a_trial_written_again_after_a_resume_is_there_once(log_dir):
 
     before = files()
     writer = HParamsWriter(log_dir, search_spaces=SPACES)
-    assert not writer.write(*DONE)
+    assert not writer.write(*DONE, from_journal=True)
     assert files() == before
     group = Dashboard(log_dir).groups()["search-0000"]
     assert len(group.sessions) == 1
+
+
+def test_a_trial_that_was_trained_again_shows_its_last_training_alone(log_dir):
+    trial, _ = FAILED
+    metrics = {"validation_eer": 0.375}
+    again = TrialResult("search-0001", "completed", 0.625, metrics, seconds=7.5)
+    writer = HParamsWriter(log_dir, search_spaces=SPACES)
+    assert writer.write(trial, again)
+    dashboard = Dashboard(log_dir)
+    group = dashboard.groups()["search-0001"]
+    assert [s.status for s in group.sessions] == [api_pb2.STATUS_SUCCESS]
+    assert metric_values(group) == metrics | {"reward": 0.625, "seconds": 7.5}
+    tags = dashboard.multiplexer.GetAccumulator("search/search-0001").Tags()
+    assert "reason" not in tags["tensors"]
+
+
+def test_a_trial_trained_again_that_finds_no_room_is_written_by_a_resume(
+    log_dir,
+):
+    trial, _ = FAILED
+    again = TrialResult("search-0001", "completed", 0.625)
+    writer = HParamsWriter(log_dir, search_spaces=SPACES)
+    with room_for(100), pytest.raises(StoreError):
+        writer.write(trial, again)
+    assert writer.write(trial, again, from_journal=True)
+    (session,) = Dashboard(log_dir).groups()["search-0001"].sessions
+    assert session.status == api_pb2.STATUS_SUCCESS
+
+
+def test_a_session_that_finds_no_room_is_named_and_written_by_a_resume(
+    log_dir,
+):
+    trial = make_trial("grid-0001", {"mixup_alpha": 0.2})
+    result = TrialResult("grid-0001", "completed", 0.5, {}, seconds=2.5)
+    writer = HParamsWriter(log_dir, search_spaces=SPACES)
+    with (
+        room_for(100),
+        pytest.raises(
+            StoreError,
+            match=r"grid/grid-0001/events.*: can't be written \(File too large",
+        ),
+    ):
+        writer.write(trial, result)
+    assert list(writer.session_dir(trial).iterdir()) == []
+    assert "grid-0001" not in Dashboard(log_dir).groups()
+    assert writer.write(trial, result, from_journal=True)
+    assert "grid-0001" in Dashboard(log_dir).groups()
+
+
+def test_a_log_directory_that_can_not_be_one_is_named(tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(StoreError, match=r"logs/events\S*: can't be written"):
+        HParamsWriter(tmp_path / "logs", search_spaces=SPACES)
 
 
 def test_a_stage_without_a_space_shows_by_its_name(tmp_path):

@@ -16,7 +16,12 @@ from audiotag_nas.training.process_runner import ProcessRunner
 from audiotag_nas.trial import TrialStatus
 from tests.fake_children import TARGET, make_trial
 from tests.training.runner_contract import *  # noqa: F403
-from tests.training.runner_helpers import is_running, run_trials, wait_until
+from tests.training.runner_helpers import (
+    BusyDriver,
+    is_running,
+    run_trials,
+    wait_until,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,6 +119,18 @@ def test_a_training_over_its_time_is_stopped_and_the_other_goes_on(
     assert results["b"].status is TrialStatus.COMPLETED
     assert not is_running(_pids(tmp_path, "a")[0])
     assert run_trials(runner, make_trial("c"))["c"].reason == ""
+
+
+def test_a_training_that_ended_while_the_driver_was_busy_is_not_over_its_time(
+    make_runner,
+):
+    driver = BusyDriver(seconds=4.0)
+    runner = make_runner(trial_timeout_seconds=3.0, on_epoch=driver)
+    trials = [make_trial(name, epochs=5) for name in "ab"]
+    results = run_trials(runner, *trials)
+    assert {result.reason for result in results.values()} == {""}
+    epochs = [(name, epoch) for name in "ab" for epoch in range(1, 6)]
+    assert sorted(driver.heard) == epochs
 
 
 def test_a_training_over_its_memory_is_stopped_before_the_machine_is_full(

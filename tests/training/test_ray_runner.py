@@ -32,7 +32,12 @@ from tests.fakes import FakeRunner, make_fake_trials
 from tests.search.driver import SPACE
 from tests.training import children_driver
 from tests.training.runner_contract import *  # noqa: F403
-from tests.training.runner_helpers import is_running, run_trials, wait_until
+from tests.training.runner_helpers import (
+    BusyDriver,
+    is_running,
+    run_trials,
+    wait_until,
+)
 
 ROOT = Path(__file__).parents[2]
 NODE = {"object_store_memory": 80 * 2**20}
@@ -159,6 +164,16 @@ def test_a_training_over_its_time_is_killed_and_the_others_go_on(make_runner):
     reason = "its process took longer than its limit of 3 s"
     assert results.pop("slow").reason == reason
     assert {result.reason for result in results.values()} == {""}
+
+
+def test_a_training_that_ended_while_the_driver_was_busy_is_not_over_its_time(
+    make_runner,
+):
+    driver = BusyDriver(seconds=4.0)
+    runner = make_runner(trial_timeout_seconds=3.0, on_epoch=driver)
+    result = run_trials(runner, make_trial("a", epochs=5))["a"]
+    assert result.reason == ""
+    assert driver.heard == [("a", epoch) for epoch in range(1, 6)]
 
 
 def test_a_training_over_its_memory_is_killed_with_its_process(make_runner):

@@ -1,0 +1,47 @@
+"""The tuner over a whole search: what is there once it is run again."""
+
+import json
+
+from tensorboard.plugins.hparams import api_pb2
+
+from audiotag_nas.trial import Trial, TrialResult
+from tests.dashboard import Dashboard
+from tests.experiment.status_driver import FAILED, FakeTuner, config
+from tests.fakes import fake_train
+
+
+class MendedTuner(FakeTuner):
+    """Its trainings all end well."""
+
+    def _train(self, trial: Trial) -> TrialResult:
+        return fake_train(trial)
+
+
+def _statuses(tuner: FakeTuner) -> dict[str, int]:
+    groups = Dashboard(tuner.workspace.logs_dir).groups()
+    return {name: group.sessions[0].status for name, group in groups.items()}
+
+
+def _session_bytes(tuner: FakeTuner) -> dict[str, bytes]:
+    paths = tuner.workspace.logs_dir.glob("search/*/events*")
+    return {path.parent.name: path.read_bytes() for path in paths}
+
+
+def test_the_dashboard_shows_the_training_of_a_failed_trial_run_again(tmp_path):
+    (tmp_path / "free").touch()
+    tuner = FakeTuner(config(), workdir=tmp_path)
+    tuner.search()
+    statuses, before = _statuses(tuner), _session_bytes(tuner)
+    failed = [n for n, s in statuses.items() if s == api_pb2.STATUS_FAILURE]
+    assert sorted(failed) == list(FAILED)
+
+    # As docs/journal.md says.
+    journal = tuner.workspace.journal_path
+    lines = journal.read_text().splitlines(keepends=True)
+    kept = [x for x in lines if json.loads(x)["result"]["status"] != "failed"]
+    journal.write_text("".join(kept))
+    tuner = MendedTuner(config(), workdir=tmp_path)
+    tuner.search()
+    assert set(_statuses(tuner).values()) == {api_pb2.STATUS_SUCCESS}
+    after = _session_bytes(tuner)
+    assert {n for n in after if after[n] != before[n]} == set(FAILED)
