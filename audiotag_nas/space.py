@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -99,10 +100,15 @@ class SearchSpace:
         """Returns `tokens` as a tuple of ints.
 
         Raises:
-            ConfigError: the number of tokens is not that of the decisions, or
-                a token does not index its decision's choices.
+            ConfigError: the tokens are not whole numbers, not as many as the
+                decisions, or one does not index its decision's choices.
         """
-        result = tuple(int(token) for token in tokens)
+        try:
+            result = tuple(operator.index(token) for token in tokens)
+        except TypeError:
+            raise ConfigError(
+                f"tokens must be whole numbers. Received: {tokens!r}"
+            ) from None
         if len(result) != self.num_decisions:
             raise ConfigError(
                 f"tokens must be {self.num_decisions}, one a decision. "

@@ -58,7 +58,7 @@ ONE_ROOM = {
         "benchmarks/rivals_keras_tuner.py",
     },
     "MirroredStrategy(": {"training/strategy.py"},
-    "TFRecordWriter(": {"data/tfrecords.py"},
+    "TFRecordWriter(": {"data/shards.py"},
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
     "import ray": {"training/ray_runner.py"},

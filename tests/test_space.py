@@ -79,6 +79,9 @@ def test_values_and_tokens_are_inverse():
             lambda: conv_space().validate((9,) + (0,) * 20),
             "`block1_filters` must be from 0 to 3. Received: 9",
         ),
+        (lambda: conv_space().validate((1.5,) * 21), "must be whole numbers"),
+        (lambda: conv_space().validate("0" * 21), "must be whole numbers"),
+        (lambda: conv_space().validate(None), "must be whole numbers"),
         (
             lambda: conv_space().tokens({"colour": 1}),
             "not a decision of this space",

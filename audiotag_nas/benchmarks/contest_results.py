@@ -39,7 +39,8 @@ class Task:
     @property
     def checkpoints(self) -> tuple[int, ...]:
         """Numbers of trainings after which regrets are taken."""
-        return tuple(sorted({min(c, self.num_children) for c in CHECKPOINTS}))
+        end = self.num_children
+        return (*(c for c in CHECKPOINTS if c < end), end)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,6 @@ now and every byte is as it was written; else it makes it anew.
 """
 
 import concurrent.futures
-import contextlib
 import csv
 import dataclasses
 import importlib.metadata
@@ -31,7 +30,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.audio import read_audio
@@ -48,6 +46,7 @@ from audiotag_nas.data.prepared import (
     open_prepared,
     write_index,
 )
+from audiotag_nas.data.shards import ShardWriter, example, store_errors
 from audiotag_nas.data.storage import (
     Place,
     RemotePath,
@@ -70,7 +69,6 @@ Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
 
 _REJECTED_NAME = "rejected.csv"
-_MAX_CLIPS_PER_SHARD = 2000
 _NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
 _CLIPS_IN_FLIGHT = 64  # bounds the memory that finished clips wait in
 _LIBRARIES = ("librosa", "soundfile", "soxr")  # they decide the numbers
@@ -132,7 +130,7 @@ def prepare(
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
     with (
-        _store_errors(split_dir),
+        store_errors(split_dir),
         new_directory(split_dir, last=INDEX_NAME) as partial_dir,
     ):
         _write_split(
@@ -148,23 +146,6 @@ def prepare(
     if isinstance(split_dir, RemotePath):
         _remove_stale_shards(prepared, split_dir)
     return prepared
-
-
-@contextlib.contextmanager
-def _store_errors(path: Place) -> Iterator[None]:
-    """Raises a StoreError that names `path` where it can't be written."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        else:
-            # It begins with the path: "<path>; No space left on device".
-            reason = error.message.rpartition("; ")[2]
-        raise StoreError(
-            f"{path}: can't be written ({reason}). The same command goes on "
-            "once it can."
-        ) from error
 
 
 def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
@@ -258,7 +239,7 @@ def _write_split(
     """Fills `partial_dir`: shards, report of the rejected, index last."""
     stored: list[PreparedClip] = []
     rejected: list[RejectedClip] = []
-    with _ShardWriter(partial_dir) as writer:
+    with ShardWriter(partial_dir) as writer:
         results = _computed(_by_fold(clips), features, data)
         for done, (clip, result) in enumerate(results, 1):
             if isinstance(result, str):
@@ -267,7 +248,7 @@ def _write_split(
                 )
             else:
                 label = np.array([tag in clip.tags for tag in tags], np.uint8)
-                writer.write(clip.fold, _example(result, label, len(stored)))
+                writer.write(clip.fold, example(result, label, len(stored)))
                 stored.append(_prepared_clip(clip))
             if progress is not None:
                 progress(done, len(clips))
@@ -277,7 +258,7 @@ def _write_split(
             f"{rejected[0].path}: {rejected[0].reason}"
         )
     if rejected:
-        with _store_errors(partial_dir / _REJECTED_NAME):
+        with store_errors(partial_dir / _REJECTED_NAME):
             _write_rejected(partial_dir / _REJECTED_NAME, rejected)
     prepared = PreparedSet(
         split_dir=partial_dir,
@@ -289,7 +270,7 @@ def _write_split(
         shards=writer.shards(),
         rejected=tuple(rejected),
     )
-    with _store_errors(partial_dir / INDEX_NAME):
+    with store_errors(partial_dir / INDEX_NAME):
         write_index(prepared, partial_dir)
 
 
@@ -341,82 +322,8 @@ def _clip_features(
     return values
 
 
-def _example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
-    def bytes_feature(array: np.ndarray) -> tf.train.Feature:
-        return tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[array.tobytes()])
-        )
-
-    example = tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                "features": bytes_feature(values),
-                "label": bytes_feature(label),
-                "index": tf.train.Feature(
-                    int64_list=tf.train.Int64List(value=[index])
-                ),
-            }
-        )
-    )
-    # The order of a map's entries is otherwise free: same clips, same bytes.
-    return example.SerializeToString(deterministic=True)
-
-
 def _prepared_clip(clip: Clip) -> PreparedClip:
     return PreparedClip(clip.clip_id, clip.segment_id, clip.tags, clip.fold)
-
-
-class _ShardWriter:
-    """Writes examples, which come by fold, to shards of bounded size."""
-
-    def __init__(self, split_dir: Path) -> None:
-        self._split_dir = split_dir
-        self._writer: tf.io.TFRecordWriter | None = None
-        self._counts: list[tuple[str, int | None, int]] = []  # of each shard
-
-    def __enter__(self) -> "_ShardWriter":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._close()
-
-    def write(self, fold: int | None, example: bytes) -> None:
-        name, last_fold, count = (
-            self._counts[-1] if self._counts else ("", None, 0)
-        )
-        if (
-            self._writer is None
-            or fold != last_fold
-            or count == _MAX_CLIPS_PER_SHARD
-        ):
-            self._close()
-            name, count = self._next_name(fold), 0
-            with _store_errors(self._split_dir / name):
-                self._writer = tf.io.TFRecordWriter(str(self._split_dir / name))
-            self._counts.append((name, fold, count))
-        with _store_errors(self._split_dir / name):
-            self._writer.write(example)
-        self._counts[-1] = (name, fold, count + 1)
-
-    def shards(self) -> tuple[Shard, ...]:
-        """What was written; the writer must be closed."""
-        shards = []
-        for name, fold, count in self._counts:
-            path = self._split_dir / name
-            size, digest = path.stat().st_size, file_digest(path)
-            shards.append(Shard(path, fold, count, size, digest))
-        return tuple(shards)
-
-    def _next_name(self, fold: int | None) -> str:
-        number = sum(other == fold for _, other, _ in self._counts)
-        group = "nofold" if fold is None else f"fold{fold}"
-        return f"{group}-{number:05d}.tfrecord"
-
-    def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            with _store_errors(self._split_dir / self._counts[-1][0]):
-                writer.close()  # which writes what was buffered
 
 
 def _write_rejected(path: Path, rejected: Iterable[RejectedClip]) -> None:

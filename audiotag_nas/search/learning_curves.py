@@ -31,6 +31,8 @@ MIN_WHOLE = 4
 _LEAST_SHARE = 0.25
 """Of the variance explained; with less, likeliest finals would be far out."""
 
+_ROUNDING = 1e-9
+
 
 @dataclasses.dataclass(frozen=True)
 class EpochFit:
@@ -183,8 +185,9 @@ def _regress(
         variances: (num,), of the expected ones; 0 where observed.
     """
     centred = x - x.mean()
-    spread = float(centred @ centred)
-    slope = float(centred @ y) / spread if spread > 0 else 0.0
+    # Equal values differ by rounding from their mean.
+    is_flat = np.ptp(x) <= _ROUNDING * np.abs(x).max()
+    slope = 0.0 if is_flat else float(centred @ y) / float(centred @ centred)
     # Better now and worse in the end is noise: it would reward bad starts.
     slope = max(0.0, slope)
     intercept = float(y.mean() - slope * x.mean())

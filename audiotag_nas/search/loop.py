@@ -305,12 +305,24 @@ class _Search:
             raise StoreError(
                 f"{self.journal.path}, line {entry.line_number}: trial "
                 f"{trial.trial_id} is of another search: {differences[0]}. "
-                "Use another working directory, or the settings that the "
-                "journal was made with."
+                f"{self._way_out(trial)}"
             )
         self.num_from_journal += 1
         self._finish(trial, entry.result, from_journal=True)
         return True
+
+    def _way_out(self, trial: Trial) -> str:
+        """Where the journal does not hold the trial that is asked for."""
+        if len(self.results) > self.num_from_journal:
+            return (
+                "Trials before it were trained again, and what was learned "
+                f"from them is another. To go on, remove the {self.stage}'s "
+                f"lines of round {trial.round} and later."
+            )
+        return (
+            "Use another working directory, or the settings that the journal "
+            "was made with."
+        )
 
     def _finish(
         self, trial: Trial, result: TrialResult, *, from_journal: bool

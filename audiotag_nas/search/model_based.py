@@ -19,6 +19,7 @@ between the best, another training of them is worth more than a new point.
 """
 
 import collections
+import copy
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, mutate, neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.practice import Practice
-from audiotag_nas.search.reward_model import RewardModel
+from audiotag_nas.search.reward_model import RewardModel, cut_below
 from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
@@ -40,6 +41,7 @@ _NUM_PARENTS, _NUM_DOUBLE = 6, 150
 _NUM_RANDOM = 200
 _NUM_RETRAINED = 8
 _LEAST_GAIN = 0.3
+_FAR_DEVIATIONS = 6.0
 _NUM_CLIMBERS, _MAX_CLIMB = 4, 20
 
 
@@ -99,7 +101,7 @@ class ModelBasedSearcher(BaseSearcher):
         )
         self._uniform = set(self._initial)
         self._is_fitted = False
-        self.model = RewardModel(space)
+        self.model = self._asked_model = RewardModel(space)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -142,6 +144,9 @@ class ModelBasedSearcher(BaseSearcher):
 
     def _fit(self) -> None:
         if not self._is_fitted:
+            # From the last that was asked: being asked for a recommendation
+            # in between must not change what is proposed.
+            self.model = copy.copy(self._asked_model)
             self.model.learn(
                 self._told.rewards,
                 restart=self._num_rounds % _RESTART_ROUNDS == 0,
@@ -155,6 +160,7 @@ class ModelBasedSearcher(BaseSearcher):
         if not self._told.rewards:
             return draw_points(self._space, len(wishes), generator)
         self._fit()
+        self._asked_model = self.model
         strangers = draw_points(self._space, _NUM_RANDOM, generator)
         pool = self._pool(wishes, strangers, generator)
         for point in self._open.elements():
@@ -249,13 +255,15 @@ class ModelBasedSearcher(BaseSearcher):
     def _least_gain(self) -> float:
         """What a new point's bound must promise, in the model's units.
 
-        A share of the spread of the points that were drawn uniformly.
+        A share of the spread of the points that were drawn uniformly; those
+        far below count as far as that, whatever a failure is told.
         """
         means = self._told.means()
         drawn = [means[point] for point in means if point in self._uniform]
         if len(drawn) < 2:
             return -np.inf
-        return _LEAST_GAIN * float(np.std(drawn)) / self.model.scale
+        spread = np.std(cut_below(np.array(drawn), _FAR_DEVIATIONS))
+        return _LEAST_GAIN * float(spread) / self.model.scale
 
 
 def balanced_points(
@@ -264,10 +272,13 @@ def balanced_points(
     """`num` random points in which a decision's choices are equally frequent.
 
     As nearly as `num` allows; a Latin hypercube over tokens (McKay et al.
-    1979).
+    1979). Of more choices than points, each point's are of another part.
     """
-    columns = [
-        generator.permutation(np.arange(num) % size)
-        for size in space.num_choices
-    ]
+    columns = []
+    for size in space.num_choices:
+        tokens = np.arange(num) % size
+        if size > num:
+            parts = np.arange(num) + generator.random(num)
+            tokens = (parts * size / num).astype(int)
+        columns.append(generator.permutation(tokens))
     return [tuple(map(int, row)) for row in np.stack(columns, axis=1)]

@@ -23,7 +23,6 @@ from audiotag_nas.search.token_kernel import (
     JITTER,
     MEAN_VARIANCE,
     NOT_POSITIVE,
-    PARTS,
     SCALES,
     LearnedMeans,
     TokenKernel,
@@ -142,7 +141,7 @@ class RewardModel:
         projection = solve_triangular(
             self._factor, covariance, lower=True, check_finite=False
         )
-        prior = sum(scales[n] for n in PARTS)
+        prior = sum(scales[name] for name in self._kernel.parts)
         variance = prior - np.sum(projection**2, axis=0)
         return Prediction(
             self._mean + projection.T @ self._weights,
@@ -243,10 +242,7 @@ class RewardModel:
         self._theta = self._kernel.prior_mean if failed else best.x
 
     def _standardized(self, means: Array, within: float) -> LearnedMeans:
-        median = np.median(means)
-        deviation = _MAD_TO_DEVIATION * np.median(np.abs(means - median))
-        if deviation > 0:
-            means = np.maximum(means, median - _CUT_DEVIATIONS * deviation)
+        means = cut_below(means, _CUT_DEVIATIONS)
         self.offset = float(np.mean(means))
         self.scale = float(np.std(means)) or 1.0
         return LearnedMeans(
@@ -271,3 +267,15 @@ class RewardModel:
         ).T
         self._mean = (ones @ means) / (ones @ ones + 1 / MEAN_VARIANCE)
         self._weights = means - self._mean * ones
+
+
+def cut_below(values: Array, num_deviations: float) -> Array:
+    """`values` with those far below raised to so many deviations below.
+
+    From the median, and by the median deviation; none where that is 0.
+    """
+    median = np.median(values)
+    deviation = _MAD_TO_DEVIATION * np.median(np.abs(values - median))
+    if deviation == 0:
+        return values
+    return np.maximum(values, median - num_deviations * deviation)

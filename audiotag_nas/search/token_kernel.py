@@ -77,6 +77,9 @@ class TokenKernel:
     matrix T these are the products H T H', and the gradient by the tables is
     H' G H. The hyperparameters theta are logarithms: one nominal length a
     decision, one ordinal length for each that is in order, and `SCALES`.
+
+    Attributes:
+        parts: the terms there are; one decision makes no pairs.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -86,6 +89,8 @@ class TokenKernel:
         self._num = len(sizes)
         self._num_pairs = max(math.comb(self._num, 2), 1)
         self._num_triples = max(math.comb(self._num, 3), 1)
+        absent = {"pairs": self._num < 2, "triples": self._num < 3}
+        self.parts = tuple(p for p in PARTS if not absent.get(p))
         in_order = [d.ordinal and len(d.choices) > 2 for d in space.decisions]
         self._in_order = np.array(in_order)
         num_choices = int(sizes.sum())

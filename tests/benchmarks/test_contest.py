@@ -56,6 +56,7 @@ def test_the_regret_is_that_of_the_truth_of_what_is_recommended(tmp_path):
     assert done.regrets == pytest.approx((0.2,) * 3)
     assert done.alike == pytest.approx((0.2,) * 3)
     assert done.library.startswith("audiotag-nas")
+    assert Task("table", "random", 0, 300).checkpoints[-2:] == (200, 300)
 
 
 def test_every_training_counts_and_checkpoints_cut_batches_short(

@@ -403,7 +403,7 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
 
 
 def test_a_large_fold_is_stored_in_several_shards(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiotag_nas.data.tfrecords._MAX_CLIPS_PER_SHARD", 2)
+    monkeypatch.setattr("audiotag_nas.data.shards.MAX_CLIPS_PER_SHARD", 2)
     prepared = run(clips, tmp_path / "out")
     assert [(s.path.name, s.num_clips) for s in prepared.shards] == [
         ("fold0-00000.tfrecord", 2),

@@ -117,6 +117,17 @@ def test_where_starts_say_nothing_the_likeliest_final_is_the_mean():
     assert constant.fits()[1].likeliest_final(0.9) == pytest.approx(0.65)
 
 
+@pytest.mark.parametrize("level", [0.3, 0.55, 0.6, 0.7, 1 / 3])
+def test_starts_that_are_all_equal_say_nothing(level):
+    # Their distances from their mean are what it was rounded by.
+    curves = LearningCurves(2)
+    for i in range(10):
+        curves.add((level, 0.6 + 0.01 * i))
+    fit = curves.fits()[1]
+    assert fit.expected_final(level - 0.01) == pytest.approx(0.645)
+    assert fit.likeliest_final(level - 0.01) == pytest.approx(0.645)
+
+
 def test_little_in_common_stretches_a_likeliest_final_four_times_at_most():
     curves = LearningCurves(2)
     # Correlation 1 / 10 of starts and ends, so 1 / 100 of the variance.

@@ -1,6 +1,8 @@
 """The search loop, with real searchers and journals and a fast runner."""
 
 import dataclasses
+import json
+import re
 
 import pytest
 
@@ -171,6 +173,33 @@ def test_a_missing_line_is_trained_again_and_only_that(path):
     assert runner.started == ["search-0002"]
     assert second.recommendation == first.recommendation
     assert second.trials == first.trials
+
+
+def test_a_failure_trained_again_takes_the_later_rounds_with_it(path):
+    def fails_once(trial):
+        is_failure = trial.trial_id == "search-0002"
+        return fake_failure(trial) if is_failure else fake_train(trial)
+
+    def search(runner):
+        return _search(HashSearcher(SPACE), path, runner, num_trials=12)
+
+    search(FakeRunner(train=fails_once))
+    lines = path.read_text().splitlines(True)
+    path.write_text("".join(lines[:2] + lines[3:]))
+    with pytest.raises(StoreError) as info:
+        search(FakeRunner())
+    way_out = re.search(r"search's lines of round (\d+) and", str(info.value))
+    first = int(way_out[1])
+    assert first >= 1
+    path.write_text(
+        "".join(
+            line
+            for line in path.read_text().splitlines(True)
+            if json.loads(line)["trial"]["round"] < first
+        )
+    )
+    outcome = search(FakeRunner())
+    assert all(result.reward is not None for result in outcome.results)
 
 
 def test_the_journal_of_another_search_is_refused_by_trial_and_field(path):

@@ -12,6 +12,7 @@ from audiotag_nas.search.autoregressive_policy import AutoregressivePolicy
 from audiotag_nas.search.model_based import ModelBasedSearcher, balanced_points
 from audiotag_nas.search.policy_gradient import PolicyGradient, evaluate
 from audiotag_nas.search.practice import standardized_advantages
+from tests.fakes import fake_reward
 
 CHOICES = (3, 2, 4)
 EVERY_POINT = np.array(list(itertools.product(*map(range, CHOICES))))
@@ -91,6 +92,41 @@ def test_the_first_points_have_every_choice_equally_often():
     searcher = make_searcher("reinforce", space(4, 2, 3), seed=2)
     first = np.array(searcher.ask(5) + searcher.ask(7))
     assert list(np.bincount(first[:, 0])) == [3, 3, 3, 3]
+
+
+def test_of_many_choices_the_first_points_reach_from_end_to_end():
+    points = np.array(balanced_points(space(48), 12, np.random.default_rng(0)))
+    # One in each twelfth.
+    assert sorted(points[:, 0] // 4) == list(range(12))
+
+
+def test_what_is_proposed_does_not_depend_on_who_looked():
+    def proposed(looks: bool) -> list:
+        searcher = make_searcher("reinforce", space(4, 4, 4, 4), seed=3)
+        rounds = []
+        for _ in range(8):
+            asked = searcher.ask(4)
+            for tokens in asked:
+                searcher.tell([tokens], [fake_reward(tokens)])
+                if looks:
+                    searcher.recommend()
+            rounds.append(asked)
+        return [*rounds, searcher.recommend(), searcher.model.hyperparameters]
+
+    assert proposed(looks=True) == proposed(looks=False)
+
+
+def test_how_much_a_failure_costs_does_not_decide_where_to_search():
+    # Every point with d0 = 3 fails.
+    def proposed(penalty: float) -> list:
+        def reward(tokens) -> float:
+            worth = sum(tokens[1:]) / 27 + 0.1 * fake_reward(tokens)
+            return penalty if tokens[0] == 3 else worth
+
+        searcher = make_searcher("reinforce", space(*[4] * 10), seed=1)
+        return search(searcher, reward, 60)
+
+    assert proposed(-1.0) == proposed(-1e6)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -149,6 +149,23 @@ def test_an_additive_reward_is_foretold_where_nothing_was_trained():
     assert np.corrcoef(foretold, truth)[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("num_decisions", [1, 2, 3])
+def test_what_was_trained_often_without_noise_is_known(num_decisions):
+    # One decision makes no pairs, and two make no triples, to be unsure of.
+    space = SearchSpace(
+        tuple(Decision(f"d{i}", (1, 2, 4)) for i in range(num_decisions))
+    )
+    points = [tuple([i] * num_decisions) for i in range(3)]
+    model = RewardModel(space)
+    model.learn({p: [float(i)] * 9 for i, p in enumerate(points)})
+    prediction = model.predict(points)
+    assert model.noise_variance < 0.01
+    for index in range(3):
+        variance = model.covariance(prediction, index)[index]
+        assert prediction.variance[index] == pytest.approx(variance, abs=1e-6)
+        assert prediction.variance[index] < 0.01
+
+
 def test_a_dead_child_does_not_set_the_scale():
     points = list(dict.fromkeys(draw(30, 9)))[:12]
     rewards = {p: [0.7 + 0.01 * i] for i, p in enumerate(points)}

@@ -1,0 +1,122 @@
+"""Writes examples to TFRecord shards; the format is `tfrecords`'."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas.data.prepared import Shard
+from audiotag_nas.data.storage import Place
+from audiotag_nas.errors import StoreError
+from audiotag_nas.files import file_digest
+
+MAX_CLIPS_PER_SHARD = 2000
+
+
+@contextlib.contextmanager
+def store_errors(path: Place) -> Iterator[None]:
+    """Raises a StoreError that names `path` where it can't be written."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        else:
+            # It begins with the path: "<path>; No space left on device".
+            reason = error.message.rpartition("; ")[2]
+        raise StoreError(
+            f"{path}: can't be written ({reason}). The same command goes on "
+            "once it can."
+        ) from error
+
+
+def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
+    """A clip as a record.
+
+    Args:
+        values: (frames, mel bins), little-endian float16.
+        label: (tags,), uint8.
+        index: the clip's place in the stored order.
+    """
+
+    def bytes_feature(array: np.ndarray) -> tf.train.Feature:
+        return tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[array.tobytes()])
+        )
+
+    record = tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "features": bytes_feature(values),
+                "label": bytes_feature(label),
+                "index": tf.train.Feature(
+                    int64_list=tf.train.Int64List(value=[index])
+                ),
+            }
+        )
+    )
+    # The order of a map's entries is otherwise free: same clips, same bytes.
+    return record.SerializeToString(deterministic=True)
+
+
+class ShardWriter:
+    """Writes examples, which come by fold, to shards of bounded size.
+
+    Args:
+        split_dir: where they go.
+
+    Raises:
+        StoreError: a shard can't be written; names it.
+    """
+
+    def __init__(self, split_dir: Path) -> None:
+        self._split_dir = split_dir
+        self._writer: tf.io.TFRecordWriter | None = None
+        self._counts: list[tuple[str, int | None, int]] = []  # of each shard
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+
+    def write(self, fold: int | None, example: bytes) -> None:
+        """Appends a record of a clip of `fold`."""
+        name, last_fold, count = (
+            self._counts[-1] if self._counts else ("", None, 0)
+        )
+        if (
+            self._writer is None
+            or fold != last_fold
+            or count == MAX_CLIPS_PER_SHARD
+        ):
+            self._close()
+            name, count = self._next_name(fold), 0
+            with store_errors(self._split_dir / name):
+                self._writer = tf.io.TFRecordWriter(str(self._split_dir / name))
+            self._counts.append((name, fold, count))
+        with store_errors(self._split_dir / name):
+            self._writer.write(example)
+        self._counts[-1] = (name, fold, count + 1)
+
+    def shards(self) -> tuple[Shard, ...]:
+        """What was written; the writer must be closed."""
+        shards = []
+        for name, fold, count in self._counts:
+            path = self._split_dir / name
+            size, digest = path.stat().st_size, file_digest(path)
+            shards.append(Shard(path, fold, count, size, digest))
+        return tuple(shards)
+
+    def _next_name(self, fold: int | None) -> str:
+        number = sum(other == fold for _, other, _ in self._counts)
+        group = "nofold" if fold is None else f"fold{fold}"
+        return f"{group}-{number:05d}.tfrecord"
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with store_errors(self._split_dir / self._counts[-1][0]):
+                writer.close()  # which writes what was buffered
