@@ -26,7 +26,7 @@ import numpy as np
 
 from audiotag_nas.search import acquisition
 from audiotag_nas.search.base_searcher import BaseSearcher
-from audiotag_nas.search.moves import draw_points, mutate, neighbours
+from audiotag_nas.search.moves import draw_points, mutate, some_neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.practice import Practice
 from audiotag_nas.search.reward_model import RewardModel, cut_below
@@ -36,7 +36,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 _RESTART_ROUNDS = 4
 """Every so many rounds the reward model's fit also starts afresh."""
 
-_NUM_NEIGHBOURHOODS = 3
+_NUM_NEIGHBOURHOODS, _MAX_NEIGHBOURS = 3, 250
 _NUM_PARENTS, _NUM_DOUBLE = 6, 150
 _NUM_RANDOM = 200
 _NUM_RETRAINED = 8
@@ -211,7 +211,12 @@ class ModelBasedSearcher(BaseSearcher):
             found = [
                 neighbour
                 for index in sorted(best)
-                for neighbour in neighbours(self._space, pool.points[index])
+                for neighbour in some_neighbours(
+                    self._space,
+                    pool.points[index],
+                    generator,
+                    most=_MAX_NEIGHBOURS,
+                )
                 if neighbour not in self._told.rewards
             ]
             if not pool.add(found):
@@ -226,7 +231,9 @@ class ModelBasedSearcher(BaseSearcher):
         return [
             neighbour
             for point in ranked[:_NUM_NEIGHBOURHOODS]
-            for neighbour in neighbours(self._space, point)
+            for neighbour in some_neighbours(
+                self._space, point, generator, most=_MAX_NEIGHBOURS
+            )
         ] + [
             mutate(
                 self._space,

@@ -29,6 +29,21 @@ def neighbours(space: SearchSpace, tokens: Tokens) -> list[Tokens]:
     ]
 
 
+def some_neighbours(
+    space: SearchSpace,
+    tokens: Tokens,
+    generator: np.random.Generator,
+    *,
+    most: int,
+) -> list[Tokens]:
+    """All neighbours, or `most` of them, drawn, where there are more."""
+    found = neighbours(space, tokens)
+    if len(found) <= most:
+        return found
+    chosen = generator.choice(len(found), size=most, replace=False)
+    return [found[index] for index in sorted(chosen)]
+
+
 def mutate(
     space: SearchSpace,
     tokens: Tokens,

@@ -15,7 +15,7 @@ from audiotag_nas.search.gaussian_process import (
     expected_improvement,
     hamming,
 )
-from audiotag_nas.search.moves import mutate, neighbours
+from audiotag_nas.search.moves import mutate, neighbours, some_neighbours
 
 SPACE = SearchSpace(
     tuple(Decision(f"d{i}", tuple(range(n))) for i, n in enumerate((3, 1, 4)))
@@ -34,6 +34,27 @@ def test_neighbours_are_all_points_one_token_away():
         (1, 0, 1),
         (1, 0, 3),
     ]
+
+
+def test_of_many_neighbours_as_many_as_asked_for_are_drawn():
+    all_of_them = neighbours(SPACE, (1, 0, 2))
+    generator = np.random.default_rng(0)
+    most = len(all_of_them)
+    assert some_neighbours(SPACE, (1, 0, 2), generator, most=most) == (
+        all_of_them
+    )
+    drawn = [
+        point
+        for _ in range(2000)
+        for point in set(
+            some_neighbours(SPACE, (1, 0, 2), generator, most=most - 1)
+        )
+    ]
+    # Each is left out as often as any other.
+    expected = 2000 * (most - 1) / most
+    for point in all_of_them:
+        assert drawn.count(point) == pytest.approx(expected, abs=90)
+    assert len(drawn) == 2000 * (most - 1)
 
 
 def test_mutations_reach_every_neighbour_alike_and_no_other_point():
