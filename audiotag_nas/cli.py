@@ -81,7 +81,21 @@ class ExperimentFlags:
 
     @property
     def workdir(self) -> str:
-        return self.workdir_flag.value
+        """As `directory` has it."""
+        return directory(self.workdir_flag)
+
+
+def directory(flag: flags.FlagHolder[str]) -> str:
+    """The directory that a flag names, with `~` expanded.
+
+    No shell expands it after a `=`.
+
+    Raises:
+        ConfigError: it is empty, as where a variable was not set.
+    """
+    if not flag.value:
+        raise ConfigError(f"--{flag.name}: must name a directory. Received: ''")
+    return os.path.expanduser(flag.value)
 
 
 def define_experiment_flags() -> ExperimentFlags:
@@ -342,7 +356,7 @@ def _override(argument: str) -> str:
     if not equals:
         return argument
     # One value of a field that takes several is a tuple of one.
-    parts = [part.strip(" '\"") for part in text.strip("()[] ").split(",")]
+    parts = [part.strip(" '\"") for part in _within(text).split(",")]
     several = item is not hint
     for part in [p for p in parts if p] if several else [text]:
         if not _reads_as(item, part):
@@ -353,6 +367,12 @@ def _override(argument: str) -> str:
         values = [repr(p) if item is str else p for p in parts if p]
         text = "(" + "".join(f"{value}," for value in values) + ")"
     return f"--config.{path}={text}"
+
+
+def _within(text: str) -> str:
+    """`text` without the parentheses or brackets around all of it."""
+    text = text.strip()
+    return text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
 
 
 def _reads_as(item: Any, text: str) -> bool:

@@ -304,6 +304,16 @@ class ExperimentConfig:
                 "config.data.manifest_path: must name a CSV file where "
                 "data.source is 'manifest'. Received: ''"
             )
+        if data.source != "manifest" and data.manifest_path:
+            raise ConfigError(
+                "config.data.source: must be 'manifest' where "
+                f"data.manifest_path is given. Received: {data.source!r}"
+            )
+        if data.source == "synthetic" and data.dataset_dir:
+            raise ConfigError(
+                "config.data.source: must be 'chime_home' or 'manifest' where "
+                "data.dataset_dir is given. Received: 'synthetic'"
+            )
         if data.min_clip_seconds > data.clip_seconds:
             raise ConfigError(
                 "config.data.min_clip_seconds: must not exceed "

@@ -17,7 +17,7 @@ def run_tool():
     """Runs `audiotag-nas <arguments>` in a process of its own."""
 
     def run(
-        *arguments: object, cwd: Path = ROOT
+        *arguments: object, cwd: Path = ROOT, **environment: str
     ) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, "-m", "audiotag_nas", *map(str, arguments)],
@@ -25,7 +25,7 @@ def run_tool():
             text=True,
             check=False,
             cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         )
 
     return run

@@ -1,6 +1,7 @@
 """The command lines, as real processes: help, wrong input, exit statuses."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,45 @@ def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
     done = run_tool("results", f"--workdir={tmp_path}")
     assert done.returncode == 1
     assert str(tmp_path) in one_line_error(done)
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("dog (loud),rain (light)", ["dog (loud)", "rain (light)"]),
+        ("(dog,rain)", ["dog", "rain"]),
+        ("['dog', 'rain']", ["dog", "rain"]),
+        ("rain (light)", ["rain (light)"]),
+    ],
+)
+def test_several_values_keep_their_own_parentheses(
+    run_tool, tmp_path, text, tags
+):
+    done = run_tool(
+        "prepare",
+        f"--workdir={tmp_path}",
+        "--config=smoke",
+        "--config.data.source=manifest",
+        f"--config.data.manifest_path={tmp_path / 'none.csv'}",
+        f"--config.data.tags={text}",
+    )
+    assert done.returncode == 1
+    assert "none.csv" in done.stderr.splitlines()[-1]
+    kept = json.loads((tmp_path / "config.json").read_text())
+    assert kept["data"]["tags"] == tags
+
+
+def test_an_empty_workdir_is_refused_and_a_home_is_found(run_tool, tmp_path):
+    done = run_tool("prepare", "--workdir=", "--config=smoke")
+    assert done.returncode == 1
+    assert "--workdir: must name a directory" in done.stderr
+    done = run_tool(
+        *("prepare", "--workdir=~/runs", "--config=smoke"),
+        "--config.data.source=manifest",
+        "--config.data.manifest_path=none.csv",
+        HOME=str(tmp_path),
+    )
+    assert done.returncode == 1
+    assert (tmp_path / "runs" / "config.json").exists()
+    done = run_tool("status", "--workdir=~/runs", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr

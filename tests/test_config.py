@@ -105,6 +105,25 @@ def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [
+        ("manifest_path", "synthetic"),
+        ("manifest_path", "chime_home"),
+        ("dataset_dir", "synthetic"),
+    ],
+)
+def test_data_that_would_be_ignored_is_refused(field, source):
+    config = ExperimentConfig()
+    config.data.source = source
+    config.data.dataset_dir = (
+        "/data/chime_home" if source != "synthetic" else ""
+    )
+    setattr(config.data, field, "mine")
+    with pytest.raises(ConfigError, match=rf"data\.source: .*data\.{field}"):
+        config.validate()
+
+
 @pytest.mark.parametrize("field", ["latency_weight", "measure_latency"])
 def test_a_latency_is_measured_with_one_thread_only(field):
     config = ExperimentConfig(threads_per_trial=2)

@@ -299,7 +299,7 @@ def test_a_search_that_others_rest_on_is_given_no_more_children(demo, run_tool):
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "search.num_trials: can't grow" in last
-    assert "trial grid-0000 rests on" in last
+    assert re.search(r"trial grid-\d+ rests on", last)
     assert (workdir / "config.json").read_bytes() == before
 
 

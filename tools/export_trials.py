@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.report.tables import format_csv
     from audiotag_nas.search.journal import read_entries
 
-    workspace = Workspace(_WORKDIR.value)
+    workspace = Workspace(cli.directory(_WORKDIR))
     workspace.read_config()
     headers, rows = export_table(read_entries(workspace.journal_path))
     text = format_csv(rows, headers=headers)

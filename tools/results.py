@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.results import ranked_entries, results_lines
     from audiotag_nas.experiment.workspace import Workspace
 
-    workspace = Workspace(_WORKDIR.value)
+    workspace = Workspace(cli.directory(_WORKDIR))
     workspace.read_config()
     if _PARETO.value:
         entries = ranked_entries(workspace, "search")

@@ -22,7 +22,7 @@ _WORKDIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.status import read_status, status_lines
 
-    print("\n".join(status_lines(read_status(_WORKDIR.value))))
+    print("\n".join(status_lines(read_status(cli.directory(_WORKDIR)))))
 
 
 if __name__ == "__main__":

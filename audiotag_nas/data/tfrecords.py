@@ -123,9 +123,10 @@ def prepare(
                 return prepared
             if not may_replace:
                 raise StoreError(
-                    f"{split_dir}: holds features of other clips or settings, "
-                    "which another search may be training on. Give "
-                    "data.features_dir another directory, or remove it."
+                    f"{split_dir}: holds features of other clips, annotations, "
+                    "settings or versions of "
+                    f"{', '.join(_LIBRARIES)}, which trials were or are "
+                    "trained on. Take another --workdir or data.features_dir."
                 )
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)

@@ -11,6 +11,7 @@ from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.prepared import json_digest
 from audiotag_nas.errors import DataError
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import read_entries
 
 NUM_FOLDS = 5
 
@@ -73,15 +74,19 @@ def prepare(
 ) -> tfrecords.PreparedSet:
     """The log-mels of one spectrogram size and split, made if need be.
 
-    In a directory that the config names, whole features of other input are
-    not replaced: another experiment may be training on them.
+    Whole features of other input are not replaced where trials were trained
+    on them, nor in a directory that the config names: another experiment may
+    be training there.
     """
+    is_in_use = bool(
+        config.data.features_dir or read_entries(workspace.journal_path)
+    )
     return tfrecords.prepare(
         read_clips(config, workspace, split),
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,
         split_dir=workspace.split_dir(size, split),
-        may_replace=not config.data.features_dir,
+        may_replace=not is_in_use,
         progress=progress,
     )
 

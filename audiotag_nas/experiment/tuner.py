@@ -10,6 +10,7 @@ working directory: a tuner made again over the same directory goes on there.
 """
 
 import contextlib
+import copy
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ class ArchitectureTuner:
     """Searches architectures for one experiment in one working directory.
 
     Args:
-        config: the experiment; checked here.
+        config: the experiment; checked here, and copied.
         workdir: where everything goes; made if need be.
         progress: who prints; a silent one if None.
         runner: what trains the trials.
@@ -77,7 +78,8 @@ class ArchitectureTuner:
         progress: Progress | None = None,
         runner: RunnerSettings | None = None,
     ) -> None:
-        self.config = config.validate()
+        # A copy: what is changed later would not be what the directory keeps.
+        self.config = config = copy.deepcopy(config).validate()
         self.workspace = Workspace(workdir)
         self.workspace.start(config)
         self._progress = Progress(quiet=True) if progress is None else progress

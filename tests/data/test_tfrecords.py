@@ -271,7 +271,9 @@ def test_features_that_others_may_train_on_are_not_replaced(clips, tmp_path):
     first = run(clips, tmp_path / "shared")
     assert run(clips, tmp_path / "shared", may_replace=False) == first
     changed, features, data = change_fold(clips)
-    with pytest.raises(StoreError, match="features of other clips or settings"):
+    with pytest.raises(
+        StoreError, match="features of other clips, annotations"
+    ):
         run(changed, tmp_path / "shared", features, data, may_replace=False)
     assert open_prepared(tmp_path / "shared") == first
     # What is damaged is of use to nobody.

@@ -6,8 +6,11 @@ import pytest
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
 from audiotag_nas.data import audio
 from audiotag_nas.errors import DataError, StoreError
-from audiotag_nas.experiment import preparation
+from audiotag_nas.experiment import preparation, stages
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.shipped import load_config
+from audiotag_nas.trial import TrialResult, TrialStatus
 
 
 def write_chunk(chunks, name: str) -> None:
@@ -134,9 +137,47 @@ def test_two_experiments_do_not_take_each_others_features(tmp_path):
         )
 
     first = prepare("first", 1)
-    with pytest.raises(StoreError, match=r"Give data\.features_dir another"):
+    with pytest.raises(
+        StoreError, match=r"Take another --workdir or data\.features_dir"
+    ):
         prepare("second", 2)
     assert prepare("third", 1) == first
+
+
+def test_data_that_changed_under_a_search_are_refused(tmp_path):
+    for name in ("a", "b"):
+        tone = np.sin(np.arange(64000) / (7 if name == "a" else 9))
+        audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
+    manifest = tmp_path / "mine.csv"
+
+    def prepare(tag):
+        manifest.write_text(
+            "path,tags,split,fold,segment\n"
+            f"a.wav,{tag},development,0,a\nb.wav,rain,development,1,b\n"
+        )
+        config = ExperimentConfig(
+            data=DataConfig(
+                source="manifest",
+                manifest_path=str(manifest),
+                tags=("dog", "rain"),
+            )
+        )
+        return preparation.prepare(
+            config, workspace, size="31x16", split="development"
+        )
+
+    workspace = Workspace(tmp_path / "run")
+    prepare("dog")
+    # A label mended before anything was trained.
+    mended = prepare("rain")
+    trial = stages.search_trial(load_config("smoke"), 0, 0, (0,) * 21)
+    Journal(workspace.journal_path).append(
+        trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
+    )
+    assert prepare("rain") == mended
+    with pytest.raises(StoreError, match="annotations, settings or versions"):
+        prepare("dog")
+    assert prepare("rain") == mended
 
 
 def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):

@@ -45,3 +45,11 @@ def test_the_dashboard_shows_the_training_of_a_failed_trial_run_again(tmp_path):
     assert set(_statuses(tuner).values()) == {api_pb2.STATUS_SUCCESS}
     after = _session_bytes(tuner)
     assert {n for n in after if after[n] != before[n]} == set(FAILED)
+
+
+def test_a_config_changed_afterwards_is_not_the_tuners(tmp_path):
+    mine = config()
+    tuner = FakeTuner(mine, workdir=tmp_path)
+    mine.search.num_trials += 5
+    mine.training.batch_size += 1
+    assert not tuner.config.differences(tuner.workspace.read_config())
