@@ -11,9 +11,9 @@ of other libraries.
   python tools/benchmarks/searchers.py --output_dir=runs/contest
 
 Time: a search of 200 children costs at most some seconds of one core with the
-light searchers and Optuna's TPE, 30 s with Optuna's Gaussian process and about
-4.5 minutes with keras-tuner; all 50 seeds of it on six problems about 22 hours
-of one core. `--searchers=reinforce,random,evolution` compares those alone, and
+light searchers and Optuna's TPE, 30 s with Optuna's Gaussian process and 20 to
+110 s with keras-tuner; all 50 seeds of it on six problems 4 to 5 hours of one
+core. `--searchers=reinforce,random,evolution` compares those alone, and
 `--table_csv=FILE --problems=` on a table of your own.
 """
 
