@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from audiotag_nas.errors import StoreError
+
 
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all; makes its directory."""
@@ -68,6 +70,23 @@ def remove_partials(directory: str | os.PathLike) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def store_errors(path: object) -> Iterator[None]:
+    """Raises a StoreError that names `path` where it can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from error
+
+
+def unwritable(path: object, reason: str) -> StoreError:
+    """The error of a command that can go on once `path` can be written."""
+    return StoreError(
+        f"{path}: can't be written ({reason}). The same command goes on once "
+        "it can."
+    )
 
 
 def file_digest(path: str | os.PathLike) -> str:

@@ -66,6 +66,17 @@ def journal(workdir: Path, stage: str) -> dict[str, dict]:
     return lines
 
 
+def start(*command: str, stdout: int) -> subprocess.Popen:
+    """`audiotag-nas <command>`, which goes on beside the test."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "audiotag_nas", *command],
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    )
+
+
 def prepared(finished: Path, workdir: Path) -> Path:
     """`workdir`, with the data of a finished run."""
     for name in ("dataset", "features"):
@@ -217,13 +228,7 @@ def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
     finished, _ = demo
     workdir = shutil.copytree(finished, tmp_path / "gone")
     command = ("run", "--config=smoke", f"--workdir={workdir}")
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "audiotag_nas", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-    )
+    driver = start(*command, stdout=subprocess.PIPE)
     printed = ""
     for line in driver.stdout:
         printed += line
@@ -251,12 +256,7 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     finished, _ = demo
     workdir = prepared(finished, tmp_path / "killed")
     command = ("search", "--config=smoke", f"--workdir={workdir}")
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "audiotag_nas", *command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
+    driver = start(*command, stdout=subprocess.DEVNULL)
     path = workdir / "trials.jsonl"
     while driver.poll() is None and not (path.exists() and path.read_bytes()):
         time.sleep(0.05)

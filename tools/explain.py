@@ -29,9 +29,10 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment import explanation
     from audiotag_nas.experiment.workspace import Workspace
 
-    found = explanation.explain(cli.directory(_WORKDIR))
+    workdir = cli.directory(_WORKDIR)
+    found = explanation.explain(workdir)
     print("\n".join(explanation.explanation_lines(found)))
-    report_dir = Workspace(cli.directory(_WORKDIR)).report_dir
+    report_dir = Workspace(workdir).report_dir
     path = Path(_OUTPUT.value or report_dir / "explain.png")
     explanation.draw_explanation(found, path)
     print(f"\npicture: {path}")

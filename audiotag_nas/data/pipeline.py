@@ -32,6 +32,38 @@ def num_clips(
     return sum(shard.num_clips for shard in prepared.select_shards(folds))
 
 
+def check_fits(
+    prepared: PreparedSet,
+    folds: Collection[int | None] | None,
+    *,
+    batch_size: int,
+    time_mask_frames: int,
+    mel_mask_bins: int,
+    prefix: str = "",
+) -> None:
+    """Checks that there are clips for a batch, and room for the masks.
+
+    Args:
+        prepared, folds: what is trained on.
+        batch_size, time_mask_frames, mel_mask_bins: as
+            `make_training_dataset` takes them.
+        prefix: of their names in the message.
+
+    Raises:
+        ConfigError: more examples a batch than clips, or a mask longer than
+            the spectrogram.
+    """
+    for name, value, most, what in (
+        (
+            *("batch_size", batch_size),
+            *(num_clips(prepared, folds), "clips to train on"),
+        ),
+        ("time_mask_frames", time_mask_frames, prepared.num_frames, "frames"),
+        ("mel_mask_bins", mel_mask_bins, prepared.num_mels, "mels"),
+    ):
+        _check_at_most(prefix + name, value, most, what)
+
+
 def make_training_dataset(
     prepared: PreparedSet,
     *,
@@ -68,11 +100,13 @@ def make_training_dataset(
             spectrogram, or a tag or fold that is not stored.
     """
     size = num_clips(prepared, folds)
-    check_at_most("batch_size", batch_size, size, "clips to train on")
-    check_at_most(
-        "time_mask_frames", time_mask_frames, prepared.num_frames, "frames"
+    check_fits(
+        prepared,
+        folds,
+        batch_size=batch_size,
+        time_mask_frames=time_mask_frames,
+        mel_mask_bins=mel_mask_bins,
     )
-    check_at_most("mel_mask_bins", mel_mask_bins, prepared.num_mels, "mels")
 
     def finish(
         examples: tuple[tf.Tensor, tf.Tensor], batch_seed: tf.Tensor
@@ -210,8 +244,7 @@ def _check_positive(name: str, value: int) -> None:
         raise ConfigError(f"{name}: must be positive. Received: {value}")
 
 
-def check_at_most(name: str, value: int, most: int, what: str) -> None:
-    """Raises ConfigError where `value` is more than there are."""
+def _check_at_most(name: str, value: int, most: int, what: str) -> None:
     if value > most:
         raise ConfigError(
             f"{name}: must not exceed the number of {what}, {most}. "

@@ -7,29 +7,23 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from audiotag_nas import files
 from audiotag_nas.data.prepared import Shard
 from audiotag_nas.data.storage import Place
-from audiotag_nas.errors import StoreError
-from audiotag_nas.files import file_digest
 
 MAX_CLIPS_PER_SHARD = 2000
 
 
 @contextlib.contextmanager
 def store_errors(path: Place) -> Iterator[None]:
-    """Raises a StoreError that names `path` where it can't be written."""
+    """As `files.store_errors`; of TensorFlow's own errors too."""
     try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        else:
-            # It begins with the path: "<path>; No space left on device".
-            reason = error.message.rpartition("; ")[2]
-        raise StoreError(
-            f"{path}: can't be written ({reason}). The same command goes on "
-            "once it can."
-        ) from error
+        with files.store_errors(path):
+            yield
+    except tf.errors.OpError as error:
+        # It begins with the path: "<path>; No space left on device".
+        reason = error.message.rpartition("; ")[2]
+        raise files.unwritable(path, reason) from error
 
 
 def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
@@ -106,7 +100,7 @@ class ShardWriter:
         shards = []
         for name, fold, count in self._counts:
             path = self._split_dir / name
-            size, digest = path.stat().st_size, file_digest(path)
+            size, digest = path.stat().st_size, files.file_digest(path)
             shards.append(Shard(path, fold, count, size, digest))
         return tuple(shards)
 

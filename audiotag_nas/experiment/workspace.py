@@ -106,10 +106,12 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return
-        differing = config.differences(self.read_config())
+        kept = self.read_config()
+        differing = config.differences(kept)
         if not differing:
             return
-        if self._has_only_more_trials(config):
+        is_more = config.search.num_trials > kept.search.num_trials
+        if is_more and len(differing) == 1:
             with driver_lock(self.workdir):
                 self._check_may_grow()
                 self._write_config(config)
@@ -144,12 +146,6 @@ class Workspace:
                     f"with it. Received: {str(self._export_dir)!r}"
                 )
         check_replaceable(self._export_dir)
-
-    def _has_only_more_trials(self, config: ExperimentConfig) -> bool:
-        kept = self.read_config()
-        is_more = config.search.num_trials > kept.search.num_trials
-        kept.search.num_trials = config.search.num_trials
-        return is_more and not config.differences(kept)
 
     def _check_may_grow(self) -> None:
         for entry in read_entries(self.journal_path):

@@ -22,9 +22,9 @@ from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import (
     ConfigError,
     DataError,
-    StoreError,
     UserError,
 )
+from audiotag_nas.files import store_errors
 from audiotag_nas.models import build_crnn
 from audiotag_nas.space import Architecture
 from audiotag_nas.training import goals, trainer
@@ -174,17 +174,15 @@ def save_model(model: keras.Model, path: Path) -> None:
     """
     # Keras insists on the ending.
     temporary = path.with_name(f".partial-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        model.save(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror or error}). The same "
-            "command goes on once it can."
-        ) from error
+    with store_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model.save(temporary)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
 
 
 def load_model(path: Path) -> keras.Model:
@@ -288,30 +286,19 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
         DataError: as `split_folds`.
     """
     training_folds, _ = split_folds(prepared, config)
-    num_clips = pipeline.num_clips(prepared, training_folds)
     training = config.training
-    for field, batch_size in (
+    for section, batch_size in (
         ("training", training.batch_size),
         *(("grid", batch_size) for batch_size in config.grid.batch_size),
     ):
-        pipeline.check_at_most(
-            f"config.{field}.batch_size",
-            batch_size,
-            num_clips,
-            "clips to train on",
+        pipeline.check_fits(
+            prepared,
+            training_folds,
+            batch_size=batch_size,
+            time_mask_frames=training.time_mask_frames,
+            mel_mask_bins=training.mel_mask_bins,
+            prefix=f"config.{section}.",
         )
-    pipeline.check_at_most(
-        "config.training.time_mask_frames",
-        training.time_mask_frames,
-        prepared.num_frames,
-        "frames",
-    )
-    pipeline.check_at_most(
-        "config.training.mel_mask_bins",
-        training.mel_mask_bins,
-        prepared.num_mels,
-        "mels",
-    )
 
 
 def split_folds(

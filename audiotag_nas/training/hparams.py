@@ -14,11 +14,10 @@ whole or not at all. One that is there is not written again, unless its trial
 was trained again. Only plain TensorBoard is used, no TensorFlow.
 """
 
-import contextlib
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,7 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from audiotag_nas.errors import StoreError
-from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.files import atomic_write_bytes, store_errors
 from audiotag_nas.space import Choice, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
@@ -127,7 +125,7 @@ class HParamsWriter:
         if result.reason:
             events.append(_event(end, text_pb("reason", result.reason)))
         events.append(_event(end, _session_end(result.status, end)))
-        with _store_errors(path):
+        with store_errors(path):
             # First: were there no room for the new one, the old one would
             # stay, for a resume writes only what is missing.
             path.unlink(missing_ok=True)
@@ -150,7 +148,7 @@ class HParamsWriter:
         path = self._log_dir / "events.out.tfevents.experiment"
         data = _records([_event(0.0), _event(0.0, summary)])
         if not path.exists() or path.read_bytes() != data:
-            with _store_errors(path):
+            with store_errors(path):
                 _write_bytes(path, data)
 
     def _start(self, trial: Trial, start: float) -> Any:
@@ -248,15 +246,3 @@ def _write_bytes(path: Path, data: bytes) -> None:
     unread = path.with_name(".unfinished")
     atomic_write_bytes(unread, data)
     os.replace(unread, path)
-
-
-@contextlib.contextmanager
-def _store_errors(path: Path) -> Iterator[None]:
-    """Raises a StoreError that names `path` where it can't be written."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be written ({error.strerror}). The same command "
-            "goes on once it can."
-        ) from error

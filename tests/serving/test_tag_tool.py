@@ -23,6 +23,18 @@ def run_tag(*arguments) -> subprocess.CompletedProcess:
     )
 
 
+def tag_everything(exported, tmp_path, *files) -> subprocess.CompletedProcess:
+    """With tables and pictures, all in `tmp_path`."""
+    return run_tag(
+        f"--model={exported.directory}",
+        "--threshold=0.2",
+        f"--csv={tmp_path / 'tags.csv'}",
+        f"--json={tmp_path / 'tags.json'}",
+        f"--plot_dir={tmp_path / 'pictures'}",
+        *files,
+    )
+
+
 def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
     exported, tmp_path
 ):
@@ -31,12 +43,9 @@ def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
     noise = 0.2 * rng.standard_normal((44100 * 2, 2))
     soundfile.write(good, noise, 44100)
     bad.write_bytes(b"nothing that sounds")
-    done = run_tag(
-        f"--model={exported.directory}",
-        "--threshold=0.2",
-        f"--csv={tmp_path / 'tags.csv'}",
-        f"--json={tmp_path / 'tags.json'}",
-        f"--plot_dir={tmp_path / 'pictures'}",
+    done = tag_everything(
+        exported,
+        tmp_path,
         bad,
         good,
     )
@@ -72,12 +81,9 @@ def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
     for name in names:
         soundfile.write(os.fsencode(tmp_path / name), noise, 8000)
     too_long = tmp_path / ("z" * 300)
-    done = run_tag(
-        f"--model={exported.directory}",
-        "--threshold=0.2",
-        f"--csv={tmp_path / 'tags.csv'}",
-        f"--json={tmp_path / 'tags.json'}",
-        f"--plot_dir={tmp_path / 'pictures'}",
+    done = tag_everything(
+        exported,
+        tmp_path,
         *(tmp_path / name for name in names),
         too_long,
     )
