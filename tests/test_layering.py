@@ -51,12 +51,9 @@ HALL = {
 
 ONE_ROOM = {
     "tf.GradientTape(": {"search/policy_gradient.py"},
-    # The others fit what is scikit-learn's.
-    ".fit(": {
-        "training/trainer.py",
-        "benchmarks/perceptrons.py",
-        "benchmarks/rivals_keras_tuner.py",
-    },
+    ".train_step": {"training/trainer.py"},
+    # What is fitted there is scikit-learn's.
+    ".fit(": {"benchmarks/perceptrons.py", "benchmarks/rivals_keras_tuner.py"},
     "MirroredStrategy(": {"training/strategy.py"},
     "TFRecordWriter(": {"data/shards.py"},
     "TFRecordDataset(": {"data/pipeline.py"},

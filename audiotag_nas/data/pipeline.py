@@ -78,9 +78,9 @@ def make_training_dataset(
     """Shuffled, augmented batches of the clips of some folds, for one epoch.
 
     Each pass is one epoch in another order, with other partners, lambdas and
-    masks. SpecAugment masks what mixup has mixed. Keras's `fit` starts two
-    passes an epoch and reads one, so its epochs are the passes 1, 3, 5, ...;
-    those of a repeated dataset are the passes in turn.
+    masks. SpecAugment masks what mixup has mixed. The passes of a repeated
+    dataset come in turn to one reader alone: Keras's `fit` has a second one
+    that takes some of them (see `trainer`).
 
     Args:
         prepared: the features.

@@ -1,4 +1,4 @@
-"""Trains one network: the only `.fit(` of a Keras model.
+"""Trains one network: the only place where a Keras model is trained.
 
 Binary cross-entropy on the clip scores, Adam, after every epoch the mean
 equal error rate (EER) of the validation clips, early stopping that restores
@@ -127,26 +127,55 @@ def train(
         # Unbuilt, Keras would trace the whole step once more to build it.
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
+        model,
         {"validation": validation, **(also_scored or {})},
         settings,
         on_epoch,
         quality,
         stop_rule,
     )
-    # One endless pass: to make and drop the iterators of every epoch costs
-    # more than a small child's steps.
-    model.fit(
-        training_data.map(_name_labels).repeat(),
-        steps_per_epoch=int(training_data.cardinality()),
-        epochs=settings.epochs,
-        callbacks=[watcher],
-        shuffle=False,
-        verbose=0,
-    )
+    _run_epochs(model, training_data, strategy, settings.epochs, watcher)
     model.set_weights(watcher.best_weights)
     return model, TrainingResult(
         dict(watcher.history), watcher.best_epoch, watcher.stopped_epoch
     )
+
+
+def _run_epochs(
+    model: keras.Model,
+    training_data: tf.data.Dataset,
+    strategy: tf.distribute.Strategy,
+    num_epochs: int,
+    watcher: "_Watcher",
+) -> None:
+    """What Keras's `fit` does, reading the data once.
+
+    `fit` begins by reading a batch through an iterator of its own and drops
+    it. How far that one runs ahead is a matter of luck; where it gets past an
+    epoch's end, all later epochs come in another order, so that the same seed
+    gives another network.
+    """
+    num_steps = int(training_data.cardinality())
+    # One endless pass: to make and drop the iterators of every epoch costs
+    # more than a small child's steps. The first epoch is the one that `fit`
+    # would have dropped: what was recorded with it stays as it was.
+    batches = iter(
+        strategy.experimental_distribute_dataset(
+            training_data.map(_name_labels).repeat().skip(num_steps)
+        )
+    )
+
+    @tf.function(reduce_retracing=True)
+    def step(batches: tf.distribute.DistributedIterator) -> None:
+        strategy.run(model.train_step, args=(next(batches),))
+
+    for epoch in range(num_epochs):
+        model.reset_metrics()
+        for _ in range(num_steps):
+            step(batches)
+        loss = float(model.get_metrics_result()["loss"])
+        if not watcher.goes_on(epoch + 1, loss):
+            break
 
 
 def predict(
@@ -222,18 +251,19 @@ def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(-np.mean(losses))
 
 
-class _Watcher(keras.callbacks.Callback):
+class _Watcher:
     """Scores the validation clips after each epoch; keeps the best weights."""
 
     def __init__(
         self,
+        model: keras.Model,
         scored: Mapping[str, ScoredData],
         settings: TrainingConfig,
         on_epoch: OnEpoch | None,
         quality: Quality,
         stop_rule: StopRule,
     ) -> None:
-        super().__init__()
+        self._model = model
         self._scored = scored
         self._settings = settings
         self._on_epoch = on_epoch
@@ -245,13 +275,14 @@ class _Watcher(keras.callbacks.Callback):
         self.stopped_epoch = 0
         self.best_weights: list[np.ndarray] = []
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        weights = self.model.get_weights()
+    def goes_on(self, epoch: int, training_loss: float) -> bool:
+        """Looks at the network after an epoch, from 1: is there another?"""
+        weights = self._model.get_weights()
         if not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingDivergedError(
-                f"a weight is not finite after epoch {epoch + 1}"
+                f"a weight is not finite after epoch {epoch}"
             )
-        numbers = {"training_loss": float((logs or {})["loss"])}
+        numbers = {"training_loss": training_loss}
         for name, scored in self._scored.items():
             numbers |= {
                 f"{name}_{measure}": value
@@ -262,25 +293,25 @@ class _Watcher(keras.callbacks.Callback):
         numbers["quality"] = self._quality(self.history)
         self.history["quality"].append(numbers["quality"])
         if self._is_best():
-            self.best_epoch = epoch + 1
+            self.best_epoch = epoch
             self.best_weights = weights
         if self._on_epoch is not None:
-            self._on_epoch(epoch + 1, numbers)
-        if epoch + 1 - self.best_epoch >= self._settings.patience:
-            self.model.stop_training = True
-        elif epoch + 1 < self._settings.epochs and is_stopped(
-            self._stop_rule, epoch + 1, numbers["quality"]
+            self._on_epoch(epoch, numbers)
+        if epoch - self.best_epoch >= self._settings.patience:
+            return False
+        if epoch < self._settings.epochs and is_stopped(
+            self._stop_rule, epoch, numbers["quality"]
         ):
-            self.stopped_epoch = epoch + 1
-            self.model.stop_training = True
+            self.stopped_epoch = epoch
+        return not self.stopped_epoch
 
     def _score(self, scored: ScoredData, epoch: int) -> dict[str, float]:
         if self._scorer is None:
-            self._scorer = _scorer(self.model)
+            self._scorer = _scorer(self._model)
         scores = _score(self._scorer, scored.data, len(scored.labels))
         if not np.isfinite(scores).all():
             raise TrainingDivergedError(
-                f"a score is not finite after epoch {epoch + 1}"
+                f"a score is not finite after epoch {epoch}"
             )
         return score_numbers(scored.labels, scores)
 

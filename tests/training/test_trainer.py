@@ -1,6 +1,8 @@
 """The one trainer: what it keeps, when it stops, what it refuses."""
 
+import itertools
 import json
+import math
 import subprocess
 import sys
 
@@ -113,6 +115,50 @@ def test_the_validation_loss_is_keras_binary_cross_entropy():
     expected = keras.losses.BinaryCrossentropy()(labels, scores)
     assert trainer.binary_cross_entropy(labels, scores) == pytest.approx(
         float(expected), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3])
+def test_epochs_are_the_passes_over_the_data_in_turn(num_steps):
+    passes = itertools.count(1)
+
+    def one_pass():
+        """Batches that hold the number of the pass, in a column of its own."""
+        number = next(passes)
+        features = np.zeros((8, FRAMES * MELS), np.float32)
+        features[:, number % (FRAMES * MELS)] = number
+        for _ in range(num_steps):
+            yield features.reshape(8, FRAMES, MELS), np.ones((8, TAGS), "f")
+
+    data = tf.data.Dataset.from_generator(
+        one_pass,
+        output_signature=(
+            tf.TensorSpec((8, FRAMES, MELS)),
+            tf.TensorSpec((8, TAGS)),
+        ),
+    ).apply(tf.data.experimental.assert_cardinality(num_steps))
+
+    def build_sum() -> keras.Model:
+        inputs = keras.Input((FRAMES, MELS))
+        dense = keras.layers.Dense(
+            TAGS, "sigmoid", use_bias=False, kernel_initializer="ones"
+        )
+        scores = dense(keras.layers.Flatten()(inputs))
+        return keras.Model(inputs, {"clip_scores": scores})
+
+    features, labels = make_examples(11, 1)
+    _, result = trainer.train(
+        build_sum,
+        training_data=data,
+        validation=trainer.ScoredData(
+            make_validation(features, labels), labels
+        ),
+        settings=TrainingConfig(epochs=4, patience=4, learning_rate=1e-9),
+    )
+    # -log(sigmoid(number)): every row of the kernel is still 1. A pass that
+    # another reader takes, as Keras's `fit` has one, would be missing.
+    assert result.history["training_loss"] == pytest.approx(
+        [math.log1p(math.exp(-number)) for number in (2, 3, 4, 5)], rel=1e-5
     )
 
 
