@@ -27,6 +27,7 @@ from audiotag_nas.overrides import (
 )
 from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
+from audiotag_nas.terminal import plain_warnings, quiet_when_reader_is_gone
 
 if TYPE_CHECKING:
     from audiotag_nas.training.runners import RunnerSettings
@@ -40,6 +41,8 @@ CONFIG_HELP = (
     "--config.training.batch_size=32."
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
+
+GOES_ON = "interrupted. What was finished is kept; the same command goes on."
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -195,6 +198,11 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
 
 def main() -> None:
     """The console command: picks the tool, then is that tool."""
+    with quiet_when_reader_is_gone():
+        _main()
+
+
+def _main() -> None:
     arguments = sys.argv[1:]
     tools = list_tools()
     if not arguments or arguments[0] in ("--help", "-h", "--helpshort", "help"):
@@ -219,6 +227,7 @@ def run(
     tool_main: Callable[[Sequence[str]], int | None],
     *,
     positional: str | None = None,
+    interrupted: str = "interrupted.",
 ) -> None:
     """Runs a tool's `main(argv)`, reporting the user's errors as one line.
 
@@ -227,6 +236,7 @@ def run(
             returns the exit status (None: 0).
         positional: what the positional arguments are, e.g. `files`; without
             it there must be none.
+        interrupted: said after Ctrl-C; `GOES_ON` where that is true.
     """
     # A name that the screen can't show is no reason to stop.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -234,6 +244,7 @@ def run(
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     quiet_tensorflow_import()
+    plain_warnings()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
 
@@ -242,12 +253,6 @@ def run(
             return tool_main(argv)
         except UserError as error:
             _fail(f"error: {error}", EXIT_FAILED)
-        except KeyboardInterrupt:
-            _fail(
-                "interrupted. What was finished is kept; the same command "
-                "goes on.",
-                EXIT_INTERRUPTED,
-            )
 
     def parse(argv: Sequence[str]) -> list[str]:
         app.define_help_flags()
@@ -258,6 +263,9 @@ def run(
         except SystemExit:
             # Only the help flags leave here, with absl's status of 1.
             sys.exit(0)
+        except BrokenPipeError:
+            # The reader of the help is gone; no fault of a config.
+            raise
         except (flags.Error, UserError) as error:
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         except Exception as error:
@@ -274,7 +282,11 @@ def run(
             )
         return rest
 
-    app.run(guarded, argv=sys.argv, flags_parser=parse)
+    with quiet_when_reader_is_gone():
+        try:
+            app.run(guarded, argv=sys.argv, flags_parser=parse)
+        except KeyboardInterrupt:
+            _fail(interrupted, EXIT_INTERRUPTED)
 
 
 def _overview(tools: dict[str, str]) -> str:
