@@ -20,6 +20,7 @@ from absl import logging as absl_logging
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
+from audiotag_nas.files import check_writable
 from audiotag_nas.overrides import (
     DEFAULT_CONFIG,
     EARLY_STOP,
@@ -84,7 +85,7 @@ class ExperimentFlags:
         return directory(self.workdir_flag)
 
 
-def directory(flag: flags.FlagHolder[str]) -> str:
+def directory(flag: flags.FlagHolder[Any]) -> str:
     """The directory that a flag names, with `~` expanded.
 
     No shell expands it after a `=`.
@@ -95,6 +96,24 @@ def directory(flag: flags.FlagHolder[str]) -> str:
     if not flag.value:
         raise ConfigError(f"--{flag.name}: must name a directory. Received: ''")
     return os.path.expanduser(flag.value)
+
+
+def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
+    """The file that a flag names, None without one; `~` is expanded.
+
+    To be called before the work: it checks that the file can be written.
+
+    Raises:
+        ConfigError: it is empty, as where a variable was not set.
+        StoreError: it can't be written.
+    """
+    if flag.value is None:
+        return None
+    if not flag.value:
+        raise ConfigError(f"--{flag.name}: must name a file. Received: ''")
+    path = os.path.expanduser(flag.value)
+    check_writable(path)
+    return path
 
 
 def define_experiment_flags() -> ExperimentFlags:

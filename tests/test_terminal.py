@@ -84,16 +84,16 @@ def test_another_pipe_that_breaks_is_no_quiet_end():
 def test_an_interrupt_promises_nothing_that_is_not_kept(tmp_path):
     manifest = tmp_path / "clips.csv"
     os.mkfifo(manifest)
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*TOOL, "check", f"--manifest={manifest}"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-    ) as process:
-        # It opens once the tool does, which then waits for its first line.
-        with open(manifest, "w"):
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=30)
+    )
+    # It opens once the tool does, which then waits for its first line.
+    with open(manifest, "w"):
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGINT
     assert told == "interrupted.\n"
 
