@@ -108,7 +108,7 @@ def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
 def test_nothing_tagged_is_exit_status_two(exported, tmp_path):
     done = run_tag(f"--model={exported.directory}", tmp_path / "none.wav")
     assert done.returncode == 2
-    assert "must be a sound file" in done.stdout
+    assert "none.wav\n  failed: no such file.\n" in done.stdout
 
 
 def test_a_wrong_command_is_one_line(exported, tmp_path):

@@ -122,7 +122,7 @@ def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
         (("--manifest=x", "--chime_home=y"), "give either"),
         (("--chime_home=y", "--data_root=z"), "--data_root"),
         (("--manifest=nothing.csv",), "nothing.csv"),
-        (("--chime_home=nowhere",), "nowhere"),
+        (("--chime_home=nowhere",), "nowhere: no such directory."),
     ],
 )
 def test_wrong_use_is_one_line(arguments, message):
