@@ -20,14 +20,15 @@ from absl import logging as absl_logging
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
-from audiotag_nas.fields import field_type, type_name
-from audiotag_nas.quiet import quiet_tensorflow_import
-from audiotag_nas.shipped import (
-    config_path,
-    list_configs,
-    list_tools,
-    tool_path,
+from audiotag_nas.files import check_writable
+from audiotag_nas.overrides import (
+    DEFAULT_CONFIG,
+    EARLY_STOP,
+    with_config_resolved,
 )
+from audiotag_nas.quiet import quiet_tensorflow_import
+from audiotag_nas.shipped import list_configs, list_tools, tool_path
+from audiotag_nas.terminal import plain_warnings, quiet_when_reader_is_gone
 
 if TYPE_CHECKING:
     from audiotag_nas.training.runners import RunnerSettings
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 # The flags defined below are those of the tool that asks for them.
 flags.disclaim_key_flags()
 
-DEFAULT_CONFIG = "demo"
 CONFIG_HELP = (
     "The experiment: the name of a shipped config or a Python file "
     f"(default: {DEFAULT_CONFIG}). Any field can be given on its own, as in "
@@ -43,7 +43,7 @@ CONFIG_HELP = (
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
 
-_EARLY_STOP = "early_stop"
+GOES_ON = "interrupted. What was finished is kept; the same command goes on."
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -85,7 +85,7 @@ class ExperimentFlags:
         return directory(self.workdir_flag)
 
 
-def directory(flag: flags.FlagHolder[str]) -> str:
+def directory(flag: flags.FlagHolder[Any]) -> str:
     """The directory that a flag names, with `~` expanded.
 
     No shell expands it after a `=`.
@@ -96,6 +96,24 @@ def directory(flag: flags.FlagHolder[str]) -> str:
     if not flag.value:
         raise ConfigError(f"--{flag.name}: must name a directory. Received: ''")
     return os.path.expanduser(flag.value)
+
+
+def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
+    """The file that a flag names, None without one; `~` is expanded.
+
+    To be called before the work: it checks that the file can be written.
+
+    Raises:
+        ConfigError: it is empty, as where a variable was not set.
+        StoreError: it can't be written.
+    """
+    if flag.value is None:
+        return None
+    if not flag.value:
+        raise ConfigError(f"--{flag.name}: must name a file. Received: ''")
+    path = os.path.expanduser(flag.value)
+    check_writable(path)
+    return path
 
 
 def define_experiment_flags() -> ExperimentFlags:
@@ -114,11 +132,11 @@ def define_early_stop_flag() -> None:
     Nobody reads it: it is replaced before the command line is parsed.
     """
     flags.DEFINE_string(
-        _EARLY_STOP,
+        EARLY_STOP,
         None,
         "Ends children whose learning curve says that they will not matter: "
         "none, halving or curve (docs/searchers.md). Short for "
-        f"--config.search.{_EARLY_STOP}.",
+        f"--config.search.{EARLY_STOP}.",
     )
 
 
@@ -199,6 +217,11 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
 
 def main() -> None:
     """The console command: picks the tool, then is that tool."""
+    with quiet_when_reader_is_gone():
+        _main()
+
+
+def _main() -> None:
     arguments = sys.argv[1:]
     tools = list_tools()
     if not arguments or arguments[0] in ("--help", "-h", "--helpshort", "help"):
@@ -223,6 +246,7 @@ def run(
     tool_main: Callable[[Sequence[str]], int | None],
     *,
     positional: str | None = None,
+    interrupted: str = "interrupted.",
 ) -> None:
     """Runs a tool's `main(argv)`, reporting the user's errors as one line.
 
@@ -231,6 +255,7 @@ def run(
             returns the exit status (None: 0).
         positional: what the positional arguments are, e.g. `files`; without
             it there must be none.
+        interrupted: said after Ctrl-C; `GOES_ON` where that is true.
     """
     # A name that the screen can't show is no reason to stop.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -238,6 +263,7 @@ def run(
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     quiet_tensorflow_import()
+    plain_warnings()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
 
@@ -246,22 +272,19 @@ def run(
             return tool_main(argv)
         except UserError as error:
             _fail(f"error: {error}", EXIT_FAILED)
-        except KeyboardInterrupt:
-            _fail(
-                "interrupted. What was finished is kept; the same command "
-                "goes on.",
-                EXIT_INTERRUPTED,
-            )
 
     def parse(argv: Sequence[str]) -> list[str]:
         app.define_help_flags()
         try:
             # The config flags look for overrides in sys.argv itself.
-            sys.argv = _with_config_resolved(list(argv))
+            sys.argv = with_config_resolved(list(argv))
             rest = flags.FLAGS(sys.argv)
         except SystemExit:
             # Only the help flags leave here, with absl's status of 1.
             sys.exit(0)
+        except BrokenPipeError:
+            # The reader of the help is gone; no fault of a config.
+            raise
         except (flags.Error, UserError) as error:
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         except Exception as error:
@@ -278,7 +301,11 @@ def run(
             )
         return rest
 
-    app.run(guarded, argv=sys.argv, flags_parser=parse)
+    with quiet_when_reader_is_gone():
+        try:
+            app.run(guarded, argv=sys.argv, flags_parser=parse)
+        except KeyboardInterrupt:
+            _fail(interrupted, EXIT_INTERRUPTED)
 
 
 def _overview(tools: dict[str, str]) -> str:
@@ -296,94 +323,6 @@ def _overview(tools: dict[str, str]) -> str:
             f"configs (--config=NAME or a file): {', '.join(list_configs())}",
         ]
     )
-
-
-def _with_config_resolved(argv: list[str]) -> list[str]:
-    """Names of configs as paths, and overrides as the config flags read them.
-
-    Raises:
-        ConfigError: an unknown config or field, or a value not of its type.
-    """
-    result = []
-    pending: str | None = None
-    for argument in _with_early_stop_as_field(argv):
-        if pending is not None:
-            argument, pending = f"{pending}={argument}", None
-        elif argument in ("--config", "-config"):
-            pending = "--config"
-            continue
-        if argument.startswith("--config="):
-            name = argument.removeprefix("--config=")
-            argument = f"--config={config_path(name)}"
-        elif argument.startswith("--config."):
-            argument = _override(argument)
-        result.append(argument)
-    if pending is not None:
-        raise ConfigError(
-            f"--config: give a file or one of {', '.join(list_configs())}"
-        )
-    if "config" in flags.FLAGS and not any(
-        argument.startswith("--config=") for argument in result
-    ):
-        result.insert(1, f"--config={config_path(DEFAULT_CONFIG)}")
-    return result
-
-
-def _with_early_stop_as_field(argv: list[str]) -> list[str]:
-    """`--early_stop=NAME` as the override that it is short for."""
-    if _EARLY_STOP not in flags.FLAGS:
-        return argv
-    field = f"--config.search.{_EARLY_STOP}"
-    result: list[str] = []
-    for argument in argv:
-        name, equals, value = argument.partition("=")
-        if result and result[-1] == field:
-            result[-1] = f"{field}={argument}"
-        elif name in (f"--{_EARLY_STOP}", f"-{_EARLY_STOP}"):
-            result.append(f"{field}{equals}{value}")
-        else:
-            result.append(argument)
-    return result
-
-
-def _override(argument: str) -> str:
-    """Checks one `--config.section.field=value`."""
-    path, equals, text = argument.removeprefix("--config.").partition("=")
-    hint = field_type(ExperimentConfig, path)
-    item = typing.get_args(hint)[0] if typing.get_args(hint) else hint
-    if not equals and item is not bool:
-        raise ConfigError(f"config.{path}: give a value, --config.{path}=VALUE")
-    if not equals:
-        return argument
-    # One value of a field that takes several is a tuple of one.
-    parts = [part.strip(" '\"") for part in _within(text).split(",")]
-    several = item is not hint
-    for part in [p for p in parts if p] if several else [text]:
-        if not _reads_as(item, part):
-            raise ConfigError(
-                f"config.{path}: must be {type_name(hint)}. Received: {text!r}"
-            )
-    if several:
-        values = [repr(p) if item is str else p for p in parts if p]
-        text = "(" + "".join(f"{value}," for value in values) + ")"
-    return f"--config.{path}={text}"
-
-
-def _within(text: str) -> str:
-    """`text` without the parentheses or brackets around all of it."""
-    text = text.strip()
-    return text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
-
-
-def _reads_as(item: Any, text: str) -> bool:
-    if item is bool:
-        return text.lower() in ("true", "false", "1", "0", "t", "f")
-    if item in (int, float):
-        try:
-            item(text)
-        except ValueError:
-            return False
-    return True
 
 
 def _one_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ disk never leaves half a file where a good one is expected.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -72,13 +73,64 @@ def remove_partials(directory: str | os.PathLike) -> None:
             path.unlink(missing_ok=True)
 
 
+def write_output(path: str | os.PathLike, text: str) -> None:
+    """As `atomic_write_text`, for what a tool writes once its work is done.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    with store_errors(path, goes_on=False):
+        atomic_write_text(path, text)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Checks, before the work, that a file could be written to `path`.
+
+    Nothing is left behind, and what is there is not touched.
+
+    Raises:
+        StoreError: it could not.
+    """
+    with store_errors(path, goes_on=False):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if Path(path).exists() and not Path(path).is_file():
+            # A rename would put a file in the place of, say, /dev/null.
+            raise OSError("not a regular file")
+        _write_probe(Path(path).parent)
+
+
+def check_writable_directory(path: str | os.PathLike) -> None:
+    """As `check_writable`, for a directory that is made if need be."""
+    with store_errors(path, goes_on=False):
+        _write_probe(Path(path))
+
+
+def _write_probe(directory: Path) -> None:
+    """Writes to the directory, or to the one that it would be made in."""
+    while not os.path.lexists(directory):
+        directory = directory.parent
+    probe = _beside(directory / "probe")
+    try:
+        probe.touch()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
 @contextlib.contextmanager
-def store_errors(path: object) -> Iterator[None]:
-    """Raises a StoreError that names `path` where it can't be written."""
+def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
+    """Raises a StoreError that names `path` where it can't be written.
+
+    `goes_on`: of a command that keeps what it has done, as `unwritable`.
+    """
     try:
         yield
     except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        if not goes_on:
+            raise StoreError(f"{path}: can't be written ({reason}).") from error
+        raise unwritable(path, reason) from error
 
 
 def unwritable(path: object, reason: str) -> StoreError:

@@ -7,7 +7,12 @@ import sys
 
 import pytest
 
-from audiotag_nas.files import atomic_directory, remove_partials
+from audiotag_nas.errors import StoreError
+from audiotag_nas.files import (
+    atomic_directory,
+    check_writable,
+    remove_partials,
+)
 
 KILLED = """
 import os, signal, sys
@@ -57,3 +62,36 @@ def test_the_working_directory_itself_can_be_replaced(tmp_path, monkeypatch):
     with atomic_directory(os.curdir) as directory:
         (directory / "new").write_text("new")
     assert names(tmp_path / "here") == ["new"]
+
+
+def test_what_can_be_written_is_left_as_it_is(tmp_path):
+    (tmp_path / "old").write_text("good")
+    for name in ("old", "new", "a/b/new"):
+        check_writable(tmp_path / name)
+    assert names(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_text() == "good"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("old/x.csv", "Not a directory"),
+        ("directory", "Is a directory"),
+        ("n" * 256, "File name too long"),
+        ("nowhere/x.csv", "No such file or directory"),
+        ("pipe", "not a regular file"),
+        ("/proc/x.csv", "No such file or directory"),
+    ],
+)
+def test_what_cant_be_written_is_told_as_the_kernel_tells_it(
+    tmp_path, path, reason
+):
+    (tmp_path / "old").write_text("good")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "nowhere").symlink_to("is/no/more")
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / path
+    with pytest.raises(StoreError) as caught:
+        check_writable(path)
+    assert str(caught.value) == f"{path}: can't be written ({reason})."
+    assert names(tmp_path) == ["directory", "nowhere", "old", "pipe"]

@@ -237,7 +237,7 @@ def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
                 clip.unlink()
     assert driver.wait() == 0, printed
     assert not shown_clip(printed).exists()
-    assert "failed: must be a sound file" in printed
+    assert "failed: no such file" in printed
     assert "tagged_clip.png" not in printed
 
 

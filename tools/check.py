@@ -60,20 +60,23 @@ def main(argv: Sequence[str]) -> None:
     del argv
     from audiotag_nas.errors import ConfigError
 
+    csv_path = cli.output_path(_CSV)
     manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
     if _DATA_ROOT.value is not None and manifest_path is None:
         raise ConfigError("--data_root: goes with --manifest.")
     if manifest_path is not None and dataset_dir is None:
-        num_faults = _check_manifest(manifest_path)
+        num_faults, found = _check_manifest(manifest_path)
     elif dataset_dir is not None and manifest_path is None:
-        num_faults = _check_chime_home(dataset_dir)
+        num_faults, found = _check_chime_home(dataset_dir)
     else:
         raise ConfigError("give either --manifest or --chime_home.")
+    if csv_path is not None:
+        _write_csv(csv_path, found)
     sys.exit(1 if num_faults else 0)
 
 
-def _check_manifest(manifest_path: str) -> int:
-    """Prints what is wrong with a manifest; returns the number of faults."""
+def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
+    """Prints what is wrong; returns the number of faults and all found."""
     from audiotag_nas.data import manifest
 
     root = _DATA_ROOT.value
@@ -102,8 +105,7 @@ def _check_manifest(manifest_path: str) -> int:
         f"{len(report.rejected)} rejected; faults: {len(faults)}, "
         f"notes: {len(notes)}."
     )
-    _write_csv([*faults, *notes, *accepted])
-    return len(faults)
+    return len(faults), [*faults, *notes, *accepted]
 
 
 def _look_into(path: Path) -> tuple[list[str], list[str]]:
@@ -125,8 +127,8 @@ def _look_into(path: Path) -> tuple[list[str], list[str]]:
     return [], notes
 
 
-def _check_chime_home(dataset_dir: str) -> int:
-    """Prints what is wrong with a tree; returns the number of faults."""
+def _check_chime_home(dataset_dir: str) -> tuple[int, list[Found]]:
+    """Prints what is wrong; returns the number of faults and all found."""
     from audiotag_nas.data.chime_home_check import check_dataset
 
     report = check_dataset(
@@ -142,8 +144,7 @@ def _check_chime_home(dataset_dir: str) -> int:
         f"\nfaults: {len(faults)}, notes: {len(notes)}, good sound files: "
         f"{report.num_audio_files}."
     )
-    _write_csv([*faults, *notes])
-    return len(faults)
+    return len(faults), [*faults, *notes]
 
 
 def _sorted_out(
@@ -209,14 +210,12 @@ def _print_counts(clips_by_list: dict[str, list]) -> None:
     print(f"\n{tables.format_table(rows, headers=headers)}")
 
 
-def _write_csv(rows: list[Found]) -> None:
-    if _CSV.value is None:
-        return
-    from audiotag_nas.files import atomic_write_text
+def _write_csv(path: str, rows: list[Found]) -> None:
+    from audiotag_nas.files import write_output
     from audiotag_nas.report import tables
 
     headers = ["file", "line", "path", "status", "reason"]
-    atomic_write_text(_CSV.value, tables.format_csv(rows, headers=headers))
+    write_output(path, tables.format_csv(rows, headers=headers))
 
 
 if __name__ == "__main__":

@@ -21,27 +21,22 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.errors import StoreError
     from audiotag_nas.experiment.results import export_table
     from audiotag_nas.experiment.workspace import Workspace
-    from audiotag_nas.files import atomic_write_text
+    from audiotag_nas.files import write_output
     from audiotag_nas.report.tables import format_csv
     from audiotag_nas.search.journal import read_entries
 
+    output_path = cli.output_path(_OUTPUT)
     workspace = Workspace(cli.directory(_WORKDIR))
     workspace.read_config()
     headers, rows = export_table(read_entries(workspace.journal_path))
     text = format_csv(rows, headers=headers)
-    if _OUTPUT.value is None:
+    if output_path is None:
         print(text, end="")
         return
-    try:
-        atomic_write_text(_OUTPUT.value, text)
-    except OSError as error:
-        raise StoreError(
-            f"{_OUTPUT.value}: can't be written ({error.strerror})."
-        ) from error
-    print(f"{_OUTPUT.value}: {len(rows)} trials")
+    write_output(output_path, text)
+    print(f"{output_path}: {len(rows)} trials")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.metrics import evaluate_tags, score_files
     from audiotag_nas.report import tables
 
+    csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
     filenames, labels = score_files.read_labels(
         _LABELS.value, _TAGS.value, unscored=_UNSCORED.value
     )
@@ -83,11 +84,11 @@ def main(argv: Sequence[str]) -> None:
     )
     for line in _lines(report):
         print(line)
-    if _CSV.value is not None:
-        files.atomic_write_text(_CSV.value, tables.report_csv(report))
-    if _JSON.value is not None:
+    if csv_path is not None:
+        files.write_output(csv_path, tables.report_csv(report))
+    if json_path is not None:
         text = json.dumps(report.to_json(), indent=2, allow_nan=False)
-        files.atomic_write_text(_JSON.value, text + "\n")
+        files.write_output(json_path, text + "\n")
 
 
 def _lines(report) -> list[str]:

@@ -53,13 +53,14 @@ def main(argv: Sequence[str]) -> None:
             "give one of --dataset_dir and --plot. Received: "
             f"{_DATASET_DIR.value!r} and {_PLOT.value!r}"
         )
-    if _PLOT.value is not None:
+    path = cli.output_path(_PLOT)
+    if path is not None:
         from audiotag_nas.data.synthesis import plot
 
-        plot.write_tag_picture(_PLOT.value, seed=_SEED.value)
-        print(f"wrote {_PLOT.value}")
+        plot.write_tag_picture(path, seed=_SEED.value)
+        print(f"wrote {path}")
     if _DATASET_DIR.value is not None:
-        _write(_DATASET_DIR.value)
+        _write(cli.directory(_DATASET_DIR))
 
 
 def _write(dataset_dir: str) -> None:
@@ -88,7 +89,11 @@ def _write(dataset_dir: str) -> None:
         num_evaluation_clips=_NUM_EVALUATION_CLIPS.value,
         broadband_boost=_BROADBAND_BOOST.value,
     )
-    with files.atomic_directory(dataset_dir) as directory:
+    files.check_writable_directory(os.path.dirname(dataset_dir) or os.curdir)
+    with (
+        files.store_errors(dataset_dir, goes_on=False),
+        files.atomic_directory(dataset_dir) as directory,
+    ):
         synthesis.write_dataset(
             directory, settings, seed=_SEED.value, progress=progress
         )

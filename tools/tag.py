@@ -7,7 +7,8 @@ Any format that soundfile reads, any sample rate, mono or stereo; long files
 pass in a stream. Prints, for each file, every tag whose score reaches its
 threshold with the times at which it is active. A file that can't be tagged is
 reported with the reason, and the others go on: the exit status is 1 if some
-failed and 2 if all did. A picture that can't be drawn is a note.
+failed and 2 if all did. A picture that can't be drawn is a note. After Ctrl-C
+the tables hold the files done, as `tags.interrupted.csv` for `tags.csv`.
 docs/tagging.md has the formats of --csv and --json.
 """
 
@@ -22,7 +23,8 @@ from absl import flags
 from audiotag_nas import cli
 
 if TYPE_CHECKING:
-    from audiotag_nas.serving.tagger import TaggedFile
+    from audiotag_nas.serving.manifest import Manifest
+    from audiotag_nas.serving.tagger import TaggedFile, Tagger
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Directory of the exported model.", required=True
@@ -60,11 +62,15 @@ _EXIT_ALL_FAILED = 2
 
 def main(argv: Sequence[str]) -> int:
     from audiotag_nas.errors import ConfigError
+    from audiotag_nas.files import check_writable_directory
     from audiotag_nas.serving.events import EventSettings
 
     paths = argv[1:]
     if not paths:
         raise ConfigError("give at least one sound file.")
+    csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
+    if _PLOT_DIR.value is not None:
+        check_writable_directory(_PLOT_DIR.value)
     from audiotag_nas.serving.tagger import Tagger
 
     tagger = Tagger.load(
@@ -75,23 +81,62 @@ def main(argv: Sequence[str]) -> int:
             min_event_seconds=_MIN_EVENT_SECONDS.value,
         ),
     )
-    tagged = []
-    for number, path in enumerate(paths, 1):
-        file = tagger.tag_file(path)
-        if _PLOT_DIR.value is not None and file.scores is not None:
-            # Numbered, since files of different directories may share a name.
-            picture = f"{number:04d}_{file.path.name}.png"
-            file = _drawn(file, Path(_PLOT_DIR.value) / picture)
-        _print(file)
-        tagged.append(file)
+    tagged: list[TaggedFile] = []
+    try:
+        for number, path in enumerate(paths, 1):
+            tagged.append(_tag(tagger, path, number))
+    except KeyboardInterrupt:
+        written = []
+        if tagged:
+            written = _write_tables(
+                tagged,
+                tagger.manifest,
+                _interrupted_name(csv_path),
+                _interrupted_name(json_path),
+            )
+        kept = f" Those are in {' and '.join(written)}." if written else ""
+        print(
+            f"interrupted after {len(tagged)} of {len(paths)} files.{kept}",
+            file=sys.stderr,
+        )
+        return cli.EXIT_INTERRUPTED
+    _write_tables(tagged, tagger.manifest, csv_path, json_path)
+    return _exit_status(tagged)
 
+
+def _tag(tagger: "Tagger", path: str, number: int) -> "TaggedFile":
+    """Tags and draws one file, and prints what came of it."""
+    tagged = tagger.tag_file(path)
+    if _PLOT_DIR.value is not None and tagged.scores is not None:
+        # Numbered, since files of different directories may share a name.
+        picture = f"{number:04d}_{tagged.path.name}.png"
+        tagged = _drawn(tagged, Path(_PLOT_DIR.value) / picture)
+    _print(tagged)
+    return tagged
+
+
+def _interrupted_name(path: str | None) -> str | None:
+    """Where a table of some of the files goes: never in place of a whole."""
+    if path is None:
+        return None
+    whole = Path(path)
+    return str(whole.with_name(f"{whole.stem}.interrupted{whole.suffix}"))
+
+
+def _write_tables(
+    tagged: "list[TaggedFile]",
+    manifest: "Manifest",
+    csv_path: str | None,
+    json_path: str | None,
+) -> list[str]:
+    """Returns the paths of what it wrote."""
     from audiotag_nas.serving import tables
 
-    if _CSV.value is not None:
-        tables.write_csv(_CSV.value, tagged)
-    if _JSON.value is not None:
-        tables.write_json(_JSON.value, tagged, tagger.manifest)
-    return _exit_status(tagged)
+    if csv_path is not None:
+        tables.write_csv(csv_path, tagged)
+    if json_path is not None:
+        tables.write_json(json_path, tagged, manifest)
+    return [path for path in (csv_path, json_path) if path is not None]
 
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":

@@ -234,7 +234,9 @@ def _open(path: AnyPath) -> Iterator[soundfile.SoundFile]:
     """The open file, its header within the limits."""
     try:
         if not Path(path).is_file():
-            found = "something else" if Path(path).exists() else "nothing"
+            if not Path(path).exists():
+                raise DataError(f"{path}: no such file.")
+            found = "a directory" if Path(path).is_dir() else "no regular file"
             raise DataError(f"{path}: must be a sound file. Received: {found}")
         # As bytes, since soundfile refuses a name that is not UTF-8.
         file = _ForwardFile(os.fsencode(path))

@@ -161,10 +161,12 @@ def find_root(dataset_dir: str | os.PathLike) -> Path:
     for root in (given, given / "chime_home"):
         if (root / "chunks").is_dir() or any(root.glob("*_chunks_*.csv")):
             return root
+    if not given.exists():
+        raise DataError(f"{given}: no such directory.")
     raise DataError(
         f"{given}: must be the unpacked chime_home directory (chunks/ and "
         f"lists such as {list_name('development', raw=False)}) or its parent. "
-        f"Received: {'a directory' if given.is_dir() else 'no directory'}"
+        f"Received: {'one without them' if given.is_dir() else 'a file'}"
     )
 
 

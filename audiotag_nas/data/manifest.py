@@ -14,6 +14,7 @@ import csv
 import dataclasses
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -329,12 +330,14 @@ def _tags(text: str, reasons: list[str]) -> tuple[str, ...]:
 def _fold(text: str, reasons: list[str]) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    # pandas writes whole numbers as 0.0 where some rows of a column are empty.
+    whole = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text)
+    if whole is None:
         reasons.append(
             f"fold: must be a whole number from 0. Received: {shown(text)}"
         )
         return None
-    return int(text)
+    return int(whole[1])
 
 
 def assigned_fold(segment: str) -> int:

@@ -9,7 +9,7 @@ from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import pipeline
 from audiotag_nas.data.prepared import PreparedSet
-from audiotag_nas.metrics import PairedDifference, TagReport
+from audiotag_nas.metrics import PairedDifference, TagReport, score_files
 from audiotag_nas.training import trainer
 
 _BATCH_SIZE = 32
@@ -33,8 +33,17 @@ class ScoredSplit:
 
     @property
     def filenames(self) -> list[str]:
-        """The clips as the challenge's files name them."""
-        return [f"{clip_id}.wav" for clip_id in self.clip_ids]
+        """The clips as the challenge's files name them.
+
+        A chunk of CHiME-Home is named without its ending, a manifest's file
+        mostly with it.
+        """
+        return [
+            clip_id
+            if score_files.without_ending(clip_id) != clip_id
+            else f"{clip_id}.wav"
+            for clip_id in self.clip_ids
+        ]
 
     def reordered(self, clip_ids: tuple[str, ...]) -> "ScoredSplit":
         """The same clips in another order, for a comparison in pairs."""

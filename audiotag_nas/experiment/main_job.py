@@ -2,8 +2,8 @@
 
 Nine steps over one `ArchitectureTuner`. Each finds what an earlier run has
 finished, so the same command goes on where it was stopped. The evaluation
-split is read in step 7 and not before: the search, the grid and the choice of
-the exported network know only the validation folds.
+split is scored in step 7 and not before: the search, the grid and the choice
+of the exported network know only the validation folds.
 """
 
 from pathlib import Path
@@ -84,6 +84,7 @@ def _prepare(tuner: ArchitectureTuner, progress: Progress) -> None:
         tuner.write_dataset()
     else:
         _step(progress, 1, f"data set: {config.data.source}")
+    preparation.check_scorable(config, tuner.workspace)
     _step(progress, 2, "log-mels as TFRecords")
     tuner.prepare()
 

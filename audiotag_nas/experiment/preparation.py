@@ -64,6 +64,26 @@ def read_clips(
     return clips
 
 
+def check_scorable(config: ExperimentConfig, workspace: Workspace) -> None:
+    """Checks that the evaluation split can give a mean EER at all.
+
+    Without it hours of training would end in a table of "undefined".
+
+    Raises:
+        DataError: no tag is carried by some of its clips and not by others;
+            or as `read_clips`.
+    """
+    clips = read_clips(config, workspace, "evaluation")
+    for tag in config.data.tags:
+        if 0 < sum(tag in clip.tags for clip in clips) < len(clips):
+            return
+    raise DataError(
+        f"the evaluation split, {len(clips)} clips: some tag of "
+        f"{', '.join(config.data.tags)} must be carried by one of them and "
+        "not by all. Received: none is"
+    )
+
+
 def prepare(
     config: ExperimentConfig,
     workspace: Workspace,

@@ -141,6 +141,8 @@ class ArchitectureTuner:
             return
         with self.driving():
             self.write_dataset()
+            # Its rows are checked before the work on development's.
+            preparation.read_clips(self.config, self.workspace, "evaluation")
             made = []
             for size in preparation.spectrogram_sizes(self.config):
                 made.append(self._prepare(size, "development"))

@@ -2,8 +2,9 @@
 
 Scores are rows `filename,label,score`, one a clip and tag, higher meaning
 more present; labels are rows `filename,tags` such as `x.wav,cop`, where empty
-tags make a clip a negative for all. Neither has a header. File names are
-compared as they are written.
+tags make a clip a negative for all. Neither has a header. A name without the
+ending of a sound file means the one with it, and the other way round, where
+that is one file only; names are compared as they are written otherwise.
 """
 
 import csv
@@ -24,6 +25,18 @@ UNSCORED = ("S", "U")
 
 TAG_SEPARATOR = ";"
 """Between the tags of a clip where they are longer than one letter."""
+
+SOUND_ENDINGS = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"),
+    *(".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma"),
+)
+"""In lower case. Whatever else follows a dot belongs to a file's name."""
+
+
+def without_ending(name: str) -> str:
+    """A file's name without the ending of a sound file, if it has one."""
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in SOUND_ENDINGS else name
 
 
 def read_labels(
@@ -90,17 +103,24 @@ def read_scores(
     Raises:
         ConfigError: a repeated tag in the vocabulary.
         DataError: an unreadable file; a malformed row; an unknown file or
-            tag; a pair twice or not at all; a score that is NaN or no number.
+            tag, or a name that means several files; a pair twice or not at
+            all; a score that is NaN or no number.
     """
     columns = _columns(tags, unscored)
     clips = {name: number for number, name in enumerate(filenames)}
+    meant = _NamesMeant(filenames)
     scores = np.full((len(filenames), len(tags)), np.nan)
     lines: dict[tuple[str, str], int] = {}
     header = ("filename", "label", "score")
-    for line, (name, tag, text) in _read_rows(path, header):
-        where = f"{path}, line {line}: {name!r}, tag {tag!r}"
-        if name not in clips:
-            raise DataError(f"{where}: the labels have no such file.")
+    for line, (written, tag, text) in _read_rows(path, header):
+        where = f"{path}, line {line}: {written!r}, tag {tag!r}"
+        name = meant.find(written, where)
+        if name is None:
+            raise DataError(
+                f"{where}: the labels have no such file, with or without an "
+                "ending such as .wav. They begin with "
+                f"{', '.join(map(repr, filenames[:1]))}."
+            )
         if tag not in columns:
             raise DataError(f"{where}: unknown tag. Known: {' '.join(columns)}")
         if (name, tag) in lines:
@@ -129,14 +149,18 @@ def read_segments(
     Rows of other files are left out.
 
     Raises:
-        DataError: an unreadable file, a file name twice or not at all.
+        DataError: an unreadable file, a file name twice or not at all, or
+            one that means several.
     """
+    meant = _NamesMeant(filenames)
     segments: dict[str, str] = {}
-    for line, (name, segment) in _read_rows(path, ("filename", "segment")):
+    for line, (written, segment) in _read_rows(path, ("filename", "segment")):
+        where = f"{path}, line {line}: {written!r}"
+        name = meant.find(written, where)
+        if name is None:
+            continue
         if name in segments:
-            raise DataError(
-                f"{path}, line {line}: {name!r} has a segment already."
-            )
+            raise DataError(f"{where} has a segment already.")
         segments[name] = segment
     for name in filenames:
         if name not in segments:
@@ -177,6 +201,37 @@ def write_labels(
         present = [t for t, value in zip(tags, row, strict=True) if value]
         writer.writerow([name, glue.join(present)])
     atomic_write_text(path, buffer.getvalue())
+
+
+class _NamesMeant:
+    """Which of the labels' files a name means."""
+
+    def __init__(self, filenames: Sequence[str]):
+        self._names = set(filenames)
+        self._of_stem: dict[str, list[str]] = {}
+        for name in filenames:
+            self._of_stem.setdefault(without_ending(name), []).append(name)
+
+    def find(self, name: str, where: str) -> str | None:
+        """The file's name in the labels; None where it is not among them.
+
+        Raises:
+            DataError: it means several, which the message (after `where`)
+                names.
+        """
+        if name in self._names:
+            return name
+        stem = without_ending(name)
+        if stem != name:
+            # Not x.flac for x.wav: where both have an ending it counts.
+            return stem if stem in self._names else None
+        found = self._of_stem.get(stem, [])
+        if len(found) > 1:
+            raise DataError(
+                f"{where}: must have its ending, since the labels have "
+                f"{' and '.join(map(repr, found))}."
+            )
+        return found[0] if found else None
 
 
 def _columns(

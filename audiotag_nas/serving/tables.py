@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from audiotag_nas.files import atomic_write_text
+from audiotag_nas.files import write_output
 from audiotag_nas.serving.manifest import Manifest
 from audiotag_nas.serving.tagger import TaggedFile
 
@@ -34,14 +34,18 @@ COLUMNS = (
 
 
 def write_csv(path: str | os.PathLike, tagged: Iterable[TaggedFile]) -> None:
-    """Writes all events of all files, whole or not at all."""
+    """Writes all events of all files, whole or not at all.
+
+    Raises:
+        StoreError: it can't be written.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for file in tagged:
         for row in csv_rows(file):
             writer.writerow({k: _cell(v) for k, v in row.items()})
-    atomic_write_text(path, text.getvalue())
+    write_output(path, text.getvalue())
 
 
 def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
@@ -79,7 +83,11 @@ def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
 def write_json(
     path: str | os.PathLike, tagged: Sequence[TaggedFile], manifest: Manifest
 ) -> None:
-    """Writes everything about all files, whole or not at all."""
+    """Writes everything about all files, whole or not at all.
+
+    Raises:
+        StoreError: it can't be written.
+    """
     value = {
         "schema_version": SCHEMA_VERSION,
         "model": {
@@ -89,7 +97,7 @@ def write_json(
         },
         "files": [json_value(file) for file in tagged],
     }
-    atomic_write_text(path, json.dumps(value, indent=1) + "\n")
+    write_output(path, json.dumps(value, indent=1) + "\n")
 
 
 def json_value(tagged: TaggedFile) -> dict[str, Any]:

@@ -268,14 +268,24 @@ class Tagger:
         """Tags samples in memory.
 
         Args:
-            waveform: (samples,) or (samples, channels), full scale at 1.
+            waveform: (samples,) or (samples, channels), floating-point with
+                full scale at 1, as soundfile and librosa read them. Integers
+                are refused, as librosa does: whether int32 is full scale at
+                2**31 or at 2**23 can't be told.
             sample_rate_hz: of the waveform.
 
         Raises:
             DataError: another shape, less than a frame, or samples that are
-                not finite.
+                not floating-point or not finite.
         """
-        waveform = np.asarray(waveform, np.float32)
+        waveform = np.asarray(waveform)
+        if not np.issubdtype(waveform.dtype, np.floating):
+            raise DataError(
+                "a waveform's samples must be floating-point numbers, full "
+                "scale at 1 (of int16: samples / 32768). "
+                f"Received: {waveform.dtype}"
+            )
+        waveform = waveform.astype(np.float32)
         if waveform.ndim == 2:
             waveform = waveform.mean(axis=1)
         if waveform.ndim != 1:

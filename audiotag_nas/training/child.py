@@ -321,6 +321,6 @@ def split_folds(
     if not training:
         raise DataError(
             f"config.data.validation_folds: must leave a fold of "
-            f"{list(prepared.folds)} to train on. Received: {validation}"
+            f"{list(prepared.folds)} to train on. Received: {list(validation)}"
         )
     return training, validation

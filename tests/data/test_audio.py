@@ -290,3 +290,18 @@ def test_written_stereo_keeps_its_channels(tmp_path):
     read, rate_hz = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert rate_hz == 48000
     np.testing.assert_array_equal(read, steps)
+
+
+def test_what_is_no_file_is_told_apart(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path, told in (
+        (tmp_path / "none.wav", "no such file."),
+        (tmp_path, "must be a sound file. Received: a directory"),
+        (
+            tmp_path / "pipe.wav",
+            "must be a sound file. Received: no regular file",
+        ),
+    ):
+        with pytest.raises(DataError) as caught:
+            audio.inspect_audio(path)
+        assert str(caught.value) == f"{path}: {told}"

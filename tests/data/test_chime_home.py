@@ -359,7 +359,7 @@ def test_the_check_opens_every_sound_file(tree):
     report = chime_home_check.check_dataset(tree, min_clip_seconds=4.0)
     found = {error.path: error.reason for error in report.errors}
     assert set(found) == set(map(str, (missing, wrong_rate, short, broken)))
-    assert "nothing" in found[str(missing)]
+    assert found[str(missing)] == "no such file."
     assert "48000" in found[str(wrong_rate)]
     assert "4.0 s" in found[str(short)]
     assert "decoded" in found[str(broken)]

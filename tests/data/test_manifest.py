@@ -77,6 +77,14 @@ MONDAY = 0xD618FB157A4B382E % 5
 C_OGG = 0x9FB133AEBE4EB66A % 5
 
 
+@pytest.mark.parametrize(("text", "fold"), [("2.0", 2), ("10.", 10), ("0", 0)])
+def test_a_fold_may_be_a_whole_float_as_pandas_writes_it(root, text, fold):
+    listed = root / "clips.csv"
+    listed.write_text(f"path,tags,split,fold\nc.ogg,x,development,{text}\n")
+    (clip,) = manifest.read_clips(listed, root, "development")
+    assert clip.fold == fold
+
+
 def test_a_blank_fold_is_that_of_the_segments_other_rows(root):
     path = written(
         root,
@@ -104,6 +112,9 @@ BAD_ROWS = [
     ("c.ogg,x,,,", "split: "),
     ("c.ogg,x,development,-1,", "fold: must be a whole number.*'-1'"),
     ("c.ogg,x,development,1.5,", "fold: .*'1.5'"),
+    ("c.ogg,x,development,1.01,", "fold: .*'1.01'"),
+    ("c.ogg,x,development,.0,", "fold: .*'.0'"),
+    ("c.ogg,x,development,-1.0,", "fold: .*'-1.0'"),
     ("c.ogg,x;;y,development,,", "tags: .*'x;;y'"),
     ("c.ogg,x\x07,development,,", "tags: "),
     ("c.ogg,x,development", "must have 5 cells like the header.*3"),

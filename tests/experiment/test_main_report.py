@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS
+from audiotag_nas.experiment.evaluation import ScoredSplit
 from audiotag_nas.experiment.main_report import score_command
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 
@@ -54,3 +55,14 @@ def test_the_default_tags_are_not_spelled_out():
         "audiotag-nas score --labels=labels.csv --scores=found_scores.csv"
     )
     assert "--tags=c,m" in score_command(CHIME_HOME_TAGS[:2])
+
+
+def test_clips_are_named_as_the_data_set_names_their_files():
+    clip_ids = ("CR_lounge_200110_1601.s0_chunk3", "a/001.flac", "b.1/noise")
+    none = np.zeros((3, 0))
+    scored = ScoredSplit(clip_ids, clip_ids, none, none)
+    assert scored.filenames == [
+        "CR_lounge_200110_1601.s0_chunk3.wav",
+        "a/001.flac",
+        "b.1/noise.wav",
+    ]

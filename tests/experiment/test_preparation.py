@@ -190,3 +190,63 @@ def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
     assert path.stat().st_mtime_ns == before
     clips = preparation.read_clips(config, workspace, "development")
     assert len(clips) == 20
+
+
+def run_on_manifest(run_tool, folder, tool, evaluation):
+    """On 22 good development clips and these rows of evaluation."""
+    noise = np.random.default_rng(0).standard_normal((22, 16000)) * 0.1
+    for number, samples in enumerate(noise):
+        audio.write_wav(folder / f"{number}.wav", samples, sample_rate_hz=16000)
+    rows = [
+        f"{n}.wav,{('dog', 'cat')[n % 2]},development,{n // 2 % 2}.0"
+        for n in range(20)
+    ]
+    (folder / "clips.csv").write_text(
+        "\n".join(["path,tags,split,fold", *rows, *evaluation, ""])
+    )
+    return run_tool(
+        *(tool, "--config=smoke", f"--workdir={folder / 'w'}"),
+        "--config.data.source=manifest",
+        f"--config.data.manifest_path={folder / 'clips.csv'}",
+        "--config.data.tags=dog,cat",
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "evaluation", "told"),
+    [
+        ("prepare", [], "clips.csv: has no row of the split 'evaluation'."),
+        (
+            "prepare",
+            ["gone.wav,dog,evaluation,"],
+            "line 22: path: must be a file that exists. Received: 'gone.wav'",
+        ),
+        (
+            "run",
+            ["20.wav,dog,evaluation,", "21.wav,dog;cow,evaluation,"],
+            "the evaluation split, 2 clips: some tag of dog, cat must be "
+            "carried by one of them and not by all. Received: none is",
+        ),
+    ],
+)
+def test_the_evaluation_split_is_checked_before_anything_is_made(
+    run_tool, tmp_path, tool, evaluation, told
+):
+    done = run_on_manifest(run_tool, tmp_path, tool, evaluation)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(told)
+    assert not (tmp_path / "w" / "features").exists()
+
+
+def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.wav").touch()
+    path = tmp_path / "clips.csv"
+    path.write_text(
+        "path,tags,split\na.wav,dog,evaluation\nb.wav,,evaluation\n"
+    )
+    data = DataConfig(
+        source="manifest", manifest_path=str(path), tags=("cat", "dog")
+    )
+    preparation.check_scorable(ExperimentConfig(data=data), Workspace("unused"))

@@ -51,3 +51,57 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(b"x.wav,\xff\n")
     with pytest.raises(DataError, match="UTF-8"):
         score_files.read_labels(path, "c")
+
+
+# By hand: the score of the k-th label is k.
+@pytest.mark.parametrize(
+    ("labels", "scores"),
+    [
+        (("x", "y.s0_k1"), ("x.wav", "y.s0_k1.WAV")),
+        (("x.wav", "y.s0_k1.flac"), ("x", "y.s0_k1")),
+        (("x", "x.wav"), ("x", "x.wav")),
+        (("a/x.mp3", "x"), ("a/x", "x.mp3")),
+    ],
+)
+def test_a_name_with_and_without_its_ending_is_one_file(
+    tmp_path, labels, scores
+):
+    rows = "".join(f"{name},c,{k}\n" for k, name in enumerate(scores))
+    (tmp_path / "S.csv").write_text(rows)
+    read = score_files.read_scores(tmp_path / "S.csv", "c", labels)
+    assert read.tolist() == [[0.0], [1.0]]
+    (tmp_path / "G.csv").write_text(
+        "".join(f"{name},s{k}\n" for k, name in enumerate(scores))
+    )
+    assert score_files.read_segments(tmp_path / "G.csv", labels) == ["s0", "s1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "written", "told"),
+    [
+        (
+            ("x.wav", "x.flac"),
+            "x",
+            "must have its ending, since the labels have 'x.wav' and 'x.flac'.",
+        ),
+        (
+            ("x.wav",),
+            "x.flac",
+            "the labels have no such file, with or without an ending such as "
+            ".wav. They begin with 'x.wav'.",
+        ),
+    ],
+)
+def test_a_name_that_means_no_one_file_is_told(tmp_path, labels, written, told):
+    path = tmp_path / "S.csv"
+    path.write_text(f"{written},c,0.5\n")
+    with pytest.raises(DataError) as caught:
+        score_files.read_scores(path, "c", labels)
+    assert str(caught.value) == f"{path}, line 1: {written!r}, tag 'c': {told}"
+
+
+def test_one_file_by_two_names_is_there_twice(tmp_path):
+    path = tmp_path / "S.csv"
+    path.write_text("x,c,0.5\nx.wav,c,0.5\n")
+    with pytest.raises(DataError, match=r"'x\.wav', tag 'c' stands on line 1"):
+        score_files.read_scores(path, "c", ["x"])

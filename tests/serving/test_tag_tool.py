@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
 def test_nothing_tagged_is_exit_status_two(exported, tmp_path):
     done = run_tag(f"--model={exported.directory}", tmp_path / "none.wav")
     assert done.returncode == 2
-    assert "must be a sound file" in done.stdout
+    assert "none.wav\n  failed: no such file.\n" in done.stdout
 
 
 def test_a_wrong_command_is_one_line(exported, tmp_path):
@@ -118,3 +119,59 @@ def test_a_wrong_command_is_one_line(exported, tmp_path):
     assert no_model.returncode == 1
     assert "is no exported model" in no_model.stderr
     assert no_model.stderr.count("\n") == 1
+
+
+def test_a_table_that_cant_be_written_is_told_before_the_work(
+    exported, tmp_path
+):
+    noise = 0.2 * np.random.default_rng(2).standard_normal(5200)
+    soundfile.write(tmp_path / "a.wav", noise, 8000)
+    (tmp_path / "file").write_text("no directory")
+    for flag in ("csv", "json", "plot_dir"):
+        target = tmp_path / "file" / "x"
+        done = run_tag(
+            f"--model={exported.directory}",
+            f"--{flag}={target}",
+            tmp_path / "a.wav",
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"error: {target}: can't be written (Not a directory).\n"
+        )
+
+
+def test_an_interrupt_keeps_what_was_tagged_and_the_older_table(
+    exported, tmp_path
+):
+    noise = 0.2 * np.random.default_rng(3).standard_normal(5200)
+    soundfile.write(tmp_path / "a.wav", noise, 8000)
+    paths = [str(tmp_path / f"{number}.wav") for number in range(500)]
+    for path in paths:
+        os.link(tmp_path / "a.wav", path)
+    table = tmp_path / "tags.csv"
+    table.write_text("of yesterday\n")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(TOOL), f"--model={exported.directory}"),
+            *("--threshold=0.2", f"--csv={table}", *paths),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=TOOL.parents[1],
+    )
+    assert process.stdout is not None
+    while f"{paths[3]} (0.7 s)\n" != process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    part = tmp_path / "tags.interrupted.csv"
+    with open(part, newline="") as stream:
+        kept = list(dict.fromkeys(r["path"] for r in csv.DictReader(stream)))
+    assert 3 <= len(kept) < 500
+    assert kept == paths[: len(kept)]
+    assert told == (
+        f"interrupted after {len(kept)} of 500 files. Those are in {part}.\n"
+    )
+    assert table.read_text() == "of yesterday\n"

@@ -121,7 +121,7 @@ def test_what_can_not_be_tagged_gives_a_reason(tagger, tmp_path):
         "empty.wav": "at least one sample",
         "short.wav": "at least one frame, 256 samples",
         "text.wav": "can't be decoded",
-        "missing.wav": "must be a sound file",
+        "missing.wav": "no such file.",
     }
     for name, reason in reasons.items():
         tagged = tagger.tag_file(tmp_path / name)
@@ -172,6 +172,20 @@ def test_samples_in_memory_are_checked(tagger):
         tagger.score_waveform(np.zeros((2, 2, 500)), RATE_HZ)
     with pytest.raises(DataError, match="at least one frame"):
         tagger.score_waveform(np.zeros(0), RATE_HZ)
+
+
+def test_integers_are_refused_with_what_makes_them_floats(tagger, tmp_path):
+    soundfile.write(tmp_path / "a.wav", sound(1.0), RATE_HZ, subtype="PCM_16")
+    pcm, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    for dtype in (np.int16, np.int32, np.uint8, bool, np.complex64):
+        refused = rf"int16: samples / 32768.*Received: {np.dtype(dtype)}"
+        with pytest.raises(DataError, match=refused):
+            tagger.score_waveform(pcm.astype(dtype), RATE_HZ)
+    floats, _ = soundfile.read(tmp_path / "a.wav")
+    np.testing.assert_array_equal(
+        tagger.score_waveform(pcm / 32768, RATE_HZ).clip_scores,
+        tagger.score_waveform(floats, RATE_HZ).clip_scores,
+    )
 
 
 def test_a_directory_without_a_model_is_refused(tmp_path):

@@ -122,7 +122,7 @@ def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
         (("--manifest=x", "--chime_home=y"), "give either"),
         (("--chime_home=y", "--data_root=z"), "--data_root"),
         (("--manifest=nothing.csv",), "nothing.csv"),
-        (("--chime_home=nowhere",), "nowhere"),
+        (("--chime_home=nowhere",), "nowhere: no such directory."),
     ],
 )
 def test_wrong_use_is_one_line(arguments, message):
@@ -131,3 +131,13 @@ def test_wrong_use_is_one_line(arguments, message):
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert message in line
+
+
+def test_a_table_that_cant_be_written_is_told_before_the_check(root):
+    (root / "clips.csv").write_text("path,tags,split\nlong.wav,,development\n")
+    target = root / "long.wav" / "out.csv"
+    done = check(f"--manifest={root / 'clips.csv'}", f"--csv={target}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: {target}: can't be written (Not a directory).\n"
+    )

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import sed_eval.metric
 
+from tests.full_disk import room_for
+
 ROOT = Path(__file__).parents[2]
 TAGS = "cmfvpbo"
 
@@ -50,6 +52,12 @@ def run(system, *arguments):
     folder, label_lines, score_lines, _, _ = system
     (folder / "L.csv").write_text("\n".join(label_lines) + "\n")
     (folder / "S.csv").write_text("\r\n".join(score_lines) + "\r\n")
+    return score_of(system, *arguments)
+
+
+def score_of(system, *arguments):
+    """As `run`, of files that are there already."""
+    folder = system[0]
     return score(
         f"--labels={folder / 'L.csv'}",
         f"--scores={folder / 'S.csv'}",
@@ -165,6 +173,31 @@ def test_a_missing_file_is_one_line(tmp_path):
     done = score(f"--labels={tmp_path}/no.csv", "--scores=x")
     assert done.returncode == 1
     assert "no.csv: No such file" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["csv", "json"])
+def test_a_table_that_cant_be_written_is_told_first(system, flag):
+    target = system[0] / "S.csv" / "r"
+    done = run(system, f"--{flag}={target}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: {target}: can't be written (Not a directory).\n"
+    )
+    done = run(system, f"--{flag}=")
+    assert done.stderr == f"error: --{flag}: must name a file. Received: ''\n"
+
+
+def test_a_disk_that_fills_is_one_line_and_leaves_the_older_table(system):
+    (system[0] / "r.csv").write_text("of yesterday")
+    run(system)
+    with room_for(300):
+        done = score_of(system, f"--csv={system[0] / 'r.csv'}")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {system[0] / 'r.csv'}: can't be written (File too large).\n"
+    )
+    assert (system[0] / "r.csv").read_text() == "of yesterday"
+    assert not list(system[0].glob(".*"))
 
 
 def test_help_answers_at_once_and_without_tensorflow():

@@ -296,7 +296,7 @@ def main(argv):
     finally:
         runner.close()
 
-cli.run(main, positional="a directory")
+cli.run(main, positional="a directory", interrupted=cli.GOES_ON)
 """
 
 

@@ -209,3 +209,14 @@ def test_the_tool_refuses_in_one_line_what_it_should_not_do(tmp_path):
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["precious.wav"]
+
+
+@pytest.mark.parametrize("flag", ["dataset_dir", "plot"])
+def test_a_place_that_cant_be_written_is_one_line(tmp_path, flag):
+    (tmp_path / "file").write_text("no directory")
+    done = _synthesize(f"--{flag}={tmp_path / 'file' / 'x'}")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'file'}")
+    assert line.endswith("can't be written (Not a directory).")

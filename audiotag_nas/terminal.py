@@ -1,0 +1,64 @@
+"""How the command lines end and warn, as a terminal's user expects it.
+
+Python shows a warning with the source line that raised it, and meets a reader
+that is gone (`audiotag-nas results ... | head`) with a traceback. Both are
+for the programmer; here a warning is one line, and such an end is quiet.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+EXIT_READER_GONE = 128 + signal.SIGPIPE
+"""What a shell reports of a Unix tool whose reader is gone."""
+
+
+def plain_warnings() -> None:
+    """From now on a warning is one line on the standard error, once."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        text = " ".join(str(message).split())
+        if text not in seen and sys.stderr is not None:
+            seen.add(text)
+            print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show
+
+
+@contextlib.contextmanager
+def quiet_when_reader_is_gone() -> Iterator[None]:
+    """Ends the process without a word where nobody reads its output.
+
+    SIGPIPE's default action would do that too, but would also kill a search
+    whose worker has died while it was written to.
+    """
+    try:
+        try:
+            yield
+        except SystemExit:
+            # Else the interpreter flushes on its way out, and complains.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            raise
+    except BrokenPipeError:
+        gone = [number for number in (1, 2) if _reader_is_gone(number)]
+        if not gone:
+            # Another pipe, e.g. a worker's: that is no way to end.
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in gone:
+            os.dup2(nowhere, number)
+        os.close(nowhere)
+        sys.exit(EXIT_READER_GONE)
+
+
+def _reader_is_gone(file_descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(file_descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
