@@ -8,7 +8,8 @@ tell the noise from what the point has of its own.
 The hyperparameters are the most probable ones under log-normal priors, found
 from those of the fit before. Rewards are standardized, after the lower tail is
 cut at three deviations (by the median): a dead child must not set the scale.
-NumPy and SciPy, no TensorFlow.
+One that died when it was trained again must not set the noise, so it is cut
+there too. NumPy and SciPy, no TensorFlow.
 """
 
 import dataclasses
@@ -33,6 +34,8 @@ Array = npt.NDArray[np.float64]
 
 _BOUND = 12.0  # of a hyperparameter's logarithm
 _CUT_DEVIATIONS = 3.0
+_DEAD_DEVIATIONS = 6.0  # below the median; noise alone does not reach it
+_ROUNDING = 1e-12
 _MAD_TO_DEVIATION = 1.4826
 
 
@@ -118,11 +121,9 @@ class RewardModel:
         """
         self.points = np.array(list(rewards), np.int64)
         self.num_rewards = np.array([len(r) for r in rewards.values()], float)
-        means = np.array([np.mean(r) for r in rewards.values()])
-        within = sum(
-            float(np.sum((np.array(r) - np.mean(r)) ** 2))
-            for r in rewards.values()
-        )
+        values = _dead_raised([np.array(r) for r in rewards.values()])
+        means = np.array([np.mean(r) for r in values])
+        within = sum(float(np.sum((r - np.mean(r)) ** 2)) for r in values)
         self._data = self._standardized(means, within)
         if max_iterations:
             self._find_hyperparameters(max_iterations, restart)
@@ -244,7 +245,10 @@ class RewardModel:
     def _standardized(self, means: Array, within: float) -> LearnedMeans:
         means = cut_below(means, _CUT_DEVIATIONS)
         self.offset = float(np.mean(means))
-        self.scale = float(np.std(means)) or 1.0
+        deviation = float(np.std(means))
+        # Equal rewards may differ from their mean by rounding.
+        is_flat = deviation <= _ROUNDING * float(np.max(np.abs(means)))
+        self.scale = 1.0 if is_flat else deviation
         return LearnedMeans(
             one_hot=self._kernel.one_hot(self.points),
             means=(means - self.offset) / self.scale,
@@ -272,10 +276,49 @@ class RewardModel:
 def cut_below(values: Array, num_deviations: float) -> Array:
     """`values` with those far below raised to so many deviations below.
 
-    From the median, and by the median deviation; none where that is 0.
+    From the median, and by the median deviation; see `_middle`.
     """
-    median = np.median(values)
-    deviation = _MAD_TO_DEVIATION * np.median(np.abs(values - median))
-    if deviation == 0:
-        return values
+    median, deviation = _middle(values)
     return np.maximum(values, median - num_deviations * deviation)
+
+
+def _middle(values: Array) -> tuple[float, float]:
+    """The median, and the standard deviation by the median.
+
+    Where more than half of the values are equal, the latter is 0; the range
+    of all but the lowest takes its place ([own]). The lowest may be failures,
+    told one penalty: with it the range would be of its size. Where failures
+    are the majority, the median is that of the others too. Two different
+    values have an infinite deviation: standardized they are the same, however
+    far apart.
+    """
+    median = float(np.median(values))
+    deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
+    if deviation > 0:
+        return median, deviation
+    lowest = np.min(values)
+    others = values[values > lowest]
+    if len(others) == 0 or np.ptp(others) == 0:
+        return median, np.inf
+    if median == lowest:
+        median = float(np.median(others))
+    return median, float(np.ptp(others))
+
+
+def _dead_raised(rewards: list[Array]) -> list[Array]:
+    """Each point's rewards; of repeated ones, failures raised.
+
+    A failed training is told a penalty far below what any network earns. As
+    noise it would drown all else, and the point's mean would be the penalty's.
+    It counts as three deviations below the median, as it does where a point
+    was trained once. The median is that of each point's best reward: a point
+    that failed once of twice is no failure.
+    """
+    median, deviation = _middle(np.array([np.max(r) for r in rewards]))
+    if np.isinf(deviation):
+        return rewards
+    dead = median - _DEAD_DEVIATIONS * deviation
+    counted = median - _CUT_DEVIATIONS * deviation
+    return [
+        np.where(r < dead, counted, r) if len(r) > 1 else r for r in rewards
+    ]
