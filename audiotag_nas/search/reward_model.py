@@ -26,8 +26,8 @@ from audiotag_nas.search.token_kernel import (
     NOT_POSITIVE,
     SCALES,
     LearnedMeans,
-    TokenKernel,
 )
+from audiotag_nas.search.wide_kernel import make_kernel
 from audiotag_nas.space import SearchSpace, Tokens
 
 Array = npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ class Prediction:
     Attributes:
         mean: (points,), of the noise-free reward.
         variance: (points,), of the noise-free reward.
-        one_hot: (points, choices of all decisions).
+        rows: (points, ...), as the kernel has them.
         projection: (told points, points): the covariance of two points given
             what was told is their kernel minus their projections' product.
         own: (points,), which of the told points each one is; -1 if new.
@@ -54,7 +54,7 @@ class Prediction:
 
     mean: Array
     variance: Array
-    one_hot: Array
+    rows: npt.NDArray
     projection: Array
     own: npt.NDArray[np.int64]
 
@@ -63,7 +63,7 @@ class Prediction:
         return Prediction(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.variance, other.variance]),
-            np.concatenate([self.one_hot, other.one_hot]),
+            np.concatenate([self.rows, other.rows]),
             np.concatenate([self.projection, other.projection], axis=1),
             np.concatenate([self.own, other.own]),
         )
@@ -82,7 +82,7 @@ class RewardModel:
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        self._kernel = TokenKernel(space)
+        self._kernel = make_kernel(space)
         self._theta = self._kernel.prior_mean.copy()
         self.points = np.zeros((0, space.num_decisions), np.int64)
         self.num_rewards = np.zeros(0)
@@ -132,10 +132,10 @@ class RewardModel:
     def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
         """What is believed of `points`, (points, decisions)."""
         points = np.asarray(points, np.int64)
-        one_hot = self._kernel.one_hot(points)
+        rows = self._kernel.rows(points)
         row_of = {tuple(point): row for row, point in enumerate(self.points)}
         own = np.array([row_of.get(tuple(p), -1) for p in points], np.int64)
-        covariance = self._kernel.of(self._theta, self._data.one_hot, one_hot)
+        covariance = self._kernel.of(self._theta, self._data.rows, rows)
         told = np.flatnonzero(own >= 0)
         scales = self.hyperparameters
         covariance[own[told], told] += scales["own"]
@@ -147,7 +147,7 @@ class RewardModel:
         return Prediction(
             self._mean + projection.T @ self._weights,
             np.maximum(variance, 1e-10),
-            one_hot,
+            rows,
             projection,
             own,
         )
@@ -171,11 +171,11 @@ class RewardModel:
         """Of point `index` with all points of `prediction`, (points,)."""
         row = self._kernel.of(
             self._theta,
-            prediction.one_hot[index : index + 1],
-            prediction.one_hot,
+            prediction.rows[index : index + 1],
+            prediction.rows,
         )[0]
         row = row - prediction.projection[:, index] @ prediction.projection
-        same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
+        same = np.all(prediction.rows == prediction.rows[index], axis=1)
         return row + self.hyperparameters["own"] * same
 
     def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
@@ -197,7 +197,9 @@ class RewardModel:
         weights = np.asarray(weights, float)
         projection = solve_triangular(
             self._factor,
-            self._kernel.average(self._theta, self._data.one_hot, weights),
+            self._kernel.average(
+                self._theta, self._kernel.one_hot(self.points), weights
+            ),
             lower=True,
         )
         prior = self._kernel.average(self._theta, weights, weights)
@@ -250,7 +252,7 @@ class RewardModel:
         is_flat = deviation <= _ROUNDING * float(np.max(np.abs(means)))
         self.scale = 1.0 if is_flat else deviation
         return LearnedMeans(
-            one_hot=self._kernel.one_hot(self.points),
+            rows=self._kernel.rows(self.points),
             means=(means - self.offset) / self.scale,
             counts=self.num_rewards,
             squares_within=within / self.scale**2,
@@ -259,7 +261,7 @@ class RewardModel:
     def _condition(self) -> None:
         """The posterior's factors under the hyperparameters found."""
         data, scales = self._data, self.hyperparameters
-        covariance = self._kernel.of(self._theta, data.one_hot, data.one_hot)
+        covariance = self._kernel.of(self._theta, data.rows, data.rows)
         covariance += np.diag(
             scales["own"] + scales["noise"] / data.counts + JITTER
         )
