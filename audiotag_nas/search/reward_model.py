@@ -195,17 +195,25 @@ class RewardModel:
             standardized rewards.
         """
         weights = np.asarray(weights, float)
-        projection = solve_triangular(
-            self._factor,
-            self._kernel.average(
-                self._theta, self._kernel.one_hot(self.points), weights
-            ),
-            lower=True,
-        )
+        projection = self._average_projection(weights)
         prior = self._kernel.average(self._theta, weights, weights)
         return (
             self._mean + projection.T @ self._weights,
             prior - projection.T @ projection,
+        )
+
+    def average_means(self, weights: npt.ArrayLike) -> Array:
+        """The means of `averages` alone, for many of them, (averages,)."""
+        projection = self._average_projection(np.asarray(weights, float))
+        return self._mean + projection.T @ self._weights
+
+    def _average_projection(self, weights: Array) -> Array:
+        """(told points, averages), as in `Prediction`."""
+        told = self._kernel.one_hot(self.points)
+        return solve_triangular(
+            self._factor,
+            self._kernel.average(self._theta, told, weights),
+            lower=True,
         )
 
     def leave_one_out(self) -> tuple[Array, Array]:
