@@ -205,10 +205,12 @@ def explained_share(model: RewardModel) -> float:
     1 minus the squared error of the leave-one-out predictions over that of
     predicting the mean of the other points; 0 or less says that the model is
     no better than that mean. The hyperparameters have seen all points, which
-    flatters it a little.
+    flatters it a little. Of one point alone nothing is foretold.
     """
     predicted, told = model.leave_one_out()
     num = len(told)
+    if num == 1:
+        return 0.0
     mean_of_others = (told.sum() - told) / (num - 1)
     baseline = float(np.sum((told - mean_of_others) ** 2))
     error = float(np.sum((told - predicted) ** 2))

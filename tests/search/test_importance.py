@@ -247,3 +247,10 @@ def test_the_same_seed_gives_the_same_shares():
     model = learned(lambda p: float(p[0]), 20, noise=1.0)
     found = [importance(model, FIVE, seed=s).main_share for s in (1, 1, 2)]
     assert found[0] == found[1] != found[2]
+
+
+def test_of_one_network_alone_nothing_is_foretold():
+    model = RewardModel(SMALL)
+    model.learn({(0, 1, 0): [0.1, 0.2, 0.3]})
+    with np.errstate(all="raise"):
+        assert explained_share(model) == 0.0
