@@ -6,6 +6,8 @@ Rules of one field at a time; those between fields, and the types, are
 
 from typing import Any
 
+from audiotag_nas.trial import MAX_REWARD
+
 REWARDS = tuple(
     measure + form
     for measure in ("eer", "auc", "loss", "binormal_eer")
@@ -103,6 +105,10 @@ RULES: dict[str, tuple[str, Any]] = {
     "search.early_stop_min_epochs": _POSITIVE,
     "search.early_stop_eta": ("above 1", lambda x: x > 1),
     "search.early_stop_risk": ("above 0 and below 0.5", lambda x: 0 < x < 0.5),
+    "search.failure_reward": (
+        f"at most {MAX_REWARD:g} in magnitude",
+        lambda reward: abs(reward) <= MAX_REWARD,
+    ),
     "search.controller_units": _POSITIVE,
     "search.learning_rate": _POSITIVE,
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),

@@ -15,6 +15,12 @@ from typing import Any, Protocol
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Tokens
 
+MAX_REWARD = 1e15
+"""The greatest magnitude of a reward that is told to a searcher.
+
+Beyond it differences of rewards say nothing, and the squares of gradients in
+single precision overflow from about 1e18."""
+
 StopRule = Sequence[Sequence[float]]
 """[epoch, least quality] pairs: when a training is to be stopped early.
 

@@ -88,6 +88,7 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
         ("search.parameters_weight", -0.1, "must be 0 or more"),
         ("search.multiply_adds_weight", -0.1, "must be 0 or more"),
         ("search.latency_weight", -0.1, "must be 0 or more"),
+        ("search.failure_reward", -1e16, "at most 1e+15 in magnitude"),
         ("seed", -1, "0 or more"),
         ("training", 3, "must be a TrainingConfig"),
     ],

@@ -29,6 +29,7 @@ from audiotag_nas.report.explain_plot import (
 )
 from audiotag_nas.report.tables import format_table
 from audiotag_nas.search.importance import (
+    MAX_CELLS,
     Importance,
     Share,
     explained_share,
@@ -227,6 +228,12 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     ]
     if explanation.importance.pairs:
         lines += ["", _pair_table(explanation)]
+    names = [decision.name for decision in explanation.space.decisions]
+    lines += [
+        f"left out: {names[first]} x {names[second]}, of the strongest pairs; "
+        f"together they may have {MAX_CELLS} combinations"
+        for first, second in explanation.importance.left_out
+    ]
     return [*lines, "", *_finding_lines(explanation)]
 
 

@@ -37,8 +37,11 @@ Array = npt.NDArray[np.float64]
 GRADIENT = 0.0
 """The wish for knowledge; any other wish is a number of deviations."""
 
-_WISHES_AT_FIRST = (GRADIENT, 2.0, 2.0, 3.0)
-_WISHES_LATER = (GRADIENT, GRADIENT, 3.0, 3.0)
+WIDEST = 3.0
+"""The wish for what is least known of all that may be good."""
+
+_WISHES_AT_FIRST = (GRADIENT, 2.0, 2.0, WIDEST)
+_WISHES_LATER = (GRADIENT, GRADIENT, WIDEST, WIDEST)
 
 
 def wish(place: int, num_decisions: int) -> float:

@@ -22,10 +22,12 @@ others is not in the deviations. NumPy and SciPy, no TensorFlow.
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import numpy.typing as npt
 
+from audiotag_nas.search.average_rows import AverageRows
 from audiotag_nas.search.moves import draw_points
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.space import SearchSpace
@@ -33,6 +35,9 @@ from audiotag_nas.space import SearchSpace
 Array = npt.NDArray[np.float64]
 
 _MAX_POINTS = 512
+MAX_CELLS = 2000
+"""Combinations of the pairs that are looked at; time grows with the cube."""
+_MAX_RANKED = 32  # choices of a decision by which its pairs are ranked
 _QUANTILES = (0.05, 0.95)
 
 
@@ -125,11 +130,14 @@ class Importance:
         pairs: of the strongest pairs, the largest share first.
         main_share: of all main effects together; the rest of the variance is
             pairs and more.
+        left_out: the decisions of pairs as strong as those in `pairs`, whose
+            combinations are too many (`MAX_CELLS`).
     """
 
     effects: tuple[Effect, ...]
     pairs: tuple[PairEffect, ...]
     main_share: Share
+    left_out: tuple[tuple[int, int], ...] = ()
 
 
 def importance(
@@ -146,12 +154,14 @@ def importance(
         model: has learned rewards of points of `space`.
         space: that of the model.
         seed: of the samples and points drawn.
-        num_pairs: the strongest, by the posterior mean of the interaction.
+        num_pairs: the strongest, by the posterior mean of the interaction, of
+            those that have at most `MAX_CELLS` combinations together.
         num_samples: of the posterior.
     """
     generator = np.random.default_rng(seed)
-    layout = _Layout(space)
-    pairs = _strongest_pairs(model, layout)[:num_pairs]
+    layout = AverageRows(space)
+    ranked = _strongest_pairs(model, layout)
+    pairs = _affordable(ranked, layout)[:num_pairs]
     points = (
         list(itertools.product(*map(range, space.num_choices)))
         if space.size <= _MAX_POINTS
@@ -185,6 +195,7 @@ def importance(
         tuple(sorted(effects, key=lambda e: -e.share.mean)),
         tuple(sorted(found, key=lambda p: -p.share.mean)),
         _share(main_total / posterior.total),
+        tuple(pair for pair in ranked[:num_pairs] if pair not in pairs),
     )
 
 
@@ -194,10 +205,12 @@ def explained_share(model: RewardModel) -> float:
     1 minus the squared error of the leave-one-out predictions over that of
     predicting the mean of the other points; 0 or less says that the model is
     no better than that mean. The hyperparameters have seen all points, which
-    flatters it a little.
+    flatters it a little. Of one point alone nothing is foretold.
     """
     predicted, told = model.leave_one_out()
     num = len(told)
+    if num == 1:
+        return 0.0
     mean_of_others = (told.sum() - told) / (num - 1)
     baseline = float(np.sum((told - mean_of_others) ** 2))
     error = float(np.sum((told - predicted) ** 2))
@@ -231,7 +244,9 @@ class _Posterior:
         return _share(np.mean(sampled**2, axis=1) / self.total)
 
 
-def _effect(posterior: _Posterior, layout: "_Layout", decision: int) -> Effect:
+def _effect(
+    posterior: _Posterior, layout: AverageRows, decision: int
+) -> Effect:
     at = layout.choices_of[decision]
     to_effect = layout.main_effects(len(posterior.mean))[at]
     return Effect(
@@ -244,7 +259,7 @@ def _effect(posterior: _Posterior, layout: "_Layout", decision: int) -> Effect:
 
 def _pair_effect(
     posterior: _Posterior,
-    layout: "_Layout",
+    layout: AverageRows,
     pair: tuple[int, int],
     start: int,
 ) -> PairEffect:
@@ -263,96 +278,19 @@ def _pair_effect(
     )
 
 
-class _Layout:
-    """Rows of weights over all decisions' choices for `averages`.
-
-    Attributes:
-        choices_of: of each decision, where its choices are in a row.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        ends = np.cumsum(space.num_choices)
-        self.choices_of = [
-            slice(int(end) - size, int(end))
-            for end, size in zip(ends, space.num_choices, strict=True)
-        ]
-        self._uniform = np.concatenate(
-            [np.full(size, 1.0 / size) for size in space.num_choices]
-        )
-
-    def whole_row(self) -> Array:
-        """(1, C): the average of the whole space."""
-        return self._uniform[None].copy()
-
-    def choice_rows(self) -> Array:
-        """(C, C): a row a choice, all else uniform."""
-        rows = np.tile(self._uniform, (len(self._uniform), 1))
-        for at in self.choices_of:
-            rows[at, at] = np.eye(at.stop - at.start)
-        return rows
-
-    def shape(self, first: int, second: int) -> tuple[int, int]:
-        """The numbers of choices of two decisions."""
-        one, two = self.choices_of[first], self.choices_of[second]
-        return one.stop - one.start, two.stop - two.start
-
-    def pair_rows(self, first: int, second: int) -> Array:
-        """(n m, C): a row a combination, the second varying fastest."""
-        one, two = self.choices_of[first], self.choices_of[second]
-        n, m = self.shape(first, second)
-        rows = np.tile(self._uniform, (n * m, 1))
-        rows[:, one] = np.repeat(np.eye(n), m, axis=0)
-        rows[:, two] = np.tile(np.eye(m), (n, 1))
-        return rows
-
-    def one_hot(self, points: npt.NDArray) -> Array:
-        """(points, C)."""
-        rows = np.zeros((len(points), len(self._uniform)))
-        first = np.array([at.start for at in self.choices_of])
-        rows[np.arange(len(points))[:, None], points + first] = 1.0
-        return rows
-
-    def main_effects(self, num_averages: int) -> Array:
-        """(C, averages): each choice's average less that of all."""
-        to_effect = np.zeros((len(self._uniform), num_averages))
-        to_effect[:, 0] = -1.0
-        to_effect[:, 1 : 1 + len(self._uniform)] = np.eye(len(self._uniform))
-        return to_effect
-
-    def pair_effects(
-        self, pair: tuple[int, int], start: int, num_averages: int
-    ) -> tuple[Array, Array]:
-        """Joint effect and interaction as combinations of averages.
-
-        Args:
-            pair: the decisions.
-            start: where the averages of the pair begin.
-            num_averages: the whole space, all choices, and others.
-
-        Returns:
-            (n m, averages) each.
-        """
-        one, two = (self.choices_of[decision] for decision in pair)
-        n, m = self.shape(*pair)
-        joint = np.zeros((n * m, num_averages))
-        joint[:, start : start + n * m] = np.eye(n * m)
-        joint[:, 0] = -1.0
-        interaction = joint.copy()
-        interaction[:, 0] += 2.0
-        interaction[:, 1:][:, one] -= np.repeat(np.eye(n), m, axis=0)
-        interaction[:, 1:][:, two] -= np.tile(np.eye(m), (n, 1))
-        return joint, interaction
-
-
 def _strongest_pairs(
-    model: RewardModel, layout: _Layout
+    model: RewardModel, layout: AverageRows
 ) -> list[tuple[int, int]]:
-    """All pairs, that of the greatest mean interaction first."""
+    """All pairs, that of the greatest mean interaction first.
+
+    Of decisions with many choices, some stand for all.
+    """
     variances = {}
     num = len(layout.choices_of)
     for first, second in itertools.combinations(range(num), 2):
-        rows = layout.pair_rows(first, second)
-        cells = model.averages(rows)[0].reshape(layout.shape(first, second))
+        rows = layout.pair_rows(first, second, most=_MAX_RANKED)
+        num_left = min(layout.shape(first, second)[0], _MAX_RANKED)
+        cells = model.average_means(rows).reshape(num_left, -1)
         interaction = (
             cells
             - cells.mean(axis=0)
@@ -361,6 +299,24 @@ def _strongest_pairs(
         )
         variances[first, second] = float(np.mean(interaction**2))
     return sorted(variances, key=lambda pair: -variances[pair])
+
+
+def _affordable(
+    ranked: list[tuple[int, int]], layout: AverageRows
+) -> list[tuple[int, int]]:
+    """Those that come first and have `MAX_CELLS` combinations together.
+
+    The posterior of all combinations is sampled jointly: 10,000 of them would
+    take gigabytes and many minutes.
+    """
+    left = MAX_CELLS
+    pairs = []
+    for pair in ranked:
+        num = math.prod(layout.shape(*pair))
+        if num <= left:
+            left -= num
+            pairs.append(pair)
+    return pairs
 
 
 def _normal_samples(

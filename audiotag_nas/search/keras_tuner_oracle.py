@@ -47,10 +47,12 @@ from audiotag_nas.search.searcher import (
     Searcher,
     check_num,
     check_seed,
+    is_reward,
     make_searcher,
     searcher_settings,
 )
 from audiotag_nas.space import Choice, SearchSpace, Tokens
+from audiotag_nas.trial import MAX_REWARD
 
 STATE_VERSION = 1
 MAX_IDLE_ROUNDS = 50
@@ -107,9 +109,10 @@ class ReinforceOracle(keras_tuner.Oracle):
     ) -> None:
         check_seed(seed)
         check_num(trials_per_round)
-        if failure_score is not None and not math.isfinite(failure_score):
+        if failure_score is not None and not is_reward(failure_score):
             raise ConfigError(
-                f"`failure_score` must be finite. Received: {failure_score}"
+                "`failure_score` must be finite and at most "
+                f"{MAX_REWARD:g} in magnitude. Received: {failure_score}"
             )
         settings = dict(settings or {})
         unknown = sorted(set(settings) - set(searcher_settings(searcher)))
@@ -169,9 +172,12 @@ class ReinforceOracle(keras_tuner.Oracle):
         return {"status": "STOPPED", "values": None}
 
     def score_trial(self, trial: Any) -> None:
-        """As keras-tuner, but an infinite objective is a failure like NaN."""
+        """As keras-tuner, but an infinite objective is a failure like NaN.
+
+        And so is one that is too large to be told: the loss has diverged.
+        """
         super().score_trial(trial)
-        if not math.isfinite(trial.score):
+        if not is_reward(trial.score):
             trial.score = math.nan
 
     def create_trial(self, tuner_id: str) -> Any:

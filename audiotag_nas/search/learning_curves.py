@@ -160,18 +160,26 @@ class LearningCurves:
             variances[here] = residual
             reached = self._ends >= epoch
             x, y = current[reached], finals[reached]
+            # Rounding would make equal values vary together.
+            is_flat = _is_flat(x) or _is_flat(y)
+            product = (x - x.mean()) * (y - y.mean())
             fits[epoch] = EpochFit(
                 num=len(x),
                 mean_current=float(x.mean()),
                 variance_current=float(x.var()),
                 mean_final=float(y.mean()),
                 variance_final=float(y.var() + variances[reached].mean()),
-                covariance=float(((x - x.mean()) * (y - y.mean())).mean()),
+                covariance=0.0 if is_flat else float(product.mean()),
                 slope=slope,
                 intercept=intercept,
                 residual_variance=residual,
             )
         return fits
+
+
+def _is_flat(values: np.ndarray) -> bool:
+    """Whether all are equal; such differ by rounding from their mean."""
+    return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
 def _regress(
@@ -185,8 +193,7 @@ def _regress(
         variances: (num,), of the expected ones; 0 where observed.
     """
     centred = x - x.mean()
-    # Equal values differ by rounding from their mean.
-    is_flat = np.ptp(x) <= _ROUNDING * np.abs(x).max()
+    is_flat = _is_flat(x)
     slope = 0.0 if is_flat else float(centred @ y) / float(centred @ centred)
     # Better now and worse in the end is noise: it would reward bad starts.
     slope = max(0.0, slope)

@@ -35,9 +35,9 @@ from audiotag_nas.search.events import (
     TrialStarted,
 )
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.searcher import Searcher
+from audiotag_nas.search.searcher import Searcher, is_reward
 from audiotag_nas.space import Tokens
-from audiotag_nas.trial import Trial, TrialResult, TrialRunner
+from audiotag_nas.trial import MAX_REWARD, Trial, TrialResult, TrialRunner
 
 MAX_IDLE_ROUNDS = 50
 """Rounds in a row that propose nothing new, after which a search ends."""
@@ -107,9 +107,10 @@ def run_search(
     ):
         if value < 1:
             raise ConfigError(f"`{name}` must be positive. Received: {value}")
-    if not math.isfinite(failure_reward):
+    if not is_reward(failure_reward):
         raise ConfigError(
-            f"`failure_reward` must be finite. Received: {failure_reward}"
+            "`failure_reward` must be finite and at most "
+            f"{MAX_REWARD:g} in magnitude. Received: {failure_reward}"
         )
     search = _Search(
         searcher=searcher,

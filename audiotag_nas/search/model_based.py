@@ -23,6 +23,7 @@ import copy
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from audiotag_nas.search import acquisition
 from audiotag_nas.search.base_searcher import BaseSearcher
@@ -41,6 +42,7 @@ _NUM_PARENTS, _NUM_DOUBLE = 6, 150
 _NUM_RANDOM = 200
 _NUM_RETRAINED = 8
 _LEAST_GAIN = 0.3
+_NO_GAIN = 1e-30  # of a knowledge gradient; in standardized rewards
 _FAR_DEVIATIONS = 6.0
 _NUM_CLIMBERS, _MAX_CLIMB = 4, 20
 
@@ -168,9 +170,7 @@ class ModelBasedSearcher(BaseSearcher):
         least_bound = pool.best_known_mean + self._least_gain()
         chosen = []
         for wish in wishes:
-            scores = pool.scores(wish)
-            if not self._reevaluate and not pool.is_known.all():
-                scores = np.where(pool.is_known, -np.inf, scores)
+            wish, scores = self._scores(pool, wish)
             index = int(np.argmax(scores))
             if wish != acquisition.GRADIENT and scores[index] < least_bound:
                 index = self._strange(pool, strangers, index)
@@ -178,6 +178,24 @@ class ModelBasedSearcher(BaseSearcher):
             pool.believe(index)
         self._practice.remember(chosen)
         return chosen
+
+    def _scores(
+        self, pool: acquisition.Pool, wish: float
+    ) -> tuple[float, npt.NDArray[np.float64]]:
+        """A wish, and how well each candidate serves it.
+
+        Where no training is expected to teach anything, the best of equals
+        would be the incumbent, trained again for nothing: then the place goes
+        to the widest bound, and so to a new point.
+        """
+        scores = pool.scores(wish)
+        if pool.is_known.all():
+            return wish, scores
+        if not self._reevaluate:
+            scores = np.where(pool.is_known, -np.inf, scores)
+        if wish == acquisition.GRADIENT and np.max(scores) < _NO_GAIN:
+            return acquisition.WIDEST, pool.scores(acquisition.WIDEST)
+        return wish, scores
 
     def _pool(
         self,

@@ -37,11 +37,19 @@ def some_neighbours(
     most: int,
 ) -> list[Tokens]:
     """All neighbours, or `most` of them, drawn, where there are more."""
-    found = neighbours(space, tokens)
-    if len(found) <= most:
-        return found
-    chosen = generator.choice(len(found), size=most, replace=False)
-    return [found[index] for index in sorted(chosen)]
+    num = sum(space.num_choices) - space.num_decisions
+    if num <= most:
+        return neighbours(space, tokens)
+    # Of thousands only those drawn are made.
+    chosen = np.sort(generator.choice(num, size=most, replace=False))
+    ends = np.cumsum(space.num_choices) - np.arange(1, space.num_decisions + 1)
+    positions = np.searchsorted(ends, chosen, side="right")
+    begins = np.concatenate([[0], ends])[positions]
+    others = chosen - begins
+    rows = np.tile(np.array(tokens), (most, 1))
+    values = others + (others >= np.array(tokens)[positions])
+    rows[np.arange(most), positions] = values
+    return [tuple(row) for row in rows.tolist()]
 
 
 def mutate(

@@ -3,7 +3,8 @@
 For matrices of a few hundred rows several threads gain nothing; on a busy
 machine they wait for one another many times as long as they work. And the
 last bits of a product depend on the number of threads, while a search is to
-be the same on every machine.
+be the same whatever the number. (They depend on the processor's kernels too:
+OPENBLAS_CORETYPE sets those.)
 """
 
 import contextlib

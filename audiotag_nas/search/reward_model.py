@@ -8,7 +8,8 @@ tell the noise from what the point has of its own.
 The hyperparameters are the most probable ones under log-normal priors, found
 from those of the fit before. Rewards are standardized, after the lower tail is
 cut at three deviations (by the median): a dead child must not set the scale.
-NumPy and SciPy, no TensorFlow.
+One that died when it was trained again must not set the noise, so it is cut
+there too. NumPy and SciPy, no TensorFlow.
 """
 
 import dataclasses
@@ -25,14 +26,16 @@ from audiotag_nas.search.token_kernel import (
     NOT_POSITIVE,
     SCALES,
     LearnedMeans,
-    TokenKernel,
 )
+from audiotag_nas.search.wide_kernel import make_kernel
 from audiotag_nas.space import SearchSpace, Tokens
 
 Array = npt.NDArray[np.float64]
 
 _BOUND = 12.0  # of a hyperparameter's logarithm
 _CUT_DEVIATIONS = 3.0
+_DEAD_DEVIATIONS = 6.0  # below the median; noise alone does not reach it
+_ROUNDING = 1e-12
 _MAD_TO_DEVIATION = 1.4826
 
 
@@ -43,7 +46,7 @@ class Prediction:
     Attributes:
         mean: (points,), of the noise-free reward.
         variance: (points,), of the noise-free reward.
-        one_hot: (points, choices of all decisions).
+        rows: (points, ...), as the kernel has them.
         projection: (told points, points): the covariance of two points given
             what was told is their kernel minus their projections' product.
         own: (points,), which of the told points each one is; -1 if new.
@@ -51,7 +54,7 @@ class Prediction:
 
     mean: Array
     variance: Array
-    one_hot: Array
+    rows: npt.NDArray
     projection: Array
     own: npt.NDArray[np.int64]
 
@@ -60,7 +63,7 @@ class Prediction:
         return Prediction(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.variance, other.variance]),
-            np.concatenate([self.one_hot, other.one_hot]),
+            np.concatenate([self.rows, other.rows]),
             np.concatenate([self.projection, other.projection], axis=1),
             np.concatenate([self.own, other.own]),
         )
@@ -79,7 +82,7 @@ class RewardModel:
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        self._kernel = TokenKernel(space)
+        self._kernel = make_kernel(space)
         self._theta = self._kernel.prior_mean.copy()
         self.points = np.zeros((0, space.num_decisions), np.int64)
         self.num_rewards = np.zeros(0)
@@ -118,11 +121,9 @@ class RewardModel:
         """
         self.points = np.array(list(rewards), np.int64)
         self.num_rewards = np.array([len(r) for r in rewards.values()], float)
-        means = np.array([np.mean(r) for r in rewards.values()])
-        within = sum(
-            float(np.sum((np.array(r) - np.mean(r)) ** 2))
-            for r in rewards.values()
-        )
+        values = _dead_raised([np.array(r) for r in rewards.values()])
+        means = np.array([np.mean(r) for r in values])
+        within = sum(float(np.sum((r - np.mean(r)) ** 2)) for r in values)
         self._data = self._standardized(means, within)
         if max_iterations:
             self._find_hyperparameters(max_iterations, restart)
@@ -131,10 +132,10 @@ class RewardModel:
     def predict(self, points: Sequence[Tokens] | npt.NDArray) -> Prediction:
         """What is believed of `points`, (points, decisions)."""
         points = np.asarray(points, np.int64)
-        one_hot = self._kernel.one_hot(points)
+        rows = self._kernel.rows(points)
         row_of = {tuple(point): row for row, point in enumerate(self.points)}
         own = np.array([row_of.get(tuple(p), -1) for p in points], np.int64)
-        covariance = self._kernel.of(self._theta, self._data.one_hot, one_hot)
+        covariance = self._kernel.of(self._theta, self._data.rows, rows)
         told = np.flatnonzero(own >= 0)
         scales = self.hyperparameters
         covariance[own[told], told] += scales["own"]
@@ -146,7 +147,7 @@ class RewardModel:
         return Prediction(
             self._mean + projection.T @ self._weights,
             np.maximum(variance, 1e-10),
-            one_hot,
+            rows,
             projection,
             own,
         )
@@ -170,11 +171,11 @@ class RewardModel:
         """Of point `index` with all points of `prediction`, (points,)."""
         row = self._kernel.of(
             self._theta,
-            prediction.one_hot[index : index + 1],
-            prediction.one_hot,
+            prediction.rows[index : index + 1],
+            prediction.rows,
         )[0]
         row = row - prediction.projection[:, index] @ prediction.projection
-        same = np.all(prediction.one_hot == prediction.one_hot[index], axis=1)
+        same = np.all(prediction.rows == prediction.rows[index], axis=1)
         return row + self.hyperparameters["own"] * same
 
     def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
@@ -194,15 +195,25 @@ class RewardModel:
             standardized rewards.
         """
         weights = np.asarray(weights, float)
-        projection = solve_triangular(
-            self._factor,
-            self._kernel.average(self._theta, self._data.one_hot, weights),
-            lower=True,
-        )
+        projection = self._average_projection(weights)
         prior = self._kernel.average(self._theta, weights, weights)
         return (
             self._mean + projection.T @ self._weights,
             prior - projection.T @ projection,
+        )
+
+    def average_means(self, weights: npt.ArrayLike) -> Array:
+        """The means of `averages` alone, for many of them, (averages,)."""
+        projection = self._average_projection(np.asarray(weights, float))
+        return self._mean + projection.T @ self._weights
+
+    def _average_projection(self, weights: Array) -> Array:
+        """(told points, averages), as in `Prediction`."""
+        told = self._kernel.one_hot(self.points)
+        return solve_triangular(
+            self._factor,
+            self._kernel.average(self._theta, told, weights),
+            lower=True,
         )
 
     def leave_one_out(self) -> tuple[Array, Array]:
@@ -244,9 +255,12 @@ class RewardModel:
     def _standardized(self, means: Array, within: float) -> LearnedMeans:
         means = cut_below(means, _CUT_DEVIATIONS)
         self.offset = float(np.mean(means))
-        self.scale = float(np.std(means)) or 1.0
+        deviation = float(np.std(means))
+        # Equal rewards may differ from their mean by rounding.
+        is_flat = deviation <= _ROUNDING * float(np.max(np.abs(means)))
+        self.scale = 1.0 if is_flat else deviation
         return LearnedMeans(
-            one_hot=self._kernel.one_hot(self.points),
+            rows=self._kernel.rows(self.points),
             means=(means - self.offset) / self.scale,
             counts=self.num_rewards,
             squares_within=within / self.scale**2,
@@ -255,7 +269,7 @@ class RewardModel:
     def _condition(self) -> None:
         """The posterior's factors under the hyperparameters found."""
         data, scales = self._data, self.hyperparameters
-        covariance = self._kernel.of(self._theta, data.one_hot, data.one_hot)
+        covariance = self._kernel.of(self._theta, data.rows, data.rows)
         covariance += np.diag(
             scales["own"] + scales["noise"] / data.counts + JITTER
         )
@@ -272,10 +286,49 @@ class RewardModel:
 def cut_below(values: Array, num_deviations: float) -> Array:
     """`values` with those far below raised to so many deviations below.
 
-    From the median, and by the median deviation; none where that is 0.
+    From the median, and by the median deviation; see `_middle`.
     """
-    median = np.median(values)
-    deviation = _MAD_TO_DEVIATION * np.median(np.abs(values - median))
-    if deviation == 0:
-        return values
+    median, deviation = _middle(values)
     return np.maximum(values, median - num_deviations * deviation)
+
+
+def _middle(values: Array) -> tuple[float, float]:
+    """The median, and the standard deviation by the median.
+
+    Where more than half of the values are equal, the latter is 0; the range
+    of all but the lowest takes its place ([own]). The lowest may be failures,
+    told one penalty: with it the range would be of its size. Where failures
+    are the majority, the median is that of the others too. Two different
+    values have an infinite deviation: standardized they are the same, however
+    far apart.
+    """
+    median = float(np.median(values))
+    deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
+    if deviation > 0:
+        return median, deviation
+    lowest = np.min(values)
+    others = values[values > lowest]
+    if len(others) == 0 or np.ptp(others) == 0:
+        return median, np.inf
+    if median == lowest:
+        median = float(np.median(others))
+    return median, float(np.ptp(others))
+
+
+def _dead_raised(rewards: list[Array]) -> list[Array]:
+    """Each point's rewards; of repeated ones, failures raised.
+
+    A failed training is told a penalty far below what any network earns. As
+    noise it would drown all else, and the point's mean would be the penalty's.
+    It counts as three deviations below the median, as it does where a point
+    was trained once. The median is that of each point's best reward: a point
+    that failed once of twice is no failure.
+    """
+    median, deviation = _middle(np.array([np.max(r) for r in rewards]))
+    if np.isinf(deviation):
+        return rewards
+    dead = median - _DEAD_DEVIATIONS * deviation
+    counted = median - _CUT_DEVIATIONS * deviation
+    return [
+        np.where(r < dead, counted, r) if len(r) > 1 else r for r in rewards
+    ]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.trial import MAX_REWARD
 
 
 class Searcher(Protocol):
@@ -34,8 +35,9 @@ class Searcher(Protocol):
       trained again, with another seed, has an attribute `repeats_on_purpose`
       that is True. From any other a repeat is chance, and it is told the
       known reward.
-    - **Rewards are finite.** They are maximized. For a training that failed
-      the caller tells a finite penalty of its choice, never a NaN.
+    - **Rewards are finite**, and of a magnitude of at most `MAX_REWARD`
+      (1e15). They are maximized. For a training that failed the caller tells
+      a penalty of its choice within that, never a NaN.
     """
 
     @property
@@ -67,8 +69,8 @@ class Searcher(Protocol):
 
         Raises:
             ConfigError: the numbers of tokens and rewards differ, tokens are
-                not of the space, or a reward is not a finite number. Then
-                nothing of the batch was learned.
+                not of the space, or a reward is not a finite number or
+                too large. Then nothing of the batch was learned.
         """
         ...
 
@@ -112,7 +114,7 @@ class ToldRewards:
             )
         checked_tokens = [self._space.validate(point) for point in tokens]
         checked_rewards = [
-            _finite(reward, point)
+            _checked(reward, point)
             for reward, point in zip(rewards, checked_tokens, strict=True)
         ]
         for point, reward in zip(checked_tokens, checked_rewards, strict=True):
@@ -174,7 +176,12 @@ def check_seed(seed: int) -> None:
         )
 
 
-def _finite(reward: Any, tokens: Tokens) -> float:
+def is_reward(value: float) -> bool:
+    """Whether `value` may be told: finite, and at most `MAX_REWARD`."""
+    return abs(value) <= MAX_REWARD  # False for a NaN
+
+
+def _checked(reward: Any, tokens: Tokens) -> float:
     try:
         value = float(reward)
     except (TypeError, ValueError, OverflowError):
@@ -183,6 +190,11 @@ def _finite(reward: Any, tokens: Tokens) -> float:
         raise ConfigError(
             f"tell: a reward must be a finite number. Received: {reward!r} "
             f"for tokens {tokens}"
+        )
+    if not is_reward(value):
+        raise ConfigError(
+            f"tell: a reward must be at most {MAX_REWARD:g} in magnitude. "
+            f"Received: {reward!r} for tokens {tokens}"
         )
     return value
 

@@ -20,6 +20,7 @@ does not matter gets a small l_d and drops out of all terms.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,14 @@ from scipy.linalg import cholesky, solve_triangular
 from audiotag_nas.space import SearchSpace
 
 Array = npt.NDArray[np.float64]
+Tables = tuple[Array, Array, Array]
+"""Both lengths, and the likeness, of any two choices."""
 
 JITTER = 1e-6
 NOT_POSITIVE = 1e10
 """The negative log posterior where the covariance can't be factorized."""
 MEAN_VARIANCE = 4.0  # of the constant mean's prior
-_ORDINAL_NOMINAL, _ORDINAL_SQUARE = 0.3, 3.0
+ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
 # Priors: medians, and deviations of the logarithm. The joint term's decay falls
 # with the square of the number of decisions: the more there are, the less a
 # single one changes, and the further the likeness of whole networks reaches.
@@ -57,13 +60,13 @@ class LearnedMeans:
     """What a fit needs; n points, C choices.
 
     Attributes:
-        one_hot: (n, C).
+        rows: (n, ...), the points as `TokenKernel.rows` has them.
         means: (n,), the mean reward of each.
         counts: (n,), rewards of each.
         squares_within: sum of squares of the rewards about their means.
     """
 
-    one_hot: Array
+    rows: npt.NDArray
     means: Array
     counts: Array
     squares_within: float
@@ -93,6 +96,20 @@ class TokenKernel:
         self.parts = tuple(p for p in PARTS if not absent.get(p))
         in_order = [d.ordinal and len(d.choices) > 2 for d in space.decisions]
         self._in_order = np.array(in_order)
+        self._build_tables(sizes, in_order)
+        num_lengths = self._num + int(self._in_order.sum())
+        priors = [_LENGTH_PRIOR] * num_lengths
+        decay = min(1.0, (_DECAY_DECISIONS / self._num) ** 2)
+        priors.append((decay, 1.0))
+        priors += [_SCALE_PRIORS[name] for name in SCALES[1:]]
+        medians, deviations = zip(*priors, strict=True)
+        self.prior_mean = np.log(medians)
+        self._prior_deviation = np.array(deviations)
+
+    def _build_tables(
+        self, sizes: npt.NDArray[np.int64], in_order: Sequence[bool]
+    ) -> None:
+        """How far apart any two choices are, before their lengths."""
         num_choices = int(sizes.sum())
         self._block, self._nominal, self._ordinal = np.zeros(
             (3, num_choices, num_choices)
@@ -105,25 +122,22 @@ class TokenKernel:
             self._nominal[block] = 1.0 - np.eye(size)
             if ordered:
                 steps = np.subtract.outer(np.arange(size), np.arange(size))
-                self._nominal[block] *= _ORDINAL_NOMINAL
+                self._nominal[block] *= ORDINAL_NOMINAL
                 self._ordinal[block] = (
-                    _ORDINAL_SQUARE * (steps / (size - 1)) ** 2
+                    ORDINAL_SQUARE * (steps / (size - 1)) ** 2
                 )
-        num_lengths = self._num + int(self._in_order.sum())
-        priors = [_LENGTH_PRIOR] * num_lengths
-        decay = min(1.0, (_DECAY_DECISIONS / self._num) ** 2)
-        priors.append((decay, 1.0))
-        priors += [_SCALE_PRIORS[name] for name in SCALES[1:]]
-        medians, deviations = zip(*priors, strict=True)
-        self.prior_mean = np.log(medians)
-        self._prior_deviation = np.array(deviations)
+
+    def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
+        """Points as the other methods take them, a row each."""
+        return self.one_hot(points)
 
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
+        """Points as distributions over choices, (points, C)."""
         rows = np.zeros((len(points), len(self._decision)))
         rows[np.arange(len(points))[:, None], points + self._first] = 1.0
         return rows
 
-    def of(self, theta: Array, left: Array, right: Array) -> Array:
+    def of(self, theta: Array, left: npt.NDArray, right: npt.NDArray) -> Array:
         """k without the points' own term, (left, right)."""
         terms = self._terms(theta, left, right)
         return terms.kernel
@@ -140,12 +154,12 @@ class TokenKernel:
             left, right: (rows, C), a distribution for each decision.
         """
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
-        likeness = self._tables(theta)[2]
+        tables = self._choice_tables(theta)
         total, squares, cubes = np.zeros((3, len(left), len(right)))
         product = np.ones_like(total)
         for decision in range(self._num):
             at = np.flatnonzero(self._decision == decision)
-            table = likeness[np.ix_(at, at)]
+            table = tables[decision]
             mean = left[:, at] @ table @ right[:, at].T
             total += mean
             squares += mean**2
@@ -165,7 +179,7 @@ class TokenKernel:
         self, theta: Array, data: LearnedMeans
     ) -> tuple[float, Array]:
         """Of the hyperparameters, and its gradient."""
-        terms = self._terms(theta, data.one_hot, data.one_hot)
+        terms = self._terms(theta, data.rows, data.rows)
         own, noise = np.exp(theta[-2:])
         num = len(data.means)
         diagonal = own + noise / data.counts + JITTER
@@ -193,7 +207,7 @@ class TokenKernel:
         )
         by_kernel = 0.5 * (inverse - np.outer(weights, weights))
         gradient = np.zeros_like(theta)
-        self._add_gradient(gradient, terms, by_kernel, data.one_hot)
+        self._add_gradient(gradient, terms, by_kernel, data.rows)
         by_diagonal = np.diag(by_kernel)
         gradient[-2] = own * by_diagonal.sum()
         gradient[-1] = (
@@ -205,7 +219,7 @@ class TokenKernel:
         value += 0.5 * distance @ distance
         return float(value), gradient + distance / self._prior_deviation
 
-    def _tables(self, theta: Array) -> tuple[Array, Array, Array]:
+    def _tables(self, theta: Array) -> Tables:
         """Both lengths and the likeness of any two choices, (C, C) each."""
         num_scales = len(SCALES)
         ordinal = np.zeros(self._num)
@@ -217,17 +231,45 @@ class TokenKernel:
         likeness = np.exp(-by_nominal - by_ordinal) * self._block
         return by_nominal, by_ordinal, likeness
 
-    def _terms(self, theta: Array, left: Array, right: Array) -> "_Terms":
+    def _choice_tables(self, theta: Array) -> list[Array]:
+        """The likeness of a decision's choices, (n_d, n_d) each."""
+        likeness = self._tables(theta)[2]
+        places = [
+            np.flatnonzero(self._decision == decision)
+            for decision in range(self._num)
+        ]
+        return [likeness[np.ix_(at, at)] for at in places]
+
+    def _terms(
+        self, theta: Array, left: npt.NDArray, right: npt.NDArray
+    ) -> "Terms":
+        tables = self._tables(theta)
+        return self._combined(theta, tables, *self._sums(tables, left, right))
+
+    def _sums(
+        self, tables: Tables, left: npt.NDArray, right: npt.NDArray
+    ) -> tuple[Array, Array, Array, Array]:
+        """Over decisions, of lengths and powers of likeness, (left, right)."""
+        by_nominal, by_ordinal, likeness = tables
+        return (
+            left @ (by_nominal + by_ordinal) @ right.T,
+            left @ likeness @ right.T,
+            left @ likeness**2 @ right.T,
+            left @ likeness**3 @ right.T,
+        )
+
+    def _combined(
+        self,
+        theta: Array,
+        tables: Tables,
+        length: Array,
+        total: Array,
+        squares: Array,
+        cubes: Array,
+    ) -> "Terms":
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
-        by_nominal, by_ordinal, likeness = self._tables(theta)
-        length = left @ (by_nominal + by_ordinal) @ right.T
-        total = left @ likeness @ right.T
-        squares = left @ likeness**2 @ right.T
-        cubes = left @ likeness**3 @ right.T
-        return _Terms(
-            by_nominal=by_nominal,
-            by_ordinal=by_ordinal,
-            likeness=likeness,
+        return Terms(
+            tables=tables,
             length=length,
             total=total,
             decay=decay,
@@ -240,17 +282,37 @@ class TokenKernel:
         )
 
     def _add_gradient(
-        self, gradient: Array, terms: "_Terms", by_kernel: Array, rows: Array
+        self,
+        gradient: Array,
+        terms: "Terms",
+        by_kernel: Array,
+        rows: npt.NDArray,
     ) -> None:
         """By the lengths, and by the scales of the kernel's first terms."""
         by_joint = by_kernel * terms.joint
+        num_scales = len(SCALES)
+        by_nominal, by_ordinal = self._by_lengths(terms, by_kernel, rows)
+        gradient[: self._num] = by_nominal
+        gradient[self._num : -num_scales] = by_ordinal[self._in_order]
+        gradient[-num_scales:-2] = (
+            -terms.decay * np.sum(by_joint * terms.length),
+            terms.main * np.sum(by_kernel * terms.total),
+            terms.pairs * np.sum(by_kernel * terms.pair_sum),
+            terms.triples * np.sum(by_kernel * terms.triple_sum),
+            np.sum(by_joint),
+        )
+
+    def _by_lengths(
+        self, terms: "Terms", by_kernel: Array, rows: npt.NDArray
+    ) -> tuple[Array, Array]:
+        """The gradient by nominal and ordinal lengths, (decisions,) each."""
 
         def by_table(values: Array) -> Array:
             return rows.T @ values @ rows
 
-        likeness = terms.likeness
+        by_nominal, by_ordinal, likeness = terms.tables
         by_length = (
-            -terms.decay * by_table(by_joint)
+            -terms.decay * by_table(by_kernel * terms.joint)
             - likeness
             * by_table(
                 by_kernel
@@ -264,30 +326,20 @@ class TokenKernel:
             * by_table(by_kernel * (terms.pairs + terms.triples * terms.total))
             - likeness**3 * by_table(by_kernel * terms.triples)
         )
-        num_scales = len(SCALES)
-        for table, place, chosen in (
-            (terms.by_nominal, slice(0, self._num), slice(None)),
-            (terms.by_ordinal, slice(self._num, -num_scales), self._in_order),
-        ):
+
+        def by_decision(table: Array) -> Array:
             by_choice = (by_length * table).sum(axis=1)
-            by_decision = np.bincount(self._decision, by_choice, self._num)
-            gradient[place] = by_decision[chosen]
-        gradient[-num_scales:-2] = (
-            -terms.decay * np.sum(by_joint * terms.length),
-            terms.main * np.sum(by_kernel * terms.total),
-            terms.pairs * np.sum(by_kernel * terms.pair_sum),
-            terms.triples * np.sum(by_kernel * terms.triple_sum),
-            np.sum(by_joint),
-        )
+            sums = np.bincount(self._decision, by_choice, self._num)
+            return np.asarray(sums, float)
+
+        return by_decision(by_nominal), by_decision(by_ordinal)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Terms:
-    """A kernel's parts: tables (C, C), sums (left, right), scaled weights."""
+class Terms:
+    """A kernel's parts: tables, sums (left, right), scaled weights."""
 
-    by_nominal: Array
-    by_ordinal: Array
-    likeness: Array
+    tables: Tables
     length: Array
     total: Array
     decay: float

@@ -1,10 +1,15 @@
 """Rewards that are explained, and decisions in words."""
 
+import dataclasses
+
 import pytest
 
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.experiment import explanation, stages
+from audiotag_nas.search.importance import importance
 from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.search.reward_model import RewardModel
+from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import TrialResult, TrialStatus
 
 CONFIG = ExperimentConfig(
@@ -56,6 +61,42 @@ def test_a_stopped_child_counts_with_what_it_was_expected_to_become():
 )
 def test_a_reward_is_named(settings, words):
     assert explanation.reward_words(SearchConfig(**settings)) == words
+
+
+def test_a_strong_pair_that_is_left_out_is_named():
+    space = SearchSpace(
+        (Decision("units", (8, 16)), Decision("kind", ("a", "b", "c")))
+    )
+    model = RewardModel(space)
+    model.learn({(i, j): [float(i * j)] for i in range(2) for j in range(3)})
+    found = importance(model, space, seed=0)
+    [pair] = found.pairs
+
+    def lines(importance) -> list[str]:
+        return explanation.explanation_lines(
+            explanation.Explanation(
+                name="made_up",
+                space=space,
+                reward="1 - mean EER",
+                num_whole=6,
+                num_stopped=0,
+                num_failed=0,
+                num_networks=6,
+                noise=None,
+                error=0.1,
+                explained=0.5,
+                importance=importance,
+            )
+        )
+
+    line = (
+        "left out: units x kind, of the strongest pairs; together they may "
+        "have 2000 combinations"
+    )
+    assert line not in lines(found)
+    assert line in lines(
+        dataclasses.replace(found, pairs=(), left_out=(pair.decisions,))
+    )
 
 
 def test_decisions_are_named():

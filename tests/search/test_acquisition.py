@@ -88,7 +88,7 @@ def test_believed_points_have_the_variances_of_points_really_told():
     after.num_rewards = np.array([len(r) for r in more.values()], float)
     means = np.array([np.mean(r) for r in more.values()])
     after._data = type(model._data)(
-        one_hot=after._kernel.one_hot(after.points),
+        rows=after._kernel.rows(after.points),
         means=(means - model.offset) / model.scale,
         counts=after.num_rewards,
         squares_within=0.0,

@@ -175,6 +175,18 @@ def test_where_a_start_tells_nothing_the_curve_rule_stops_none():
     assert stopper.rule() == []
 
 
+@pytest.mark.parametrize("end", [0.1, 0.3, 0.7])
+def test_where_all_end_alike_the_curve_rule_stops_none(end):
+    # The mean of eleven times 0.7 is not 0.7 in floats: what is left over
+    # must not be taken for a difference that goes with the starts.
+    generator = np.random.default_rng(0)
+    stopper = CurveStopper(num_epochs=6, min_trials=4, min_epochs=1)
+    stopper.tell(
+        [result(*generator.random(5).tolist(), end) for _ in range(11)]
+    )
+    assert stopper.rule() == []
+
+
 def test_the_fair_reward_adds_the_gain_that_others_had_from_there():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]

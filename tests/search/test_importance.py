@@ -5,7 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from audiotag_nas.search.importance import explained_share, importance
+from audiotag_nas.search import average_rows
+from audiotag_nas.search.importance import (
+    MAX_CELLS,
+    explained_share,
+    importance,
+)
 from audiotag_nas.search.moves import draw_points
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.space import Decision, SearchSpace
@@ -97,6 +102,7 @@ def test_averages_are_those_of_every_point_of_their_part_of_the_space():
     )
     averages, their_covariance = model.averages(weights)
     np.testing.assert_allclose(averages, by_point @ mean, atol=1e-9)
+    assert (model.average_means(weights) == averages).all()
     np.testing.assert_allclose(
         their_covariance, by_point @ posterior @ by_point.T, atol=1e-9
     )
@@ -181,6 +187,47 @@ def test_a_pure_interaction_is_found_as_a_pair():
     assert found.effects[0].share.mean == pytest.approx(1 / 7, abs=0.05)
 
 
+def test_a_pair_of_too_many_combinations_is_named_and_left_out():
+    sizes = (61, 47, 3)
+    space = SearchSpace(
+        tuple(Decision(f"d{i}", tuple(range(n))) for i, n in enumerate(sizes))
+    )
+
+    def function(point):
+        # A saddle of the first two, and what the third does alone.
+        x, y = point[0] / 60 - 0.5, point[1] / 46 - 0.5
+        return x * y + 0.1 * point[2]
+
+    rng = np.random.default_rng(6)
+    model = RewardModel(space)
+    points = draw_points(space, 90, rng)
+    model.learn({p: [function(p)] for p in points}, max_iterations=60)
+    found = importance(model, space, seed=0, num_pairs=2)
+    assert 61 * 47 > MAX_CELLS > 47 * 3 + 61 * 3
+    assert found.left_out == ((0, 1),)
+    assert {pair.decisions for pair in found.pairs} == {(0, 2), (1, 2)}
+    # Uniform over n steps from -0.5 to 0.5 has the variance
+    # (n + 1) / (n - 1) / 12, the product of two the product of theirs.
+    saddle = (62 / 60 / 12) * (48 / 46 / 12)
+    third = 0.01 * 2 / 3
+    assert found.main_share.mean == pytest.approx(
+        third / (third + saddle), abs=0.1
+    )
+
+
+def test_a_pairs_strength_is_seen_in_some_of_many_choices():
+    spread = average_rows._spread(256, 32)
+    assert len(set(spread)) == 32
+    assert (spread[0], spread[-1]) == (0, 255)
+    assert list(average_rows._spread(5, 32)) == [0, 1, 2, 3, 4]
+    rows = average_rows.AverageRows(FIVE).pair_rows(0, 2, most=3)
+    # Of four choices 0, 2 (1.5 to even) and 3; of five 0, 2 and 4.
+    assert rows.shape == (9, sum(FIVE.num_choices))
+    assert list(rows[1]) == [1, 0, 0, 0, *[1 / 3] * 3, 0, 0, 1, 0, 0] + (
+        [1 / 2] * 2 + [1 / 4] * 4
+    )
+
+
 def test_deviations_say_how_far_effects_are_from_the_truth():
     truth = np.array([-0.03, -0.01, 0.01, 0.03])
     model = learned(lambda p: truth[p[0]], 60, noise=0.03)
@@ -200,3 +247,10 @@ def test_the_same_seed_gives_the_same_shares():
     model = learned(lambda p: float(p[0]), 20, noise=1.0)
     found = [importance(model, FIVE, seed=s).main_share for s in (1, 1, 2)]
     assert found[0] == found[1] != found[2]
+
+
+def test_of_one_network_alone_nothing_is_foretold():
+    model = RewardModel(SMALL)
+    model.learn({(0, 1, 0): [0.1, 0.2, 0.3]})
+    with np.errstate(all="raise"):
+        assert explained_share(model) == 0.0

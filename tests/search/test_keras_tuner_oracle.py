@@ -119,7 +119,7 @@ def test_a_reward_grows_as_the_objective_gets_better(tmp_path, direction):
         assert reward == sign * (10 * tens + ones)
 
 
-@pytest.mark.parametrize("failure", ["raise", "nan", "inf"])
+@pytest.mark.parametrize("failure", ["raise", "nan", "inf", "1e20"])
 @pytest.mark.parametrize("failure_score", [99.0, None])
 def test_a_failed_trial_is_told_its_penalty(tmp_path, failure, failure_score):
     def loss(hp):
@@ -293,6 +293,7 @@ def test_wrong_arguments_are_named():
         ({"seed": -1}, "`seed`"),
         ({"trials_per_round": 0}, "num"),
         ({"failure_score": float("nan")}, "`failure_score`"),
+        ({"failure_score": 2e15}, r"at most 1e\+15 in magnitude"),
         ({"searcher": "none"}, "'none'"),
         ({"settings": {"learning": 1}}, "num_initial"),
     ]:

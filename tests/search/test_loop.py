@@ -482,7 +482,8 @@ def test_whether_a_failing_search_stops_is_no_matter_of_time(path, shuffle):
         ({"num_trials": 0}, "`num_trials` must be positive. Received: 0"),
         ({"trials_per_round": -1}, "`trials_per_round` must be positive"),
         ({"max_open_rounds": 0}, "`max_open_rounds` must be positive"),
-        ({"failure_reward": float("nan")}, "finite. Received: nan"),
+        ({"failure_reward": float("nan")}, "magnitude. Received: nan"),
+        ({"failure_reward": -1e16}, r"at most 1e\+15 .* Received: -1e\+16"),
     ],
 )
 def test_arguments_out_of_range_are_named(path, changes, rule):

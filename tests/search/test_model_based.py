@@ -160,6 +160,17 @@ def test_noise_decides_how_much_is_trained_again():
     assert loud >= 2 * quiet
 
 
+def test_where_no_training_can_teach_anything_none_is_repeated():
+    # A sum without noise: once the model is sure of it, every knowledge
+    # gradient is 0, and the first of equals was the incumbent, again and
+    # again. There are new points as long as there are any.
+    for sizes, num_repeated in (((4,) * 6, 0), ((4,) * 3, 80 - 64)):
+        searcher = make_searcher("reinforce", space(*sizes), seed=1)
+        asked = search(searcher, lambda t: float(sum(t)), 80)
+        points = [tokens for batch in asked for tokens in batch]
+        assert len(points) - len(set(points)) == num_repeated
+
+
 def test_without_reevaluation_no_point_comes_twice_while_there_are_others():
     searcher = make_searcher(
         "reinforce", space(*[3] * 4), seed=1, reevaluate=False

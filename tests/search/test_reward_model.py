@@ -179,6 +179,74 @@ def test_a_dead_child_does_not_set_the_scale():
     assert model.offset == pytest.approx(np.mean(counted))
 
 
+def test_one_that_died_when_trained_again_does_not_set_the_noise():
+    points = list(dict.fromkeys(draw(30, 9)))[:11]
+    steady = {p: [0.7 + 0.01 * i] * 2 for i, p in enumerate(points)}
+
+    def learned(second: float) -> RewardModel:
+        model = RewardModel(SPACE)
+        model.learn(steady | {points[8]: [0.78, second]})
+        return model
+
+    # Of 0.70, 0.71 ... 0.80 the median is 0.75 and the median distance from
+    # it 0.03. Whatever the penalty, it counts as three deviations below.
+    counted = 0.75 - 3 * 1.4826 * 0.03
+    model, same = learned(-1e6), learned(counted)
+    means = [0.7 + 0.01 * i for i in range(11)]
+    means[8] = (0.78 + counted) / 2
+    assert model.scale == pytest.approx(np.std(means))
+    assert model.offset == pytest.approx(np.mean(means))
+    # Two rewards x and y have (x - y)^2 / 2 about their mean.
+    within = (0.78 - counted) ** 2 / 2 / np.var(means)
+    assert model._data.squares_within == pytest.approx(within)
+    assert model.hyperparameters == same.hyperparameters
+    # Less than six below is noise and counts in full: 1.4826 * 0.03 * 6 is
+    # 0.267, and 0.49 is 0.26 below the median.
+    within = learned(0.49)._data.squares_within * learned(0.49).scale ** 2
+    assert within == pytest.approx((0.78 - 0.49) ** 2 / 2)
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        # Seven of eleven equal: the deviation by the median is 0. Without
+        # the lowest the range is 0.6 - 0.3, and 0.5 - 3 * 0.3 = -0.4.
+        ([0.5] * 7 + [0.6, 0.4, 0.3, -1e3], [0.5] * 7 + [0.6, 0.4, 0.3, -0.4]),
+        # A lowest one that is not far is left as it is.
+        ([0.5] * 7 + [0.6, 0.4, 0.3, 0.1], [0.5] * 7 + [0.6, 0.4, 0.3, 0.1]),
+        # Failures are the majority: 0.7 is the median of the others, and
+        # 0.7 - 3 * 0.2 = 0.1.
+        ([-1e3] * 8 + [0.6, 0.7, 0.8], [0.1] * 8 + [0.6, 0.7, 0.8]),
+    ],
+)
+def test_a_penalty_beside_a_plateau_does_not_set_the_scale(told, counted):
+    points = list(dict.fromkeys(draw(30, 9)))[:11]
+    model = RewardModel(SPACE)
+    model.learn({p: [r] for p, r in zip(points, told, strict=True)})
+    assert model.scale == pytest.approx(np.std(counted))
+    assert model.offset == pytest.approx(np.mean(counted))
+
+
+def test_two_rewards_are_the_same_however_far_apart():
+    points = list(dict.fromkeys(draw(30, 9)))[:11]
+
+    def believed(low: float) -> np.ndarray:
+        model = RewardModel(SPACE)
+        model.learn({p: [low if p[2] else 1.0] for p in points})
+        return model.predict(points).mean
+
+    assert believed(-1e6) == pytest.approx(believed(0.0), abs=1e-6)
+
+
+def test_equal_rewards_are_equal_though_their_mean_is_rounded():
+    # The mean of eleven times 0.1 is 0.10000000000000002 in floats.
+    points = list(dict.fromkeys(draw(30, 9)))[:11]
+    model = RewardModel(SPACE)
+    model.learn({p: [0.1] * 3 for p in points})
+    assert model.scale == 1.0
+    assert model.offset == pytest.approx(0.1)
+
+
 def test_all_rewards_equal_is_no_error():
     model = RewardModel(SPACE)
     model.learn({point: [0.5] for point in draw(5, 2)})

@@ -109,6 +109,8 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
         ([point], [nan], "finite number. Received: nan"),
         ([point], [-inf], "finite number. Received: -inf"),
         ([point], [None], "finite number. Received: None"),
+        ([point], [-2e15], r"at most 1e\+15 in magnitude. Received: -2000"),
+        ([point], [1e308], r"at most 1e\+15 in magnitude. Received: 1e\+308"),
         ([point], [0.5, 0.5], "2 tuples and 3 rewards"),
         ([(0, 0, 1, 0)], [0.5], "`fixed` must be from 0 to 0. Received: 1"),
         ([(0, 0, 0)], [0.5], "must be 4, one a decision"),
@@ -116,6 +118,23 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
         with pytest.raises(ConfigError, match=rule):
             searcher.tell([(2, 1, 0, 2), *tokens], [0.9, *rewards])
         assert searcher.recommend() == before
+
+
+@EVERY
+def test_the_greatest_rewards_that_may_be_told_are_learned_from(name):
+    # The sign goes with one decision; what has it is to be asked for more.
+    searcher = make_searcher(name, SPACE, seed=2)
+    with np.errstate(over="raise", invalid="raise"):
+        for _ in range(12):
+            asked = searcher.ask(4)
+            signs = [1 if tokens[1] else -1 for tokens in asked]
+            searcher.tell(asked, [1e15 * sign for sign in signs])
+        asked = searcher.ask(4)
+    if name == "reinforce_plain":
+        for variable in searcher.policy.variables:
+            assert np.isfinite(variable.numpy()).all()
+    assert all(SPACE.validate(tokens) for tokens in asked)
+    assert searcher.recommend()[1] == 1
 
 
 @EVERY
