@@ -23,7 +23,6 @@ then, and is part of its trial.
 import collections
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
@@ -36,6 +35,7 @@ from audiotag_nas.search.events import (
 )
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.searcher import Searcher, is_reward
+from audiotag_nas.search.training_queue import TrainingQueue
 from audiotag_nas.space import Tokens
 from audiotag_nas.trial import MAX_REWARD, Trial, TrialResult, TrialRunner
 
@@ -112,9 +112,12 @@ def run_search(
             "`failure_reward` must be finite and at most "
             f"{MAX_REWARD:g} in magnitude. Received: {failure_reward}"
         )
+    on_event = _ignore if on_event is None else on_event
     search = _Search(
         searcher=searcher,
-        runner=runner,
+        queue=TrainingQueue(
+            runner, lambda trial: on_event(TrialStarted(trial))
+        ),
         journal=journal,
         stage=stage,
         num_trials=num_trials,
@@ -123,7 +126,7 @@ def run_search(
         retrain_repeats=retrain_repeats
         or getattr(searcher, "repeats_on_purpose", False),
         early_stopper=early_stopper,
-        on_event=_ignore if on_event is None else on_event,
+        on_event=on_event,
     )
     stop_reason = search.run_rounds(trials_per_round, max_open_rounds)
     return search.outcome(stop_reason)
@@ -134,7 +137,7 @@ class _Search:
     """One call of `run_search`: its arguments, and what it has so far."""
 
     searcher: Searcher
-    runner: TrialRunner
+    queue: TrainingQueue
     journal: Journal
     stage: str
     num_trials: int
@@ -149,14 +152,7 @@ class _Search:
     number_of: dict[Tokens, int] = dataclasses.field(default_factory=dict)
     best: tuple[Trial, TrialResult] | None = None
     num_from_journal: int = 0
-    waiting: collections.deque[Trial] = dataclasses.field(
-        default_factory=collections.deque
-    )
-    running: dict[str, Trial] = dataclasses.field(default_factory=dict)
     told: dict[int, float] = dataclasses.field(default_factory=dict)
-    started: float | None = None
-    ended: float = 0.0
-    busy_seconds: float = 0.0
 
     def run_rounds(self, trials_per_round: int, max_open_rounds: int) -> str:
         """Returns why it stopped early, or an empty string."""
@@ -200,7 +196,7 @@ class _Search:
             recommendation=self._recommendation(),
             num_from_journal=self.num_from_journal,
             stop_reason=stop_reason,
-            utilization=self._utilization(),
+            utilization=self.queue.utilization,
         )
 
     def _ask(
@@ -238,7 +234,7 @@ class _Search:
                 trial = self._make_trial(number, round_number, tokens)
                 self.trials.append(trial)
                 if not self._take_from_journal(trial):
-                    self.waiting.append(trial)
+                    self.queue.add(trial)
                 self.number_of.setdefault(tokens, number)
             numbers.append(number)
         return numbers
@@ -264,38 +260,9 @@ class _Search:
         """Waits for these trials; whatever else is asked for trains too."""
         ids = {self.trials[number].trial_id for number in numbers}
         while not ids <= self.results.keys():
-            self._submit_waiting()
-            result = self.runner.next_result()
-            if result.trial_id not in self.running:
-                raise RuntimeError(
-                    f"the runner gave a result of {result.trial_id}, which "
-                    f"is not running. Running: {sorted(self.running)}"
-                )
-            trial = self.running.pop(result.trial_id)
-            self.busy_seconds += result.seconds
-            self.ended = time.monotonic()
-            # Before it is written: no worker is to wait for a disk.
-            self._submit_waiting()
+            trial, result = self.queue.next_result()
             entry = self.journal.append(trial, result)
             self._finish(trial, entry.result, from_journal=False)
-
-    def _submit_waiting(self) -> None:
-        """Fills the runner's free slots, in the order of asking."""
-        if self.waiting and self.started is None:
-            self.started = time.monotonic()
-        while self.waiting and len(self.running) < max(
-            1, self.runner.num_slots
-        ):
-            trial = self.waiting.popleft()
-            self.running[trial.trial_id] = trial
-            self.runner.submit(trial)
-            self.on_event(TrialStarted(trial))
-
-    def _utilization(self) -> float | None:
-        if self.started is None or self.ended <= self.started:
-            return None
-        slots = max(1, self.runner.num_slots)
-        return self.busy_seconds / (slots * (self.ended - self.started))
 
     def _take_from_journal(self, trial: Trial) -> bool:
         entry = self.journal.get(trial.trial_id)
@@ -346,7 +313,7 @@ class _Search:
                 best_trial=best_trial,
                 best_result=best_result,
                 from_journal=from_journal,
-                utilization=self._utilization(),
+                utilization=self.queue.utilization,
             )
         )
 

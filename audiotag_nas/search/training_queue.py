@@ -1,0 +1,67 @@
+"""Trials that wait for a runner's slots, and how busy those are."""
+
+import collections
+import time
+from collections.abc import Callable
+
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner
+
+
+class TrainingQueue:
+    """Keeps a runner's slots filled, in the order in which trials are added.
+
+    Args:
+        runner: trains.
+        on_start: called with each trial that is given to it.
+    """
+
+    def __init__(
+        self, runner: TrialRunner, on_start: Callable[[Trial], None]
+    ) -> None:
+        self._runner = runner
+        self._on_start = on_start
+        self._waiting: collections.deque[Trial] = collections.deque()
+        self._running: dict[str, Trial] = {}
+        self._started: float | None = None
+        self._ended = 0.0
+        self._busy_seconds = 0.0
+
+    def add(self, trial: Trial) -> None:
+        self._waiting.append(trial)
+
+    def next_result(self) -> tuple[Trial, TrialResult]:
+        """Waits for whichever training ends next; there must be one."""
+        self._fill()
+        result = self._runner.next_result()
+        if result.trial_id not in self._running:
+            raise RuntimeError(
+                f"the runner gave a result of {result.trial_id}, which "
+                f"is not running. Running: {sorted(self._running)}"
+            )
+        trial = self._running.pop(result.trial_id)
+        self._busy_seconds += result.seconds
+        self._ended = time.monotonic()
+        # Before it is written: no worker is to wait for a disk.
+        self._fill()
+        return trial, result
+
+    @property
+    def utilization(self) -> float | None:
+        """Share of the slots' time spent training; None before the first."""
+        if self._started is None or self._ended <= self._started:
+            return None
+        slots = self._num_slots * (self._ended - self._started)
+        return self._busy_seconds / slots
+
+    @property
+    def _num_slots(self) -> int:
+        return max(1, self._runner.num_slots)
+
+    def _fill(self) -> None:
+        if self._waiting and self._started is None:
+            self._started = time.monotonic()
+        while self._waiting and len(self._running) < self._num_slots:
+            trial = self._waiting.popleft()
+            self._running[trial.trial_id] = trial
+            self._runner.submit(trial)
+            self._on_start(trial)
