@@ -45,6 +45,8 @@ WORKDIR_HELP = "The experiment's directory; made if need be."
 
 _EARLY_STOP = "early_stop"
 
+_FILE_RAISED = "Error whilst parsing config file"
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -266,11 +268,7 @@ def run(
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
-            _fail(
-                "error: --config: the file must define get_config() and run. "
-                f"Received: {type(error).__name__}: {_one_line(error)}",
-                EXIT_USAGE,
-            )
+            _fail(f"error: {_file_error(error)}", EXIT_USAGE)
         if positional is None and len(rest) > 1:
             _fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",
@@ -386,12 +384,25 @@ def _reads_as(item: Any, text: str) -> bool:
     return True
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+def _file_error(error: BaseException) -> str:
+    return (
+        "--config: the file must define get_config() and run. "
+        f"Received: {type(error).__name__}: {_one_line(error)}"
+    )
 
 
 def _flag_error(error: Exception) -> str:
     text = _one_line(error)
+    if _FILE_RAISED in text:
+        # The config flags give a traceback; what was raised is at its end.
+        raised: BaseException = error
+        while raised.__cause__ or raised.__context__:
+            raised = raised.__cause__ or raised.__context__ or raised
+        return _file_error(raised)
     if isinstance(error, flags.UnrecognizedFlagError):
         names = sorted(
             flag.name

@@ -92,6 +92,37 @@ def test_a_wrong_flag_is_one_line_that_names_it(
     assert not (tmp_path / "w").exists()
 
 
+@pytest.mark.parametrize(
+    ("statement", "parts"),
+    [
+        (
+            "config.training.epoch = 5",
+            ["TrainingConfig: no field named 'epoch'", "epochs"],
+        ),
+        ("config = type(config)(epoch=5)", ["TypeError", "'epoch'"]),
+        ("config = nowhere", ["NameError", "'nowhere'"]),
+    ],
+)
+def test_what_a_config_file_raises_is_one_line_without_a_traceback(
+    run_tool, tmp_path, statement, parts
+):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from audiotag_nas import load_config\n"
+        "def get_config():\n"
+        "    config = load_config('smoke')\n"
+        f"    {statement}\n"
+        "    return config\n"
+    )
+    done = run_tool("prepare", f"--config={path}", f"--workdir={tmp_path}/w")
+    assert done.returncode == 2
+    line = one_line_error(done)
+    assert line.startswith("error: --config: the file must define get_config")
+    assert "Traceback" not in line
+    for part in parts:
+        assert part in line
+
+
 def test_a_missing_workdir_is_named(run_tool):
     done = run_tool("prepare")
     assert done.returncode != 0
