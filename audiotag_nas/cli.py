@@ -18,16 +18,12 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 from absl import logging as absl_logging
 
+from audiotag_nas import arguments
+from audiotag_nas.arguments import DEFAULT_CONFIG, EARLY_STOP
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
-from audiotag_nas.fields import field_type, type_name
 from audiotag_nas.quiet import quiet_tensorflow_import
-from audiotag_nas.shipped import (
-    config_path,
-    list_configs,
-    list_tools,
-    tool_path,
-)
+from audiotag_nas.shipped import list_configs, list_tools, tool_path
 
 if TYPE_CHECKING:
     from audiotag_nas.training.runners import RunnerSettings
@@ -35,15 +31,12 @@ if TYPE_CHECKING:
 # The flags defined below are those of the tool that asks for them.
 flags.disclaim_key_flags()
 
-DEFAULT_CONFIG = "demo"
 CONFIG_HELP = (
     "The experiment: the name of a shipped config or a Python file "
     f"(default: {DEFAULT_CONFIG}). Any field can be given on its own, as in "
     "--config.training.batch_size=32."
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
-
-_EARLY_STOP = "early_stop"
 
 _FILE_RAISED = "Error whilst parsing config file"
 
@@ -116,11 +109,11 @@ def define_early_stop_flag() -> None:
     Nobody reads it: it is replaced before the command line is parsed.
     """
     flags.DEFINE_string(
-        _EARLY_STOP,
+        EARLY_STOP,
         None,
         "Ends children whose learning curve says that they will not matter: "
         "none, halving or curve (docs/searchers.md). Short for "
-        f"--config.search.{_EARLY_STOP}.",
+        f"--config.search.{EARLY_STOP}.",
     )
 
 
@@ -201,23 +194,23 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
 
 def main() -> None:
     """The console command: picks the tool, then is that tool."""
-    arguments = sys.argv[1:]
+    words = sys.argv[1:]
     tools = list_tools()
-    if not arguments or arguments[0] in ("--help", "-h", "--helpshort", "help"):
+    if not words or words[0] in ("--help", "-h", "--helpshort", "help"):
         print(_overview(tools))
-        sys.exit(0 if arguments else EXIT_USAGE)
-    if arguments[0] in ("--version", "version"):
+        sys.exit(0 if words else EXIT_USAGE)
+    if words[0] in ("--version", "version"):
         from audiotag_nas import __version__
 
         print(__version__)
         sys.exit(0)
-    tool = arguments[0]
+    tool = words[0]
     if tool not in tools:
         _fail(
             f"audiotag-nas: no tool named {tool!r}. Tools: {', '.join(tools)}",
             EXIT_USAGE,
         )
-    sys.argv = [f"audiotag-nas {tool}", *arguments[1:]]
+    sys.argv = [f"audiotag-nas {tool}", *words[1:]]
     runpy.run_path(str(tool_path(tool)), run_name="__main__")
 
 
@@ -259,7 +252,11 @@ def run(
         app.define_help_flags()
         try:
             # The config flags look for overrides in sys.argv itself.
-            sys.argv = _with_config_resolved(list(argv))
+            sys.argv = arguments.resolved(
+                list(argv),
+                has_config="config" in flags.FLAGS,
+                has_early_stop=EARLY_STOP in flags.FLAGS,
+            )
             rest = flags.FLAGS(sys.argv)
         except SystemExit:
             # Only the help flags leave here, with absl's status of 1.
@@ -294,94 +291,6 @@ def _overview(tools: dict[str, str]) -> str:
             f"configs (--config=NAME or a file): {', '.join(list_configs())}",
         ]
     )
-
-
-def _with_config_resolved(argv: list[str]) -> list[str]:
-    """Names of configs as paths, and overrides as the config flags read them.
-
-    Raises:
-        ConfigError: an unknown config or field, or a value not of its type.
-    """
-    result = []
-    pending: str | None = None
-    for argument in _with_early_stop_as_field(argv):
-        if pending is not None:
-            argument, pending = f"{pending}={argument}", None
-        elif argument in ("--config", "-config"):
-            pending = "--config"
-            continue
-        if argument.startswith("--config="):
-            name = argument.removeprefix("--config=")
-            argument = f"--config={config_path(name)}"
-        elif argument.startswith("--config."):
-            argument = _override(argument)
-        result.append(argument)
-    if pending is not None:
-        raise ConfigError(
-            f"--config: give a file or one of {', '.join(list_configs())}"
-        )
-    if "config" in flags.FLAGS and not any(
-        argument.startswith("--config=") for argument in result
-    ):
-        result.insert(1, f"--config={config_path(DEFAULT_CONFIG)}")
-    return result
-
-
-def _with_early_stop_as_field(argv: list[str]) -> list[str]:
-    """`--early_stop=NAME` as the override that it is short for."""
-    if _EARLY_STOP not in flags.FLAGS:
-        return argv
-    field = f"--config.search.{_EARLY_STOP}"
-    result: list[str] = []
-    for argument in argv:
-        name, equals, value = argument.partition("=")
-        if result and result[-1] == field:
-            result[-1] = f"{field}={argument}"
-        elif name in (f"--{_EARLY_STOP}", f"-{_EARLY_STOP}"):
-            result.append(f"{field}{equals}{value}")
-        else:
-            result.append(argument)
-    return result
-
-
-def _override(argument: str) -> str:
-    """Checks one `--config.section.field=value`."""
-    path, equals, text = argument.removeprefix("--config.").partition("=")
-    hint = field_type(ExperimentConfig, path)
-    item = typing.get_args(hint)[0] if typing.get_args(hint) else hint
-    if not equals and item is not bool:
-        raise ConfigError(f"config.{path}: give a value, --config.{path}=VALUE")
-    if not equals:
-        return argument
-    # One value of a field that takes several is a tuple of one.
-    parts = [part.strip(" '\"") for part in _within(text).split(",")]
-    several = item is not hint
-    for part in [p for p in parts if p] if several else [text]:
-        if not _reads_as(item, part):
-            raise ConfigError(
-                f"config.{path}: must be {type_name(hint)}. Received: {text!r}"
-            )
-    if several:
-        values = [repr(p) if item is str else p for p in parts if p]
-        text = "(" + "".join(f"{value}," for value in values) + ")"
-    return f"--config.{path}={text}"
-
-
-def _within(text: str) -> str:
-    """`text` without the parentheses or brackets around all of it."""
-    text = text.strip()
-    return text[1:-1] if text[:1] + text[-1:] in ("()", "[]") else text
-
-
-def _reads_as(item: Any, text: str) -> bool:
-    if item is bool:
-        return text.lower() in ("true", "false", "1", "0", "t", "f")
-    if item in (int, float):
-        try:
-            item(text)
-        except ValueError:
-            return False
-    return True
 
 
 def _one_line(error: BaseException) -> str:

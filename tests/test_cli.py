@@ -75,6 +75,7 @@ def one_line_error(done: subprocess.CompletedProcess) -> str:
             ["config.training.epochs", "positive", "0"],
         ),
         ("--config.grid.batch_size=8,x", ["config.grid.batch_size", "8,x"]),
+        ('--config.data.tags="a, b,c', ["config.data.tags", "'\"a, b,c'"]),
         ("--config=nowhere", ["--config", "smoke", "'nowhere'"]),
         ("--config=tests/fakes.py", ["--config", "get_config"]),
         ("--wrkdir=x", ["wrkdir", "workdir"]),
@@ -175,9 +176,14 @@ def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
         ("(dog,rain)", ["dog", "rain"]),
         ("['dog', 'rain']", ["dog", "rain"]),
         ("rain (light)", ["rain (light)"]),
+        ("(loud) dog,rain (light)", ["(loud) dog", "rain (light)"]),
+        ('"a, b",c', ["a, b", "c"]),
+        ("('a, b' , 'c')", ["a, b", "c"]),
+        ('dog\'s bark,"say ""hi, you"""', ["dog's bark", 'say "hi, you"']),
+        ("'tis,rain", ["'tis", "rain"]),
     ],
 )
-def test_several_values_keep_their_own_parentheses(
+def test_several_values_keep_their_own_parentheses_commas_and_quotes(
     run_tool, tmp_path, text, tags
 ):
     done = run_tool(
