@@ -3,17 +3,22 @@
 The config flags of ml_collections take a file and `--config.a.b=<literal>`.
 Here the names of shipped configs become files, values are checked against the
 fields' types and written as literals, and `--early_stop` becomes the override
-that it is short for.
+that it is short for. Where no `--config` is given, a working directory that
+keeps a config goes on with that: to have to type every flag again, or to be
+refused, would teach nobody anything.
 """
 
+import os
 import re
 import typing
+from pathlib import Path
 from typing import Any
 
+from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.fields import field_type, type_name
-from audiotag_nas.shipped import config_path, list_configs
+from audiotag_nas.shipped import config_path, is_stored, list_configs
 
 DEFAULT_CONFIG = "demo"
 EARLY_STOP = "early_stop"
@@ -28,14 +33,18 @@ _ITEM = re.compile(
 
 def resolved(
     argv: list[str], *, has_config: bool, has_early_stop: bool
-) -> list[str]:
+) -> tuple[list[str], str]:
     """The command line as the config flags read it.
 
     Args:
         argv: as typed, the program's name first.
-        has_config: the tool has `--config`; it gets the default one where
-            none is given.
+        has_config: the tool has `--config`; where none is given, it gets
+            that of `--workdir`, or else the default one.
         has_early_stop: the tool has `--early_stop`.
+
+    Returns:
+        The command line; and the file, where the config is that of
+        `--workdir` without having been asked for, else an empty string.
 
     Raises:
         ConfigError: an unknown config or field, or a value not of its type.
@@ -51,7 +60,7 @@ def resolved(
             pending = "--config"
             continue
         if argument.startswith(_CONFIG):
-            argument = _CONFIG + config_path(argument.removeprefix(_CONFIG))
+            argument = _config_flag(argument.removeprefix(_CONFIG))
         elif argument.startswith("--config."):
             argument = _override(argument)
         result.append(argument)
@@ -59,9 +68,29 @@ def resolved(
         raise ConfigError(
             f"--config: give a file or one of {', '.join(list_configs())}"
         )
-    if has_config and not any(a.startswith(_CONFIG) for a in result):
-        result.insert(1, _CONFIG + config_path(DEFAULT_CONFIG))
-    return result
+    if not has_config or any(a.startswith(_CONFIG) for a in result):
+        return result, ""
+    kept = _kept_config(argv)
+    result.insert(1, _config_flag(kept or DEFAULT_CONFIG))
+    return result, kept
+
+
+def _config_flag(name: str) -> str:
+    path = config_path(name)
+    return _CONFIG + (
+        stored_config.flag_value(path) if is_stored(path) else path
+    )
+
+
+def _kept_config(argv: list[str]) -> str:
+    """The config's file in the directory that --workdir names, if any."""
+    workdir = ""
+    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        if name in ("--workdir", "-workdir"):
+            workdir = value if equals else following
+    path = Path(os.path.expanduser(workdir)) / stored_config.CONFIG_NAME
+    return str(path) if workdir and path.is_file() else ""
 
 
 def _with_early_stop_as_field(argv: list[str]) -> list[str]:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 flags.disclaim_key_flags()
 
 CONFIG_HELP = (
-    "The experiment: the name of a shipped config or a Python file "
-    f"(default: {DEFAULT_CONFIG}). Any field can be given on its own, as in "
+    "The experiment: the name of a shipped config, a Python file or the "
+    "config.json of a working directory (default: that of --workdir if it has "
+    f"one, else {DEFAULT_CONFIG}). Any field can be given on its own, as in "
     "--config.training.batch_size=32."
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
@@ -252,7 +253,7 @@ def run(
         app.define_help_flags()
         try:
             # The config flags look for overrides in sys.argv itself.
-            sys.argv = arguments.resolved(
+            sys.argv, kept = arguments.resolved(
                 list(argv),
                 has_config="config" in flags.FLAGS,
                 has_early_stop=EARLY_STOP in flags.FLAGS,
@@ -266,6 +267,8 @@ def run(
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
             _fail(f"error: {_file_error(error)}", EXIT_USAGE)
+        if kept:
+            print(f"config: {kept}, as no --config is given", flush=True)
         if positional is None and len(rest) > 1:
             _fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",

@@ -17,6 +17,7 @@ import json
 import os
 from pathlib import Path
 
+from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
@@ -39,7 +40,7 @@ class Workspace:
 
     @property
     def config_path(self) -> Path:
-        return self.workdir / "config.json"
+        return self.workdir / stored_config.CONFIG_NAME
 
     @property
     def lock_path(self) -> Path:
@@ -178,13 +179,9 @@ class Workspace:
         Raises:
             StoreError: there is none, or it can't be read.
         """
-        try:
-            value = json.loads(self.config_path.read_text())
-            return ExperimentConfig.from_json(value)
-        except FileNotFoundError:
+        if not self.config_path.exists():
             raise StoreError(
                 f"{self.workdir}: no experiment was begun here (there is no "
                 f"{self.config_path.name})."
-            ) from None
-        except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.config_path}: {error}") from None
+            )
+        return stored_config.get_config(self.config_path)
