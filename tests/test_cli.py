@@ -144,7 +144,10 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     from audiotag_nas.config import ExperimentConfig
     from audiotag_nas.experiment.workspace import Workspace
 
-    Workspace(tmp_path).start(ExperimentConfig())
+    workspace = Workspace(tmp_path)
+    workspace.start(ExperimentConfig())
+    workspace.dataset_dir.mkdir()
+    (workspace.dataset_dir / "chunks").mkdir()
     path = tmp_path / "config.py"
     path.write_text(
         "from audiotag_nas import ExperimentConfig\n"
@@ -161,6 +164,23 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     line = one_line_error(done)
     assert "training.epochs: 7 here, 100 there" in line
     assert "grid.mixup_alpha: (0.5,) here, (0.0, 0.2, 1.5) there" in line
+
+
+def test_a_command_that_failed_at_once_can_be_mended_in_its_directory(
+    run_tool, tmp_path
+):
+    command = (
+        *("prepare", "--config=smoke", f"--workdir={tmp_path / 'w'}"),
+        "--config.data.source=manifest",
+    )
+    (tmp_path / "mine.csv").write_text("path,tags\n")
+    for name, part in (("typo.csv", "typo.csv"), ("mine.csv", "split")):
+        done = run_tool(
+            *command, f"--config.data.manifest_path={tmp_path / name}"
+        )
+        assert done.returncode == 1
+        assert part in one_line_error(done)
+        assert "another config" not in done.stderr
 
 
 def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):

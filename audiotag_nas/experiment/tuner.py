@@ -10,16 +10,20 @@ working directory: a tuner made again over the same directory goes on there.
 """
 
 import contextlib
-import copy
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.tfrecords import PreparedSet
 from audiotag_nas.errors import SearchError, StoreError
-from audiotag_nas.experiment import pareto, preparation, stages
+from audiotag_nas.experiment import (
+    networks,
+    pareto,
+    places,
+    preparation,
+    stages,
+)
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
@@ -52,9 +56,6 @@ from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 if TYPE_CHECKING:
     import keras
 
-KEPT_MODELS = 10
-"""Networks kept of each stage; all of them would fill a disk."""
-
 
 class ArchitectureTuner:
     """Searches architectures for one experiment in one working directory.
@@ -79,7 +80,7 @@ class ArchitectureTuner:
         runner: RunnerSettings | None = None,
     ) -> None:
         # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = copy.deepcopy(config).validate()
+        self.config = config = places.with_homes(config.validate())
         self.workspace = Workspace(workdir)
         self.workspace.start(config)
         self._progress = Progress(quiet=True) if progress is None else progress
@@ -107,11 +108,13 @@ class ArchitectureTuner:
         Raises:
             StoreError: another process holds it (naming that), or the
                 journal is damaged (naming the line).
+            ConfigError: it was begun anew with another config since.
         """
         if self._journal is not None:
             yield self._journal
             return
         with driver_lock(self.workspace.workdir):
+            self.workspace.check_kept(self.config)
             self.workspace.remove_partials()
             self._journal = Journal(self.workspace.journal_path)
             try:
@@ -269,14 +272,14 @@ class ArchitectureTuner:
             ConfigError: an unknown cost, or one that a child lacks.
             StoreError: no trial of the search has completed.
         """
-        networks = pareto.candidates(self._completed("search"))
-        return pareto.pareto_front(networks, costs)
+        tried = pareto.candidates(self._completed("search"))
+        return pareto.pareto_front(tried, costs)
 
     def get_best_models(self, n: int = 1) -> "list[keras.Model]":
         """The `n` networks of the highest reward, as trained in the search.
 
         Raises:
-            StoreError: a network is not kept any more (`KEPT_MODELS` are).
+            StoreError: a network is not kept any more (`networks.KEPT` are).
         """
         return [
             self.load_model(entry.trial.trial_id)
@@ -289,15 +292,7 @@ class ArchitectureTuner:
         Raises:
             StoreError: it is not there.
         """
-        from audiotag_nas.training.child import MODEL_FILE, load_model
-
-        path = self.workspace.trials_dir / trial_id / MODEL_FILE
-        if not path.exists():
-            raise StoreError(
-                f"{path}: there is no network. The best {KEPT_MODELS} of a "
-                "stage are kept."
-            )
-        return load_model(path)
+        return networks.load_network(self.workspace, trial_id)
 
     # Within
 
@@ -376,14 +371,8 @@ class ArchitectureTuner:
             event.trial, event.result, from_journal=event.from_journal
         )
         if not event.from_journal:
-            self._drop_networks(event.trial.stage)
+            networks.drop_networks(self.workspace, event.trial.stage)
         self._progress.trial(event)
-
-    def _drop_networks(self, stage: str) -> None:
-        """Keeps the networks of the stage's best trials only."""
-        for entry in ranked_entries(self.workspace, stage)[KEPT_MODELS:]:
-            directory = self.workspace.trials_dir / entry.trial.trial_id
-            shutil.rmtree(directory, ignore_errors=True)
 
     def _ready_runner(self) -> TrialRunner:
         """One runner for all stages, so that its workers stay warm."""
