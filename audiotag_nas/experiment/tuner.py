@@ -395,10 +395,13 @@ class ArchitectureTuner:
         return self._runner
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.child import check_trainable
+        from audiotag_nas.training.child import check_trainable, tag_notes
 
         for prepared in self._development:
             check_trainable(prepared, self.config)
+        # The sizes are of the same clips.
+        for note in tag_notes(self._development[0], self.config):
+            self._progress.line(f"  note: {note}")
 
     def _close_runner(self) -> None:
         if self._runner is not None:
