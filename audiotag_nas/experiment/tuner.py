@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.tfrecords import PreparedSet
-from audiotag_nas.errors import SearchError, StoreError
+from audiotag_nas.errors import SearchError
 from audiotag_nas.experiment import (
     networks,
     pareto,
@@ -27,13 +27,14 @@ from audiotag_nas.experiment import (
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
+    completed_entries,
     ranked_entries,
     results_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search import early_stopping, make_searcher
-from audiotag_nas.search.journal import Journal, JournalEntry
+from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import (
     MakeTrial,
@@ -116,9 +117,13 @@ class ArchitectureTuner:
         with driver_lock(self.workspace.workdir):
             self.workspace.check_kept(self.config)
             self.workspace.remove_partials()
-            self._journal = Journal(self.workspace.journal_path)
+            self._running.forget_stop()
             try:
+                self._journal = Journal(self.workspace.journal_path)
                 yield self._journal
+            except BaseException as error:
+                self._running.stop(error)
+                raise
             finally:
                 self._journal = None
                 self._close_runner()
@@ -254,9 +259,8 @@ class ArchitectureTuner:
         One that was trained again counts once, by its best training; those
         stopped early come after all others.
         """
-        best = map(
-            architecture_of, (e.trial for e in self._completed("search"))
-        )
+        done = completed_entries(self.workspace, "search")
+        best = (architecture_of(entry.trial) for entry in done)
         return list(dict.fromkeys(best))[:n]
 
     def pareto_front(
@@ -272,7 +276,7 @@ class ArchitectureTuner:
             ConfigError: an unknown cost, or one that a child lacks.
             StoreError: no trial of the search has completed.
         """
-        tried = pareto.candidates(self._completed("search"))
+        tried = pareto.candidates(completed_entries(self.workspace, "search"))
         return pareto.pareto_front(tried, costs)
 
     def get_best_models(self, n: int = 1) -> "list[keras.Model]":
@@ -283,7 +287,7 @@ class ArchitectureTuner:
         """
         return [
             self.load_model(entry.trial.trial_id)
-            for entry in self._completed("search")[:n]
+            for entry in completed_entries(self.workspace, "search")[:n]
         ]
 
     def load_model(self, trial_id: str) -> "keras.Model":
@@ -295,19 +299,6 @@ class ArchitectureTuner:
         return networks.load_network(self.workspace, trial_id)
 
     # Within
-
-    def _completed(self, stage: str) -> list[JournalEntry]:
-        entries = [
-            entry
-            for entry in ranked_entries(self.workspace, stage)
-            if entry.result.status is TrialStatus.COMPLETED
-        ]
-        if not entries:
-            raise StoreError(
-                f"{self.workspace.workdir}: no trial of the {stage} has "
-                "completed here yet."
-            )
-        return entries
 
     def _search(
         self,
