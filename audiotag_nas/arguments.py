@@ -3,9 +3,8 @@
 The config flags of ml_collections take a file and `--config.a.b=<literal>`.
 Here the names of shipped configs become files, values are checked against the
 fields' types and written as literals, and `--early_stop` becomes the override
-that it is short for. Where no `--config` is given, a working directory that
-keeps a config goes on with that: to have to type every flag again, or to be
-refused, would teach nobody anything.
+that it is short for. Where no `--config` is given, a working directory goes
+on with the config that it keeps: with the default one it would be refused.
 """
 
 import os

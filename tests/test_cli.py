@@ -124,6 +124,35 @@ def test_what_a_config_file_raises_is_one_line_without_a_traceback(
         assert part in line
 
 
+@pytest.mark.parametrize("tool", ["run", "search", "grid"])
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        # Two frames that overlap would leave out most of 4 s.
+        (["--config.grid.spectrogram_size=62x40,2x40"], "2x40: 4.0 s"),
+        # A clip cut to another length: (3200 - 2048) // 61 = 18 samples from
+        # frame to frame give 65 frames.
+        (
+            [
+                "--config.data.clip_seconds=0.2",
+                "--config.data.min_clip_seconds=0.2",
+            ],
+            "62x40: the nearest that 0.2 s give is 65x40",
+        ),
+    ],
+)
+def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
+    run_tool, tmp_path, tool, flags, part
+):
+    workdir = tmp_path / "never"
+    done = run_tool(tool, "--config=demo", f"--workdir={workdir}", *flags)
+    assert done.returncode == 1
+    line = one_line_error(done)
+    assert line.startswith("error: config.grid.spectrogram_size: ")
+    assert part in line
+    assert not workdir.exists()
+
+
 def test_a_missing_workdir_is_named(run_tool):
     done = run_tool("prepare")
     assert done.returncode != 0
