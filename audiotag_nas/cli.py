@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 from absl import logging as absl_logging
 
+from audiotag_nas import arguments
+from audiotag_nas.arguments import DEFAULT_CONFIG, EARLY_STOP
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.files import check_writable
-from audiotag_nas.overrides import (
-    DEFAULT_CONFIG,
-    EARLY_STOP,
-    with_config_resolved,
-)
 from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
 from audiotag_nas.terminal import plain_warnings, quiet_when_reader_is_gone
@@ -37,13 +34,16 @@ if TYPE_CHECKING:
 flags.disclaim_key_flags()
 
 CONFIG_HELP = (
-    "The experiment: the name of a shipped config or a Python file "
-    f"(default: {DEFAULT_CONFIG}). Any field can be given on its own, as in "
+    "The experiment: the name of a shipped config, a Python file or the "
+    "config.json of a working directory (default: that of --workdir if it has "
+    f"one, else {DEFAULT_CONFIG}). Any field can be given on its own, as in "
     "--config.training.batch_size=32."
 )
 WORKDIR_HELP = "The experiment's directory; made if need be."
 
 GOES_ON = "interrupted. What was finished is kept; the same command goes on."
+
+_FILE_RAISED = "Error whilst parsing config file"
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -222,23 +222,23 @@ def main() -> None:
 
 
 def _main() -> None:
-    arguments = sys.argv[1:]
+    words = sys.argv[1:]
     tools = list_tools()
-    if not arguments or arguments[0] in ("--help", "-h", "--helpshort", "help"):
+    if not words or words[0] in ("--help", "-h", "--helpshort", "help"):
         print(_overview(tools))
-        sys.exit(0 if arguments else EXIT_USAGE)
-    if arguments[0] in ("--version", "version"):
+        sys.exit(0 if words else EXIT_USAGE)
+    if words[0] in ("--version", "version"):
         from audiotag_nas import __version__
 
         print(__version__)
         sys.exit(0)
-    tool = arguments[0]
+    tool = words[0]
     if tool not in tools:
         _fail(
             f"audiotag-nas: no tool named {tool!r}. Tools: {', '.join(tools)}",
             EXIT_USAGE,
         )
-    sys.argv = [f"audiotag-nas {tool}", *arguments[1:]]
+    sys.argv = [f"audiotag-nas {tool}", *words[1:]]
     runpy.run_path(str(tool_path(tool)), run_name="__main__")
 
 
@@ -277,7 +277,11 @@ def run(
         app.define_help_flags()
         try:
             # The config flags look for overrides in sys.argv itself.
-            sys.argv = with_config_resolved(list(argv))
+            sys.argv, kept = arguments.resolved(
+                list(argv),
+                has_config="config" in flags.FLAGS,
+                has_early_stop=EARLY_STOP in flags.FLAGS,
+            )
             rest = flags.FLAGS(sys.argv)
         except SystemExit:
             # Only the help flags leave here, with absl's status of 1.
@@ -289,11 +293,9 @@ def run(
             _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
-            _fail(
-                "error: --config: the file must define get_config() and run. "
-                f"Received: {type(error).__name__}: {_one_line(error)}",
-                EXIT_USAGE,
-            )
+            _fail(f"error: {_file_error(error)}", EXIT_USAGE)
+        if kept:
+            print(f"config: {kept}, as no --config is given", flush=True)
         if positional is None and len(rest) > 1:
             _fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",
@@ -325,12 +327,25 @@ def _overview(tools: dict[str, str]) -> str:
     )
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+def _file_error(error: BaseException) -> str:
+    return (
+        "--config: the file must define get_config() and run. "
+        f"Received: {type(error).__name__}: {_one_line(error)}"
+    )
 
 
 def _flag_error(error: Exception) -> str:
     text = _one_line(error)
+    if _FILE_RAISED in text:
+        # The config flags give a traceback; what was raised is at its end.
+        raised: BaseException = error
+        while raised.__cause__ or raised.__context__:
+            raised = raised.__cause__ or raised.__context__ or raised
+        return _file_error(raised)
     if isinstance(error, flags.UnrecognizedFlagError):
         names = sorted(
             flag.name

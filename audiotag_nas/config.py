@@ -16,7 +16,7 @@ from typing import Any
 
 from audiotag_nas.config_rules import RULES
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.fields import check_types, flatten, from_json
+from audiotag_nas.fields import Section, check_types, flatten, from_json
 from audiotag_nas.space import SearchSpace, conv_space
 
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
@@ -41,7 +41,7 @@ def parse_spectrogram_size(size: str) -> tuple[int, int]:
 
 
 @dataclasses.dataclass
-class FeatureConfig:
+class FeatureConfig(Section):
     """The log-mel front end.
 
     The defaults are the baseline's (Wei et al. 2018): 16 kHz, Hamming 1024,
@@ -136,7 +136,7 @@ class FeatureConfig:
 
 
 @dataclasses.dataclass
-class DataConfig:
+class DataConfig(Section):
     """Which clips, and what of them."""
 
     source: str = "synthetic"  # synthetic | chime_home | manifest
@@ -151,7 +151,7 @@ class DataConfig:
 
 
 @dataclasses.dataclass
-class SyntheticConfig:
+class SyntheticConfig(Section):
     """The synthesizer of domestic scenes in the CHiME-Home layout."""
 
     num_development_clips: int = 1500  # refined
@@ -160,7 +160,7 @@ class SyntheticConfig:
 
 
 @dataclasses.dataclass
-class TrainingConfig:
+class TrainingConfig(Section):
     """How one network is trained."""
 
     epochs: int = 100
@@ -173,7 +173,7 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass
-class SearchConfig:
+class SearchConfig(Section):
     """The architecture search."""
 
     searcher: str = "reinforce"
@@ -237,7 +237,7 @@ class SearchConfig:
 
 
 @dataclasses.dataclass
-class GridConfig:
+class GridConfig(Section):
     """The grid search that follows, over the full product of its axes."""
 
     mixup_alpha: tuple[float, ...] = (0.0, 0.2, 1.5)
@@ -248,7 +248,7 @@ class GridConfig:
 
 
 @dataclasses.dataclass
-class FinalConfig:
+class FinalConfig(Section):
     """The last training, of the baseline and of the found network alike."""
 
     epochs: int = 100
@@ -258,7 +258,7 @@ class FinalConfig:
 
 
 @dataclasses.dataclass
-class ExperimentConfig:
+class ExperimentConfig(Section):
     """All that decides the outcome of an experiment."""
 
     name: str = "experiment"

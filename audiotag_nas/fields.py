@@ -6,12 +6,34 @@ path from the root, e.g. `config.training.epochs`.
 """
 
 import dataclasses
+import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from audiotag_nas.errors import ConfigError
+
+
+class Section:
+    """Base of such dataclasses: a field that there is not can't be set.
+
+    A misspelled one would else be kept and never looked at.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        fields = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields)
+            names = f"Nearest: {', '.join(near)}" if near else _allowed(fields)
+            raise ConfigError(
+                f"{type(self).__name__}: no field named {name!r}. {names}"
+            )
+        super().__setattr__(name, value)
+
+
+def _allowed(names: Iterable[str]) -> str:
+    return f"Allowed: {', '.join(names)}"
 
 
 def field_type(section: Any, path: str) -> Any:
@@ -28,7 +50,7 @@ def field_type(section: Any, path: str) -> Any:
             raise ConfigError(f"{where}: has no fields. Received: {path!r}")
         if name not in hints:
             raise ConfigError(
-                f"{where}: no field named {name!r}. Allowed: {', '.join(hints)}"
+                f"{where}: no field named {name!r}. {_allowed(hints)}"
             )
         hint = hints[name]
         where = f"{where}.{name}"
@@ -79,8 +101,7 @@ def from_json(cls: Any, value: Mapping[str, Any], path: str) -> Any:
     unknown = sorted(set(value) - set(hints))
     if unknown:
         raise ConfigError(
-            f"{path}: no field named {unknown[0]!r}. "
-            f"Allowed: {', '.join(hints)}"
+            f"{path}: no field named {unknown[0]!r}. {_allowed(hints)}"
         )
     fields = {}
     for name, item in value.items():

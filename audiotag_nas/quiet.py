@@ -22,6 +22,26 @@ _NOTICE = re.compile(
     rb"|To enable the following instructions"
 )
 
+_LOG = re.compile(
+    rb"(?P<level>[IWE])\d{4} |WARNING:|To enable the following instructions"
+    # As TensorFlow wrote them up to 2.17.
+    rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: (?P<old_level>[IWE]) "
+)
+
+
+def is_log(line: bytes, *, with_errors: bool) -> bool:
+    """Whether a line is of TensorFlow's log; a failed check's never is.
+
+    Args:
+        line: what a process wrote.
+        with_errors: errors count too. They may say why a process died; one
+            that lives writes some at its start that mean nothing.
+    """
+    match = _LOG.match(line)
+    if match is None:
+        return False
+    return with_errors or b"E" not in (match["level"], match["old_level"])
+
 
 def quiet_tensorflow_import() -> None:
     """From now on the first import of TensorFlow gives no notices."""

@@ -7,6 +7,7 @@ import ast
 import runpy
 from pathlib import Path
 
+from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
 
@@ -49,9 +50,15 @@ def config_path(name: str) -> str:
     if Path(name).is_file():
         return name
     raise ConfigError(
-        "--config: must be a Python file or one of "
-        f"{', '.join(list_configs())}. Received: {name!r}"
+        "--config: must be a Python file, a working directory's "
+        f"{stored_config.CONFIG_NAME} or one of {', '.join(list_configs())}. "
+        f"Received: {name!r}"
     )
+
+
+def is_stored(path: str) -> bool:
+    """Whether a config's file is one that a working directory keeps."""
+    return path.endswith(".json")
 
 
 def load_config(name: str) -> ExperimentConfig:
@@ -59,10 +66,17 @@ def load_config(name: str) -> ExperimentConfig:
 
     Change its fields before it is used; `validate` checks them.
 
+    Args:
+        name: of a shipped config, or a Python file, or the config.json of a
+            working directory.
+
     Raises:
         ConfigError: there is no such config, or the file gives none.
+        StoreError: a config.json can't be read.
     """
     path = config_path(name)
+    if is_stored(path):
+        return stored_config.get_config(path)
     get_config = runpy.run_path(path).get("get_config")
     config = get_config() if callable(get_config) else None
     if not isinstance(config, ExperimentConfig):

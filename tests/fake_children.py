@@ -93,6 +93,30 @@ def _read_null(trial: Trial, trial_dir: Path) -> None:
     ctypes.string_at(0)
 
 
+def _log(trial: Trial, trial_dir: Path) -> None:
+    """As TensorFlow does, before and after what the trial is to say."""
+    os.write(
+        2,
+        b"WARNING: All log messages before absl::InitializeLog() is called are "
+        b"written to STDERR\n"
+        b"E0000 00:00:1764077716.123456   99 util.cc:131] oneDNN supports "
+        b"DT_HALF only on platforms with AVX-512.\n",
+    )
+    os.write(2, trial.settings["words"].encode())
+    os.write(
+        2,
+        b"I0000 00:00:1764077716.123456   99 cpu_feature_guard.cc:227] This "
+        b"TensorFlow binary is optimized to use available CPU instructions.\n"
+        b"To enable the following instructions: AVX2 FMA, in other operations, "
+        b"rebuild TensorFlow with the appropriate compiler flags.\n"
+        b"W0000 00:00:1764077716.123456   99 gpu_device.cc:2342] Cannot dlopen "
+        b"some GPU libraries.\n"
+        b"2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] "
+        b"oneDNN custom operations are on.\n",
+    )
+    _DEEDS[trial.settings["then"]](trial, trial_dir)
+
+
 def _abort(trial: Trial, trial_dir: Path) -> None:
     os.write(2, b"F0000 kernels.cc:12] Check failed: size > 0\n")
     os.abort()
@@ -114,6 +138,7 @@ _DEEDS = {
     "sleep": _sleep,
     "meet": _meet,
     "spin": _spin,
+    "log": _log,
     "raise": _raise,
     "find damage": _find_damage,
     "be killed": _be_killed,

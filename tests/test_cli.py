@@ -75,6 +75,7 @@ def one_line_error(done: subprocess.CompletedProcess) -> str:
             ["config.training.epochs", "positive", "0"],
         ),
         ("--config.grid.batch_size=8,x", ["config.grid.batch_size", "8,x"]),
+        ('--config.data.tags="a, b,c', ["config.data.tags", "'\"a, b,c'"]),
         ("--config=nowhere", ["--config", "smoke", "'nowhere'"]),
         ("--config=tests/fakes.py", ["--config", "get_config"]),
         ("--wrkdir=x", ["wrkdir", "workdir"]),
@@ -90,6 +91,66 @@ def test_a_wrong_flag_is_one_line_that_names_it(
     for part in parts:
         assert part in line
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "parts"),
+    [
+        (
+            "config.training.epoch = 5",
+            ["TrainingConfig: no field named 'epoch'", "epochs"],
+        ),
+        ("config = type(config)(epoch=5)", ["TypeError", "'epoch'"]),
+        ("config = nowhere", ["NameError", "'nowhere'"]),
+    ],
+)
+def test_what_a_config_file_raises_is_one_line_without_a_traceback(
+    run_tool, tmp_path, statement, parts
+):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from audiotag_nas import load_config\n"
+        "def get_config():\n"
+        "    config = load_config('smoke')\n"
+        f"    {statement}\n"
+        "    return config\n"
+    )
+    done = run_tool("prepare", f"--config={path}", f"--workdir={tmp_path}/w")
+    assert done.returncode == 2
+    line = one_line_error(done)
+    assert line.startswith("error: --config: the file must define get_config")
+    assert "Traceback" not in line
+    for part in parts:
+        assert part in line
+
+
+@pytest.mark.parametrize("tool", ["run", "search", "grid"])
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        # Two frames that overlap would leave out most of 4 s.
+        (["--config.grid.spectrogram_size=62x40,2x40"], "2x40: 4.0 s"),
+        # A clip cut to another length: (3200 - 2048) // 61 = 18 samples from
+        # frame to frame give 65 frames.
+        (
+            [
+                "--config.data.clip_seconds=0.2",
+                "--config.data.min_clip_seconds=0.2",
+            ],
+            "62x40: the nearest that 0.2 s give is 65x40",
+        ),
+    ],
+)
+def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
+    run_tool, tmp_path, tool, flags, part
+):
+    workdir = tmp_path / "never"
+    done = run_tool(tool, "--config=demo", f"--workdir={workdir}", *flags)
+    assert done.returncode == 1
+    line = one_line_error(done)
+    assert line.startswith("error: config.grid.spectrogram_size: ")
+    assert part in line
+    assert not workdir.exists()
 
 
 def test_a_missing_workdir_is_named(run_tool):
@@ -112,7 +173,10 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     from audiotag_nas.config import ExperimentConfig
     from audiotag_nas.experiment.workspace import Workspace
 
-    Workspace(tmp_path).start(ExperimentConfig())
+    workspace = Workspace(tmp_path)
+    workspace.start(ExperimentConfig())
+    workspace.dataset_dir.mkdir()
+    (workspace.dataset_dir / "chunks").mkdir()
     path = tmp_path / "config.py"
     path.write_text(
         "from audiotag_nas import ExperimentConfig\n"
@@ -131,6 +195,23 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     assert "grid.mixup_alpha: (0.5,) here, (0.0, 0.2, 1.5) there" in line
 
 
+def test_a_command_that_failed_at_once_can_be_mended_in_its_directory(
+    run_tool, tmp_path
+):
+    command = (
+        *("prepare", "--config=smoke", f"--workdir={tmp_path / 'w'}"),
+        "--config.data.source=manifest",
+    )
+    (tmp_path / "mine.csv").write_text("path,tags\n")
+    for name, part in (("typo.csv", "typo.csv"), ("mine.csv", "split")):
+        done = run_tool(
+            *command, f"--config.data.manifest_path={tmp_path / name}"
+        )
+        assert done.returncode == 1
+        assert part in one_line_error(done)
+        assert "another config" not in done.stderr
+
+
 def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
     done = run_tool("results", f"--workdir={tmp_path}")
     assert done.returncode == 1
@@ -144,9 +225,14 @@ def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
         ("(dog,rain)", ["dog", "rain"]),
         ("['dog', 'rain']", ["dog", "rain"]),
         ("rain (light)", ["rain (light)"]),
+        ("(loud) dog,rain (light)", ["(loud) dog", "rain (light)"]),
+        ('"a, b",c', ["a, b", "c"]),
+        ("('a, b' , 'c')", ["a, b", "c"]),
+        ('dog\'s bark,"say ""hi, you"""', ["dog's bark", 'say "hi, you"']),
+        ("'tis,rain", ["'tis", "rain"]),
     ],
 )
-def test_several_values_keep_their_own_parentheses(
+def test_several_values_keep_their_own_parentheses_commas_and_quotes(
     run_tool, tmp_path, text, tags
 ):
     done = run_tool(

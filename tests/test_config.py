@@ -1,5 +1,6 @@
 """The typed config: its rules, its JSON, its derived front ends."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -145,6 +146,37 @@ def test_an_unknown_field_in_json_is_named_with_those_allowed():
     value["training"]["epoch"] = 3
     with pytest.raises(ConfigError, match=r"no field named 'epoch'.*epochs"):
         ExperimentConfig.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("training.epoch", ["TrainingConfig", "'epoch'", "Nearest: epochs"]),
+        ("serach", ["ExperimentConfig", "'serach'", "Nearest: search"]),
+        # Nothing is like it: all there are.
+        ("synthetic.xyz", ["SyntheticConfig", "num_evaluation_clips"]),
+        # A property is no field.
+        ("search.weighs_costs", ["SearchConfig", "'weighs_costs'"]),
+    ],
+)
+def test_a_field_that_there_is_not_cant_be_set(path, parts):
+    config = ExperimentConfig()
+    with pytest.raises(ConfigError) as caught:
+        set_field(config, path, 5)
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert config == ExperimentConfig()
+
+
+def test_a_changed_config_is_copied_with_its_changes():
+    config = ExperimentConfig()
+    config.search.filters = (4, 12)
+    config.training = dataclasses.replace(config.training, epochs=7)
+    twin = copy.deepcopy(config)
+    assert twin == config
+    config.search.filters = (5,)
+    assert (twin.search.filters, twin.training.epochs) == ((4, 12), 7)
 
 
 def test_differences_name_the_fields_and_both_values():

@@ -46,6 +46,7 @@ HALL = {
     "quiet",
     "shipped",
     "space",
+    "stored_config",
     "terminal",
     "trial",
 }

@@ -12,6 +12,7 @@ from audiotag_nas import cli
 
 _EXPERIMENT = cli.define_experiment_flags()
 _RUNNER = cli.define_runner_flags()
+cli.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:

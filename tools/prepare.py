@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from audiotag_nas import cli
 
 _EXPERIMENT = cli.define_experiment_flags()
+cli.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Lists the trials of a working directory, best first, or the Pareto front.
 
-Works while a search runs, and after. The front (--pareto) holds the networks
-that no other beats in validation EER and costs; see docs/rewards.md.
+Best is the highest reward, which need not be the lowest EER. Works while a
+search runs, and after. The front (--pareto) holds the search's networks that
+no other beats in validation EER and costs; see docs/rewards.md.
 
   audiotag-nas results --workdir=runs/demo --stage=grid
   audiotag-nas results --workdir=runs/demo --pareto
@@ -37,10 +38,17 @@ _COSTS = flags.DEFINE_list(
 
 
 def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.errors import ConfigError
     from audiotag_nas.experiment import pareto
     from audiotag_nas.experiment.results import ranked_entries, results_lines
     from audiotag_nas.experiment.workspace import Workspace
 
+    if _PARETO.value and _STAGE.value != "search":
+        # The grid trains one network with many settings, the others one each.
+        raise ConfigError(
+            "--stage: must be search with --pareto, which compares networks. "
+            f"Received: {_STAGE.value!r}"
+        )
     workspace = Workspace(cli.directory(_WORKDIR))
     workspace.read_config()
     if _PARETO.value:

@@ -20,7 +20,8 @@ _WORKDIR = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.experiment.status import read_status, status_lines
+    from audiotag_nas.experiment.status import read_status
+    from audiotag_nas.experiment.status_screen import status_lines
 
     print("\n".join(status_lines(read_status(cli.directory(_WORKDIR)))))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import chime_home, manifest, tfrecords
-from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.clip import Clip, check_carried
 from audiotag_nas.data.prepared import json_digest
 from audiotag_nas.errors import DataError
 from audiotag_nas.experiment.workspace import Workspace
@@ -97,12 +97,21 @@ def prepare(
     Whole features of other input are not replaced where trials were trained
     on them, nor in a directory that the config names: another experiment may
     be training there.
+
+    Raises:
+        ConfigError: a tag of the config is carried by no development clip.
+        DataError: as `read_clips`, or every clip is rejected.
+        StoreError: what is there may not be replaced, or can't be written.
     """
+    clips = read_clips(config, workspace, split)
+    if split == "development":
+        # Before hours of log-mels.
+        check_carried(clips, config.data.tags, what="development clips")
     is_in_use = bool(
         config.data.features_dir or read_entries(workspace.journal_path)
     )
     return tfrecords.prepare(
-        read_clips(config, workspace, split),
+        clips,
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,
         split_dir=workspace.split_dir(size, split),

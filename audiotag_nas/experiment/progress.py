@@ -14,14 +14,14 @@ from audiotag_nas.space import Architecture
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
-def _is_eer(result: TrialResult) -> bool:
+def is_eer(result: TrialResult) -> bool:
     """Whether the reward says no more than the EER does."""
-    eer = result.metrics["validation_eer"]
+    eer = result.metrics.get("validation_eer", math.nan)
     return result.reward is not None and math.isclose(result.reward, 1 - eer)
 
 
 def _best_words(result: TrialResult) -> str:
-    if _is_eer(result):
+    if is_eer(result):
         return f"{result.metrics['validation_eer']:.3f}"
     return f"reward {result.reward:.3f}"
 
@@ -92,7 +92,7 @@ class Progress:
             outcome = f"failed: {result.reason}"
         else:
             outcome = f"EER {result.metrics['validation_eer']:.3f}"
-            if not _is_eer(result):
+            if not is_eer(result):
                 outcome += f"  reward {result.reward:.3f}"
             if result.stopped_epoch:
                 outcome += f", stopped at epoch {result.stopped_epoch}"

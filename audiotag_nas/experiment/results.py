@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.space import Architecture
@@ -21,6 +22,25 @@ def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
         if entry.trial.stage == stage
     ]
     return sorted(entries, key=entry_rank)
+
+
+def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
+    """Those of `ranked_entries` that completed, at least one.
+
+    Raises:
+        StoreError: there is none.
+    """
+    entries = [
+        entry
+        for entry in ranked_entries(workspace, stage)
+        if entry.result.status is TrialStatus.COMPLETED
+    ]
+    if not entries:
+        raise StoreError(
+            f"{workspace.workdir}: no trial of the {stage} has completed here "
+            "yet."
+        )
+    return entries
 
 
 def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from audiotag_nas.errors import UserError
 from audiotag_nas.files import atomic_write_text
 from audiotag_nas.search.loop import SearchEvent, TrialFinished
 from audiotag_nas.trial import Trial
@@ -60,12 +61,15 @@ class Session:
         pid, host: of the driver.
         updated_at: of the last event.
         stages: in the order in which they were begun.
+        stop_reason: the error or interrupt that ended it; empty while it
+            works, where it came to its end, and where it was killed.
     """
 
     pid: int
     host: str
     updated_at: float
     stages: list[StageRun]
+    stop_reason: str = ""
 
 
 class RunningFile:
@@ -106,6 +110,18 @@ class RunningFile:
         self._session.stages[-1].ended_at = time.time()
         self._write()
 
+    def stop(self, error: BaseException) -> None:
+        """The driver's work was ended by `error`."""
+        self._session.stop_reason = _describe(error)
+        self._write()
+
+    def forget_stop(self) -> None:
+        """Another driver has begun: what ended the last one is history."""
+        session = read_session(self._path)
+        if session is not None and session.stop_reason:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+
     def _write(self) -> None:
         self._session.updated_at = time.time()
         value = {
@@ -114,6 +130,16 @@ class RunningFile:
         }
         with contextlib.suppress(OSError):
             atomic_write_text(self._path, json.dumps(value) + "\n")
+
+
+def _describe(error: BaseException) -> str:
+    """In one line; what is a defect of this project has its type's name."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    text = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return f"error: {text}"
+    return f"error: {type(error).__name__}: {text}"
 
 
 def read_session(path: Path) -> Session | None:

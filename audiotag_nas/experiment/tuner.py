@@ -10,26 +10,31 @@ working directory: a tuner made again over the same directory goes on there.
 """
 
 import contextlib
-import copy
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.tfrecords import PreparedSet
-from audiotag_nas.errors import SearchError, StoreError
-from audiotag_nas.experiment import pareto, preparation, stages
+from audiotag_nas.errors import SearchError
+from audiotag_nas.experiment import (
+    networks,
+    pareto,
+    places,
+    preparation,
+    stages,
+)
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
+    completed_entries,
     ranked_entries,
     results_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search import early_stopping, make_searcher
-from audiotag_nas.search.journal import Journal, JournalEntry
+from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import (
     MakeTrial,
@@ -51,9 +56,6 @@ from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 
 if TYPE_CHECKING:
     import keras
-
-KEPT_MODELS = 10
-"""Networks kept of each stage; all of them would fill a disk."""
 
 
 class ArchitectureTuner:
@@ -79,7 +81,7 @@ class ArchitectureTuner:
         runner: RunnerSettings | None = None,
     ) -> None:
         # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = copy.deepcopy(config).validate()
+        self.config = config = places.with_homes(config.validate())
         self.workspace = Workspace(workdir)
         self.workspace.start(config)
         self._progress = Progress(quiet=True) if progress is None else progress
@@ -107,15 +109,21 @@ class ArchitectureTuner:
         Raises:
             StoreError: another process holds it (naming that), or the
                 journal is damaged (naming the line).
+            ConfigError: it was begun anew with another config since.
         """
         if self._journal is not None:
             yield self._journal
             return
         with driver_lock(self.workspace.workdir):
+            self.workspace.check_kept(self.config)
             self.workspace.remove_partials()
-            self._journal = Journal(self.workspace.journal_path)
+            self._running.forget_stop()
             try:
+                self._journal = Journal(self.workspace.journal_path)
                 yield self._journal
+            except BaseException as error:
+                self._running.stop(error)
+                raise
             finally:
                 self._journal = None
                 self._close_runner()
@@ -253,9 +261,8 @@ class ArchitectureTuner:
         One that was trained again counts once, by its best training; those
         stopped early come after all others.
         """
-        best = map(
-            architecture_of, (e.trial for e in self._completed("search"))
-        )
+        done = completed_entries(self.workspace, "search")
+        best = (architecture_of(entry.trial) for entry in done)
         return list(dict.fromkeys(best))[:n]
 
     def pareto_front(
@@ -271,18 +278,18 @@ class ArchitectureTuner:
             ConfigError: an unknown cost, or one that a child lacks.
             StoreError: no trial of the search has completed.
         """
-        networks = pareto.candidates(self._completed("search"))
-        return pareto.pareto_front(networks, costs)
+        tried = pareto.candidates(completed_entries(self.workspace, "search"))
+        return pareto.pareto_front(tried, costs)
 
     def get_best_models(self, n: int = 1) -> "list[keras.Model]":
         """The `n` networks of the highest reward, as trained in the search.
 
         Raises:
-            StoreError: a network is not kept any more (`KEPT_MODELS` are).
+            StoreError: a network is not kept any more (`networks.KEPT` are).
         """
         return [
             self.load_model(entry.trial.trial_id)
-            for entry in self._completed("search")[:n]
+            for entry in completed_entries(self.workspace, "search")[:n]
         ]
 
     def load_model(self, trial_id: str) -> "keras.Model":
@@ -291,30 +298,9 @@ class ArchitectureTuner:
         Raises:
             StoreError: it is not there.
         """
-        from audiotag_nas.training.child import MODEL_FILE, load_model
-
-        path = self.workspace.trials_dir / trial_id / MODEL_FILE
-        if not path.exists():
-            raise StoreError(
-                f"{path}: there is no network. The best {KEPT_MODELS} of a "
-                "stage are kept."
-            )
-        return load_model(path)
+        return networks.load_network(self.workspace, trial_id)
 
     # Within
-
-    def _completed(self, stage: str) -> list[JournalEntry]:
-        entries = [
-            entry
-            for entry in ranked_entries(self.workspace, stage)
-            if entry.result.status is TrialStatus.COMPLETED
-        ]
-        if not entries:
-            raise StoreError(
-                f"{self.workspace.workdir}: no trial of the {stage} has "
-                "completed here yet."
-            )
-        return entries
 
     def _search(
         self,
@@ -378,14 +364,8 @@ class ArchitectureTuner:
             event.trial, event.result, from_journal=event.from_journal
         )
         if not event.from_journal:
-            self._drop_networks(event.trial.stage)
+            networks.drop_networks(self.workspace, event.trial.stage)
         self._progress.trial(event)
-
-    def _drop_networks(self, stage: str) -> None:
-        """Keeps the networks of the stage's best trials only."""
-        for entry in ranked_entries(self.workspace, stage)[KEPT_MODELS:]:
-            directory = self.workspace.trials_dir / entry.trial.trial_id
-            shutil.rmtree(directory, ignore_errors=True)
 
     def _ready_runner(self) -> TrialRunner:
         """One runner for all stages, so that its workers stay warm."""
@@ -408,10 +388,13 @@ class ArchitectureTuner:
         return self._runner
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.child import check_trainable
+        from audiotag_nas.training.child import check_trainable, tag_notes
 
         for prepared in self._development:
             check_trainable(prepared, self.config)
+        # The sizes are of the same clips.
+        for note in tag_notes(self._development[0], self.config):
+            self._progress.line(f"  note: {note}")
 
     def _close_runner(self) -> None:
         if self._runner is not None:

@@ -1,7 +1,8 @@
 """A working directory: where everything of one experiment lies.
 
 config.json            the resolved config; going on needs the same, or the
-                       same with more children
+                       same with more children; another one while nothing
+                       was made
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
 running.json           what the driver is training; only for those who look
@@ -17,9 +18,12 @@ import json
 import os
 from pathlib import Path
 
+from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.prepared import INDEX_NAME
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.experiment import places
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
@@ -39,7 +43,7 @@ class Workspace:
 
     @property
     def config_path(self) -> Path:
-        return self.workdir / "config.json"
+        return self.workdir / stored_config.CONFIG_NAME
 
     @property
     def lock_path(self) -> Path:
@@ -88,7 +92,8 @@ class Workspace:
 
         Only `search.num_trials` may have grown, as long as nothing rests on
         what fewer children found: the search then goes on as if it had had so
-        many from the start.
+        many from the start. While nothing was made here, the config may be
+        any other: a command that failed at once is not to bind what mends it.
 
         Raises:
             ConfigError: the directory was begun with another config (naming
@@ -107,20 +112,56 @@ class Workspace:
             self._write_config(config)
             return
         kept = self.read_config()
-        differing = config.differences(kept)
+        differing = places.differences(config, kept)
         if not differing:
             return
         is_more = config.search.num_trials > kept.search.num_trials
-        if is_more and len(differing) == 1:
-            with driver_lock(self.workdir):
+        may_grow = is_more and len(differing) == 1
+        if not may_grow and self._has_made():
+            raise self._other_config(differing)
+        with driver_lock(self.workdir):
+            # Again: another command may have worked here until just now.
+            if self._has_made():
+                if not may_grow:
+                    raise self._other_config(differing)
                 self._check_may_grow()
-                self._write_config(config)
+            self._write_config(config)
+
+    def check_kept(self, config: ExperimentConfig) -> None:
+        """Checks that `config` is still the one kept; needs the lock.
+
+        Between `start` and the lock another command may have begun the
+        directory anew. More children than here are no contradiction.
+
+        Raises:
+            ConfigError: it is not.
+            StoreError: the config can't be read or written.
+        """
+        if not self.config_path.exists():
+            self._write_config(config)
             return
-        raise ConfigError(
+        kept = self.read_config()
+        kept.search.num_trials = config.search.num_trials
+        if differing := places.differences(config, kept):
+            raise self._other_config(differing)
+
+    def _other_config(self, differing: list[str]) -> ConfigError:
+        return ConfigError(
             f"{self.workdir} was begun with another config: "
             f"{'; '.join(differing)}. Go on with the old values, or "
             "take another --workdir."
         )
+
+    def _has_made(self) -> bool:
+        """Whether anything here was made by the config that is kept."""
+        made = (
+            *self.dataset_dir.glob("*"),
+            *(self.workdir / "features").glob(f"*/*/{INDEX_NAME}"),
+        )
+        try:
+            return bool(made) or self.journal_path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def _check_export_dir(self) -> None:
         """Before hours of training: an export replaces what is there."""
@@ -178,13 +219,9 @@ class Workspace:
         Raises:
             StoreError: there is none, or it can't be read.
         """
-        try:
-            value = json.loads(self.config_path.read_text())
-            return ExperimentConfig.from_json(value)
-        except FileNotFoundError:
+        if not self.config_path.exists():
             raise StoreError(
                 f"{self.workdir}: no experiment was begun here (there is no "
                 f"{self.config_path.name})."
-            ) from None
-        except (ValueError, TypeError, AttributeError) as error:
-            raise StoreError(f"{self.config_path}: {error}") from None
+            )
+        return stored_config.get_config(self.config_path)

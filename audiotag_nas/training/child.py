@@ -17,6 +17,7 @@ import keras
 
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
 from audiotag_nas.data import pipeline
+from audiotag_nas.data.clip import check_carried
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import (
@@ -281,11 +282,21 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
     One of the grid comes after the whole search, when nothing can be changed.
 
     Raises:
-        ConfigError: a batch of more examples than there are clips to train
-            on, or a mask longer than the spectrogram.
-        DataError: as `split_folds`.
+        ConfigError: a tag that no clip carries, a batch of more examples than
+            there are clips to train on, or a mask longer than the
+            spectrogram.
+        DataError: as `split_folds`, or no tag has an EER in the validation
+            folds.
     """
-    training_folds, _ = split_folds(prepared, config)
+    tags = config.data.tags
+    what = "development clips that were not rejected"
+    check_carried(prepared.clips, tags, what=what)
+    training_folds, validation_folds = split_folds(prepared, config)
+    trainer.check_scorable(
+        prepared.labels(tags, folds=validation_folds),
+        f" (data.validation_folds {list(validation_folds)}, data.tags "
+        f"{list(tags)})",
+    )
     training = config.training
     for section, batch_size in (
         ("training", training.batch_size),
@@ -299,6 +310,28 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
             mel_mask_bins=training.mel_mask_bins,
             prefix=f"config.{section}.",
         )
+
+
+def tag_notes(prepared: PreparedSet, config: ExperimentConfig) -> list[str]:
+    """A line for each tag that the folds leave without an EER or positives.
+
+    Nothing is wrong with the others, so this is no error.
+    """
+    training, validation = split_folds(prepared, config)
+    no_eer = "it has no EER there and decides nothing"
+    notes = []
+    for which, folds, comes_of_none in (
+        ("training", training, "it can't be learned"),
+        ("validation", validation, no_eer),
+    ):
+        labels = prepared.labels(config.data.tags, folds=folds)
+        for tag, count in zip(config.data.tags, labels.sum(0), strict=True):
+            where = f"clip of the {which} folds {list(folds)} carries {tag!r}"
+            if count == 0:
+                notes.append(f"no {where}: {comes_of_none}")
+            elif which == "validation" and count == len(labels):
+                notes.append(f"every {where}: {no_eer}")
+    return notes
 
 
 def split_folds(

@@ -27,6 +27,7 @@ from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.quiet import is_log
 from audiotag_nas.training import gpus
 from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -91,13 +92,20 @@ class _Worker:
         self.process.kill()
         return self.process.wait()
 
-    def last_words(self) -> str:
-        """The last line that it printed, e.g. a failed check's."""
+    def last_words(self, *, has_died: bool) -> str:
+        """The last line that it printed, e.g. a failed check's.
+
+        TensorFlow's log is left out, but for errors of one that died.
+        """
         with self.log as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode(errors="replace").split("\n")
-        spoken = [line.strip() for line in lines if line.strip()]
-        return spoken[-1][:300] if spoken else ""
+            lines = [line.strip() for line in log.read().split(b"\n")]
+        spoken = [
+            line
+            for line in lines
+            if line and not is_log(line, with_errors=not has_died)
+        ]
+        return spoken[-1].decode(errors="replace")[:300] if spoken else ""
 
 
 class ProcessRunner:
@@ -339,7 +347,7 @@ class ProcessRunner:
         """Ends a worker; its trial is tried again or has failed."""
         trial, seconds = worker.trial, worker.seconds
         reason = describe(self._remove(worker))
-        last_words = worker.last_words()
+        last_words = worker.last_words(has_died=describe is _describe_exit)
         if last_words:
             reason += f"; its last words: {last_words}"
         if not worker.is_ready:

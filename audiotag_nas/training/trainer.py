@@ -110,11 +110,7 @@ def train(
         TrainingDivergedError: a weight or score became NaN or infinite.
         DataError: no tag has both a positive and a negative validation clip.
     """
-    if np.isnan(mean_eer(validation.labels, validation.labels)):
-        raise DataError(
-            "the validation folds: some tag must have both a clip that "
-            "carries it and one that does not. Received: none does"
-        )
+    check_scorable(validation.labels)
     strategy = strategies.make_strategy() if strategy is None else strategy
     with strategy.scope():
         model = build_model()
@@ -176,6 +172,24 @@ def _run_epochs(
         loss = float(model.get_metrics_result()["loss"])
         if not watcher.goes_on(epoch + 1, loss):
             break
+
+
+def check_scorable(labels: np.ndarray, where: str = "") -> None:
+    """Checks that some tag has an EER.
+
+    Args:
+        labels: (clips, tags) of the validation clips.
+        where: the tags and folds they are of, for the message.
+
+    Raises:
+        DataError: no tag has both a positive and a negative clip.
+    """
+    if np.isnan(mean_eer(labels, labels)):
+        raise DataError(
+            f"the validation clips{where}: some tag must have both a clip "
+            "that carries it and one that does not. Received: none does, in "
+            f"{len(labels)} clips"
+        )
 
 
 def predict(

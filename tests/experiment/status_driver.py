@@ -2,7 +2,8 @@
 
 `python -m tests.experiment.status_driver WORKDIR`. Trainings end by turns:
 one each time that the file `WORKDIR/go` is found, which is then removed, or
-at once where `WORKDIR/free` is there.
+at once where `WORKDIR/free` is there; with `WORKDIR/damage` in an error that
+ends the search.
 """
 
 import sys
@@ -15,6 +16,7 @@ from audiotag_nas.config import (
     SearchConfig,
     SyntheticConfig,
 )
+from audiotag_nas.errors import DataError
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 from tests.fakes import FakeRunner, fake_failure
@@ -48,6 +50,8 @@ class FakeTuner(ArchitectureTuner):
         while not go.exists() and not free.exists():
             time.sleep(0.01)
         go.unlink(missing_ok=True)
+        if (self.workspace.workdir / "damage").exists():
+            raise DataError("features: damaged")
         if trial.trial_id in FAILED:
             return fake_failure(
                 trial, "out of memory" if trial.round else "NaN weights"

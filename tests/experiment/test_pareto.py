@@ -147,6 +147,12 @@ def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
         "results", f"--workdir={tmp_path}", "--pareto", f"--costs={costs[0]}"
     )
     assert "1 of 3 networks" in done.stdout
+    done = run_tool(
+        "results", f"--workdir={tmp_path}", "--pareto", "--stage=grid"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: --stage: must be search with --par")
+    assert done.stderr.endswith("Received: 'grid'\n")
     tuner = ArchitectureTuner(CONFIG, workdir=tmp_path)
     (network,) = tuner.pareto_front(costs)
     assert network.trial_id == "search-0000"

@@ -153,7 +153,8 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
     def prepare(tag):
         manifest.write_text(
             "path,tags,split,fold,segment\n"
-            f"a.wav,{tag},development,0,a\nb.wav,rain,development,1,b\n"
+            f"a.wav,{tag},development,0,a\n"
+            "b.wav,rain;dog,development,1,b\n"
         )
         config = ExperimentConfig(
             data=DataConfig(
@@ -178,6 +179,44 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
     with pytest.raises(StoreError, match="annotations, settings or versions"):
         prepare("dog")
     assert prepare("rain") == mended
+
+
+def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
+    tmp_path, run_tool
+):
+    rows = ["path,tags,split,fold"]
+    for name, tags, split in (
+        ("a", "dog", "development"),
+        ("b", "rain;wind", "development"),
+        ("c", "hail", "evaluation"),
+    ):
+        tone = np.sin(np.arange(64000) / (7 + ord(name)))
+        audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
+        rows.append(f"{name}.wav,{tags},{split},0")
+    (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
+    workdir = tmp_path / "run"
+
+    def prepare(tags):
+        return run_tool(
+            *("prepare", "--config=smoke", f"--workdir={workdir}"),
+            "--config.data.source=manifest",
+            f"--config.data.manifest_path={tmp_path / 'mine.csv'}",
+            f"--config.data.tags={tags}",
+        )
+
+    # No development clip has hail.
+    done = prepare("dog,rian,hail")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: config.data.tags: each must be carried by one of the "
+        "development clips, which carry 'dog', 'rain', 'wind'. Received: "
+        "'rian', 'hail'\n"
+    )
+    assert not (workdir / "features").exists()
+    done = prepare("dog,rain")
+    assert done.returncode == 0, done.stderr
+    assert "31x16 development: 2 clips" in done.stdout
 
 
 def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):

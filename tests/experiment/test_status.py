@@ -21,7 +21,8 @@ from audiotag_nas.experiment.results import (
     results_lines,
 )
 from audiotag_nas.experiment.running import RunningFile, read_session
-from audiotag_nas.experiment.status import read_status, status_lines
+from audiotag_nas.experiment.status import read_status
+from audiotag_nas.experiment.status_screen import status_lines
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.report.tables import format_csv
 from audiotag_nas.search.journal import Journal
@@ -224,6 +225,19 @@ def test_a_directory_without_an_experiment_is_refused(tmp_path):
 def test_no_line_of_a_status_is_wider_than_a_screen_but_for_names(workspace):
     for line in status_lines(read_status(workspace.workdir))[2:]:
         assert len(line) <= 80
+
+
+def test_the_best_eer_is_the_lowest_and_the_best_trial_that_of_the_reward(
+    workspace,
+):
+    # 0.17 is the lowest EER so far, 0.83 the highest reward.
+    rewarded = dataclasses.replace(completed(5, 0.28), reward=0.91)
+    Journal(workspace.journal_path).append(trial(5), rewarded)
+    lines = status_lines(read_status(workspace.workdir))
+    assert lines[5].split()[-1] == "0.1700"
+    assert "best of the search: search-0005, reward 0.9100, EER 0.2800, " in (
+        "\n".join(lines)
+    )
 
 
 def test_an_architecture_in_words():

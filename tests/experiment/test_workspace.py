@@ -1,10 +1,17 @@
 """A working directory goes on with the config it was begun with."""
 
+import os
+
 import pytest
 
 from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.shipped import load_config
+from audiotag_nas.trial import TrialResult, TrialStatus
 
 
 def smoke(num_trials=4, epochs=1):
@@ -12,6 +19,23 @@ def smoke(num_trials=4, epochs=1):
     config.search.num_trials = num_trials
     config.training.epochs = epochs
     return config
+
+
+def journal_a_child(workspace):
+    trial = stages.search_trial(smoke(), 0, 0, (0,) * 21)
+    Journal(workspace.journal_path).append(
+        trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
+    )
+
+
+def make_dataset(workspace):
+    (workspace.dataset_dir / "chunks").mkdir(parents=True)
+
+
+def make_features(workspace):
+    directory = workspace.features_dir / "31x16" / "evaluation"
+    directory.mkdir(parents=True)
+    (directory / "index.json").write_text("{}")
 
 
 def test_the_same_config_changes_nothing(tmp_path):
@@ -53,12 +77,122 @@ def test_any_other_config_is_refused_and_what_was_kept_stays(
 ):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
+    journal_a_child(workspace)
     before = workspace.config_path.read_bytes()
     with pytest.raises(ConfigError, match="begun with another config") as info:
         workspace.start(other)
     for difference in named:
         assert difference in str(info.value)
     assert workspace.config_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("make", [journal_a_child, make_dataset, make_features])
+def test_the_config_may_be_mended_until_something_is_made_by_it(tmp_path, make):
+    workspace = Workspace(tmp_path)
+    workspace.start(smoke(4, 1))
+    # What a search leaves that failed at its first look at the data.
+    workspace.journal_path.touch()
+    (workspace.features_dir / "31x16").mkdir(parents=True)
+    workspace.start(smoke(3, 9))
+    assert workspace.read_config() == smoke(3, 9)
+    make(workspace)
+    with pytest.raises(ConfigError, match="epochs: 1 here, 9 there"):
+        workspace.start(smoke(4, 1))
+    assert workspace.read_config() == smoke(3, 9)
+
+
+def test_the_config_is_not_changed_under_a_command_that_works_here(tmp_path):
+    workspace = Workspace(tmp_path)
+    workspace.start(smoke(4, 1))
+    with (
+        driver_lock(tmp_path),
+        pytest.raises(StoreError, match="in use by another driver"),
+    ):
+        workspace.start(smoke(4, 9))
+    assert workspace.read_config() == smoke(4, 1)
+
+
+def test_a_tuner_whose_directory_was_begun_anew_does_not_go_on(tmp_path):
+    first = ArchitectureTuner(smoke(4, 1), workdir=tmp_path)
+    second = ArchitectureTuner(smoke(4, 9), workdir=tmp_path)
+    with (
+        pytest.raises(ConfigError, match="epochs: 1 here, 9 there"),
+        first.driving(),
+    ):
+        raise AssertionError
+    with second.driving():
+        pass
+    # More children are another matter.
+    ArchitectureTuner(smoke(6, 9), workdir=tmp_path)
+    with second.driving():
+        pass
+
+
+def placed(**places):
+    config = smoke()
+    config.data.source = "manifest"
+    config.data.manifest_path = "mine.csv"
+    for name, value in places.items():
+        section = config.final if name == "export_dir" else config.data
+        setattr(section, name, str(value))
+    return config
+
+
+@pytest.mark.parametrize(
+    "field", ["dataset_dir", "manifest_path", "features_dir", "export_dir"]
+)
+def test_the_same_place_is_the_same_however_it_is_spelled(
+    tmp_path, monkeypatch, field
+):
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "link").symlink_to("sounds")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workspace = Workspace(tmp_path / "w")
+    workspace.start(placed(**{field: "sounds"}))
+    journal_a_child(workspace)
+    before = workspace.config_path.read_bytes()
+    for same in (
+        "./sounds",
+        "sounds/",
+        "w/../sounds",
+        "~/sounds",
+        "link",
+        tmp_path / "sounds",
+    ):
+        workspace.start(placed(**{field: same}))
+    for other in ("sounds2", "~/sounds2", tmp_path / "sounds" / "sounds"):
+        with pytest.raises(ConfigError, match=rf"{field}: .*'sounds' there"):
+            workspace.start(placed(**{field: other}))
+    if field != "manifest_path":
+        with pytest.raises(ConfigError, match=f"{field}: '' here"):
+            workspace.start(placed(**{field: ""}))
+    assert workspace.config_path.read_bytes() == before
+
+
+def test_a_remote_place_is_not_taken_for_a_directory():
+    from audiotag_nas.experiment import places
+
+    for other in ("s3://bucket//features", "s3:/bucket/features", "./s3://b"):
+        assert places.differences(
+            placed(features_dir=other),
+            placed(features_dir="s3://bucket/features"),
+        )
+    config = placed(features_dir="s3://bucket/~")
+    assert places.with_homes(config).data.features_dir == "s3://bucket/~"
+
+
+def test_a_home_is_found_in_every_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    names = ("dataset_dir", "manifest_path", "features_dir", "export_dir")
+    config = placed(**{name: f"~/{name}" for name in names})
+    tuner = ArchitectureTuner(config, workdir=tmp_path / "w")
+    assert tuner.workspace.features_dir == tmp_path / "features_dir"
+    assert tuner.workspace.export_dir == tmp_path / "export_dir"
+    assert tuner.config.data.dataset_dir == os.path.join(tmp_path, names[0])
+    assert tuner.config.data.manifest_path == os.path.join(tmp_path, names[1])
+    # The caller's own is as it was.
+    assert config.data.dataset_dir == "~/dataset_dir"
 
 
 def exporting(export_dir, features_dir=""):

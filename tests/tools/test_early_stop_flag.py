@@ -12,7 +12,9 @@ from audiotag_nas.shipped import load_config
 )
 def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
     # A directory that was begun without it says so before anything is done.
-    Workspace(tmp_path).start(load_config("smoke"))
+    workspace = Workspace(tmp_path)
+    workspace.start(load_config("smoke"))
+    (workspace.dataset_dir / "chunks").mkdir(parents=True)
     done = run_tool(tool, "--config=smoke", f"--workdir={tmp_path}", *flag)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
@@ -35,7 +37,30 @@ def test_a_wrong_value_is_one_line(run_tool, tmp_path, flag, message):
     assert not workdir.exists()
 
 
-def test_tools_that_search_no_architectures_do_not_know_it(run_tool, tmp_path):
-    done = run_tool("grid", f"--workdir={tmp_path}", "--early_stop=curve")
+@pytest.mark.parametrize("tool", ["grid", "prepare"])
+def test_what_comes_before_and_after_the_search_knows_it_too(
+    run_tool, tmp_path, tool
+):
+    """Or it would refuse a directory that was searched with it."""
+    config = load_config("smoke")
+    config.data.source = "manifest"
+    config.data.manifest_path = str(tmp_path / "none.csv")
+    config.search.early_stop = "halving"
+    Workspace(tmp_path / "w").start(config)
+    done = run_tool(
+        tool,
+        "--config=smoke",
+        f"--workdir={tmp_path / 'w'}",
+        "--config.data.source=manifest",
+        f"--config.data.manifest_path={tmp_path / 'none.csv'}",
+        "--early_stop=halving",
+    )
+    # It came as far as the data.
+    assert done.returncode == 1
+    assert "none.csv" in done.stderr.splitlines()[-1]
+
+
+def test_tools_without_an_experiment_do_not_know_it(run_tool, tmp_path):
+    done = run_tool("status", f"--workdir={tmp_path}", "--early_stop=curve")
     assert done.returncode == 2
     assert "early_stop" in done.stderr

@@ -111,6 +111,52 @@ def test_a_search_is_seen_running_killed_and_finished(
     assert table[6]["validation_eer"] == "0.19"
 
 
+def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
+    tmp_path, start_driver, run_tool
+):
+    def look() -> str:
+        return run_tool("status", f"--workdir={tmp_path}").stdout
+
+    def search_row(text: str) -> str:
+        return next(x for x in text.splitlines() if x.startswith("search"))
+
+    driver = start_driver()
+    running = tmp_path / "running.json"
+    wait_for(lambda: running.exists() and "0001" in running.read_text())
+    assert "stopped" not in look()
+    driver.send_signal(signal.SIGINT)
+    driver.wait()
+    text = look()
+    assert "driver: none; the last one stopped, interrupted\n" in text
+    assert "stopped: search-0000, search-0001 (2) ran when the" in text
+    assert search_row(text).endswith("  stopped")
+    assert "lost" not in text
+
+    # As where a training finds its features damaged.
+    driver = start_driver()
+    wait_for(
+        lambda: running.exists() and str(driver.pid) in running.read_text()
+    )
+    assert "stopped" not in look()
+    (tmp_path / "damage").touch()
+    (tmp_path / "go").touch()
+    assert driver.wait() == 1
+    text = look()
+    assert (
+        "driver: none; the last one stopped, error: features: damaged\n"
+    ) in text
+    assert search_row(text).endswith("  stopped")
+
+    # One that ends well leaves nothing of it.
+    (tmp_path / "damage").unlink()
+    (tmp_path / "free").touch()
+    assert start_driver().wait() == 0
+    text = look()
+    assert "driver: none\n" in text
+    assert search_row(text).endswith("  ended")
+    assert "stopped" not in text
+
+
 def test_status_answers_at_once(tmp_path, run_tool):
     before = os.times().children_user
     done = run_tool("status", f"--workdir={tmp_path}")

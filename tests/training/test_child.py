@@ -335,6 +335,88 @@ def test_what_a_later_training_would_not_survive_is_told_before_the_first(
     assert f"config.{section}.{field}" in str(info.value)
 
 
+def carried_by(prepared, **carries):
+    """The same clips, but for who carries what: tag -> fold -> whether."""
+    return dataclasses.replace(
+        prepared,
+        clips=tuple(
+            dataclasses.replace(
+                clip,
+                tags=tuple(t for t, holds in carries.items() if holds(clip)),
+            )
+            for clip in prepared.clips
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def tones(config, features_dir):
+    size = config.features.spectrogram_size(0.5)
+    return open_prepared(features_dir / size / "development")
+
+
+@pytest.fixture
+def fitting(config):
+    return dataclasses.replace(config, grid=GridConfig(batch_size=(4,)))
+
+
+def test_a_tag_that_no_clip_carries_is_named_with_those_there_are(
+    fitting, tones
+):
+    fitting = dataclasses.replace(
+        fitting, data=dataclasses.replace(fitting.data, tags=("low", "hihg"))
+    )
+    with pytest.raises(ConfigError) as caught:
+        child.check_trainable(tones, fitting)
+    message = str(caught.value)
+    assert message.startswith("config.data.tags: each must be carried by")
+    assert "which carry 'high', 'loud', 'low'. Received: 'hihg'" in message
+
+
+def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
+    assert child.tag_notes(tones, fitting) == []
+    half = carried_by(
+        tones,
+        low=lambda clip: int(clip.clip_id) % 2,
+        high=lambda clip: clip.fold == 0 or clip.clip_id == "1",
+        loud=lambda clip: clip.fold == 1,
+    )
+    child.check_trainable(half, fitting)
+    assert child.tag_notes(half, fitting) == [
+        "no clip of the training folds [0] carries 'loud': it can't be learned",
+        "every clip of the validation folds [1] carries 'loud': it has no EER "
+        "there and decides nothing",
+    ]
+    late = carried_by(
+        tones,
+        low=lambda clip: int(clip.clip_id) % 2,
+        high=lambda clip: clip.fold == 0,
+        loud=lambda clip: True,
+    )
+    assert child.tag_notes(late, fitting)[0] == (
+        "no clip of the validation folds [1] carries 'high': it has no EER "
+        "there and decides nothing"
+    )
+
+
+def test_folds_in_which_no_tag_has_an_eer_are_named_before_any_training(
+    fitting, tones
+):
+    without = carried_by(
+        tones,
+        low=lambda clip: clip.fold == 0,
+        high=lambda clip: clip.fold == 0,
+        loud=lambda clip: True,
+    )
+    with pytest.raises(DataError) as caught:
+        child.check_trainable(without, fitting)
+    message = str(caught.value)
+    assert "data.validation_folds [1]" in message
+    assert "data.tags ['low', 'high', 'loud']" in message
+    # 7 of the numbers from 0 to 21 leave 1 when divided by 3.
+    assert message.endswith("none does, in 7 clips")
+
+
 def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
     config, features_dir, tmp_path
 ):

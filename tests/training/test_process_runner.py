@@ -121,6 +121,33 @@ def test_a_training_over_its_time_is_stopped_and_the_other_goes_on(
     assert run_trials(runner, make_trial("c"))["c"].reason == ""
 
 
+_LIMIT = "its process took longer than its limit of 1 s"
+_EXIT = "its process ended with exit status 3"
+_ERROR = "E0000 00:00:1764077716.5 9 cuda.cc:1] no more memory"
+
+
+@pytest.mark.parametrize(
+    ("words", "then", "reason"),
+    [
+        ("", "spin", _LIMIT),
+        (
+            "reading fold 3\n",
+            "spin",
+            f"{_LIMIT}; its last words: reading fold 3",
+        ),
+        (f"{_ERROR}\n", "spin", _LIMIT),
+        (f"{_ERROR}\n", "exit", f"{_EXIT}; its last words: {_ERROR}"),
+        ("terminate\n", "exit", f"{_EXIT}; its last words: terminate"),
+    ],
+)
+def test_last_words_are_not_those_of_tensorflows_log(
+    make_runner, words, then, reason
+):
+    runner = make_runner(num_workers=1, trial_timeout_seconds=1.0)
+    trial = make_trial("a", "log", words=words, then=then)
+    assert run_trials(runner, trial)["a"].reason == reason
+
+
 def test_a_training_that_ended_while_the_driver_was_busy_is_not_over_its_time(
     make_runner,
 ):
