@@ -53,6 +53,8 @@ def resolved(
     if has_early_stop:
         argv = _with_early_stop_as_field(argv)
     for argument in argv:
+        if argument.startswith(("-config=", "-config.")):
+            argument = f"-{argument}"
         if pending is not None:
             argument, pending = f"{pending}={argument}", None
         elif argument in ("--config", "-config"):

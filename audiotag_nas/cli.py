@@ -278,7 +278,7 @@ def run(
         try:
             # The config flags look for overrides in sys.argv itself.
             sys.argv, kept = arguments.resolved(
-                list(argv),
+                [argv[0], *_with_flagfiles(argv[1:])],
                 has_config="config" in flags.FLAGS,
                 has_early_stop=EARLY_STOP in flags.FLAGS,
             )
@@ -327,6 +327,11 @@ def _overview(tools: dict[str, str]) -> str:
     )
 
 
+def _with_flagfiles(argv: Sequence[str]) -> list[str]:
+    """What `--flagfile` names in its place: a config may be in there."""
+    return flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False)
+
+
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
@@ -341,10 +346,13 @@ def _file_error(error: BaseException) -> str:
 def _flag_error(error: Exception) -> str:
     text = _one_line(error)
     if _FILE_RAISED in text:
-        # The config flags give a traceback; what was raised is at its end.
+        # The config flags put a traceback around what was raised.
         raised: BaseException = error
-        while raised.__cause__ or raised.__context__:
-            raised = raised.__cause__ or raised.__context__ or raised
+        while _FILE_RAISED in str(raised):
+            inner = raised.__cause__ or raised.__context__
+            if inner is None:
+                break
+            raised = inner
         return _file_error(raised)
     if isinstance(error, flags.UnrecognizedFlagError):
         names = sorted(

@@ -126,6 +126,9 @@ def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:
+        # Of the output's reader: no fault of the file.
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         if not goes_on:

@@ -102,6 +102,15 @@ def test_a_wrong_flag_is_one_line_that_names_it(
         ),
         ("config = type(config)(epoch=5)", ["TypeError", "'epoch'"]),
         ("config = nowhere", ["NameError", "'nowhere'"]),
+        (
+            "try: {}['DATA']\n    except KeyError: "
+            "raise ValueError('set DATA') from None",
+            ["ValueError: set DATA"],
+        ),
+        (
+            "try: {}['DATA']\n    except KeyError: nowhere",
+            ["NameError", "'nowhere'"],
+        ),
     ],
 )
 def test_what_a_config_file_raises_is_one_line_without_a_traceback(
@@ -175,8 +184,7 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
 
     workspace = Workspace(tmp_path)
     workspace.start(ExperimentConfig())
-    workspace.dataset_dir.mkdir()
-    (workspace.dataset_dir / "chunks").mkdir()
+    workspace.journal_path.write_text("a trial")
     path = tmp_path / "config.py"
     path.write_text(
         "from audiotag_nas import ExperimentConfig\n"

@@ -44,6 +44,39 @@ def test_without_a_config_the_directorys_own_is_used_and_named(
     assert kept(begun) == before
 
 
+def test_a_flagfile_is_read_before_the_config_is_chosen(
+    run_tool, begun, tmp_path
+):
+    before = kept(begun)
+    flagfile = tmp_path / "flags"
+    flagfile.write_text(f"--workdir={begun.workdir}\n")
+    done = run_tool("prepare", f"--flagfile={flagfile}")
+    assert "none.csv" in done.stderr.splitlines()[-1]
+    assert kept(begun) == before
+    # A shipped config's name in it is one.
+    flagfile.write_text("--config=smoke\n--config.data.tags=a,b\n")
+    other = tmp_path / "other"
+    run_tool(
+        *("prepare", f"--flagfile={flagfile}", f"--workdir={other}"),
+        *("--config.data.source=manifest", "--config.data.manifest_path=n.csv"),
+    )
+    assert kept(Workspace(other))["name"] == "smoke"
+    assert kept(Workspace(other))["data"]["tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("form", ["--config={}", "-config={}", "-config {}"])
+def test_a_config_that_is_given_is_taken_in_every_form(run_tool, begun, form):
+    done = run_tool(
+        *("prepare", f"--workdir={begun.workdir}"),
+        *form.format("smoke").split(" "),
+        *("-config.data.source=manifest", "--config.data.manifest_path=n.csv"),
+    )
+    assert done.stdout == ""
+    assert kept(begun)["data"]["manifest_path"] == "n.csv"
+    assert kept(begun)["name"] == "smoke"
+    assert kept(begun)["training"]["epochs"] == 1
+
+
 @pytest.mark.parametrize(
     "form", ["--workdir={}", "-workdir={}", "--workdir {}"]
 )

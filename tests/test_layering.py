@@ -38,6 +38,7 @@ MAY_IMPORT = {
     },
 }
 HALL = {
+    "arguments",
     "config",
     "config_rules",
     "errors",

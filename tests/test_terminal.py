@@ -81,6 +81,23 @@ def test_another_pipe_that_breaks_is_no_quiet_end():
     assert "a worker is gone" in done.stderr
 
 
+def test_a_reader_that_is_gone_is_no_fault_of_a_data_set(tmp_path):
+    command = f"'{sys.executable}' -m audiotag_nas synthesize"
+    done = subprocess.run(
+        [
+            *("bash", "-c"),
+            f"set -o pipefail; {command} --dataset_dir='{tmp_path}/syn' "
+            "--num_development_clips=200 --num_evaluation_clips=20 | true",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interrupt_promises_nothing_that_is_not_kept(tmp_path):
     manifest = tmp_path / "clips.csv"
     os.mkfifo(manifest)

@@ -69,8 +69,9 @@ def main(argv: Sequence[str]) -> int:
     if not paths:
         raise ConfigError("give at least one sound file.")
     csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
-    if _PLOT_DIR.value is not None:
-        check_writable_directory(_PLOT_DIR.value)
+    plot_dir = None if _PLOT_DIR.value is None else cli.directory(_PLOT_DIR)
+    if plot_dir is not None:
+        check_writable_directory(plot_dir)
     from audiotag_nas.serving.tagger import Tagger
 
     tagger = Tagger.load(
@@ -84,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
     tagged: list[TaggedFile] = []
     try:
         for number, path in enumerate(paths, 1):
-            tagged.append(_tag(tagger, path, number))
+            tagged.append(_tag(tagger, path, number, plot_dir))
     except KeyboardInterrupt:
         written = []
         if tagged:
@@ -104,13 +105,15 @@ def main(argv: Sequence[str]) -> int:
     return _exit_status(tagged)
 
 
-def _tag(tagger: "Tagger", path: str, number: int) -> "TaggedFile":
+def _tag(
+    tagger: "Tagger", path: str, number: int, plot_dir: str | None
+) -> "TaggedFile":
     """Tags and draws one file, and prints what came of it."""
     tagged = tagger.tag_file(path)
-    if _PLOT_DIR.value is not None and tagged.scores is not None:
+    if plot_dir is not None and tagged.scores is not None:
         # Numbered, since files of different directories may share a name.
         picture = f"{number:04d}_{tagged.path.name}.png"
-        tagged = _drawn(tagged, Path(_PLOT_DIR.value) / picture)
+        tagged = _drawn(tagged, Path(plot_dir) / picture)
     _print(tagged)
     return tagged
 

@@ -84,7 +84,7 @@ def _prepare(tuner: ArchitectureTuner, progress: Progress) -> None:
         tuner.write_dataset()
     else:
         _step(progress, 1, f"data set: {config.data.source}")
-    preparation.check_scorable(config, tuner.workspace)
+    preparation.check_evaluation_scorable(config, tuner.workspace)
     _step(progress, 2, "log-mels as TFRecords")
     tuner.prepare()
 

@@ -64,7 +64,9 @@ def read_clips(
     return clips
 
 
-def check_scorable(config: ExperimentConfig, workspace: Workspace) -> None:
+def check_evaluation_scorable(
+    config: ExperimentConfig, workspace: Workspace
+) -> None:
     """Checks that the evaluation split can give a mean EER at all.
 
     Without it hours of training would end in a table of "undefined".

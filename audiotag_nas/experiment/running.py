@@ -111,12 +111,18 @@ class RunningFile:
         self._write()
 
     def stop(self, error: BaseException) -> None:
-        """The driver's work was ended by `error`."""
+        """The driver's work was ended by `error`.
+
+        Before any stage of its own it leaves what the last driver wrote: that
+        says which trials were lost.
+        """
         self._session.stop_reason = _describe(error)
-        self._write()
+        if self._session.stages or not self._path.exists():
+            self._write()
 
     def forget_stop(self) -> None:
         """Another driver has begun: what ended the last one is history."""
+        self._session.stop_reason = ""
         session = read_session(self._path)
         if session is not None and session.stop_reason:
             with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
 """A working directory: where everything of one experiment lies.
 
 config.json            the resolved config; going on needs the same, or the
-                       same with more children; another one while nothing
-                       was made
+                       same with more children; another one while no
+                       trial was trained
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
 running.json           what the driver is training; only for those who look
@@ -20,7 +20,6 @@ from pathlib import Path
 
 from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import INDEX_NAME
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment import places
@@ -31,6 +30,9 @@ from audiotag_nas.serving.manifest import check_replaceable
 
 _AFTER_SEARCH = {"grid", "final"}
 """Stages that rest on what the whole search found."""
+
+_OF_THE_DATA_SET = ("seed:", "synthetic.")
+"""How differences begin of the fields that make a synthetic data set."""
 
 
 class Workspace:
@@ -92,8 +94,9 @@ class Workspace:
 
         Only `search.num_trials` may have grown, as long as nothing rests on
         what fewer children found: the search then goes on as if it had had so
-        many from the start. While nothing was made here, the config may be
-        any other: a command that failed at once is not to bind what mends it.
+        many from the start. While no trial was trained here, the config may
+        be any other, but for what a synthetic data set that is here was made
+        by: a command that failed before is not to bind what mends it.
 
         Raises:
             ConfigError: the directory was begun with another config (naming
@@ -117,11 +120,11 @@ class Workspace:
             return
         is_more = config.search.num_trials > kept.search.num_trials
         may_grow = is_more and len(differing) == 1
-        if not may_grow and self._has_made():
+        if not may_grow and self._rests_on(differing):
             raise self._other_config(differing)
         with driver_lock(self.workdir):
             # Again: another command may have worked here until just now.
-            if self._has_made():
+            if self._rests_on(differing):
                 if not may_grow:
                     raise self._other_config(differing)
                 self._check_may_grow()
@@ -152,14 +155,17 @@ class Workspace:
             "take another --workdir."
         )
 
-    def _has_made(self) -> bool:
-        """Whether anything here was made by the config that is kept."""
-        made = (
-            *self.dataset_dir.glob("*"),
-            *(self.workdir / "features").glob(f"*/*/{INDEX_NAME}"),
-        )
+    def _rests_on(self, differing: list[str]) -> bool:
+        """Whether what is here was made by the fields that differ.
+
+        Log-mels know by themselves what they were made of.
+        """
+        if self.dataset_dir.exists() and any(
+            text.startswith(_OF_THE_DATA_SET) for text in differing
+        ):
+            return True
         try:
-            return bool(made) or self.journal_path.stat().st_size > 0
+            return self.journal_path.stat().st_size > 0
         except FileNotFoundError:
             return False
 

@@ -29,6 +29,7 @@ TAG_SEPARATOR = ";"
 SOUND_ENDINGS = (
     *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"),
     *(".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma"),
+    *(".mp1", ".mp2", ".nist", ".sph", ".sf", ".voc"),
 )
 """In lower case. Whatever else follows a dot belongs to a file's name."""
 

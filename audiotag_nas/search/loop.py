@@ -334,7 +334,7 @@ class _Search:
         )
 
     def _told_reward(self, result: TrialResult) -> float:
-        if result.reward is None:
+        if result.reward is None or not is_reward(result.reward):
             return self.failure_reward
         if self.early_stopper is None or result.is_whole:
             return result.reward

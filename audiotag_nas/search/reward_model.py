@@ -304,11 +304,12 @@ def _middle(values: Array) -> tuple[float, float]:
     """
     median = float(np.median(values))
     deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
-    if deviation > 0:
+    least = _ROUNDING * abs(median)
+    if deviation > least:
         return median, deviation
     lowest = np.min(values)
     others = values[values > lowest]
-    if len(others) == 0 or np.ptp(others) == 0:
+    if len(others) == 0 or np.ptp(others) <= least:
         return median, np.inf
     if median == lowest:
         median = float(np.median(others))
@@ -325,6 +326,9 @@ def _dead_raised(rewards: list[Array]) -> list[Array]:
     that failed once of twice is no failure.
     """
     median, deviation = _middle(np.array([np.max(r) for r in rewards]))
+    if np.isinf(deviation):
+        # Nearly all are equal: the rest of what was told has a range.
+        median, deviation = _middle(np.concatenate(rewards))
     if np.isinf(deviation):
         return rewards
     dead = median - _DEAD_DEVIATIONS * deviation

@@ -108,7 +108,8 @@ def train(
 
     Raises:
         TrainingDivergedError: a weight or score became NaN or infinite.
-        DataError: no tag has both a positive and a negative validation clip.
+        DataError: no tag has both a positive and a negative validation clip,
+            or there is no batch to train on.
     """
     check_scorable(validation.labels)
     strategy = strategies.make_strategy() if strategy is None else strategy
@@ -152,6 +153,11 @@ def _run_epochs(
     gives another network.
     """
     num_steps = int(training_data.cardinality())
+    if num_steps < 1:
+        raise DataError(
+            "the training data: must have one batch or more, and know how "
+            f"many. Received: a cardinality of {num_steps}"
+        )
     # One endless pass: to make and drop the iterators of every epoch costs
     # more than a small child's steps. The first epoch is the one that `fit`
     # would have dropped: what was recorded with it stays as it was.

@@ -288,4 +288,6 @@ def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
     data = DataConfig(
         source="manifest", manifest_path=str(path), tags=("cat", "dog")
     )
-    preparation.check_scorable(ExperimentConfig(data=data), Workspace("unused"))
+    preparation.check_evaluation_scorable(
+        ExperimentConfig(data=data), Workspace("unused")
+    )

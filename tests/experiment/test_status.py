@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from audiotag_nas.config import ExperimentConfig, SearchConfig
-from audiotag_nas.errors import StoreError
+from audiotag_nas.errors import SearchError, StoreError
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.results import (
     architecture_words,
@@ -215,6 +215,28 @@ def test_a_running_file_that_cant_be_written_stops_nothing(tmp_path):
     running.begin("search", num_total=3, num_slots=1)
     running.take(TrialStarted(trial(0)))
     running.end()
+
+
+def test_what_ended_one_search_is_not_said_of_the_next(tmp_path):
+    path = tmp_path / "running.json"
+    file = RunningFile(path)
+    for error in (SearchError("no luck"), None):
+        file.forget_stop()
+        file.begin("search", num_total=3, num_slots=1)
+        if error is not None:
+            file.stop(error)
+            assert read_session(path).stop_reason == "error: no luck"
+    assert read_session(path).stop_reason == ""
+
+
+def test_an_error_before_any_stage_leaves_what_a_killed_driver_wrote(tmp_path):
+    path = tmp_path / "running.json"
+    killed = RunningFile(path)
+    killed.begin("search", num_total=3, num_slots=1)
+    killed.take(TrialStarted(trial(0)))
+    before = path.read_bytes()
+    RunningFile(path).stop(SearchError("no such data"))
+    assert path.read_bytes() == before
 
 
 def test_a_directory_without_an_experiment_is_refused(tmp_path):

@@ -28,16 +28,6 @@ def journal_a_child(workspace):
     )
 
 
-def make_dataset(workspace):
-    (workspace.dataset_dir / "chunks").mkdir(parents=True)
-
-
-def make_features(workspace):
-    directory = workspace.features_dir / "31x16" / "evaluation"
-    directory.mkdir(parents=True)
-    (directory / "index.json").write_text("{}")
-
-
 def test_the_same_config_changes_nothing(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
@@ -86,19 +76,38 @@ def test_any_other_config_is_refused_and_what_was_kept_stays(
     assert workspace.config_path.read_bytes() == before
 
 
-@pytest.mark.parametrize("make", [journal_a_child, make_dataset, make_features])
-def test_the_config_may_be_mended_until_something_is_made_by_it(tmp_path, make):
+def test_the_config_may_be_mended_until_a_trial_was_trained_by_it(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.start(smoke(4, 1))
-    # What a search leaves that failed at its first look at the data.
+    # What a search leaves that failed before its first training.
     workspace.journal_path.touch()
-    (workspace.features_dir / "31x16").mkdir(parents=True)
+    (workspace.dataset_dir / "chunks").mkdir(parents=True)
+    (workspace.features_dir / "31x16" / "evaluation").mkdir(parents=True)
     workspace.start(smoke(3, 9))
     assert workspace.read_config() == smoke(3, 9)
-    make(workspace)
+    journal_a_child(workspace)
     with pytest.raises(ConfigError, match="epochs: 1 here, 9 there"):
         workspace.start(smoke(4, 1))
     assert workspace.read_config() == smoke(3, 9)
+
+
+@pytest.mark.parametrize(
+    ("section", "field"),
+    [("", "seed"), ("synthetic", "num_development_clips")],
+)
+def test_a_data_set_that_is_written_keeps_what_it_was_made_by(
+    tmp_path, section, field
+):
+    workspace = Workspace(tmp_path)
+    first, second, third = smoke(), smoke(), smoke()
+    for config, value in ((second, 44), (third, 55)):
+        setattr(getattr(config, section, config), field, value)
+    workspace.start(first)
+    workspace.start(second)
+    workspace.dataset_dir.mkdir()
+    with pytest.raises(ConfigError, match=f"{field}: 55 here, 44 there"):
+        workspace.start(third)
+    assert workspace.read_config() == second
 
 
 def test_the_config_is_not_changed_under_a_command_that_works_here(tmp_path):

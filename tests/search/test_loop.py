@@ -295,6 +295,17 @@ def test_a_failed_child_is_told_as_the_penalty_and_never_recommended(path):
     assert outcome.best_result.reward == -8.0
 
 
+def test_a_reward_that_no_searcher_takes_is_told_as_a_failure(path):
+    def train(trial):
+        reward = -1e16 if trial.tokens == A else -3.0
+        return TrialResult(trial.trial_id, TrialStatus.COMPLETED, reward=reward)
+
+    for _ in range(2):  # and again from the journal
+        searcher = ScriptedSearcher([A, B], recommendation=B)
+        _search(searcher, path, FakeRunner(train), failure_reward=-4.0)
+        assert searcher.told == [([A, B], [-4.0, -3.0])]
+
+
 def test_the_searchers_word_holds_where_the_best_single_reward_is_another(path):
     searcher = ScriptedSearcher([A, B, C], recommendation=A)
     best = max((A, B, C), key=fake_reward)

@@ -227,6 +227,30 @@ def test_a_penalty_beside_a_plateau_does_not_set_the_scale(told, counted):
     assert model.offset == pytest.approx(np.mean(counted))
 
 
+def test_one_that_died_when_trained_again_beside_a_plateau_is_no_noise():
+    points = list(dict.fromkeys(draw(30, 9)))[:4]
+    told = ([0.5, -1e6], [0.6, 0.5], [0.5], [0.5])
+    model = RewardModel(SPACE)
+    model.learn(dict(zip(points, told, strict=True)))
+    # The range of all but the lowest is 0.1: the penalty counts as 0.5 - 0.3.
+    # Of the means .35, .55, .5, .5 the median deviation is .025.
+    means = np.array([0.5 - 3 * 1.4826 * 0.025, 0.55, 0.5, 0.5])
+    assert model.scale == pytest.approx(np.std(means), rel=1e-4)
+    assert model.predict(points).mean * model.scale + model.offset == (
+        pytest.approx(means, abs=0.1)
+    )
+
+
+def test_means_that_differ_by_rounding_are_a_plateau_too():
+    points = list(dict.fromkeys(draw(30, 9)))[:8]
+    told = [[0.1]] * 3 + [[0.1] * 3] * 3 + [[0.05], [0.02]]
+    assert np.mean([0.1] * 3) != 0.1
+    model = RewardModel(SPACE)
+    model.learn(dict(zip(points, told, strict=True)))
+    # Of all but 0.02 the range is 0.05, and nothing is three of that below.
+    assert model.scale == pytest.approx(np.std([0.1] * 6 + [0.05, 0.02]))
+
+
 def test_two_rewards_are_the_same_however_far_apart():
     points = list(dict.fromkeys(draw(30, 9)))[:11]
 

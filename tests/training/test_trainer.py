@@ -162,6 +162,17 @@ def test_epochs_are_the_passes_over_the_data_in_turn(num_steps):
     )
 
 
+@pytest.mark.parametrize("change", ["take none", "filter"])
+def test_data_without_a_known_number_of_batches_train_nothing(change):
+    data, _, _ = make_data(0)
+    if change == "filter":
+        data = data.filter(lambda features, labels: True)
+    else:
+        data = data.take(0)
+    with pytest.raises(DataError, match="one batch or more, and know how many"):
+        train(data, *make_examples(11, 1))
+
+
 TWO_REPLICAS = """
 import json, sys
 import numpy as np, keras, tensorflow as tf
