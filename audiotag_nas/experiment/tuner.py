@@ -390,10 +390,12 @@ class ArchitectureTuner:
     def _check_trainable(self) -> None:
         from audiotag_nas.training.child import check_trainable, tag_notes
 
+        notes: list[str] = []
         for prepared in self._development:
             check_trainable(prepared, self.config)
-        # The sizes are of the same clips.
-        for note in tag_notes(self._development[0], self.config):
+            # The same of each size, which are of the same clips.
+            notes = tag_notes(prepared, self.config)
+        for note in notes:
             self._progress.line(f"  note: {note}")
 
     def _close_runner(self) -> None:

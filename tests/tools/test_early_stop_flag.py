@@ -14,7 +14,7 @@ def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
     # A directory that was begun without it says so before anything is done.
     workspace = Workspace(tmp_path)
     workspace.start(load_config("smoke"))
-    (workspace.dataset_dir / "chunks").mkdir(parents=True)
+    workspace.journal_path.write_text("a trial")
     done = run_tool(tool, "--config=smoke", f"--workdir={tmp_path}", *flag)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
