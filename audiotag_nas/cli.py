@@ -120,8 +120,16 @@ def define_experiment_flags() -> ExperimentFlags:
     """Defines the flags of a tool that works on an experiment."""
     from ml_collections import config_flags
 
+    try:
+        config = config_flags.DEFINE_config_file(
+            "config", help_string=CONFIG_HELP
+        )
+    except flags.CantOpenFlagFileError as error:
+        # They look for overrides in flagfiles already now.
+        reason = _one_line(error).removeprefix("ERROR:: ")
+        _fail(f"error: --flagfile: {reason}", EXIT_USAGE)
     return ExperimentFlags(
-        config_flags.DEFINE_config_file("config", help_string=CONFIG_HELP),
+        config,
         flags.DEFINE_string("workdir", None, WORKDIR_HELP, required=True),
     )
 

@@ -73,11 +73,16 @@ def type_name(hint: Any) -> str:
 def check_types(section: Any, path: str) -> None:
     """Checks that every field's value is of its type.
 
+    A list where a tuple belongs becomes one: many would write a list.
+
     Raises:
         ConfigError: naming the first field whose value is not.
     """
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)
+        if isinstance(hint, types.GenericAlias) and isinstance(value, list):
+            value = tuple(value)
+            setattr(section, name, value)
         where = f"{path}.{name}"
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             if not isinstance(value, hint):

@@ -179,6 +179,20 @@ def test_a_changed_config_is_copied_with_its_changes():
     assert (twin.search.filters, twin.training.epochs) == ((4, 12), 7)
 
 
+def test_a_list_is_taken_where_a_tuple_belongs():
+    listed, tupled = ExperimentConfig(), ExperimentConfig()
+    listed.data.tags = ["dog", "rain"]
+    listed.search.filters = [4, 8]
+    tupled.data.tags = ("dog", "rain")
+    tupled.search.filters = (4, 8)
+    assert listed.validate() == tupled.validate()
+    listed.data.tags = ["dog", 3]
+    with pytest.raises(
+        ConfigError, match=r"data\.tags: must be several values"
+    ):
+        listed.validate()
+
+
 def test_differences_name_the_fields_and_both_values():
     other = ExperimentConfig()
     other.training = dataclasses.replace(other.training, epochs=7)

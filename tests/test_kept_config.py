@@ -53,6 +53,11 @@ def test_a_flagfile_is_read_before_the_config_is_chosen(
     done = run_tool("prepare", f"--flagfile={flagfile}")
     assert "none.csv" in done.stderr.splitlines()[-1]
     assert kept(begun) == before
+    done = run_tool("prepare", "--flagfile=nowhere.txt")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith("error: --flagfile: ")
+    assert "No such file or directory: 'nowhere.txt'" in line
     # A shipped config's name in it is one.
     flagfile.write_text("--config=smoke\n--config.data.tags=a,b\n")
     other = tmp_path / "other"

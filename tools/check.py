@@ -10,6 +10,7 @@ has. The exit status is 1 where anything was rejected; notes reject nothing.
 The formats are in docs/data.md.
 """
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,10 +81,15 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
     from audiotag_nas.data import manifest
 
     root = _DATA_ROOT.value
+    lengths: list[float] = []
     report = manifest.check_manifest(
         manifest_path,
         Path(manifest_path).parent if root is None else root,
-        check_audio=_look_into if _AUDIO.value else None,
+        check_audio=(
+            functools.partial(_look_into, lengths=lengths)
+            if _AUDIO.value
+            else None
+        ),
     )
     faults, notes = _sorted_out(report.findings)
     accepted: list[Found] = []
@@ -100,6 +106,7 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
             for split in report.split_counts
         }
     )
+    _print_lengths(lengths)
     print(
         f"\n{len(accepted)} of {len(report.rows)} rows accepted, "
         f"{len(report.rejected)} rejected; faults: {len(faults)}, "
@@ -108,7 +115,28 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
     return len(faults), [*faults, *notes, *accepted]
 
 
-def _look_into(path: Path) -> tuple[list[str], list[str]]:
+def _print_lengths(lengths: list[float]) -> None:
+    """What training makes of clips of another length than its own."""
+    from audiotag_nas.config import DataConfig
+
+    data = DataConfig()
+    num_short = sum(x < data.min_clip_seconds for x in lengths)
+    num_long = sum(x > data.clip_seconds for x in lengths)
+    if num_short:
+        print(
+            f"\nclips shorter than {data.min_clip_seconds} s: {num_short}. "
+            "Training rejects them unless config.data.min_clip_seconds is less."
+        )
+    if num_long:
+        print(
+            f"\nclips longer than {data.clip_seconds} s: {num_long}. Training "
+            "takes their beginning alone, config.data.clip_seconds of it."
+        )
+
+
+def _look_into(
+    path: Path, *, lengths: list[float]
+) -> tuple[list[str], list[str]]:
     """The reasons to reject a sound file, and notes on it."""
     from audiotag_nas.data.audio import inspect_audio
     from audiotag_nas.errors import DataError
@@ -117,6 +145,7 @@ def _look_into(path: Path) -> tuple[list[str], list[str]]:
         summary = inspect_audio(path)
     except DataError as error:
         return [f"audio: {error}"], []
+    lengths.append(summary.seconds)
     notes = [f"audio: {note}" for note in summary.notes]
     if summary.seconds < _MIN_CLIP_SECONDS.value:
         reason = (

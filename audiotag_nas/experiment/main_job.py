@@ -207,6 +207,8 @@ def _export(
             **{f"evaluation_eer_{t}": m.eer for t, m in report.tags.items()},
         },
         clip_seconds=config.data.clip_seconds,
+        pads_short_clips=config.data.min_clip_seconds
+        < config.data.clip_seconds,
         architecture=system.architecture,
     )
 

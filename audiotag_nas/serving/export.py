@@ -46,6 +46,7 @@ def export_model(
     thresholds: Mapping[str, float] | Sequence[float] | np.ndarray,
     metrics: Mapping[str, float],
     clip_seconds: float,
+    pads_short_clips: bool = False,
     architecture: Architecture | None = None,
 ) -> None:
     """Writes `model` with its front end; replaces a model at `export_dir`.
@@ -61,6 +62,8 @@ def export_model(
         metrics: named numbers to keep with it; NaN for undefined ones.
         clip_seconds: the length that the network was trained on; long files
             are tagged in windows of it.
+        pads_short_clips: it was trained on shorter clips too, filled up with
+            zeros; shorter files are then tagged so.
         architecture: to keep with it.
 
     Raises:
@@ -80,6 +83,7 @@ def export_model(
         thresholds=_thresholds(thresholds, tags),
         features=features,
         clip_seconds=clip_seconds,
+        pads_short_clips=pads_short_clips,
         metrics={
             name: float(value) if math.isfinite(value) else None
             for name, value in metrics.items()

@@ -61,6 +61,8 @@ class Manifest:
         thresholds: a tag is present from this score on; one a tag.
         features: the front end inside the model.
         clip_seconds: the length that the network was trained on.
+        pads_short_clips: it was trained on shorter clips too, filled up to
+            `clip_seconds` with zeros.
         metrics: named numbers; None where undefined.
         architecture: None where the network is not of the search space.
         num_parameters: of the network.
@@ -75,6 +77,7 @@ class Manifest:
     architecture: Architecture | None
     num_parameters: int
     versions: dict[str, str]
+    pads_short_clips: bool = False
 
     def to_json(self) -> dict[str, Any]:
         rate = self.features.sample_rate_hz
@@ -87,6 +90,7 @@ class Manifest:
             "frame_step_seconds": self.features.frame_step / rate,
             "frame_length_seconds": self.features.frame_length / rate,
             "clip_seconds": self.clip_seconds,
+            "pads_short_clips": self.pads_short_clips,
             "features": dataclasses.asdict(self.features),
             "metrics": self.metrics,
             "architecture": architecture and architecture.to_json(),
@@ -107,6 +111,8 @@ class Manifest:
             architecture=architecture and Architecture.from_json(architecture),
             num_parameters=int(value["num_parameters"]),
             versions=dict(value["versions"]),
+            # Not in models written before it was known.
+            pads_short_clips=bool(value.get("pads_short_clips", False)),
         )
 
 

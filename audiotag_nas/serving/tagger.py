@@ -25,25 +25,14 @@ from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
 from audiotag_nas.serving.manifest import Manifest, fetched
+from audiotag_nas.serving.opening import (
+    OPENING_SECONDS,
+    Opening,
+    OpeningKeeper,
+)
 from audiotag_nas.serving.windows import FrameJoiner, Windows
 
-OPENING_SECONDS = 60.0
-"""How much of a file is kept for a picture of it."""
-
 _BATCH_WINDOWS = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Opening:
-    """The start of a sound, as the network saw and scored it.
-
-    Attributes:
-        log_mel: (frames, mels).
-        frame_scores: (frames, tags).
-    """
-
-    log_mel: np.ndarray
-    frame_scores: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +174,11 @@ class Tagger:
         self._manifest = manifest
         self._events = events
         self._thresholds = manifest.thresholds
-        self._windows = Windows(manifest.features, manifest.clip_seconds)
+        self._windows = Windows(
+            manifest.features,
+            manifest.clip_seconds,
+            pads=manifest.pads_short_clips,
+        )
 
     @classmethod
     def load(
@@ -286,6 +279,12 @@ class Tagger:
                 f"Received: {waveform.dtype}"
             )
         waveform = waveform.astype(np.float32)
+        if waveform.ndim == 2 and waveform.shape[1] > waveform.shape[0] > 0:
+            raise DataError(
+                "a waveform must be (samples, channels); transpose what "
+                "librosa reads with mono=False. "
+                f"Received: {waveform.shape}"
+            )
         if waveform.ndim == 2:
             waveform = waveform.mean(axis=1)
         if waveform.ndim != 1:
@@ -305,7 +304,7 @@ class Tagger:
 
     def _score(self, blocks: Iterable[np.ndarray]) -> ClipScores:
         """Scores a stream of samples at the model's rate."""
-        num_samples = 0
+        num_samples = num_frames = 0
 
         def counted() -> Iterator[np.ndarray]:
             nonlocal num_samples
@@ -317,10 +316,15 @@ class Tagger:
         joiner = FrameJoiner(self._windows)
         finder = EventFinder(self.tags, self.features, self._events)
         best = np.zeros(len(self.tags))
-        opening = _OpeningKeeper(self._frames(OPENING_SECONDS))
+        opening = OpeningKeeper(self._frames(OPENING_SECONDS))
         for window, clip, frames, last in self._window_scores(counted()):
             best = np.maximum(best, clip)
             joined, window_best = joiner.add(frames, clip, last=last)
+            if last:
+                # Without the frames that a short clip was filled up with.
+                left = self.features.num_frames(num_samples) - num_frames
+                joined, window_best = joined[:left], window_best[:left]
+            num_frames += len(joined)
             active = (joined >= thresholds) & (window_best >= thresholds)
             finder.add(joined, active)
             if opening.is_open:
@@ -371,28 +375,3 @@ class Tagger:
     def _frames(self, seconds: float) -> int:
         rate = self.features.sample_rate_hz
         return max(1, round(seconds * rate / self.features.frame_step))
-
-
-class _OpeningKeeper:
-    """Keeps the first frames of a stream."""
-
-    def __init__(self, num_frames: int) -> None:
-        self._missing = num_frames
-        self._log_mels: list[np.ndarray] = []
-        self._scores: list[np.ndarray] = []
-
-    @property
-    def is_open(self) -> bool:
-        return self._missing > 0
-
-    def add(self, log_mel: np.ndarray, frame_scores: np.ndarray) -> None:
-        """`log_mel` starts at the same frame and may be longer."""
-        keep = min(len(frame_scores), self._missing)
-        self._log_mels.append(log_mel[:keep])
-        self._scores.append(frame_scores[:keep])
-        self._missing -= keep
-
-    def get(self) -> Opening:
-        return Opening(
-            np.concatenate(self._log_mels), np.concatenate(self._scores)
-        )

@@ -5,7 +5,8 @@ in windows of that length that overlap by half (the hop is a whole number of
 frames, so the frames of all windows lie on one raster). A frame's score is
 the mean over the windows it lies in, weighted by how far it is from their
 borders, where the network sees half of what surrounds the frame. A clip of
-one window has just the network's own scores.
+one window has just the network's own scores; a shorter one is filled up with
+zeros if the network was trained on such.
 
 Memory does not grow with the file. NumPy only.
 """
@@ -18,9 +19,23 @@ from audiotag_nas.config import FeatureConfig
 
 
 class Windows:
-    """The raster of windows for one front end and window length."""
+    """The raster of windows for one front end and window length.
 
-    def __init__(self, features: FeatureConfig, clip_seconds: float) -> None:
+    Args:
+        features: the front end.
+        clip_seconds: of a window.
+        pads: whether a stream shorter than a window is padded with zeros.
+    """
+
+    def __init__(
+        self,
+        features: FeatureConfig,
+        clip_seconds: float,
+        *,
+        pads: bool = False,
+    ) -> None:
+        self._features = features
+        self._pads = pads
         # Two frames at least: what is left after a hop then holds a frame.
         self.num_samples = max(
             round(clip_seconds * features.sample_rate_hz),
@@ -37,12 +52,17 @@ class Windows:
         stream shorter than a window is one window.
         """
         waiting = np.zeros(0, np.float32)
+        is_first = True
         for block in blocks:
             waiting = np.concatenate([waiting, block])
             # Only what is followed by more is not the last window.
             while len(waiting) > self.num_samples:
                 yield waiting[: self.num_samples]
+                is_first = False
                 waiting = waiting[self.hop_samples :]
+        # Less than a frame stays what it is: nothing to be tagged.
+        if is_first and self._pads and self._features.num_frames(len(waiting)):
+            waiting = np.pad(waiting, (0, self.num_samples - len(waiting)))
         if len(waiting):
             yield waiting
 

@@ -7,9 +7,13 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from audiotag_nas.data.features import log_mel
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.serving import tables
-from audiotag_nas.serving.tagger import OPENING_SECONDS, Tagger
+from audiotag_nas.serving.export import export_model
+from audiotag_nas.serving.opening import OPENING_SECONDS
+from audiotag_nas.serving.tagger import Tagger
+from tests.serving.conftest import CLIP_SECONDS
 
 RATE_HZ = 8000
 
@@ -46,6 +50,47 @@ def test_a_clip_scores_as_the_saved_model_says(exported, tagger, tmp_path):
         expected["frame_scores"][0],
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.41, 1.7])
+def test_a_short_clip_is_filled_up_where_the_network_was_trained_so(
+    exported, tagger, tmp_path, seconds
+):
+    export_model(
+        exported.model,
+        tmp_path / "export",
+        features=exported.features,
+        tags=tagger.tags,
+        thresholds=[0.3, 0.4, 0.5],
+        metrics={},
+        clip_seconds=CLIP_SECONDS,
+        pads_short_clips=True,
+    )
+    padding = Tagger.load(tmp_path / "export")
+    x = sound(seconds)
+    scores = padding.score_waveform(x, RATE_HZ)
+    as_it_is = tagger.score_waveform(x, RATE_HZ)
+    assert scores.seconds == seconds
+    num_frames = (len(x) - 256) // 100 + 1
+    assert len(scores.opening.log_mel) == num_frames
+    assert len(scores.opening.frame_scores) == num_frames
+    assert all(event.offset_seconds <= seconds for event in scores.events)
+    if seconds > CLIP_SECONDS:
+        np.testing.assert_array_equal(scores.clip_scores, as_it_is.clip_scores)
+        return
+    # As features are made for training: zeros up to the clip's length.
+    filled = np.zeros(round(CLIP_SECONDS * RATE_HZ), np.float32)
+    filled[: len(x)] = x
+    expected = exported.model(log_mel(filled, exported.features)[None])
+    np.testing.assert_allclose(
+        scores.clip_scores, expected["clip_scores"][0], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        scores.opening.frame_scores,
+        expected["frame_scores"][0][:num_frames],
+        atol=1e-5,
+    )
+    assert np.abs(scores.clip_scores - as_it_is.clip_scores).max() > 1e-3
 
 
 def test_a_long_file_scores_as_windows_cut_and_joined_by_hand(
@@ -172,6 +217,8 @@ def test_samples_in_memory_are_checked(tagger):
         tagger.score_waveform(np.zeros((2, 2, 500)), RATE_HZ)
     with pytest.raises(DataError, match="at least one frame"):
         tagger.score_waveform(np.zeros(0), RATE_HZ)
+    with pytest.raises(DataError, match=r"transpose .*Received: \(2, 4000\)"):
+        tagger.score_waveform(np.zeros((2, 4000)), RATE_HZ)
 
 
 def test_integers_are_refused_with_what_makes_them_floats(tagger, tmp_path):

@@ -49,6 +49,20 @@ def test_a_good_manifest_passes_and_is_counted(root):
     assert "2 of 2 rows accepted" in done.stdout
 
 
+def test_clips_of_another_length_than_training_takes_are_counted(root):
+    soundfile.write(root / "longer.wav", np.full(64001, 0.1), 16000)
+    soundfile.write(root / "just.wav", np.full(64000, 0.1), 16000)
+    names = ("long.wav", "short.flac", "longer.wav", "just.wav")
+    rows = "".join(f"{name},dog,development\n" for name in names)
+    (root / "clips.csv").write_text(f"path,tags,split\n{rows}")
+    done = check("--manifest", str(root / "clips.csv"))
+    assert done.returncode == 0, done.stderr
+    assert "clips shorter than 4.0 s: 2. Training rejects them" in done.stdout
+    assert "clips longer than 4.0 s: 1. Training takes" in done.stdout
+    unheard = check("--manifest", str(root / "clips.csv"), "--noaudio")
+    assert "Training" not in unheard.stdout
+
+
 def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
     listed = tmp_path / "clips.csv"
     listed.write_text(
