@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from audiotag_nas import arguments
 
 ROOT = Path(__file__).parents[1]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -241,20 +245,34 @@ def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
     ],
 )
 def test_several_values_keep_their_own_parentheses_commas_and_quotes(
-    run_tool, tmp_path, text, tags
+    monkeypatch, text, tags
 ):
+    argv, _ = arguments.resolved(
+        ["prepare", "--config=smoke", f"--config.data.tags={text}"],
+        has_config=True,
+        has_early_stop=False,
+    )
+    # The config flags look for overrides in there.
+    monkeypatch.setattr(sys, "argv", argv)
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file("config", flag_values=values)
+    values(argv)
+    assert list(config.value.data.tags) == tags
+
+
+def test_what_was_quoted_is_what_the_directory_keeps(run_tool, tmp_path):
     done = run_tool(
         "prepare",
         f"--workdir={tmp_path}",
         "--config=smoke",
         "--config.data.source=manifest",
         f"--config.data.manifest_path={tmp_path / 'none.csv'}",
-        f"--config.data.tags={text}",
+        '--config.data.tags="a, b",rain (light)',
     )
     assert done.returncode == 1
     assert "none.csv" in done.stderr.splitlines()[-1]
     kept = json.loads((tmp_path / "config.json").read_text())
-    assert kept["data"]["tags"] == tags
+    assert kept["data"]["tags"] == ["a, b", "rain (light)"]
 
 
 def test_an_empty_workdir_is_refused_and_a_home_is_found(run_tool, tmp_path):

@@ -29,7 +29,7 @@ def kept(workspace) -> dict:
     return json.loads(workspace.config_path.read_text())
 
 
-@pytest.mark.parametrize("tool", ["run", "search", "grid", "prepare"])
+@pytest.mark.parametrize("tool", ["run", "grid"])
 def test_without_a_config_the_directorys_own_is_used_and_named(
     run_tool, begun, tool
 ):
