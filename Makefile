@@ -27,8 +27,10 @@ demo: $(VENV)/installed
 	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
 		--runner=process --workers=$(WORKERS)
 
+# Not the files of most tests first: those of few tests take the longest.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
+		--no-loadscope-reorder
 
 test-tfio: $(TFIO_VENV)/installed
 	$(TFIO_BIN)/python -m pytest --numprocesses=2 --dist=loadfile \

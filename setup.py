@@ -75,7 +75,7 @@ EXTRAS_REQUIRE = {
     # The tests of that environment; moto is an S3 server for them.
     "dev-tfio": [
         "pytest>=8,<10",
-        "pytest-xdist>=3.6,<4",
+        "pytest-xdist>=3.7,<4",
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
         "moto[server]>=5,<6",
@@ -88,7 +88,7 @@ EXTRAS_REQUIRE = {
         # Tests.
         "pytest>=8,<10",
         # The tests on all cores: a child's graph is traced on one.
-        "pytest-xdist>=3.6,<4",
+        "pytest-xdist>=3.7,<4",
         # What the metrics and features are compared with.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
