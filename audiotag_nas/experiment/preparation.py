@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
@@ -92,6 +92,7 @@ def prepare(
     *,
     size: str,
     split: str,
+    clips: Sequence[Clip] | None = None,
     progress: Progress | None = None,
 ) -> tfrecords.PreparedSet:
     """The log-mels of one spectrogram size and split, made if need be.
@@ -100,12 +101,20 @@ def prepare(
     on them, nor in a directory that the config names: another experiment may
     be training there.
 
+    Args:
+        config, workspace: the experiment.
+        size, split: of the log-mels.
+        clips: what `read_clips` gives for the split, where it was read before;
+            each reading looks up every file.
+        progress: called with the clips done and all of them.
+
     Raises:
         ConfigError: a tag of the config is carried by no development clip.
         DataError: as `read_clips`, or every clip is rejected.
         StoreError: what is there may not be replaced, or can't be written.
     """
-    clips = read_clips(config, workspace, split)
+    if clips is None:
+        clips = read_clips(config, workspace, split)
     if split == "development":
         # Before hours of log-mels.
         check_carried(clips, config.data.tags, what="development clips")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.tfrecords import PreparedSet
 from audiotag_nas.errors import SearchError
 from audiotag_nas.experiment import (
@@ -149,20 +150,28 @@ class ArchitectureTuner:
             return
         with self.driving():
             self.write_dataset()
-            # Its rows are checked before the work on development's.
-            preparation.read_clips(self.config, self.workspace, "evaluation")
+            # Once, and the rows of both before the work on either.
+            clips = {
+                split: preparation.read_clips(
+                    self.config, self.workspace, split
+                )
+                for split in ("evaluation", "development")
+            }
             made = []
             for size in preparation.spectrogram_sizes(self.config):
-                made.append(self._prepare(size, "development"))
-                self._prepare(size, "evaluation")
+                made.append(self._prepare(size, "development", clips))
+                self._prepare(size, "evaluation", clips)
             self._development = made
 
-    def _prepare(self, size: str, split: str) -> PreparedSet:
+    def _prepare(
+        self, size: str, split: str, clips: dict[str, list[Clip]]
+    ) -> PreparedSet:
         prepared = preparation.prepare(
             self.config,
             self.workspace,
             size=size,
             split=split,
+            clips=clips[split],
             progress=self._progress.count,
         )
         self._progress.line(preparation.describe(prepared, size, split))
