@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 from absl import logging as absl_logging
 
-from audiotag_nas import arguments
+from audiotag_nas import arguments, flag_errors
 from audiotag_nas.arguments import DEFAULT_CONFIG, EARLY_STOP
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
@@ -42,8 +42,6 @@ CONFIG_HELP = (
 WORKDIR_HELP = "The experiment's directory; made if need be."
 
 GOES_ON = "interrupted. What was finished is kept; the same command goes on."
-
-_FILE_RAISED = "Error whilst parsing config file"
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -126,8 +124,7 @@ def define_experiment_flags() -> ExperimentFlags:
         )
     except flags.CantOpenFlagFileError as error:
         # They look for overrides in flagfiles already now.
-        reason = _one_line(error).removeprefix("ERROR:: ")
-        _fail(f"error: --flagfile: {reason}", EXIT_USAGE)
+        _fail(f"error: {flag_errors.flagfile_line(error)}", EXIT_USAGE)
     return ExperimentFlags(
         config,
         flags.DEFINE_string("workdir", None, WORKDIR_HELP, required=True),
@@ -298,10 +295,10 @@ def run(
             # The reader of the help is gone; no fault of a config.
             raise
         except (flags.Error, UserError) as error:
-            _fail(f"error: {_flag_error(error)}", EXIT_USAGE)
+            _fail(f"error: {flag_errors.line(error)}", EXIT_USAGE)
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
-            _fail(f"error: {_file_error(error)}", EXIT_USAGE)
+            _fail(f"error: {flag_errors.config_file_line(error)}", EXIT_USAGE)
         if kept:
             print(f"config: {kept}, as no --config is given", flush=True)
         if positional is None and len(rest) > 1:
@@ -338,37 +335,6 @@ def _overview(tools: dict[str, str]) -> str:
 def _with_flagfiles(argv: Sequence[str]) -> list[str]:
     """What `--flagfile` names in its place: a config may be in there."""
     return flags.FLAGS.read_flags_from_files(list(argv), force_gnu=False)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
-def _file_error(error: BaseException) -> str:
-    return (
-        "--config: the file must define get_config() and run. "
-        f"Received: {type(error).__name__}: {_one_line(error)}"
-    )
-
-
-def _flag_error(error: Exception) -> str:
-    text = _one_line(error)
-    if _FILE_RAISED in text:
-        # The config flags put a traceback around what was raised.
-        raised: BaseException = error
-        while _FILE_RAISED in str(raised):
-            inner = raised.__cause__ or raised.__context__
-            if inner is None:
-                break
-            raised = inner
-        return _file_error(raised)
-    if isinstance(error, flags.UnrecognizedFlagError):
-        names = sorted(
-            flag.name
-            for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-        )
-        return f"{text}. Flags: {', '.join('--' + name for name in names)}"
-    return text
 
 
 def _fail(message: str, status: int) -> typing.NoReturn:

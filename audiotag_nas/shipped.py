@@ -49,10 +49,12 @@ def config_path(name: str) -> str:
         return str(shipped)
     if Path(name).is_file():
         return name
+    looks_like_path = "/" in name or Path(name).suffix
+    what = "no such file" if looks_like_path else "no such name"
     raise ConfigError(
         "--config: must be a Python file, a working directory's "
         f"{stored_config.CONFIG_NAME} or one of {', '.join(list_configs())}. "
-        f"Received: {name!r}"
+        f"Received: {name!r}, {'a directory' if Path(name).is_dir() else what}"
     )
 
 

@@ -1,11 +1,11 @@
 """The labelled recording unit that every reader gives."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, DataError
 
 _MAX_NAMED = 30
 
@@ -66,3 +66,33 @@ def check_carried(
             f"config.data.tags: each must be carried by one of the {what}, "
             f"which carry {names}. Received: {', '.join(map(repr, missing))}"
         )
+
+
+def split_folds(
+    folds: Collection[int | None], validation: tuple[int, ...], *, where: str
+) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+    """The folds to train on, and those that reward.
+
+    Args:
+        folds: that hold a development clip; None: no fold.
+        validation: `data.validation_folds` of the config.
+        where: the folds are found, for the message.
+
+    Raises:
+        DataError: a validation fold has no clips, or none is left to train.
+    """
+    field = "config.data.validation_folds"
+    numbers = [fold for fold in folds if fold is not None]
+    missing = [fold for fold in validation if fold not in folds]
+    if missing:
+        raise DataError(
+            f"{field}: must be of the folds {sorted(numbers)} of {where}. "
+            f"Received: {missing[0]}"
+        )
+    training = tuple(fold for fold in folds if fold not in validation)
+    if not training:
+        raise DataError(
+            f"{field}: must leave a fold of {sorted(numbers)} to train on. "
+            f"Received: {list(validation)}"
+        )
+    return training, validation

@@ -122,11 +122,11 @@ def prepare(
             if prepared.key == key:
                 return prepared
             if not may_replace:
+                changed = _what_changed(prepared, clips, tags, features, data)
                 raise StoreError(
-                    f"{split_dir}: holds features of other clips, annotations, "
-                    "settings or versions of "
-                    f"{', '.join(_LIBRARIES)}, which trials were or are "
-                    "trained on. Take another --workdir or data.features_dir."
+                    f"{split_dir}: holds features of other input, which trials "
+                    f"were or are trained on: {changed}. Take another "
+                    "--workdir or data.features_dir."
                 )
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
@@ -201,6 +201,48 @@ def _key(
                 for c, identity in zip(clips, audio, strict=True)
             ],
         }
+    )
+
+
+def _what_changed(
+    prepared: PreparedSet,
+    clips: Sequence[Clip],
+    tags: tuple[str, ...],
+    features: FeatureConfig,
+    data: DataConfig,
+) -> str:
+    """What of the key's parts differs, as far as the index tells."""
+    changes = [
+        f"features.{name} was {before!r} and is {now!r}"
+        for name, before in dataclasses.asdict(prepared.features).items()
+        if before != (now := getattr(features, name))
+    ]
+    if prepared.clip_seconds != data.clip_seconds:
+        changes.append(
+            f"data.clip_seconds was {prepared.clip_seconds} and is "
+            f"{data.clip_seconds}"
+        )
+    before = {clip.clip_id: clip for clip in prepared.clips}
+    known = before.keys() | {clip.clip_id for clip in prepared.rejected}
+    now = {clip.clip_id: _prepared_clip(clip) for clip in clips}
+    for what, ids in (
+        ("new clips", [name for name in now if name not in known]),
+        ("clips that are gone", sorted(known - now.keys())),
+        (
+            "clips of other tags, fold or segment",
+            [n for n in now if n in before and now[n] != before[n]],
+        ),
+    ):
+        if ids:
+            changes.append(f"{len(ids)} {what}, first {ids[0]!r}")
+    if not changes and prepared.tags != tags:
+        changes.append(
+            f"the tags were {', '.join(prepared.tags)} and are "
+            f"{', '.join(tags)}"
+        )
+    return "; ".join(changes) or (
+        "the sound of a clip, data.min_clip_seconds or a version of "
+        f"{', '.join(_LIBRARIES)}"
     )
 
 

@@ -2,14 +2,15 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import chime_home, manifest, tfrecords
-from audiotag_nas.data.clip import Clip, check_carried
+from audiotag_nas.data.clip import Clip, check_carried, split_folds
 from audiotag_nas.data.prepared import json_digest
-from audiotag_nas.errors import DataError
+from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import read_entries
 
@@ -43,10 +44,12 @@ def read_clips(
     """The clips of `development` or `evaluation`, development ones with folds.
 
     Raises:
-        DataError: the data set or manifest breaks a rule of its format, or
-            the split has no clips.
+        ConfigError: there is no such data set or manifest.
+        DataError: it breaks a rule of its format, or the split has no clips.
     """
     data = config.data
+    _check_there("manifest_path", data.manifest_path)
+    _check_there("dataset_dir", data.dataset_dir)
     if data.source == "manifest":
         root = data.dataset_dir or str(Path(data.manifest_path).parent)
         clips = manifest.read_clips(data.manifest_path, root, split)
@@ -62,6 +65,19 @@ def read_clips(
     if not clips:
         raise DataError(f"{where}: must have clips of split {split!r}.")
     return clips
+
+
+def _check_there(name: str, path: str) -> None:
+    """That a place of `data` is there, if it names one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if path and not os.path.exists(path):
+        of = "" if os.path.isabs(path) else f", in {os.getcwd()}"
+        raise ConfigError(
+            f"config.data.{name}: must be there{of}. Received: {path!r}"
+        )
 
 
 def check_evaluation_scorable(
@@ -110,7 +126,8 @@ def prepare(
 
     Raises:
         ConfigError: a tag of the config is carried by no development clip.
-        DataError: as `read_clips`, or every clip is rejected.
+        DataError: as `read_clips`, no clip has a validation fold, all have
+            one, or every clip is rejected.
         StoreError: what is there may not be replaced, or can't be written.
     """
     if clips is None:
@@ -118,6 +135,11 @@ def prepare(
     if split == "development":
         # Before hours of log-mels.
         check_carried(clips, config.data.tags, what="development clips")
+        split_folds(
+            {clip.fold for clip in clips},
+            config.data.validation_folds,
+            where="the development clips",
+        )
     is_in_use = bool(
         config.data.features_dir or read_entries(workspace.journal_path)
     )

@@ -16,13 +16,11 @@ from pathlib import Path
 import keras
 
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
-from audiotag_nas.data import pipeline
-from audiotag_nas.data.clip import check_carried
+from audiotag_nas.data import clip, pipeline
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import (
     ConfigError,
-    DataError,
     UserError,
 )
 from audiotag_nas.files import store_errors
@@ -290,7 +288,7 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
     """
     tags = config.data.tags
     what = "development clips that were not rejected"
-    check_carried(prepared.clips, tags, what=what)
+    clip.check_carried(prepared.clips, tags, what=what)
     training_folds, validation_folds = split_folds(prepared, config)
     trainer.check_scorable(
         prepared.labels(tags, folds=validation_folds),
@@ -342,18 +340,8 @@ def split_folds(
     Raises:
         DataError: a validation fold has no clips, or none is left to train.
     """
-    validation = config.data.validation_folds
-    missing = [fold for fold in validation if fold not in prepared.folds]
-    if missing:
-        raise DataError(
-            f"config.data.validation_folds: must be of the folds "
-            f"{list(prepared.folds)} of {prepared.split_dir}. "
-            f"Received: {missing[0]}"
-        )
-    training = tuple(fold for fold in prepared.folds if fold not in validation)
-    if not training:
-        raise DataError(
-            f"config.data.validation_folds: must leave a fold of "
-            f"{list(prepared.folds)} to train on. Received: {list(validation)}"
-        )
-    return training, validation
+    return clip.split_folds(
+        prepared.folds,
+        config.data.validation_folds,
+        where=str(prepared.split_dir),
+    )

@@ -270,12 +270,20 @@ def test_somebody_elses_directory_is_not_replaced(clips, tmp_path):
 def test_features_that_others_may_train_on_are_not_replaced(clips, tmp_path):
     first = run(clips, tmp_path / "shared")
     assert run(clips, tmp_path / "shared", may_replace=False) == first
-    changed, features, data = change_fold(clips)
-    with pytest.raises(
-        StoreError, match="features of other clips, annotations"
+    for change, says in (
+        (change_front_end, r"log_floor was 1e-08 and is 1e-06\."),
+        (change_length, "or a version"),
+        (change_fold, "1 clips of other tags, fold or segment, first 'clip0'"),
+        (remove_clip, "1 clips that are gone, first 'clip0'"),
+        (change_vocabulary, "the tags were .* and are m, c"),
+        # Last: it changes the file.
+        (change_one_sample, r"of a clip, data\.min_clip_seconds or a version"),
     ):
-        run(changed, tmp_path / "shared", features, data, may_replace=False)
-    assert open_prepared(tmp_path / "shared") == first
+        changed, features, data = change(clips)
+        with pytest.raises(StoreError, match=says):
+            run(changed, tmp_path / "shared", features, data, may_replace=False)
+        assert open_prepared(tmp_path / "shared") == first
+    change_one_sample(clips)
     # What is damaged is of use to nobody.
     cut_a_shard(first)
     assert run(clips, tmp_path / "shared", may_replace=False) == first

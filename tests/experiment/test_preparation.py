@@ -5,7 +5,7 @@ import pytest
 
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
 from audiotag_nas.data import audio
-from audiotag_nas.errors import DataError, StoreError
+from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.experiment import preparation, stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
@@ -176,23 +176,73 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
         trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
     )
     assert prepare("rain") == mended
-    with pytest.raises(StoreError, match="annotations, settings or versions"):
+    with pytest.raises(
+        StoreError, match=r"1 clips of other tags, fold or segment, first '"
+    ):
         prepare("dog")
     assert prepare("rain") == mended
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ((1, 2), r"must be of the folds \[1, 2\] .* Received: 0"),
+        ((0, 0), r"must leave a fold of \[0\] to train on"),
+    ],
+)
+def test_folds_that_can_not_reward_are_told_before_the_log_mels(
+    tmp_path, folds, message
+):
+    rows = ["path,tags,split,fold"]
+    for name, fold in zip("ab", folds, strict=True):
+        # Rejected, if it came to that.
+        audio.write_wav(
+            tmp_path / f"{name}.wav", np.zeros(80), sample_rate_hz=8000
+        )
+        rows.append(f"{name}.wav,dog,development,{fold}")
+    manifest = tmp_path / "mine.csv"
+    manifest.write_text("\n".join(rows) + "\n")
+    config = ExperimentConfig(
+        data=DataConfig(
+            source="manifest", manifest_path=str(manifest), tags=("dog",)
+        )
+    )
+    with pytest.raises(DataError, match=f"validation_folds: {message}"):
+        preparation.prepare(
+            config, Workspace(tmp_path), size="31x16", split="development"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("manifest_path", "manifest"), ("dataset_dir", "chime_home")],
+)
+def test_data_that_are_not_there_are_told_by_their_field(
+    tmp_path, monkeypatch, name, source
+):
+    monkeypatch.chdir(tmp_path)
+    config = ExperimentConfig(data=DataConfig(source=source, **{name: "mine"}))
+    with pytest.raises(
+        ConfigError,
+        match=rf"data\.{name}: must be there, in {tmp_path}\. .*'mine'",
+    ):
+        preparation.read_clips(config, Workspace("unused"), "development")
 
 
 def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
     tmp_path, run_tool
 ):
     rows = ["path,tags,split,fold"]
-    for name, tags, split in (
-        ("a", "dog", "development"),
-        ("b", "rain;wind", "development"),
-        ("c", "hail", "evaluation"),
+    for fold, (name, tags, split) in enumerate(
+        [
+            ("a", "dog", "development"),
+            ("b", "rain;wind", "development"),
+            ("c", "hail", "evaluation"),
+        ]
     ):
         tone = np.sin(np.arange(64000) / (7 + ord(name)))
         audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
-        rows.append(f"{name}.wav,{tags},{split},0")
+        rows.append(f"{name}.wav,{tags},{split},{fold}")
     (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
     workdir = tmp_path / "run"
 

@@ -1,0 +1,74 @@
+"""What was wrong with a command line, as one line that names it.
+
+absl and the config flags of ml_collections say it in words of their own, and
+of a config file that raised in a traceback.
+"""
+
+import re
+import sys
+import traceback
+
+from absl import flags
+
+_FILE_RAISED = "Error whilst parsing config file"
+_MISSING = re.compile(r"flag --(\w+)=None: .* other than None\.")
+
+
+def line(error: Exception) -> str:
+    """Of what parsing the command line raised."""
+    text = _one_line(error)
+    if _FILE_RAISED in text:
+        return config_file_line(_cause(error))
+    missing = _MISSING.fullmatch(text)
+    if missing:
+        return f"--{missing[1]}: must be given, as --{missing[1]}=VALUE"
+    if isinstance(error, flags.UnrecognizedFlagError):
+        names = sorted(
+            flag.name
+            for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+        )
+        return f"{text}. Flags: {', '.join('--' + name for name in names)}"
+    return text
+
+
+def flagfile_line(error: flags.CantOpenFlagFileError) -> str:
+    """Of a flagfile that can't be read."""
+    return f"--flagfile: {_one_line(error).removeprefix('ERROR:: ')}"
+
+
+def config_file_line(error: BaseException) -> str:
+    """Of a config file that raised, with the line where it did."""
+    name = type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}, line {error.lineno}"
+        return f"--config: {where}: {name}: {error.msg}"
+    if isinstance(error, AttributeError) and error.name == "get_config":
+        return (
+            "--config: the file must define get_config() that returns an "
+            "audiotag_nas.ExperimentConfig. It defines none."
+        )
+    where = path = _config_path()
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == path:
+            where = f"{path}, line {frame.lineno}"
+    return f"--config: {where}: {name}: {_one_line(error)}"
+
+
+def _config_path() -> str:
+    """The file that the command line names."""
+    given = [a for a in sys.argv if a.startswith("--config=")]
+    return given[-1].removeprefix("--config=") if given else ""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the config flags put a traceback around."""
+    while _FILE_RAISED in str(error):
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
