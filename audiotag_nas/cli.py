@@ -102,13 +102,15 @@ def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
     To be called before the work: it checks that the file can be written.
 
     Raises:
-        ConfigError: it is empty, as where a variable was not set.
+        ConfigError: it is empty, as where a variable was not set, or a dash.
         StoreError: it can't be written.
     """
     if flag.value is None:
         return None
-    if not flag.value:
-        raise ConfigError(f"--{flag.name}: must name a file. Received: ''")
+    if flag.value in ("", "-"):
+        raise ConfigError(
+            f"--{flag.name}: must name a file. Received: {flag.value!r}"
+        )
     path = os.path.expanduser(flag.value)
     check_writable(path)
     return path

@@ -19,11 +19,22 @@ def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
+    from audiotag_nas.search.journal import read_entries
     from audiotag_nas.space import architecture_from_tokens
 
+    progress = Progress()
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress(), runner=runner
+        config, workdir=_EXPERIMENT.workdir, progress=progress, runner=runner
     )
+    num_done = sum(
+        entry.trial.stage == "search"
+        for entry in read_entries(tuner.workspace.journal_path)
+    )
+    if num_done < config.search.num_trials:
+        progress.line(
+            f"the architecture search comes first: {num_done} of "
+            f"{config.search.num_trials} children are trained"
+        )
     architecture = architecture_from_tokens(
         config.search.space(), tuner.search().recommendation
     )

@@ -3,7 +3,8 @@
     score --labels labels.csv --scores scores.csv
 
 Labels are rows `filename,tags` such as `x.wav,cop` (no tags: a negative for
-all), scores rows `filename,label,score`, both without a header. Prints the
+all), scores rows `filename,label,score`, with or without a header of these
+names. Other tags than the challenge's are named by --tags. Prints the
 equal error rate of each tag and their mean. A file or tag that is missing,
 unknown or there twice, and a score that is no number, is refused by name and
 line. The definitions are in docs/metrics.md.

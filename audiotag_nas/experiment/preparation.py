@@ -102,6 +102,48 @@ def check_evaluation_scorable(
     )
 
 
+def prepare_all(
+    config: ExperimentConfig,
+    workspace: Workspace,
+    *,
+    progress: Progress | None = None,
+    on_prepared: Callable[[str], None],
+) -> list[tfrecords.PreparedSet]:
+    """The log-mels of every size and both splits, made if need be.
+
+    Args:
+        config, workspace: the experiment.
+        progress: called with the clips done and all of them, set by set.
+        on_prepared: called with a line that describes each.
+
+    Returns:
+        Those of the development split, the default size first.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    # Once, and the rows of both before the work on either.
+    clips = {
+        split: read_clips(config, workspace, split)
+        for split in ("evaluation", "development")
+    }
+    development = []
+    for size in spectrogram_sizes(config):
+        for split in ("development", "evaluation"):
+            prepared = prepare(
+                config,
+                workspace,
+                size=size,
+                split=split,
+                clips=clips[split],
+                progress=progress,
+            )
+            on_prepared(describe(prepared, size, split))
+            if split == "development":
+                development.append(prepared)
+    return development
+
+
 def prepare(
     config: ExperimentConfig,
     workspace: Workspace,

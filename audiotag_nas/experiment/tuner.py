@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.tfrecords import PreparedSet
-from audiotag_nas.errors import SearchError
+from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.experiment import (
     networks,
     pareto,
@@ -69,8 +68,9 @@ class ArchitectureTuner:
         runner: what trains the trials.
 
     Raises:
-        ConfigError: a field's value is not allowed, or `workdir` was begun
-            with another config (naming the fields that differ).
+        ConfigError: no config, a field's value that is not allowed, or
+            `workdir` was begun with another one (naming the fields that
+            differ).
     """
 
     def __init__(
@@ -81,6 +81,11 @@ class ArchitectureTuner:
         progress: Progress | None = None,
         runner: RunnerSettings | None = None,
     ) -> None:
+        if not isinstance(config, ExperimentConfig):
+            raise ConfigError(
+                "config: must be an ExperimentConfig, such as "
+                f"load_config('smoke'). Received: {config!r}"
+            )
         # A copy: what is changed later would not be what the directory keeps.
         self.config = config = places.with_homes(config.validate())
         self.workspace = Workspace(workdir)
@@ -150,32 +155,12 @@ class ArchitectureTuner:
             return
         with self.driving():
             self.write_dataset()
-            # Once, and the rows of both before the work on either.
-            clips = {
-                split: preparation.read_clips(
-                    self.config, self.workspace, split
-                )
-                for split in ("evaluation", "development")
-            }
-            made = []
-            for size in preparation.spectrogram_sizes(self.config):
-                made.append(self._prepare(size, "development", clips))
-                self._prepare(size, "evaluation", clips)
-            self._development = made
-
-    def _prepare(
-        self, size: str, split: str, clips: dict[str, list[Clip]]
-    ) -> PreparedSet:
-        prepared = preparation.prepare(
-            self.config,
-            self.workspace,
-            size=size,
-            split=split,
-            clips=clips[split],
-            progress=self._progress.count,
-        )
-        self._progress.line(preparation.describe(prepared, size, split))
-        return prepared
+            self._development = preparation.prepare_all(
+                self.config,
+                self.workspace,
+                progress=self._progress.count,
+                on_prepared=self._progress.line,
+            )
 
     def train_baseline(self) -> TrialResult:
         """Trains the CRNN baseline at the children's budget.

@@ -2,7 +2,8 @@
 
 Scores are rows `filename,label,score`, one a clip and tag, higher meaning
 more present; labels are rows `filename,tags` such as `x.wav,cop`, where empty
-tags make a clip a negative for all. Neither has a header. A name without the
+tags make a clip a negative for all. Neither needs a header; one of those
+names is left out. A name without the
 ending of a sound file means the one with it, and the other way round, where
 that is one file only; names are compared as they are written otherwise.
 """
@@ -77,7 +78,8 @@ def read_labels(
             if tag not in columns:
                 raise DataError(
                     f"{path}, line {line}: {name!r} has the unknown tag "
-                    f"{tag!r}. Known: {' '.join(columns)}"
+                    f"{tag!r}. Known: {' '.join(columns)}. Other tags are "
+                    "named by --tags=dog,rain,..."
                 )
             if columns[tag] is not None:
                 row[columns[tag]] = True
@@ -123,7 +125,10 @@ def read_scores(
                 f"{', '.join(map(repr, filenames[:1]))}."
             )
         if tag not in columns:
-            raise DataError(f"{where}: unknown tag. Known: {' '.join(columns)}")
+            raise DataError(
+                f"{where}: unknown tag. Known: {' '.join(columns)}. Other tags "
+                "are named by --tags=dog,rain,..."
+            )
         if (name, tag) in lines:
             raise DataError(
                 f"{where} stands on line {lines[name, tag]} already."
@@ -272,7 +277,7 @@ def _parse_score(text: str, where: str) -> float:
 def _read_rows(
     path: str | os.PathLike, columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields line numbers and stripped cells; skips empty lines."""
+    """Yields line numbers and stripped cells; skips empty lines and header."""
     try:
         # A spreadsheet may have put a byte-order mark in front.
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -290,6 +295,8 @@ def _read_rows(
                     f"{path}, line {reader.line_num}: a row is "
                     f"{','.join(columns)}. Received: {','.join(row)!r}"
                 )
-            yield reader.line_num, [cell.strip() for cell in row]
+            cells = [cell.strip() for cell in row]
+            if reader.line_num > 1 or cells != list(columns):
+                yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None

@@ -33,6 +33,8 @@ from audiotag_nas.serving.opening import (
 from audiotag_nas.serving.windows import FrameJoiner, Windows
 
 _BATCH_WINDOWS = 4
+_MIN_SAMPLE_RATE_HZ = 1000  # less is meant as kHz
+_MAX_PEAK = 100.0  # more is of int16's scale; full scale is 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,12 +267,18 @@ class Tagger:
                 full scale at 1, as soundfile and librosa read them. Integers
                 are refused, as librosa does: whether int32 is full scale at
                 2**31 or at 2**23 can't be told.
-            sample_rate_hz: of the waveform.
+            sample_rate_hz: of the waveform, at least 1000.
 
         Raises:
-            DataError: another shape, less than a frame, or samples that are
-                not floating-point or not finite.
+            DataError: another shape, less than a frame, a sample rate that
+                is none, or samples that are not floating-point, not finite or
+                far beyond full scale.
         """
+        if not sample_rate_hz >= _MIN_SAMPLE_RATE_HZ:
+            raise DataError(
+                f"a sample rate must be at least {_MIN_SAMPLE_RATE_HZ} Hz "
+                f"(16 kHz is 16000). Received: {sample_rate_hz!r}"
+            )
         waveform = np.asarray(waveform)
         if not np.issubdtype(waveform.dtype, np.floating):
             raise DataError(
@@ -294,6 +302,12 @@ class Tagger:
             )
         if not np.isfinite(waveform).all():
             raise DataError("a waveform's samples must be finite.")
+        peak = float(np.abs(waveform).max(initial=0.0))
+        if peak > _MAX_PEAK:
+            raise DataError(
+                "a waveform's full scale must be 1 (of int16: samples / "
+                f"32768). Received: a sample of magnitude {peak:g}"
+            )
         if sample_rate_hz != self.features.sample_rate_hz:
             import soxr
 

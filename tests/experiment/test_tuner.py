@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from tensorboard.plugins.hparams import api_pb2
 
+from audiotag_nas.errors import ConfigError
 from audiotag_nas.trial import Trial, TrialResult
 from tests.dashboard import Dashboard
 from tests.experiment.status_driver import FAILED, FakeTuner, config
@@ -53,3 +55,10 @@ def test_a_config_changed_afterwards_is_not_the_tuners(tmp_path):
     mine.search.num_trials += 5
     mine.training.batch_size += 1
     assert not tuner.config.differences(tuner.workspace.read_config())
+
+
+def test_the_name_of_a_config_is_told_from_a_config(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"load_config\('smoke'\)\. Received: 'demo'"
+    ):
+        FakeTuner("demo", workdir=tmp_path)

@@ -219,6 +219,10 @@ def test_samples_in_memory_are_checked(tagger):
         tagger.score_waveform(np.zeros(0), RATE_HZ)
     with pytest.raises(DataError, match=r"transpose .*Received: \(2, 4000\)"):
         tagger.score_waveform(np.zeros((2, 4000)), RATE_HZ)
+    with pytest.raises(DataError, match=r"16 kHz is 16000\). Received: 16"):
+        tagger.score_waveform(np.zeros(4000), 16)
+    with pytest.raises(DataError, match=r"/ 32768\). .* magnitude 20000"):
+        tagger.score_waveform(np.full(4000, -20000.0), RATE_HZ)
 
 
 def test_integers_are_refused_with_what_makes_them_floats(tagger, tmp_path):

@@ -80,7 +80,8 @@ def test_prints_seven_eers_and_the_mean_as_sed_eval_has_them(system):
 
 
 def test_hand_case_of_one_tag(tmp_path):
-    (tmp_path / "L.csv").write_text("a,\nb,x\nc,x\nd,\ne,x\n")
+    # One file with a header, one without.
+    (tmp_path / "L.csv").write_text("filename,tags\na,\nb,x\nc,x\nd,\ne,x\n")
     (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.2\nc,x,.6\nd,x,.6\ne,x,.9\n")
     done = score(
         f"--labels={tmp_path}/L.csv", f"--scores={tmp_path}/S.csv", "--tags=x"
@@ -151,6 +152,8 @@ def swap(lines, number, old, new):
         (lambda n, s: s.append('"chunk 3, take 2.wav",k,1'), "unknown tag"),
         (lambda n, s: n.append(n[5]), "L.csv, line 62: 'chunk 5, take 2.wav'"),
         (lambda n, s: swap(n, 0, "cm", "cqm"), "unknown tag 'q'"),
+        (lambda n, s: swap(n, 0, "cm", "cqm"), "named by --tags="),
+        (lambda n, s: n.append("filename,tags"), "line 62: 'filename' has"),
         (lambda n, s: n.clear(), "L.csv: there are no labels"),
     ],
 )
