@@ -94,7 +94,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "search.heights": _SOME_POSITIVE,
     "search.widths": _SOME_POSITIVE,
     "search.num_initial": ("at least 2", lambda n: n >= 2),
-    "search.policy_steps": _NOT_NEGATIVE,
+    "search.policy_steps": ("from 0 to 1000", lambda n: 0 <= n <= 1000),
     "search.policy_entropy": _NOT_NEGATIVE,
     "search.reward": _one_of(*REWARDS),
     "search.parameters_weight": _NOT_NEGATIVE,
@@ -103,7 +103,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "search.early_stop": _one_of("none", "halving", "curve"),
     "search.early_stop_min_trials": ("at least 4", lambda n: n >= 4),
     "search.early_stop_min_epochs": _POSITIVE,
-    "search.early_stop_eta": ("above 1", lambda x: x > 1),
+    "search.early_stop_eta": ("at least 1.1", lambda x: x >= 1.1),
     "search.early_stop_risk": ("above 0 and below 0.5", lambda x: 0 < x < 0.5),
     "search.failure_reward": (
         f"at most {MAX_REWARD:g} in magnitude",

@@ -20,6 +20,7 @@ between the best, another training of them is worth more than a new point.
 
 import collections
 import copy
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ from audiotag_nas.search import acquisition
 from audiotag_nas.search.base_searcher import BaseSearcher
 from audiotag_nas.search.moves import draw_points, mutate, some_neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.practice import Practice
+from audiotag_nas.search.practice import MAX_STEPS, Practice
 from audiotag_nas.search.reward_model import RewardModel, cut_below
 from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
@@ -85,12 +86,14 @@ class ModelBasedSearcher(BaseSearcher):
         policy_entropy: float = 0.1,
         reevaluate: bool = True,
     ) -> None:
-        for name, value, low, whole in (
-            ("num_initial", num_initial, 2, True),
-            ("policy_steps", policy_steps, 0, True),
-            ("policy_entropy", policy_entropy, 0.0, False),
+        for name, value, low, below, whole in (
+            ("num_initial", num_initial, 2, math.inf, True),
+            ("policy_steps", policy_steps, 0, MAX_STEPS + 1, True),
+            ("policy_entropy", policy_entropy, 0.0, math.inf, False),
         ):
-            check_setting("reinforce", name, value, low=low, whole=whole)
+            check_setting(
+                "reinforce", name, value, low=low, below=below, whole=whole
+            )
         super().__init__(space, seed=seed)
         self._num_asked = 0
         self._reevaluate = reevaluate

@@ -24,7 +24,8 @@ _NUM_REMEMBERED = 16
 _OPTIMISM = 2.0  # deviations
 _LEARNING_RATE, _CLIP_NORM = 0.1, 10.0
 _ADVANTAGE_BOUND = 3.0
-_MAX_STEPS = 1000  # steps of one round have seeds of their own
+MAX_STEPS = 1000
+"""Of a round: so many have seeds of their own."""
 
 
 class Practice:
@@ -32,7 +33,7 @@ class Practice:
 
     Args:
         space: the points.
-        num_steps: policy-gradient steps a round.
+        num_steps: policy-gradient steps a round, at most `MAX_STEPS`.
         entropy_weight: of the entropy bonus, per nat.
 
     Attributes:
@@ -68,7 +69,7 @@ class Practice:
         points: dict[Tokens, None] = {}
         for step in range(self._num_steps):
             drawn = self.policy_gradient.sample(
-                _NUM_SAMPLES, (seed[0], seed[1] * _MAX_STEPS + step)
+                _NUM_SAMPLES, (seed[0], seed[1] * MAX_STEPS + step)
             )
             batch = np.concatenate(
                 [drawn, np.array(self._remembered, drawn.dtype)]
