@@ -228,7 +228,7 @@ def test_who_was_told_enough_needs_no_first_points():
     [
         ({"num_initial": 1}, "`num_initial`: must be an int at least 2"),
         ({"policy_steps": -1}, "`policy_steps`: must be an int at least 0"),
-        ({"policy_steps": 1001}, "an int at least 0 and below 1001"),
+        ({"policy_steps": 1001}, "`policy_steps`: must be .* and below 1001"),
         ({"policy_entropy": -0.1}, "`policy_entropy`: must be a number"),
     ],
 )
