@@ -1,8 +1,9 @@
-"""How the command lines end and warn, as a terminal's user expects it.
+"""How programs end and warn, as a terminal's user expects it.
 
 Python shows a warning with the source line that raised it, and meets a reader
 that is gone (`audiotag-nas results ... | head`) with a traceback. Both are
-for the programmer; here a warning is one line, and such an end is quiet.
+for the programmer; here a warning is one line, and such an end is quiet. And
+Ctrl-C is an end, wherever it strikes.
 """
 
 import contextlib
@@ -10,8 +11,10 @@ import os
 import select
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 EXIT_READER_GONE = 128 + signal.SIGPIPE
@@ -56,6 +59,42 @@ def quiet_when_reader_is_gone() -> Iterator[None]:
             os.dup2(nowhere, number)
         os.close(nowhere)
         sys.exit(EXIT_READER_GONE)
+
+
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Ctrl-C ends what is within, even where somebody swallows it.
+
+    `KeyboardInterrupt` may be raised in the midst of a library's C code, which
+    makes another error of it, or none. Does nothing where Ctrl-C raises
+    nothing: in other threads than the main one, and where it is ignored.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed within.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or not callable(before):
+        yield
+        return
+    pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception:
+        if pressed:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _reader_is_gone(file_descriptor: int) -> bool:

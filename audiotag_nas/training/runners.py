@@ -15,6 +15,7 @@ from typing import Any
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import ConfigError, UserError
+from audiotag_nas.terminal import interrupts_kept
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]
@@ -176,16 +177,19 @@ def run_target(
     Raises:
         UserError: what would stop every other trial too. Any other exception
             is a failed result.
+        KeyboardInterrupt: Ctrl-C, whatever became of it in the training.
     """
     started = time.monotonic()
     try:
-        return run_trial(
-            trial,
-            config=config,
-            features_dir=features_dir,
-            trial_dir=trials_dir / trial.trial_id,
-            on_epoch=on_epoch,
-        )
+        # Else Ctrl-C within TensorFlow may be a failed result.
+        with interrupts_kept():
+            return run_trial(
+                trial,
+                config=config,
+                features_dir=features_dir,
+                trial_dir=trials_dir / trial.trial_id,
+                on_epoch=on_epoch,
+            )
     except UserError:
         raise
     except Exception as error:

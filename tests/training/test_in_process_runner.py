@@ -1,5 +1,9 @@
 """The runner that trains in its own process."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from audiotag_nas.config import ExperimentConfig
@@ -9,6 +13,8 @@ from audiotag_nas.training.runners import (
     RunnerSettings,
     make_runner,
 )
+from audiotag_nas.trial import Trial
+from tests.fakes import fake_failure
 from tests.training.runner_contract import *  # noqa: F403
 
 
@@ -24,6 +30,37 @@ def _make_runner(tmp_path):
         )
 
     return make
+
+
+def swallows_an_interrupt(trial, **kept):
+    """As TensorFlow does where Ctrl-C strikes in its C code."""
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        return fake_failure(trial, "SystemError: bad argument")
+
+
+def raises_another_error(trial, **kept):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        raise SystemError("bad argument") from None
+
+
+@pytest.mark.parametrize(
+    "target", [swallows_an_interrupt, raises_another_error]
+)
+def test_ctrl_c_ends_the_search_whatever_the_training_makes_of_it(
+    make_runner, target
+):
+    handler = signal.getsignal(signal.SIGINT)
+    runner = make_runner(f"{__name__}:{target.__name__}")
+    runner.submit(Trial("search-0000", "search", 0, (0,), {}, {}, 1))
+    with pytest.raises(KeyboardInterrupt):
+        runner.next_result()
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_it_refuses_limits_that_it_could_not_keep(tmp_path):
