@@ -331,6 +331,16 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     told = ranked[0]["result"]["metrics"]["validation_eer"]
     assert eer == pytest.approx(told)
     tuner.results_summary(1)
-    printed = capsys.readouterr().out
-    assert ranked[0]["trial"]["trial_id"] in printed
-    assert ranked[1]["trial"]["trial_id"] not in printed
+    _, best, recommended = capsys.readouterr().out.splitlines()
+    assert ranked[0]["trial"]["trial_id"] in best
+    assert recommended.startswith("recommended, grid and final training go")
+    # What the grid did go on with.
+    (found,) = (
+        line["trial"]["settings"]["architecture"]
+        for line in ranked
+        if recommended.endswith(f" {line['trial']['trial_id']}")
+    )
+    assert [found, found] == [
+        line["trial"]["settings"]["architecture"]
+        for line in journal(workdir, "grid").values()
+    ]

@@ -20,7 +20,6 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
     from audiotag_nas.search.journal import read_entries
-    from audiotag_nas.space import architecture_from_tokens
 
     progress = Progress()
     tuner = ArchitectureTuner(
@@ -35,9 +34,7 @@ def main(argv: Sequence[str]) -> None:
             f"the architecture search comes first: {num_done} of "
             f"{config.search.num_trials} children are trained"
         )
-    architecture = architecture_from_tokens(
-        config.search.space(), tuner.search().recommendation
-    )
+    architecture = tuner.get_recommended_architecture()
     print(f"grid for {architecture.describe()}")
     outcome = tuner.grid_search(architecture)
     print(f"best: {outcome.best_trial.hparams}")

@@ -40,7 +40,11 @@ _COSTS = flags.DEFINE_list(
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.experiment import pareto
-    from audiotag_nas.experiment.results import ranked_entries, results_lines
+    from audiotag_nas.experiment.results import (
+        ranked_entries,
+        recommended_lines,
+        results_lines,
+    )
     from audiotag_nas.experiment.workspace import Workspace
 
     if _PARETO.value and _STAGE.value != "search":
@@ -57,6 +61,8 @@ def main(argv: Sequence[str]) -> None:
     else:
         entries = ranked_entries(workspace, _STAGE.value)
         lines = results_lines(entries, num_trials=_NUM_TRIALS.value)
+        if _STAGE.value == "search":
+            lines += recommended_lines(workspace)
     print("\n".join(lines))
 
 

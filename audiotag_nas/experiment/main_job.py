@@ -19,6 +19,7 @@ from audiotag_nas.experiment.main_report import (
     write_report,
 )
 from audiotag_nas.experiment.progress import Progress, format_seconds
+from audiotag_nas.experiment.results import architecture_of
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.report.tables import ComparedSystem, epochs_until
@@ -27,7 +28,6 @@ from audiotag_nas.space import (
     CRNN_BASELINE,
     Architecture,
     Choice,
-    architecture_from_tokens,
 )
 from audiotag_nas.trial import TrialResult
 
@@ -47,10 +47,12 @@ def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
         _step(progress, 3, "CRNN baseline, at the children's budget")
         tuner.train_baseline()
         search = _search(tuner, progress)
-        architecture = architecture_from_tokens(
-            config.search.space(), search.recommendation
+        trial, trained = search.recommended
+        architecture = architecture_of(trial)
+        progress.line(
+            f"  found: {architecture.describe()}  ({trial.trial_id}, reward "
+            f"{trained.reward:.3f})"
         )
-        progress.line(f"  found: {architecture.describe()}")
         grid = _grid(tuner, architecture, progress)
         _step(progress, 6, "final training of the baseline and the found")
         results = tuner.train_final(architecture, grid.recommendation)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from audiotag_nas.errors import StoreError
+from audiotag_nas.experiment.running import read_recommended
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.space import Architecture
@@ -78,6 +79,17 @@ def results_lines(
             f"{metrics['num_parameters']:>9,.0f} parameters  {what}"
         )
     return lines
+
+
+def recommended_lines(workspace: Workspace) -> list[str]:
+    """Which network the search is gone on with; none before it has ended.
+
+    It need not be that of the highest reward, which may have had luck.
+    """
+    trial_id = read_recommended(workspace.running_path, "search")
+    if not trial_id:
+        return []
+    return [f"recommended, grid and final training go on with it: {trial_id}"]
 
 
 def architecture_words(architecture: Architecture) -> str:

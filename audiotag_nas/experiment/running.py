@@ -38,6 +38,8 @@ class StageRun:
         busy_seconds: what they took, summed.
         running: trial id -> when it was started.
         settings: trial id -> settings, of those running.
+        recommended: id of the trial whose network is gone on with; empty
+            until it came to its end.
     """
 
     stage: str
@@ -51,6 +53,7 @@ class StageRun:
     settings: dict[str, dict[str, Any]] = dataclasses.field(
         default_factory=dict
     )
+    recommended: str = ""
 
 
 @dataclasses.dataclass
@@ -105,9 +108,10 @@ class RunningFile:
             run.busy_seconds += event.result.seconds
         self._write()
 
-    def end(self) -> None:
-        """The stage begun last came to its end."""
+    def end(self, recommended: str) -> None:
+        """The stage begun last came to its end, with that trial's network."""
         self._session.stages[-1].ended_at = time.time()
+        self._session.stages[-1].recommended = recommended
         self._write()
 
     def stop(self, error: BaseException) -> None:
@@ -146,6 +150,17 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, UserError):
         return f"error: {text}"
     return f"error: {type(error).__name__}: {text}"
+
+
+def read_recommended(path: Path, stage: str) -> str:
+    """Id of the trial that a stage recommended in the last session, if any."""
+    session = read_session(path)
+    found = [
+        run.recommended
+        for run in ([] if session is None else session.stages)
+        if run.stage == stage
+    ]
+    return found[-1] if found else ""
 
 
 def read_session(path: Path) -> Session | None:

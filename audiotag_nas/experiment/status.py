@@ -32,6 +32,8 @@ class StageStatus:
             many seconds.
         lost: ids of the trials that a driver was training when it stopped.
         is_ended: it came to its end, if need be with fewer trials.
+        recommended: what it is gone on with, once it came to its end; None
+            where the last session does not tell.
     """
 
     stage: str
@@ -41,6 +43,7 @@ class StageStatus:
     running: dict[str, float]
     lost: list[str]
     is_ended: bool
+    recommended: JournalEntry | None
 
     @property
     def best_eer(self) -> float | None:
@@ -128,10 +131,8 @@ def read_status(
             num_total,
             [entry for entry in entries if entry.trial.stage == stage],
             _running(runs, stage, done),
+            [run for run in runs if run.stage == stage],
             until=until if is_living else None,
-            is_ended=any(
-                run.stage == stage and run.ended_at is not None for run in runs
-            ),
         )
         for stage, num_total in _totals(config).items()
     ]
@@ -195,11 +196,12 @@ def _stage_status(
     num_total: int,
     entries: list[JournalEntry],
     running: dict[str, float],
+    runs: list[StageRun],
     *,
     until: float | None,
-    is_ended: bool,
 ) -> StageStatus:
     completed = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
+    recommended = {run.recommended for run in runs}
     return StageStatus(
         stage=stage,
         num_total=num_total,
@@ -209,7 +211,10 @@ def _stage_status(
         if until is None
         else {i: max(0.0, until - start) for i, start in running.items()},
         lost=list(running) if until is None else [],
-        is_ended=is_ended,
+        is_ended=any(run.ended_at is not None for run in runs),
+        recommended=next(
+            (e for e in completed if e.trial.trial_id in recommended), None
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import textwrap
 from audiotag_nas.experiment.progress import format_seconds, is_eer
 from audiotag_nas.experiment.results import architecture_of, architecture_words
 from audiotag_nas.experiment.status import StageStatus, Status
+from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Architecture
 
 _MAX_REASONS = 5
@@ -97,26 +98,36 @@ def _best_lines(status: Status) -> list[str]:
     for stage in status.stages:
         if stage.stage not in ("search", "grid") or not stage.completed:
             continue
-        entry = stage.completed[0]
-        numbers = entry.result.metrics
-        text = f"best of the {stage.stage}: {entry.trial.trial_id}"
-        if not is_eer(entry.result):
-            text += f", reward {entry.result.reward:.4f}"
-        if "validation_eer" in numbers:
-            text += f", EER {numbers['validation_eer']:.4f}"
-        if "num_parameters" in numbers:
-            text += f", {numbers['num_parameters']:,.0f} parameters"
-        lines.append(text)
-        if stage.stage == "search":
-            words = architecture_words(architecture_of(entry.trial))
-        else:
-            words = ", ".join(
-                f"{name} {value}" for name, value in entry.trial.hparams.items()
-            )
-        lines += textwrap.wrap(
-            words, _WIDTH, initial_indent="  ", subsequent_indent="  "
-        )
+        best = stage.completed[0]
+        lines += _entry_lines(f"best of the {stage.stage}", best)
+        found = stage.recommended
+        if found is not None and found.trial.tokens != best.trial.tokens:
+            # The searcher trusts all rewards more than one lucky training.
+            lines += _entry_lines("recommended by the searcher", found)
     return lines
+
+
+def _entry_lines(what: str, entry: JournalEntry) -> list[str]:
+    numbers = entry.result.metrics
+    text = f"{what}: {entry.trial.trial_id}"
+    if not is_eer(entry.result):
+        text += f", reward {entry.result.reward:.4f}"
+    if "validation_eer" in numbers:
+        text += f", EER {numbers['validation_eer']:.4f}"
+    if "num_parameters" in numbers:
+        text += f", {numbers['num_parameters']:,.0f} parameters"
+    if entry.trial.stage == "search":
+        words = architecture_words(architecture_of(entry.trial))
+    else:
+        words = ", ".join(
+            f"{name} {value}" for name, value in entry.trial.hparams.items()
+        )
+    return [
+        text,
+        *textwrap.wrap(
+            words, _WIDTH, initial_indent="  ", subsequent_indent="  "
+        ),
+    ]
 
 
 def _stopped_lines(status: Status) -> list[str]:

@@ -29,6 +29,7 @@ from audiotag_nas.experiment.results import (
     architecture_of,
     completed_entries,
     ranked_entries,
+    recommended_lines,
     results_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
@@ -244,10 +245,22 @@ class ArchitectureTuner:
 
     # Looking
 
+    def get_recommended_architecture(self) -> Architecture:
+        """The one that grid and final training go on with: the searcher's.
+
+        It need not be that of the highest reward, which may have had luck. The
+        search is finished first if it is not.
+
+        Raises:
+            SearchError: every trial failed.
+        """
+        return architecture_of(self.search().recommended[0])
+
     def results_summary(self, num_trials: int = 10) -> None:
-        """Prints the best trials of the search."""
+        """Prints the best trials of the search, and which is recommended."""
         entries = ranked_entries(self.workspace, "search")
-        print("\n".join(results_lines(entries, num_trials=num_trials)))
+        lines = results_lines(entries, num_trials=num_trials)
+        print("\n".join(lines + recommended_lines(self.workspace)))
 
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
         """The `n` architectures of the highest reward, best first.
@@ -342,7 +355,7 @@ class ArchitectureTuner:
                 # What it still trains would be nobody's.
                 self._close_runner()
                 raise
-            self._running.end()
+            self._running.end(outcome.recommended[0].trial_id)
             if runner.num_slots > 1 and outcome.utilization is not None:
                 self._progress.line(
                     f"  {runner.num_slots} workers, busy "

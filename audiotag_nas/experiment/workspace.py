@@ -134,7 +134,8 @@ class Workspace:
         """Checks that `config` is still the one kept; needs the lock.
 
         Between `start` and the lock another command may have begun the
-        directory anew. More children than here are no contradiction.
+        directory anew, and `config` may have been changed. More children
+        there than here are no contradiction.
 
         Raises:
             ConfigError: it is not.
@@ -144,7 +145,9 @@ class Workspace:
             self._write_config(config)
             return
         kept = self.read_config()
-        kept.search.num_trials = config.search.num_trials
+        kept.search.num_trials = min(
+            kept.search.num_trials, config.search.num_trials
+        )
         if differing := places.differences(config, kept):
             raise self._other_config(differing)
 

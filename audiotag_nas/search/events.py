@@ -67,3 +67,15 @@ class SearchOutcome:
     num_from_journal: int
     stop_reason: str
     utilization: float | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def recommended(self) -> tuple[Trial, TrialResult]:
+        """Of the recommended tokens' whole trainings that of most reward."""
+        return max(
+            (
+                (trial, result)
+                for trial, result in zip(self.trials, self.results, strict=True)
+                if trial.tokens == self.recommendation and result.is_whole
+            ),
+            key=lambda pair: pair[1].reward or 0.0,
+        )

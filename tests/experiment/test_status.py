@@ -201,6 +201,24 @@ def test_a_search_that_ran_out_of_points_has_ended(workspace):
     assert status.utilization == pytest.approx(250 / 500)
 
 
+def test_the_recommended_network_is_shown_where_another_has_more_reward(
+    workspace,
+):
+    other = dataclasses.replace(trial(5), tokens=(0,) * len(POINT))
+    Journal(workspace.journal_path).append(other, completed(5, 0.19))
+    running = RunningFile(workspace.running_path)
+    running.begin("search", num_total=10, num_slots=1)
+    lines = status_lines(read_status(workspace.workdir))
+    assert not any("by the searcher" in line for line in lines)
+    running.end(other.trial_id)
+    lines = status_lines(read_status(workspace.workdir))
+    best, recommended = (
+        line.partition(",")[0] for line in lines if ": search-" in line
+    )
+    assert best == "best of the search: search-0001"
+    assert recommended == "recommended by the searcher: search-0005"
+
+
 def test_no_running_file_or_a_broken_one_is_no_error(workspace):
     assert read_status(workspace.workdir).utilization is None
     for text in ("", "{", "[]", '{"schema_version": 9}', "null"):
@@ -214,7 +232,7 @@ def test_a_running_file_that_cant_be_written_stops_nothing(tmp_path):
     running = RunningFile(tmp_path / "file" / "running.json")
     running.begin("search", num_total=3, num_slots=1)
     running.take(TrialStarted(trial(0)))
-    running.end()
+    running.end("search-0000")
 
 
 def test_what_ended_one_search_is_not_said_of_the_next(tmp_path):
