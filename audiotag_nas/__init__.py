@@ -17,6 +17,7 @@ _LAZY = {
     "ArchitectureTuner": "audiotag_nas.experiment.tuner",
     "Tagger": "audiotag_nas.serving.tagger",
     "load_config": "audiotag_nas.shipped",
+    "load_model": "audiotag_nas.models",
     "make_searcher": "audiotag_nas.search",
 }
 
@@ -30,6 +31,7 @@ __all__ = [
     "SearchSpace",
     "Tagger",
     "load_config",
+    "load_model",
     "make_searcher",
 ]
 

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up notices off the screen of the command lines.
+"""Keeps TensorFlow's start-up notices and such off the screen.
 
 On processors where oneDNN is on by default, importing TensorFlow writes
 notices to the standard error before its own log level counts, so that no
@@ -10,6 +10,7 @@ import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import logging
 import os
 import re
 import sys
@@ -66,6 +67,21 @@ def without_notices() -> Iterator[None]:
             for line in held:
                 if not _NOTICE.match(line):
                     os.write(2, line)
+
+
+@contextlib.contextmanager
+def without_retracing_notes() -> Iterator[None]:
+    """Holds TensorFlow's advice against tracing anew: each child must be."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "retracing" not in record.getMessage()
+
+    log = logging.getLogger("tensorflow")
+    log.addFilter(is_other)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_other)
 
 
 class _Finder(importlib.abc.MetaPathFinder):

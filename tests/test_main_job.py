@@ -205,6 +205,36 @@ def shown_clip(printed: str) -> Path:
     return Path(re.search(r"^  (.+), annotated ", step, re.MULTILINE)[1])
 
 
+def test_any_network_that_is_kept_can_be_exported(demo, run_tool, tmp_path):
+    workdir, _ = demo
+    # A point of the grid with another spectrogram than the default one.
+    trial_id, line = next(
+        item
+        for item in journal(workdir, "grid").items()
+        if item[1]["trial"]["settings"]["spectrogram_size"] == "25x16"
+    )
+    done = run_tool(
+        *("export", f"--workdir={workdir}", f"--trial={trial_id}"),
+        f"--export_dir={tmp_path / 'mine'}",
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
+    eer = line["result"]["metrics"]["validation_eer"]
+    assert manifest["metrics"] == {"validation_mean_eer": eer}
+    assert f"{trial_id}, validation EER {eer:.4f}: exported" in done.stdout
+    architecture = line["trial"]["settings"]["architecture"]
+    assert manifest["architecture"] == architecture
+    features = manifest["features"]
+    assert (64000 - features["frame_length"]) // features["frame_step"] == 24
+    done = run_tool(
+        *("export", f"--workdir={workdir}", "--trial=grid-0099"),
+        f"--export_dir={tmp_path / 'mine'}",
+    )
+    assert done.returncode == 1
+    assert "--trial: must be a completed one" in done.stderr
+    assert "Received: 'grid-0099'" in done.stderr
+
+
 def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
     demo, run_tool, tmp_path
 ):

@@ -8,10 +8,14 @@ of the exported network know only the validation folds.
 
 from pathlib import Path
 
-from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.experiment import evaluation, preparation, stages
+from audiotag_nas.experiment import (
+    evaluation,
+    exporting,
+    preparation,
+    stages,
+)
 from audiotag_nas.experiment.main_report import (
     FinalSystem,
     MainJobResult,
@@ -159,13 +163,9 @@ def _score(
     config, workspace = tuner.config, tuner.workspace
     tags = config.data.tags
     model = tuner.load_model(result.trial_id)
-    validation = evaluation.score_split(
-        model,
-        open_prepared(workspace.split_dir(size, "development")),
-        tags=tags,
-        folds=config.data.validation_folds,
+    thresholds = exporting.thresholds(
+        model, open_prepared(workspace.split_dir(size, "development")), config
     )
-    thresholds = metrics.best_thresholds(validation.labels, validation.scores)
     scored = evaluation.score_split(
         model,
         open_prepared(workspace.split_dir(size, "evaluation")),
@@ -194,24 +194,19 @@ def _score(
 def _export(
     system: FinalSystem, config: ExperimentConfig, workspace: Workspace
 ) -> None:
-    from audiotag_nas.serving.export import export_model
-
     report = system.compared.report
-    export_model(
+    exporting.export_network(
         system.model,
         workspace.export_dir,
-        features=config.features.resized(system.size, config.data.clip_seconds),
-        tags=config.data.tags,
+        config,
+        size=system.size,
+        architecture=system.architecture,
         thresholds=system.thresholds,
-        metrics={
+        reported={
             "evaluation_mean_eer": report.mean_eer,
             "validation_mean_eer": system.result.metrics["validation_eer"],
             **{f"evaluation_eer_{t}": m.eer for t, m in report.tags.items()},
         },
-        clip_seconds=config.data.clip_seconds,
-        pads_short_clips=config.data.min_clip_seconds
-        < config.data.clip_seconds,
-        architecture=system.architecture,
     )
 
 

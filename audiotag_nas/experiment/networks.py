@@ -20,7 +20,8 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
     Raises:
         StoreError: it is not there.
     """
-    from audiotag_nas.training.child import MODEL_FILE, load_model
+    from audiotag_nas.models import load_model
+    from audiotag_nas.training.child import MODEL_FILE
 
     path = workspace.trials_dir / trial_id / MODEL_FILE
     if not path.exists():

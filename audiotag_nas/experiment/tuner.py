@@ -11,26 +11,22 @@ working directory: a tuner made again over the same directory goes on there.
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.tfrecords import PreparedSet
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.experiment import (
     networks,
-    pareto,
     places,
     preparation,
     stages,
 )
+from audiotag_nas.experiment.kept_results import KeptResults
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
-    completed_entries,
-    ranked_entries,
-    recommended_lines,
-    results_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
@@ -55,17 +51,15 @@ from audiotag_nas.training.runners import (
 )
 from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 
-if TYPE_CHECKING:
-    import keras
 
-
-class ArchitectureTuner:
+class ArchitectureTuner(KeptResults):
     """Searches architectures for one experiment in one working directory.
 
     Args:
         config: the experiment; checked here, and copied.
         workdir: where everything goes; made if need be.
-        progress: who prints; a silent one if None.
+        progress: who prints, if it is to be another than the usual one, e.g.
+            `Progress(quiet=True)`.
         runner: what trains the trials.
 
     Raises:
@@ -91,7 +85,7 @@ class ArchitectureTuner:
         self.config = config = places.with_homes(config.validate())
         self.workspace = Workspace(workdir)
         self.workspace.start(config)
-        self._progress = Progress(quiet=True) if progress is None else progress
+        self._progress = Progress() if progress is None else progress
         self._settings = RunnerSettings() if runner is None else runner
         self._journal: Journal | None = None
         self._runner: TrialRunner | None = None
@@ -243,8 +237,6 @@ class ArchitectureTuner:
         baseline, found = outcome.results
         return baseline, found
 
-    # Looking
-
     def get_recommended_architecture(self) -> Architecture:
         """The one that grid and final training go on with: the searcher's.
 
@@ -255,57 +247,6 @@ class ArchitectureTuner:
             SearchError: every trial failed.
         """
         return architecture_of(self.search().recommended[0])
-
-    def results_summary(self, num_trials: int = 10) -> None:
-        """Prints the best trials of the search, and which is recommended."""
-        entries = ranked_entries(self.workspace, "search")
-        lines = results_lines(entries, num_trials=num_trials)
-        print("\n".join(lines + recommended_lines(self.workspace)))
-
-    def get_best_architectures(self, n: int = 1) -> list[Architecture]:
-        """The `n` architectures of the highest reward, best first.
-
-        One that was trained again counts once, by its best training; those
-        stopped early come after all others.
-        """
-        done = completed_entries(self.workspace, "search")
-        best = (architecture_of(entry.trial) for entry in done)
-        return list(dict.fromkeys(best))[:n]
-
-    def pareto_front(
-        self, costs: Sequence[str] | None = None
-    ) -> list[pareto.Candidate]:
-        """The search's networks that no other beats in EER and costs.
-
-        Args:
-            costs: of `num_parameters`, `multiply_adds` and, where it is
-                measured, `latency_seconds`; all that every child has if None.
-
-        Raises:
-            ConfigError: an unknown cost, or one that a child lacks.
-            StoreError: no trial of the search has completed.
-        """
-        tried = pareto.candidates(completed_entries(self.workspace, "search"))
-        return pareto.pareto_front(tried, costs)
-
-    def get_best_models(self, n: int = 1) -> "list[keras.Model]":
-        """The `n` networks of the highest reward, as trained in the search.
-
-        Raises:
-            StoreError: a network is not kept any more (`networks.KEPT` are).
-        """
-        return [
-            self.load_model(entry.trial.trial_id)
-            for entry in completed_entries(self.workspace, "search")[:n]
-        ]
-
-    def load_model(self, trial_id: str) -> "keras.Model":
-        """The network of a trial, with its best epoch's weights.
-
-        Raises:
-            StoreError: it is not there.
-        """
-        return networks.load_network(self.workspace, trial_id)
 
     # Within
 

@@ -12,9 +12,10 @@ NAMES = ("crnn_baseline", "wei2018", "xu2017")
 _LAZY = {
     "build_crnn": "audiotag_nas.models.crnn",
     "build_named": "audiotag_nas.models.named",
+    "load_model": "audiotag_nas.models.loading",
 }
 
-__all__ = ["NAMES", "build_crnn", "build_named"]
+__all__ = ["NAMES", "build_crnn", "build_named", "load_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -184,13 +184,6 @@ def save_model(model: keras.Model, path: Path) -> None:
             raise
 
 
-def load_model(path: Path) -> keras.Model:
-    """The network that `save_model` wrote."""
-    from audiotag_nas.models import layers  # noqa: F401  registers the layers
-
-    return keras.models.load_model(path, compile=False)
-
-
 def train_network(
     trial: Trial,
     config: ExperimentConfig,

@@ -15,6 +15,7 @@ from typing import Any
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import ConfigError, UserError
+from audiotag_nas.quiet import without_retracing_notes
 from audiotag_nas.terminal import interrupts_kept
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
@@ -182,7 +183,7 @@ def run_target(
     started = time.monotonic()
     try:
         # Else Ctrl-C within TensorFlow may be a failed result.
-        with interrupts_kept():
+        with interrupts_kept(), without_retracing_notes():
             return run_trial(
                 trial,
                 config=config,

@@ -21,7 +21,7 @@ from audiotag_nas.data import tfrecords
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
-from audiotag_nas.models import build_crnn
+from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.models.costs import network_costs
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.early_stopping import HalvingStopper
@@ -137,7 +137,7 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
 
     config = dataclasses.replace(config, search=SearchConfig(reward="eer"))
     result = run(make_trial(), config, features_dir, tmp_path)
-    model = child.load_model(tmp_path / child.MODEL_FILE)
+    model = load_model(tmp_path / child.MODEL_FILE)
     prepared = open_prepared(
         features_dir / config.features.spectrogram_size(0.5) / "development"
     )

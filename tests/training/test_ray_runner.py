@@ -418,7 +418,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
 def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
     cluster, tmp_path
 ):
-    from audiotag_nas.training.child import load_model
+    from audiotag_nas.models import load_model
 
     settings = {
         "ray_address": cluster.address,

@@ -1,0 +1,118 @@
+"""From a kept network of an experiment to a SavedModel that tags sounds."""
+
+import os
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from audiotag_nas import metrics
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.prepared import PreparedSet, open_prepared
+from audiotag_nas.data.storage import RemotePath
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.experiment import evaluation, networks
+from audiotag_nas.experiment.results import architecture_of
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import read_entries
+from audiotag_nas.serving.export import export_model
+from audiotag_nas.space import Architecture
+from audiotag_nas.training.child import spectrogram_size
+from audiotag_nas.trial import TrialResult, TrialStatus
+
+
+def export_trial(
+    config: ExperimentConfig,
+    workspace: Workspace,
+    trial_id: str,
+    export_dir: str | os.PathLike | RemotePath,
+) -> TrialResult:
+    """Exports the network of any completed trial that is kept.
+
+    Its thresholds are chosen on the validation folds, as `run` does. The
+    evaluation split is not looked at.
+
+    Returns:
+        What the training came to.
+
+    Raises:
+        ConfigError: there is no such trial, or it failed.
+        StoreError: its network is not kept any more, the log-mels are missing
+            or damaged, or `export_dir` can't be written.
+    """
+    entries = {
+        entry.trial.trial_id: entry
+        for entry in read_entries(workspace.journal_path)
+        if entry.result.status is TrialStatus.COMPLETED
+    }
+    if trial_id not in entries:
+        raise ConfigError(
+            f"--trial: must be a completed one of {workspace.workdir}; "
+            f"`results` lists them. Received: {trial_id!r}"
+        )
+    trial, result = entries[trial_id].trial, entries[trial_id].result
+    model = networks.load_network(workspace, trial_id)
+    size = spectrogram_size(trial, config)
+    export_network(
+        model,
+        export_dir,
+        config,
+        size=size,
+        architecture=architecture_of(trial),
+        thresholds=thresholds(
+            model,
+            open_prepared(workspace.split_dir(size, "development")),
+            config,
+        ),
+        reported={"validation_mean_eer": result.metrics["validation_eer"]},
+    )
+    return result
+
+
+def thresholds(
+    model: keras.Model, development: PreparedSet, config: ExperimentConfig
+) -> np.ndarray:
+    """(tags,): where false positives and negatives of the validation folds
+    are as frequent; NaN of a tag without examples there.
+    """
+    validation = evaluation.score_split(
+        model,
+        development,
+        tags=config.data.tags,
+        folds=config.data.validation_folds,
+    )
+    return metrics.best_thresholds(validation.labels, validation.scores)
+
+
+def export_network(
+    model: keras.Model,
+    export_dir: str | os.PathLike | RemotePath,
+    config: ExperimentConfig,
+    *,
+    size: str,
+    architecture: Architecture,
+    thresholds: np.ndarray,
+    reported: Mapping[str, float],
+) -> None:
+    """Exports a network with the front end that it was trained with.
+
+    Args:
+        model: the network.
+        export_dir: where to.
+        config: the experiment.
+        size: of its spectrograms.
+        architecture, thresholds: see `serving.export_model`.
+        reported: named metrics to keep with it.
+    """
+    data = config.data
+    export_model(
+        model,
+        export_dir,
+        features=config.features.resized(size, data.clip_seconds),
+        tags=data.tags,
+        thresholds=thresholds,
+        metrics=reported,
+        clip_seconds=data.clip_seconds,
+        pads_short_clips=data.min_clip_seconds < data.clip_seconds,
+        architecture=architecture,
+    )
