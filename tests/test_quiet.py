@@ -1,9 +1,10 @@
 """What TensorFlow says as it starts, and what comes through."""
 
+import logging
 import subprocess
 import sys
 
-from audiotag_nas.quiet import without_notices
+from audiotag_nas.quiet import without_notices, without_retracing_notes
 
 
 def test_notices_are_dropped_and_all_else_comes_through(capfd):
@@ -32,3 +33,15 @@ def test_tensorflow_imports_whole_and_without_a_word():
         [sys.executable, "-c", script], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_advice_against_tracing_is_held_back_and_nothing_else(caplog):
+    log = logging.getLogger("tensorflow")
+    advice = "5 out of the last %d calls triggered tf.function retracing"
+    with without_retracing_notes():
+        log.warning(advice, 13)
+        log.warning("another")
+    log.warning(advice, 14)
+    assert [record.getMessage()[:8] for record in caplog.records] == [
+        *("another", "5 out of"),
+    ]

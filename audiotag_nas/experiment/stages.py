@@ -9,8 +9,9 @@ resumed experiment asks for the same ones.
 
 import hashlib
 
-from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
+from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
 from audiotag_nas.space import (
     CRNN_BASELINE,
     Architecture,
@@ -86,6 +87,30 @@ def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
         eta=search.early_stop_eta,
         risk=search.early_stop_risk,
     )
+
+
+def search_notes(config: ExperimentConfig) -> list[str]:
+    """A line for each setting of the search that has no effect."""
+    search, default = config.search, SearchConfig()
+    used = searcher_settings(search.searcher)
+    notes = [
+        f"search.{name} is no setting of {search.searcher}"
+        for searcher in SEARCHERS
+        for name in searcher_settings(searcher)
+        if name not in used and getattr(search, name) != getattr(default, name)
+    ]
+    if search.early_stop == "none":
+        return notes
+    for name, most, what in (
+        ("early_stop_min_trials", search.num_trials, "children"),
+        ("early_stop_min_epochs", search.epochs, "epochs"),
+    ):
+        if getattr(search, name) >= most:
+            notes.append(
+                f"search.early_stop stops nothing: there are {most} {what} "
+                f"and search.{name} is {getattr(search, name)}"
+            )
+    return notes
 
 
 def grid_space(config: ExperimentConfig) -> SearchSpace:

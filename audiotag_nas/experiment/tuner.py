@@ -180,6 +180,8 @@ class ArchitectureTuner(KeptResults):
             SearchError: every trial failed.
         """
         search = self.config.search
+        for note in stages.search_notes(self.config):
+            self._progress.line(f"  note: {note}")
         return self._search(
             "search",
             search.searcher,

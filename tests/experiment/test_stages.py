@@ -4,6 +4,7 @@ import json
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
+from audiotag_nas.shipped import load_config
 from audiotag_nas.space import Architecture, ConvBlock
 from audiotag_nas.trial import Trial
 
@@ -74,3 +75,18 @@ def test_a_trial_survives_json_and_has_a_seed_of_its_own():
     assert stages.baseline_trial(config, (0,)).seed != (
         stages.baseline_trial(other, (0,)).seed
     )
+
+
+def test_settings_of_the_search_without_effect_are_noted():
+    config = load_config("smoke")
+    assert stages.search_notes(config) == []
+    config.search.searcher = "evolution"
+    config.search.evolution_sample = 3
+    config.search.num_initial = 4
+    config.search.early_stop = "curve"
+    config.search.num_trials, config.search.epochs = 9, 2
+    assert stages.search_notes(config) == [
+        "search.num_initial is no setting of evolution",
+        "search.early_stop stops nothing: there are 2 epochs and "
+        "search.early_stop_min_epochs is 2",
+    ]

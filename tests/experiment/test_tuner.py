@@ -62,3 +62,12 @@ def test_the_name_of_a_config_is_told_from_a_config(tmp_path):
         ConfigError, match=r"load_config\('smoke'\)\. Received: 'demo'"
     ):
         FakeTuner("demo", workdir=tmp_path)
+
+
+def test_a_search_from_python_shows_its_progress(tmp_path, capsys):
+    (tmp_path / "free").touch()
+    FakeTuner(config(), workdir=tmp_path).search()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if "/7" in line] == [
+        f"{number}/7" for number in range(1, 8)
+    ]
