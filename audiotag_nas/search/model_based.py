@@ -20,8 +20,8 @@ between the best, another training of them is worth more than a new point.
 
 import collections
 import copy
-import math
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,9 @@ from audiotag_nas.search.first_points import (
 )
 from audiotag_nas.search.moves import draw_points, mutate, some_neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.practice import MAX_STEPS, Practice
+from audiotag_nas.search.practice import MAX_ENTROPY_WEIGHT, MAX_STEPS, Practice
 from audiotag_nas.search.reward_model import RewardModel, cut_below
-from audiotag_nas.search.settings import check_setting
+from audiotag_nas.search.settings import check_setting, check_switch
 from audiotag_nas.space import SearchSpace, Tokens
 
 _RESTART_ROUNDS = 4
@@ -69,7 +69,8 @@ class ModelBasedSearcher(BaseSearcher):
         seed: of every draw.
         num_initial: points before the model is asked.
         policy_steps: policy-gradient steps between two rounds.
-        policy_entropy: weight of the entropy bonus, per nat, in those steps.
+        policy_entropy: weight of the entropy bonus, per nat, in those steps;
+            at most 1000.
         reevaluate: whether points are asked for again. If False, that is only
             once every point of the space was told or asked for.
 
@@ -92,14 +93,15 @@ class ModelBasedSearcher(BaseSearcher):
         policy_entropy: float = 0.1,
         reevaluate: bool = True,
     ) -> None:
-        for name, value, low, below, whole in (
-            ("num_initial", num_initial, 2, math.inf, True),
-            ("policy_steps", policy_steps, 0, MAX_STEPS + 1, True),
-            ("policy_entropy", policy_entropy, 0.0, math.inf, False),
-        ):
-            check_setting(
-                "reinforce", name, value, low=low, below=below, whole=whole
-            )
+        check = functools.partial(check_setting, "reinforce")
+        num_initial = check("num_initial", num_initial, low=2, whole=True)
+        policy_steps = check(
+            "policy_steps", policy_steps, low=0, below=MAX_STEPS + 1, whole=True
+        )
+        policy_entropy = check(
+            "policy_entropy", policy_entropy, low=0.0, most=MAX_ENTROPY_WEIGHT
+        )
+        check_switch("reinforce", "reevaluate", reevaluate)
         super().__init__(space, seed=seed)
         self._num_asked = 0
         self._reevaluate = reevaluate
@@ -159,13 +161,13 @@ class ModelBasedSearcher(BaseSearcher):
         self._open -= collections.Counter(points)
         self._is_fitted = False
 
-    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
-        fallback = self._told.best(among)
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
+        told = set(self._told.told_of(among))
         if len(self._told.rewards) < 3:
-            return fallback
+            return self._told.best(told)
         with one_blas_thread():
             self._fit()
-            return self.model.best_told(among)
+            return self.model.best_told(told)
 
     def _fit(self) -> None:
         if not self._is_fitted:

@@ -311,8 +311,26 @@ def test_who_was_told_enough_needs_no_first_points():
         ({"policy_steps": -1}, "`policy_steps`: must be an int at least 0"),
         ({"policy_steps": 1001}, "`policy_steps`: must be .* and below 1001"),
         ({"policy_entropy": -0.1}, "`policy_entropy`: must be a number"),
+        (
+            {"policy_entropy": 1e30},
+            r"`policy_entropy`: must be .* at most 1000. Received: 1e\+30",
+        ),
+        (
+            {"reevaluate": "false"},
+            "`reevaluate`: must be True or False. Received: 'false'",
+        ),
+        ({"reevaluate": 0}, "`reevaluate`: must be True or False"),
     ],
 )
 def test_a_setting_out_of_its_range_is_named_with_the_rule(settings, rule):
     with pytest.raises(ConfigError, match=f"searcher `reinforce`, {rule}"):
         ModelBasedSearcher(space(2, 3), **settings)
+
+
+def test_the_greatest_entropy_bonus_leaves_the_policy_uniform():
+    searcher = make_searcher(
+        "reinforce", space(2, 3), seed=0, policy_entropy=1000
+    )
+    search(searcher, lambda t: float(sum(t)), 24)
+    # Nats of a uniform point of the space.
+    assert searcher.metrics["entropy"] == pytest.approx(np.log(6), abs=0.05)
