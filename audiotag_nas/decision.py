@@ -44,7 +44,7 @@ class Decision:
         if not self.name:
             raise ConfigError("a decision's name must not be empty.")
         choices = _checked_choices(self.name, self.choices)
-        ordinal = _plain(self.ordinal)
+        ordinal = plain(self.ordinal)
         if ordinal is None:
             ordinal = all(
                 isinstance(choice, int | float) and not isinstance(choice, bool)
@@ -64,7 +64,7 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
     # another in each process: the same tokens would name other points.
     is_slip = isinstance(choices, str | bytes | set | frozenset | Mapping)
     try:
-        result = () if is_slip else tuple(_plain(choice) for choice in choices)
+        result = () if is_slip else tuple(plain(choice) for choice in choices)
     except TypeError:
         is_slip = True
     if is_slip:
@@ -92,7 +92,8 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
     return result
 
 
-def _plain(value: Any) -> Any:
-    """Python's own value of a NumPy scalar, without an import of NumPy."""
+def plain(value: Any) -> Any:
+    """Python's value of a NumPy scalar; anything else as it is."""
+    # By what it has, not by its class: NumPy need not be imported for this.
     is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
     return value.item() if is_scalar and hasattr(value, "item") else value

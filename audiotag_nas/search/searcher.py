@@ -295,6 +295,21 @@ def searcher_settings(name: str) -> tuple[str, ...]:
     return SEARCHERS[name][2]
 
 
+def check_setting_names(name: str, settings: Iterable[str]) -> None:
+    """Sees that searcher `name` has these settings.
+
+    Raises:
+        ConfigError: no such searcher or setting (naming those allowed).
+    """
+    allowed = searcher_settings(name)
+    unknown = _names(sorted(set(settings) - set(allowed)))
+    if unknown:
+        raise ConfigError(
+            f"searcher `{name}` has no setting {unknown}. "
+            f"Allowed: {_names(allowed) or 'none'}"
+        )
+
+
 def make_searcher(
     name: str, space: SearchSpace, *, seed: int = 0, **settings: Any
 ) -> Searcher:
@@ -311,13 +326,7 @@ def make_searcher(
         ConfigError: no such searcher or setting (naming those allowed), a
             value that is not allowed, or no `SearchSpace`.
     """
-    allowed = searcher_settings(name)
-    unknown = _names(sorted(set(settings) - set(allowed)))
-    if unknown:
-        raise ConfigError(
-            f"searcher `{name}` has no setting {unknown}. "
-            f"Allowed: {_names(allowed) or 'none'}"
-        )
+    check_setting_names(name, settings)
     check_space(space)
     seed = check_seed(seed)
     module, cls, _ = SEARCHERS[name]
