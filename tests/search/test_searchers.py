@@ -1,10 +1,13 @@
 """The contract of `Searcher`, held by each of them, and the light ones."""
 
+import contextlib
 import itertools
 import json
 import re
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -293,6 +296,41 @@ def test_a_grid_gives_the_full_product_in_order_and_then_ends_for_good():
     assert searcher.ask(1) == []
     assert searcher.ask(4) == []
     assert searcher.recommend() == (2, 1, 0, 4)
+
+
+def test_a_search_goes_on_by_the_documented_lines(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "searchers.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (resume,) = (block for block in blocks if "rounds.jsonl" in block)
+    space, _, _ = blocks[0].partition("searcher = ")
+    script = tmp_path / "search.py"
+    # Another searcher that learns: this one needs no TensorFlow.
+    script.write_text(
+        (space + resume).replace('"reinforce"', '"gaussian_process"')
+    )
+
+    def run(directory: Path, num_trainings: int) -> list[dict]:
+        trained = []
+
+        def train(values: dict) -> float:
+            if len(trained) == num_trainings:
+                raise KeyboardInterrupt
+            trained.append(values)
+            return values["filters"] / (1 + values["height"])
+
+        directory.mkdir(exist_ok=True)
+        monkeypatch.chdir(directory)
+        with contextlib.suppress(KeyboardInterrupt):
+            runpy.run_path(str(script), init_globals={"train": train})
+        return trained
+
+    whole = run(tmp_path / "whole", 24)
+    assert len(whole) == 24
+    # Within the fourth round, which is then begun again.
+    begun = run(tmp_path / "parts", 14)
+    assert begun[:12] + run(tmp_path / "parts", 24) == whole
+    paths = [tmp_path / name / "rounds.jsonl" for name in ("whole", "parts")]
+    assert paths[0].read_text() == paths[1].read_text()
 
 
 def test_the_room_opens_without_tensorflow_and_so_do_its_light_searchers():
