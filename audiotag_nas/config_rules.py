@@ -38,6 +38,10 @@ def _each(holds: Any) -> Any:
 
 _POSITIVE = ("positive", _positive)
 _NOT_NEGATIVE = ("0 or more", _not_negative)
+_POSITIVE_TO_MOST = (
+    f"above 0 and at most {MAX_REWARD:g}",
+    lambda x: 0 < x <= MAX_REWARD,
+)
 _SOME_POSITIVE = ("different positive numbers, at least one", _each(_positive))
 
 RULES: dict[str, tuple[str, Any]] = {
@@ -95,7 +99,7 @@ RULES: dict[str, tuple[str, Any]] = {
     "search.widths": _SOME_POSITIVE,
     "search.num_initial": ("at least 2", lambda n: n >= 2),
     "search.policy_steps": ("from 0 to 1000", lambda n: 0 <= n <= 1000),
-    "search.policy_entropy": _NOT_NEGATIVE,
+    "search.policy_entropy": ("from 0 to 1000", lambda x: 0 <= x <= 1000),
     "search.reward": _one_of(*REWARDS),
     "search.parameters_weight": _NOT_NEGATIVE,
     "search.multiply_adds_weight": _NOT_NEGATIVE,
@@ -110,10 +114,13 @@ RULES: dict[str, tuple[str, Any]] = {
         lambda reward: abs(reward) <= MAX_REWARD,
     ),
     "search.controller_units": _POSITIVE,
-    "search.learning_rate": _POSITIVE,
+    "search.learning_rate": _POSITIVE_TO_MOST,
     "search.baseline_decay": ("in [0, 1)", lambda x: 0 <= x < 1),
-    "search.entropy_weight": _NOT_NEGATIVE,
-    "search.clip_norm": _POSITIVE,
+    "search.entropy_weight": (
+        f"from 0 to {MAX_REWARD:g}",
+        lambda x: 0 <= x <= MAX_REWARD,
+    ),
+    "search.clip_norm": _POSITIVE_TO_MOST,
     "search.evolution_population": _POSITIVE,
     "search.evolution_sample": _POSITIVE,
     "grid.mixup_alpha": (

@@ -20,60 +20,38 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from audiotag_nas.decision import Choice, Decision
 from audiotag_nas.errors import ConfigError
 
-Choice = bool | int | float | str
 Tokens = tuple[int, ...]
 
 RECURRENT_LAYERS = ("bgru", "gated_bgru")
 
 
 @dataclasses.dataclass(frozen=True)
-class Decision:
-    """One categorical decision.
-
-    Attributes:
-        name: unique in its space, e.g. `block1_filters`.
-        choices: the candidate values, in order; a token indexes them.
-        ordinal: whether neighbouring choices are alike (numbers in order),
-            which a searcher may exploit.
+class SearchSpace:
+    """An ordered list of decisions; a point is one token a decision.
 
     Raises:
-        ConfigError: no choices, a choice twice, or a choice that is not a
-            bool, int, float or str.
+        ConfigError: not a tuple or list of decisions, or none, or two of one
+            name.
     """
-
-    name: str
-    choices: tuple[Choice, ...]
-    ordinal: bool = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "choices", tuple(self.choices))
-        if not self.name:
-            raise ConfigError("a decision's name must not be empty.")
-        if not self.choices:
-            raise ConfigError(f"`{self.name}` must have at least one choice.")
-        for choice in self.choices:
-            if not isinstance(choice, bool | int | float | str):
-                raise ConfigError(
-                    f"`{self.name}`: a choice must be a bool, int, float or "
-                    f"str. Received: {choice!r}"
-                )
-        if len(set(self.choices)) != len(self.choices):
-            raise ConfigError(
-                f"`{self.name}`: choices must differ. "
-                f"Received: {list(self.choices)}"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchSpace:
-    """An ordered list of decisions; a point is one token a decision."""
 
     decisions: tuple[Decision, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decisions", tuple(self.decisions))
+        decisions = self.decisions
+        if isinstance(decisions, Iterable) and not isinstance(decisions, str):
+            decisions = tuple(decisions)
+        if not isinstance(decisions, tuple) or not all(
+            isinstance(decision, Decision) for decision in decisions
+        ):
+            raise ConfigError(
+                "a search space must be made of a tuple or list of Decisions, "
+                "SearchSpace((Decision(...), ...)). "
+                f"Received: {self.decisions!r}"
+            )
+        object.__setattr__(self, "decisions", decisions)
         names = [decision.name for decision in self.decisions]
         if not names:
             raise ConfigError("a search space must have at least one decision.")
@@ -170,6 +148,15 @@ class SearchSpace:
                 )
                 for row in rows
             )
+        )
+
+
+def check_space(space: Any) -> None:
+    """Raises ConfigError where `space` is not a `SearchSpace`."""
+    if not isinstance(space, SearchSpace):
+        raise ConfigError(
+            "`space` must be a SearchSpace, SearchSpace((Decision(...), ...)). "
+            f"Received: {space!r}"
         )
 
 

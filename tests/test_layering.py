@@ -41,6 +41,7 @@ HALL = {
     "arguments",
     "config",
     "config_rules",
+    "decision",
     "errors",
     "fields",
     "files",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from audiotag_nas.errors import ConfigError
@@ -69,6 +70,35 @@ def test_values_and_tokens_are_inverse():
         (lambda: Decision("a", ()), "`a` must have at least one choice"),
         (lambda: Decision("a", (1, 1)), "choices must differ"),
         (lambda: Decision("a", (None,)), "Received: None"),
+        (
+            lambda: Decision("a", ((1, 2),)),
+            r"strings or indices .* Received: \(1, 2\)",
+        ),
+        (lambda: Decision("a", "relu"), "tuple or list .* Received: 'relu'"),
+        (lambda: Decision("a", {"relu"}), "tuple or list .* {'relu'}"),
+        (lambda: Decision("a", {"b": 1}), "tuple or list .* {'b': 1}"),
+        (lambda: Decision("w", 3), "`w`: choices must be .* Received: 3"),
+        (lambda: Decision("w", np.array(3)), r"choices must be .* array\(3\)"),
+        (lambda: Decision("w", None), "choices must be .* Received: None"),
+        (lambda: Decision("a", (1.0, float("nan"))), "finite. Received: nan"),
+        (lambda: Decision("a", (np.float64("inf"),)), "finite. Received: inf"),
+        (lambda: Decision(3, (1, 2)), "name must be a string. Received: 3"),
+        (lambda: Decision("", (1, 2)), "must not be empty"),
+        (
+            lambda: Decision("a", (1, 2), ordinal="no"),
+            "`a`: `ordinal` must be True, False or None. Received: 'no'",
+        ),
+        (lambda: Decision("a", (1, 2), ordinal=1), "`ordinal` .* Received: 1"),
+        (
+            lambda: SearchSpace(Decision("a", (1, 2))),
+            r"tuple or list of Decisions, .* Received: Decision\(name='a'",
+        ),
+        (
+            lambda: SearchSpace({"k": (1, 2)}),
+            r"tuple or list of Decisions, .* Received: {'k': \(1, 2\)}",
+        ),
+        (lambda: SearchSpace("ab"), "of Decisions, .* Received: 'ab'"),
+        (lambda: SearchSpace(None), "of Decisions, .* Received: None"),
         (lambda: SearchSpace(()), "at least one decision"),
         (
             lambda: SearchSpace((Decision("a", (1,)), Decision("a", (2,)))),
@@ -110,6 +140,37 @@ def test_values_and_tokens_are_inverse():
 def test_a_wrong_value_is_named_with_its_rule(call, message):
     with pytest.raises(ConfigError, match=message):
         call()
+
+
+def test_a_decision_is_ordinal_where_all_choices_are_numbers():
+    for choices, ordinal in [
+        ((8, 16, 32), True),
+        ((1, 0.5), True),
+        (("relu", "tanh", "gelu"), False),
+        ((1, 2, "auto"), False),
+        ((False, True), False),
+        ((0, True), False),
+    ]:
+        assert Decision("a", choices).ordinal is ordinal
+        assert Decision("a", choices, ordinal=True).ordinal is True
+        assert Decision("a", choices, ordinal=False).ordinal is False
+    # What was said and what is understood are the same decision.
+    assert Decision("a", (1, 2)) == Decision("a", (1, 2), ordinal=True)
+    assert Decision("a", (1, 2), ordinal=np.bool_(False)).ordinal is False
+
+
+def test_numpys_scalars_become_plain_choices_that_json_takes():
+    choices = (np.int64(3), np.float32(0.5), np.str_("auto"), np.bool_(False))
+    decision = Decision("a", choices)
+    assert decision.choices == (3, 0.5, "auto", False)
+    kinds = [type(choice) for choice in decision.choices]
+    assert kinds == [int, float, str, bool]
+    assert decision.ordinal is False
+    space = SearchSpace([decision, Decision("b", np.array([4, 8, 16]))])
+    assert space.decisions[1] == Decision("b", (4, 8, 16))
+    assert SearchSpace.from_json(json.loads(json.dumps(space.to_json()))) == (
+        space
+    )
 
 
 def test_json_brings_spaces_and_architectures_back():

@@ -15,7 +15,7 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -306,7 +306,7 @@ class _RecordedSearcher:
     def repeats_on_purpose(self) -> bool:
         return getattr(self._searcher, "repeats_on_purpose", False)
 
-    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
         return self._searcher.recommend(among)
 
 

@@ -5,7 +5,7 @@ what it learns; see `Searcher` for the contract that this keeps.
 """
 
 import abc
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class BaseSearcher(abc.ABC):
         return self._space
 
     def ask(self, num: int) -> list[Tokens]:
-        check_num(num)
+        num = check_num(num)
         points = self._propose(num)
         self._num_rounds += 1
         return points
@@ -48,7 +48,7 @@ class BaseSearcher(abc.ABC):
         if points:
             self._learn(points, values)
 
-    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
         return self._told.best(among)
 
     @abc.abstractmethod

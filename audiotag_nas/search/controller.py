@@ -31,6 +31,7 @@ from audiotag_nas.search.policy_gradient import (
 )
 from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.trial import MAX_REWARD
 
 
 class Policy:
@@ -176,11 +177,22 @@ class ReinforceSearcher(BaseSearcher):
         clip_norm: float = 1.0,
     ) -> None:
         check = functools.partial(check_setting, "reinforce_plain")
-        check("controller_units", controller_units, low=1, whole=True)
-        check("learning_rate", learning_rate, low=0.0, open_low=True)
-        check("baseline_decay", baseline_decay, low=0.0, below=1.0)
-        check("entropy_weight", entropy_weight, low=0.0)
-        check("clip_norm", clip_norm, low=0.0, open_low=True)
+        # As large as rewards, no larger: what overflows single precision turns
+        # every weight into NaN.
+        positive = functools.partial(
+            check, low=0.0, open_low=True, most=MAX_REWARD
+        )
+        controller_units = check(
+            "controller_units", controller_units, low=1, whole=True
+        )
+        learning_rate = positive("learning_rate", learning_rate)
+        baseline_decay = check(
+            "baseline_decay", baseline_decay, low=0.0, below=1.0
+        )
+        entropy_weight = check(
+            "entropy_weight", entropy_weight, low=0.0, most=MAX_REWARD
+        )
+        clip_norm = positive("clip_norm", clip_norm)
         super().__init__(space, seed=seed)
         self._baseline_decay = baseline_decay
         self._entropy_weight = entropy_weight

@@ -6,6 +6,7 @@ last networks told, so that one that was lucky once does not stay for ever.
 """
 
 import collections
+import functools
 
 import numpy as np
 
@@ -41,13 +42,12 @@ class EvolutionSearcher(BaseSearcher):
         evolution_population: int = 20,
         evolution_sample: int = 5,
     ) -> None:
-        for name, value in (
-            ("evolution_population", evolution_population),
-            ("evolution_sample", evolution_sample),
-        ):
-            check_setting("evolution", name, value, low=1, whole=True)
+        check = functools.partial(check_setting, "evolution", low=1, whole=True)
+        evolution_population = check(
+            "evolution_population", evolution_population
+        )
         super().__init__(space, seed=seed)
-        self._sample = evolution_sample
+        self._sample = check("evolution_sample", evolution_sample)
         self._population: collections.deque[tuple[Tokens, float]] = (
             collections.deque(maxlen=evolution_population)
         )

@@ -1,4 +1,4 @@
-"""`ReinforceOracle`: our searchers for the users of keras-tuner.
+"""`ReinforceOracle`: our searchers in keras-tuner (extra `keras-tuner`).
 
     from audiotag_nas.search.keras_tuner_oracle import ReinforceOracle
 
@@ -12,8 +12,7 @@
 
 keras-tuner (O'Malley et al. 2019) owns models, trials and files; this file
 translates. A hypermodel's hyperparameters become a `SearchSpace`
-(`keras_tuner_space`), the objective a reward to maximize. Needs the extra
-`keras-tuner`.
+(`keras_tuner_space`), the objective a reward to maximize.
 
 The searcher itself is not saved but what it was asked and told is: searchers
 are functions of their calls, so a project that is reloaded goes on as one
@@ -40,13 +39,18 @@ except ModuleNotFoundError as missing:
         name="keras_tuner",
     ) from None
 
+from audiotag_nas.decision import plain
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
-from audiotag_nas.search.keras_tuner_space import TunerSpace
+from audiotag_nas.search.keras_tuner_space import (
+    TunerSpace,
+    nothing_declared,
+)
 from audiotag_nas.search.searcher import (
     Searcher,
     check_num,
     check_seed,
+    check_setting_names,
     is_reward,
     make_searcher,
     searcher_settings,
@@ -83,7 +87,7 @@ class ReinforceOracle(keras_tuner.Oracle):
             None: the worst that any completed trial has so far (and nothing
             is told of failures before there is one).
         searcher: any name that `make_searcher` knows.
-        settings: of the searcher, by name.
+        settings: of the searcher, by name; here `reevaluate` is always False.
         **kwargs: the other arguments of `keras_tuner.Oracle`:
             `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`.
@@ -91,6 +95,7 @@ class ReinforceOracle(keras_tuner.Oracle):
     Raises:
         ConfigError: an argument out of its range; from `create_trial`, a
             hyperparameter that can't be searched, by its name.
+        SearchError: from `create_trial`, a trial failed that declared none.
         StoreError: from `reload`, a project that this oracle can't go on
             with.
     """
@@ -107,21 +112,24 @@ class ReinforceOracle(keras_tuner.Oracle):
         settings: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        check_seed(seed)
-        check_num(trials_per_round)
+        seed = check_seed(seed)
+        trials_per_round = check_num(trials_per_round)
         if failure_score is not None and not is_reward(failure_score):
             raise ConfigError(
                 "`failure_score` must be finite and at most "
                 f"{MAX_REWARD:g} in magnitude. Received: {failure_score}"
             )
-        settings = dict(settings or {})
-        unknown = sorted(set(settings) - set(searcher_settings(searcher)))
-        if unknown:
+        # Its state is JSON, which has no numbers of NumPy.
+        settings = {n: plain(value) for n, value in (settings or {}).items()}
+        check_setting_names(searcher, settings)
+        names = searcher_settings(searcher)
+        misplaced = {n: value for n, value in kwargs.items() if n in names}
+        if misplaced:
             raise ConfigError(
-                f"searcher `{searcher}` has no setting {unknown}. "
-                f"Allowed: {list(searcher_settings(searcher))}"
+                "the searcher's settings must be given by `settings`: "
+                f"settings={misplaced}. Received: {', '.join(misplaced)}="
             )
-        if "reevaluate" in searcher_settings(searcher):
+        if "reevaluate" in names:
             # Here a point is trained once, whoever asks for it again.
             settings["reevaluate"] = False
         super().__init__(
@@ -219,6 +227,10 @@ class ReinforceOracle(keras_tuner.Oracle):
             # The tuner asks again at once, without end.
             time.sleep(_IDLE_SECONDS)
             return {"status": "IDLE", "values": None}
+        ended = list(self.trials.values())
+        if not any(trial.status == _COMPLETED for trial in ended):
+            # keras-tuner's own oracles end here as if all were well.
+            raise nothing_declared(ended[-1])
         return {"status": "STOPPED", "values": None}
 
     def _begin(self, space: TunerSpace, search_space: SearchSpace) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
 MAX_CHOICES = 256
@@ -90,6 +90,17 @@ class TunerSpace:
         if self.search_space is None:
             raise ValueError("the space is empty")
         return self.search_space.decisions[position].choices
+
+
+def nothing_declared(trial: Any) -> SearchError:
+    """The error of a trial that failed before it showed a hyperparameter."""
+    message = (trial.message or "unknown").strip().rpartition("\n")[2]
+    return SearchError(
+        f"trial {trial.trial_id} failed before any hyperparameter was "
+        "declared, so there is nothing to search. Declare them before what may "
+        "fail, or give the oracle `hyperparameters`, and begin the project "
+        f"anew (overwrite=True). The trial's error: {message}"
+    )
 
 
 def _is_active(hp: Any, values: Mapping[str, Choice]) -> bool:

@@ -20,19 +20,24 @@ between the best, another training of them is worth more than a new point.
 
 import collections
 import copy
-import math
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.search import acquisition
 from audiotag_nas.search.base_searcher import BaseSearcher
+from audiotag_nas.search.first_points import (
+    balanced_points,
+    draw_untried,
+    without_repeats,
+)
 from audiotag_nas.search.moves import draw_points, mutate, some_neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.practice import MAX_STEPS, Practice
+from audiotag_nas.search.practice import MAX_ENTROPY_WEIGHT, MAX_STEPS, Practice
 from audiotag_nas.search.reward_model import RewardModel, cut_below
-from audiotag_nas.search.settings import check_setting
+from audiotag_nas.search.settings import check_setting, check_switch
 from audiotag_nas.space import SearchSpace, Tokens
 
 _RESTART_ROUNDS = 4
@@ -52,8 +57,8 @@ class ModelBasedSearcher(BaseSearcher):
     """The project's controller; see `Searcher` for the contract.
 
     The first points are drawn so that each choice of a decision comes about
-    equally often. What was asked for and is not told yet counts as seen with
-    the outcome believed, so that rounds may overlap.
+    equally often and no point twice. What was asked for and is not told yet
+    counts as seen with the outcome believed, so that rounds may overlap.
 
     `recommend` gives, of the points told, the one of the highest posterior
     mean: a point that was lucky once is believed less than one that did well
@@ -64,8 +69,10 @@ class ModelBasedSearcher(BaseSearcher):
         seed: of every draw.
         num_initial: points before the model is asked.
         policy_steps: policy-gradient steps between two rounds.
-        policy_entropy: weight of the entropy bonus, per nat, in those steps.
-        reevaluate: whether points are asked for again.
+        policy_entropy: weight of the entropy bonus, per nat, in those steps;
+            at most 1000.
+        reevaluate: whether points are asked for again. If False, that is only
+            once every point of the space was told or asked for.
 
     Attributes:
         model: the reward model, as it was when it was last needed.
@@ -86,25 +93,28 @@ class ModelBasedSearcher(BaseSearcher):
         policy_entropy: float = 0.1,
         reevaluate: bool = True,
     ) -> None:
-        for name, value, low, below, whole in (
-            ("num_initial", num_initial, 2, math.inf, True),
-            ("policy_steps", policy_steps, 0, MAX_STEPS + 1, True),
-            ("policy_entropy", policy_entropy, 0.0, math.inf, False),
-        ):
-            check_setting(
-                "reinforce", name, value, low=low, below=below, whole=whole
-            )
+        check = functools.partial(check_setting, "reinforce")
+        num_initial = check("num_initial", num_initial, low=2, whole=True)
+        policy_steps = check(
+            "policy_steps", policy_steps, low=0, below=MAX_STEPS + 1, whole=True
+        )
+        policy_entropy = check(
+            "policy_entropy", policy_entropy, low=0.0, most=MAX_ENTROPY_WEIGHT
+        )
+        check_switch("reinforce", "reevaluate", reevaluate)
         super().__init__(space, seed=seed)
         self._num_asked = 0
         self._reevaluate = reevaluate
         self._open: collections.Counter[Tokens] = collections.Counter()
-        self._initial = balanced_points(
+        initial = balanced_points(
             space, num_initial, np.random.default_rng([seed, 1])
         )
+        self._num_initial = len(initial)
+        self._initial = initial  # those not asked for yet
         self._practice = Practice(
             space, num_steps=policy_steps, entropy_weight=policy_entropy
         )
-        self._uniform = set(self._initial)
+        self._uniform = set(initial)
         self._is_fitted = False
         self.model = self._asked_model = RewardModel(space)
 
@@ -119,9 +129,7 @@ class ModelBasedSearcher(BaseSearcher):
 
     def _propose(self, num: int) -> list[Tokens]:
         generator = np.random.default_rng([self._seed, 2, self._num_rounds])
-        chosen: list[Tokens] = []
-        if len(self._told.rewards) < len(self._initial):
-            chosen = self._initial[self._num_asked : self._num_asked + num]
+        chosen = self._next_initial(num)
         if len(chosen) < num:
             first, end = self._num_asked + len(chosen), self._num_asked + num
             wishes = [
@@ -129,23 +137,37 @@ class ModelBasedSearcher(BaseSearcher):
                 for place in range(first, end)
             ]
             with one_blas_thread():
-                chosen = chosen + self._choose(wishes, generator)
+                chosen = chosen + self._choose(wishes, generator, chosen)
         self._num_asked += num
         self._open.update(chosen)
         return chosen
+
+    def _next_initial(self, num: int) -> list[Tokens]:
+        """`num` first points; none once as many points were told."""
+        if len(self._told.rewards) >= self._num_initial:
+            return []
+        if not self._reevaluate:
+            taken = self._taken()
+            self._initial = [p for p in self._initial if p not in taken]
+        asked, self._initial = self._initial[:num], self._initial[num:]
+        return asked
+
+    def _taken(self) -> set[Tokens]:
+        """What was told or is open."""
+        return {*self._told.rewards, *self._open}
 
     def _learn(self, points: list[Tokens], values: list[float]) -> None:
         del values  # `_told` has them
         self._open -= collections.Counter(points)
         self._is_fitted = False
 
-    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
-        fallback = self._told.best(among)
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
+        told = set(self._told.told_of(among))
         if len(self._told.rewards) < 3:
-            return fallback
+            return self._told.best(told)
         with one_blas_thread():
             self._fit()
-            return self.model.best_told(among)
+            return self.model.best_told(told)
 
     def _fit(self) -> None:
         if not self._is_fitted:
@@ -159,11 +181,22 @@ class ModelBasedSearcher(BaseSearcher):
             self._is_fitted = True
 
     def _choose(
-        self, wishes: Sequence[float], generator: np.random.Generator
+        self,
+        wishes: Sequence[float],
+        generator: np.random.Generator,
+        begun: Sequence[Tokens],
     ) -> list[Tokens]:
-        """One point a wish, by the reward model."""
+        """One point a wish, by the reward model.
+
+        Args:
+            wishes: at least one.
+            generator: of the round.
+            begun: the points that the round has already.
+        """
+        taken = {*self._taken(), *begun}
         if not self._told.rewards:
-            return draw_points(self._space, len(wishes), generator)
+            drawn = draw_points(self._space, len(wishes), generator)
+            return without_repeats(self._space, drawn, generator, taken=taken)
         self._fit()
         self._asked_model = self.model
         strangers = draw_points(self._space, _NUM_RANDOM, generator)
@@ -173,14 +206,47 @@ class ModelBasedSearcher(BaseSearcher):
         least_bound = pool.best_known_mean + self._least_gain()
         chosen = []
         for wish in wishes:
-            wish, scores = self._scores(pool, wish)
-            index = int(np.argmax(scores))
-            if wish != acquisition.GRADIENT and scores[index] < least_bound:
-                index = self._strange(pool, strangers, index)
-            chosen.append(pool.points[index])
-            pool.believe(index)
+            index = self._best(pool, wish, strangers, least_bound)
+            # Believed as late as that: rounds in which none of them comes up
+            # again stay what they were when this was not looked at.
+            while pool.points[index] in begun and not pool.is_known[index]:
+                pool.believe(index)
+                index = self._best(pool, wish, strangers, least_bound)
+            point = pool.points[index]
+            if self._may_repeat(pool, index, len(taken)):
+                pool.believe(index)
+            else:
+                point = draw_untried(self._space, taken, generator)
+                self._uniform.add(point)
+            chosen.append(point)
+            taken.add(point)
         self._practice.remember(chosen)
         return chosen
+
+    def _best(
+        self,
+        pool: acquisition.Pool,
+        wish: float,
+        strangers: list[Tokens],
+        least_bound: float,
+    ) -> int:
+        """The candidate that serves a wish best."""
+        wish, scores = self._scores(pool, wish)
+        index = int(np.argmax(scores))
+        if wish != acquisition.GRADIENT and scores[index] < least_bound:
+            index = self._strange(pool, strangers, index)
+        return index
+
+    def _may_repeat(
+        self, pool: acquisition.Pool, index: int, num_taken: int
+    ) -> bool:
+        """Whether a candidate may be asked for, if it was before.
+
+        Without re-evaluation that is an accident: the candidates were used
+        up. The space mostly is not.
+        """
+        is_new = not pool.is_known[index]
+        return is_new or self._reevaluate or num_taken == self._space.size
 
     def _scores(
         self, pool: acquisition.Pool, wish: float
@@ -292,21 +358,3 @@ class ModelBasedSearcher(BaseSearcher):
             return -np.inf
         spread = np.std(cut_below(np.array(drawn), _FAR_DEVIATIONS))
         return _LEAST_GAIN * float(spread) / self.model.scale
-
-
-def balanced_points(
-    space: SearchSpace, num: int, generator: np.random.Generator
-) -> list[Tokens]:
-    """`num` random points in which a decision's choices are equally frequent.
-
-    As nearly as `num` allows; a Latin hypercube over tokens (McKay et al.
-    1979). Of more choices than points, each point's are of another part.
-    """
-    columns = []
-    for size in space.num_choices:
-        tokens = np.arange(num) % size
-        if size > num:
-            parts = np.arange(num) + generator.random(num)
-            tokens = (parts * size / num).astype(int)
-        columns.append(generator.permutation(tokens))
-    return [tuple(map(int, row)) for row in np.stack(columns, axis=1)]

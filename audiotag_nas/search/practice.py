@@ -27,6 +27,12 @@ _ADVANTAGE_BOUND = 3.0
 MAX_STEPS = 1000
 """Of a round: so many have seeds of their own."""
 
+MAX_ENTROPY_WEIGHT = 1000.0
+"""Far above the advantages, which are 3 at most: the policy is uniform.
+
+Weights of 1e20 and more overflow the gradient's norm.
+"""
+
 
 class Practice:
     """A policy and what it remembers.
@@ -34,7 +40,8 @@ class Practice:
     Args:
         space: the points.
         num_steps: policy-gradient steps a round, at most `MAX_STEPS`.
-        entropy_weight: of the entropy bonus, per nat.
+        entropy_weight: of the entropy bonus, per nat, at most
+            `MAX_ENTROPY_WEIGHT`.
 
     Attributes:
         policy_gradient: the policy with its optimizer.

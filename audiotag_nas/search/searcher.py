@@ -6,12 +6,14 @@ only when its searcher is made.
 
 import importlib
 import math
+import numbers
+import operator
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.space import SearchSpace, Tokens, check_space
 from audiotag_nas.trial import MAX_REWARD
 
 
@@ -58,7 +60,7 @@ class Searcher(Protocol):
             themselves.
 
         Raises:
-            ConfigError: `num` is not a positive int.
+            ConfigError: `num` is not a positive whole number.
         """
         ...
 
@@ -74,7 +76,7 @@ class Searcher(Protocol):
         """
         ...
 
-    def recommend(self, among: Collection[Tokens] | None = None) -> Tokens:
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
         """The point to build on, by all that was told.
 
         Args:
@@ -83,7 +85,8 @@ class Searcher(Protocol):
                 told too.
 
         Raises:
-            ConfigError: nothing has been told, or none of `among`.
+            ConfigError: nothing has been told, or none of `among`, or those
+                are not of the space.
         """
         ...
 
@@ -135,45 +138,86 @@ class ToldRewards:
             for point, rewards in self._rewards.items()
         }
 
-    def best(self, among: Collection[Tokens] | None = None) -> Tokens:
+    def told_of(
+        self, among: Iterable[Sequence[int]] | None = None
+    ) -> list[Tokens]:
+        """The points told, in the order first told.
+
+        Args:
+            among: only these are given, if any are.
+
+        Raises:
+            ConfigError: nothing has been told, or none of `among`, or those
+                are not of the space.
+        """
+        if not self._rewards:
+            raise ConfigError(
+                "recommend: a searcher must be told a reward first."
+            )
+        if among is None:
+            return list(self._rewards)
+        wanted = _points(self._space, among)
+        told = [point for point in self._rewards if point in wanted]
+        if not told:
+            raise ConfigError(
+                "recommend: one of the points to choose among must have been "
+                f"told a reward. Received: {len(wanted)} points"
+            )
+        return told
+
+    def best(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
         """The tokens of the best mean reward; among equals the first told.
 
         Args:
             among: only these are considered, if given.
 
         Raises:
-            ConfigError: nothing has been told, or none of `among`.
+            ConfigError: as in `told_of`.
         """
-        if not self._rewards:
-            raise ConfigError(
-                "recommend: a searcher must be told a reward first."
-            )
         means = self.means()
-        if among is not None:
-            means = {t: mean for t, mean in means.items() if t in among}
-        if not means:
-            raise ConfigError(
-                "recommend: one of the points to choose among must have been "
-                f"told a reward. Received: {len(among or ())} points"
-            )
-        return max(means, key=means.__getitem__)
+        return max(self.told_of(among), key=means.__getitem__)
 
 
-def check_num(num: int) -> None:
-    """Raises ConfigError unless `num` is a positive int, for `ask`."""
-    if isinstance(num, bool) or not isinstance(num, int) or num < 1:
+def check_num(num: int) -> int:
+    """`num` as an int, for `ask`.
+
+    Raises:
+        ConfigError: it is not a whole number of 1 or more.
+    """
+    if not is_whole(num) or num < 1:
         raise ConfigError(
             f"ask: `num` must be an int of 1 or more. Received: {num!r}"
         )
+    return operator.index(num)
 
 
-def check_seed(seed: int) -> None:
-    """Raises ConfigError unless `seed` is an int from 0 to 2**63 - 1."""
-    is_int = isinstance(seed, int) and not isinstance(seed, bool)
-    if not is_int or not 0 <= seed < 2**63:
+def check_seed(seed: int) -> int:
+    """`seed` as an int.
+
+    Raises:
+        ConfigError: it is not a whole number from 0 to 2**63 - 1.
+    """
+    if not is_whole(seed) or not 0 <= seed < 2**63:
         raise ConfigError(
             f"`seed` must be an int from 0 to 2**63 - 1. Received: {seed!r}"
         )
+    return operator.index(seed)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is a whole number, NumPy's too; a bool is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _points(space: SearchSpace, among: Iterable[Sequence[int]]) -> set[Tokens]:
+    try:
+        points = iter(among)
+    except TypeError:
+        raise ConfigError(
+            "recommend: `among` must be points of the space, each a tuple or "
+            f"list of tokens. Received: {among!r}"
+        ) from None
+    return {space.validate(point) for point in points}
 
 
 def is_reward(value: float) -> bool:
@@ -183,7 +227,8 @@ def is_reward(value: float) -> bool:
 
 def _checked(reward: Any, tokens: Tokens) -> float:
     try:
-        value = float(reward)
+        # The text of a number is a slip of who reads it from a file.
+        value = math.nan if isinstance(reward, str | bytes) else float(reward)
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
@@ -250,6 +295,21 @@ def searcher_settings(name: str) -> tuple[str, ...]:
     return SEARCHERS[name][2]
 
 
+def check_setting_names(name: str, settings: Iterable[str]) -> None:
+    """Sees that searcher `name` has these settings.
+
+    Raises:
+        ConfigError: no such searcher or setting (naming those allowed).
+    """
+    allowed = searcher_settings(name)
+    unknown = _names(sorted(set(settings) - set(allowed)))
+    if unknown:
+        raise ConfigError(
+            f"searcher `{name}` has no setting {unknown}. "
+            f"Allowed: {_names(allowed) or 'none'}"
+        )
+
+
 def make_searcher(
     name: str, space: SearchSpace, *, seed: int = 0, **settings: Any
 ) -> Searcher:
@@ -263,17 +323,12 @@ def make_searcher(
             out have their defaults.
 
     Raises:
-        ConfigError: no such searcher or setting (naming those allowed), or a
-            value that is not allowed.
+        ConfigError: no such searcher or setting (naming those allowed), a
+            value that is not allowed, or no `SearchSpace`.
     """
-    allowed = searcher_settings(name)
-    unknown = _names(sorted(set(settings) - set(allowed)))
-    if unknown:
-        raise ConfigError(
-            f"searcher `{name}` has no setting {unknown}. "
-            f"Allowed: {_names(allowed) or 'none'}"
-        )
-    check_seed(seed)
+    check_setting_names(name, settings)
+    check_space(space)
+    seed = check_seed(seed)
     module, cls, _ = SEARCHERS[name]
     searcher = getattr(importlib.import_module(module), cls)
     return searcher(space, seed=seed, **settings)

@@ -94,7 +94,9 @@ class TokenKernel:
         self._num_triples = max(math.comb(self._num, 3), 1)
         absent = {"pairs": self._num < 2, "triples": self._num < 3}
         self.parts = tuple(p for p in PARTS if not absent.get(p))
-        in_order = [d.ordinal and len(d.choices) > 2 for d in space.decisions]
+        in_order = [
+            bool(d.ordinal) and len(d.choices) > 2 for d in space.decisions
+        ]
         self._in_order = np.array(in_order)
         self._build_tables(sizes, in_order)
         num_lengths = self._num + int(self._in_order.sum())

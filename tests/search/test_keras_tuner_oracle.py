@@ -11,7 +11,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.search.keras_tuner_oracle import ReinforceOracle
 from audiotag_nas.search.keras_tuner_space import TunerSpace
 from audiotag_nas.space import Decision
@@ -299,6 +299,50 @@ def test_wrong_arguments_are_named():
     ]:
         with pytest.raises(ConfigError, match=part):
             ReinforceOracle("val_loss", **arguments)
+
+
+def test_a_setting_in_the_wrong_place_is_answered_by_the_right_one(tmp_path):
+    rule = r"by `settings`: settings=\{'num_initial': 3\}\. Received: num"
+    with pytest.raises(ConfigError, match=rule):
+        ReinforceOracle("val_loss", num_initial=3)
+    # What no searcher has is keras-tuner's to refuse.
+    with pytest.raises(TypeError, match="max_trails"):
+        ReinforceOracle("val_loss", max_trails=3)
+    # There it may be a number of NumPy, though projects are saved as JSON.
+    tuner = tune(
+        digits,
+        tmp_path,
+        objective=scored(),
+        seed=np.int64(3),
+        trials_per_round=np.int64(2),
+        searcher="evolution",
+        settings={"evolution_sample": np.int64(2)},
+        max_trials=3,
+    )
+    assert len(tuner.oracle.end_order) == 3
+
+
+def test_a_trial_that_fails_before_it_declares_anything_is_loud(tmp_path):
+    def fails(hp):
+        raise OSError("the data are not mounted")
+
+    rule = r"before any hyperparameter was .* OSError: the data are not mounted"
+    for _ in range(2):  # the second takes up the project of the first
+        with pytest.raises(SearchError, match=rule):
+            tune(fails, tmp_path / "failed", objective=scored())
+    # One that declares something first goes on; one that ends well has ended.
+    num_trials = 0
+
+    def fails_once(hp):
+        nonlocal num_trials
+        num_trials += 1
+        return fails(hp) if hp.Int("x", 0, 9) < 0 or num_trials == 1 else 0.0
+
+    tuner = tune(fails_once, tmp_path / "once", max_trials=3)
+    statuses = [trial.status for trial in tuner.oracle.trials.values()]
+    assert statuses == ["FAILED", "COMPLETED", "COMPLETED"]
+    tuner = tune(lambda hp: 0.0, tmp_path / "constant", max_trials=3)
+    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"]
 
 
 def test_without_keras_tuner_one_line_says_what_to_install():

@@ -9,7 +9,8 @@ import tensorflow as tf
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.search import Decision, SearchSpace, make_searcher
 from audiotag_nas.search.autoregressive_policy import AutoregressivePolicy
-from audiotag_nas.search.model_based import ModelBasedSearcher, balanced_points
+from audiotag_nas.search.first_points import balanced_points
+from audiotag_nas.search.model_based import ModelBasedSearcher
 from audiotag_nas.search.policy_gradient import PolicyGradient, evaluate
 from audiotag_nas.search.practice import standardized_advantages
 from tests.fakes import fake_reward
@@ -98,6 +99,86 @@ def test_of_many_choices_the_first_points_reach_from_end_to_end():
     points = np.array(balanced_points(space(48), 12, np.random.default_rng(0)))
     # One in each twelfth.
     assert sorted(points[:, 0] // 4) == list(range(12))
+
+
+@pytest.mark.parametrize("sizes", [(3, 3, 3), (6, 2), (2, 2, 4), (4, 2, 3)])
+def test_the_first_points_are_different_and_still_balanced(sizes):
+    for seed in range(40):
+        points = balanced_points(
+            space(*sizes), 12, np.random.default_rng([seed, 1])
+        )
+        assert len(set(points)) == len(points) == 12
+        for column, num in zip(np.array(points).T, sizes, strict=True):
+            counts = np.bincount(column, minlength=num)
+            assert sum(counts) == 12
+            assert max(counts) - min(counts) <= (12 % num > 0)
+
+
+def test_first_points_without_a_repeat_are_those_of_the_hypercube():
+    # Worked out by NumPy alone: a column is a permutation of its tokens.
+    generator = np.random.default_rng([5, 1])
+    columns = [generator.permutation(np.arange(12) % n) for n in (4, 4, 4, 3)]
+    expected = [tuple(map(int, row)) for row in zip(*columns, strict=True)]
+    assert len(set(expected)) == 12
+    assert (
+        balanced_points(space(4, 4, 4, 3), 12, np.random.default_rng([5, 1]))
+        == expected
+    )
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (1,), (4, 2)])
+def test_of_a_space_smaller_than_the_first_points_each_comes_once(sizes):
+    every = set(itertools.product(*map(range, sizes)))
+    for seed in range(5):
+        points = balanced_points(space(*sizes), 12, np.random.default_rng(seed))
+        assert len(points) == len(every)
+        assert set(points) == every
+
+
+def test_a_space_of_six_points_takes_six_trainings_to_see():
+    searcher = make_searcher("reinforce", space(2, 3), seed=0)
+    asked = searcher.ask(4) + searcher.ask(2)
+    assert set(asked) == set(itertools.product(range(2), range(3)))
+
+
+def test_a_round_of_more_than_the_first_points_has_no_repeat():
+    for seed in range(3):
+        searcher = make_searcher("reinforce", space(4, 4, 3), seed=seed)
+        assert len(set(searcher.ask(30) + searcher.ask(18))) == 48
+
+
+@pytest.mark.parametrize("num_told", [0, 7])
+def test_without_reevaluation_every_point_comes_before_any_comes_again(
+    num_told,
+):
+    every = list(itertools.product(range(3), range(4), range(2), range(2)))
+    told = [every[i] for i in np.random.default_rng(1).permutation(48)]
+    told = told[:num_told]
+    searcher = make_searcher(
+        "reinforce", space(3, 4, 2, 2), seed=6, reevaluate=False, policy_steps=0
+    )
+    searcher.tell(told, [float(sum(t)) for t in told])
+    asked, waiting = [], []
+    while len(asked) + num_told < 48:
+        # A round is told after the next is asked for.
+        batch = searcher.ask(min(5, 48 - num_told - len(asked)))
+        searcher.tell(waiting, [float(sum(t)) for t in waiting])
+        asked, waiting = asked + batch, batch
+    assert sorted([*told, *asked]) == every
+
+
+def test_without_reevaluation_the_last_points_of_a_space_are_found():
+    # One of the three is no draw, no sample and no neighbour of the best.
+    sizes = (3, 3, 4, 4)
+    every = list(itertools.product(*map(range, sizes)))
+    left = [every[28], every[72], every[135]]
+    told = [point for point in every if point not in left]
+    searcher = make_searcher(
+        "reinforce", space(*sizes), seed=1, reevaluate=False, policy_steps=0
+    )
+    searcher.tell(told, [fake_reward(tokens) for tokens in told])
+    assert set(searcher.ask(3)) == set(left)
+    assert len(searcher.ask(2)) == 2  # all are open now
 
 
 def test_what_is_proposed_does_not_depend_on_who_looked():
@@ -230,8 +311,26 @@ def test_who_was_told_enough_needs_no_first_points():
         ({"policy_steps": -1}, "`policy_steps`: must be an int at least 0"),
         ({"policy_steps": 1001}, "`policy_steps`: must be .* and below 1001"),
         ({"policy_entropy": -0.1}, "`policy_entropy`: must be a number"),
+        (
+            {"policy_entropy": 1e30},
+            r"`policy_entropy`: must be .* at most 1000. Received: 1e\+30",
+        ),
+        (
+            {"reevaluate": "false"},
+            "`reevaluate`: must be True or False. Received: 'false'",
+        ),
+        ({"reevaluate": 0}, "`reevaluate`: must be True or False"),
     ],
 )
 def test_a_setting_out_of_its_range_is_named_with_the_rule(settings, rule):
     with pytest.raises(ConfigError, match=f"searcher `reinforce`, {rule}"):
         ModelBasedSearcher(space(2, 3), **settings)
+
+
+def test_the_greatest_entropy_bonus_leaves_the_policy_uniform():
+    searcher = make_searcher(
+        "reinforce", space(2, 3), seed=0, policy_entropy=1000
+    )
+    search(searcher, lambda t: float(sum(t)), 24)
+    # Nats of a uniform point of the space.
+    assert searcher.metrics["entropy"] == pytest.approx(np.log(6), abs=0.05)

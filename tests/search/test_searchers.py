@@ -1,8 +1,13 @@
 """The contract of `Searcher`, held by each of them, and the light ones."""
 
+import contextlib
 import itertools
+import json
+import re
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +105,28 @@ def test_the_best_of_some_is_recommended_where_not_all_will_do(name):
 
 
 @EVERY
+def test_points_to_choose_among_may_come_as_json_and_one_by_one(name):
+    searcher = make_searcher(name, SPACE)
+    points = [(0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1), (2, 0, 0, 4)]
+    searcher.tell(points, [0.2, 0.9, 0.5, 0.3])
+    rows = json.loads(json.dumps([points[0], points[2]]))
+    assert searcher.recommend(among=rows) == points[2]
+    assert searcher.recommend(among=(row for row in rows)) == points[2]
+    assert searcher.recommend(among=np.array(rows)) == points[2]
+    for among, rule in [
+        ([[1, 1, 0, 4]], "must have been told a reward. Received: 1 points"),
+        (iter([(1, 1, 0, 4), (0, 1, 0, 0)]), "a reward. Received: 2 points"),
+        ([], "Received: 0 points"),
+        ([[1, 1]], "tokens must be 4, one a decision"),
+        ([[0, 0, 0, 5]], "`height` must be from 0 to 4. Received: 5"),
+        ((0, 0, 0, 0), "tokens must be whole numbers. Received: 0"),
+        (3, "`among` must be points of the space, .* Received: 3"),
+    ]:
+        with pytest.raises(ConfigError, match=rule):
+            searcher.recommend(among=among)
+
+
+@EVERY
 def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
     point, nan, inf = (0, 0, 0, 0), float("nan"), float("inf")
     searcher = make_searcher(name, SPACE)
@@ -109,6 +136,9 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
         ([point], [nan], "finite number. Received: nan"),
         ([point], [-inf], "finite number. Received: -inf"),
         ([point], [None], "finite number. Received: None"),
+        ([point], ["0.5"], "finite number. Received: '0.5'"),
+        ([point], [np.str_("0.5")], "must be a finite number"),
+        ([point], [b"0.5"], "finite number. Received: b'0.5'"),
         ([point], [-2e15], r"at most 1e\+15 in magnitude. Received: -2000"),
         ([point], [1e308], r"at most 1e\+15 in magnitude. Received: 1e\+308"),
         ([point], [0.5, 0.5], "2 tuples and 3 rewards"),
@@ -138,10 +168,54 @@ def test_the_greatest_rewards_that_may_be_told_are_learned_from(name):
 
 
 @EVERY
-@pytest.mark.parametrize("num", [0, -1, 1.5, True])
+@pytest.mark.parametrize(
+    "num", [0, -1, 1.5, True, np.True_, "4", None, np.int64(0), np.float64(2)]
+)
 def test_a_round_asks_for_one_or_more(name, num):
     with pytest.raises(ConfigError, match="int of 1 or more"):
         make_searcher(name, SPACE).ask(num)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in SEARCHERS if n != "reinforce_plain"]
+)
+def test_whole_numbers_of_numpy_are_whole_numbers(name):
+    ours = make_searcher(name, SPACE, seed=3)
+    numpys = make_searcher(name, SPACE, seed=np.int64(3))
+    for num in (2, 3):
+        asked = ours.ask(num)
+        assert asked == numpys.ask(np.int64(num))
+        rewards = [fake_reward(tokens) for tokens in asked]
+        ours.tell(asked, rewards)
+        numpys.tell(np.array(asked), np.array(rewards, np.float64))
+    assert ours.recommend() == numpys.recommend()
+
+
+def test_settings_may_be_numbers_of_numpy():
+    searcher = make_searcher(
+        "evolution", SPACE, evolution_population=np.int64(3)
+    )
+    asked = searcher.ask(9)
+    same = make_searcher("evolution", SPACE, evolution_population=3)
+    assert same.ask(9) == asked
+    with pytest.raises(ConfigError, match=r"an int at least 1\. Received: np"):
+        make_searcher("evolution", SPACE, evolution_sample=np.float64(3))
+
+
+@pytest.mark.parametrize(
+    "setting", ["learning_rate", "entropy_weight", "clip_norm"]
+)
+def test_settings_that_overflow_single_precision_are_refused(setting):
+    with pytest.raises(ConfigError, match=rf"`{setting}`: .* at most 1e\+15"):
+        make_searcher("reinforce_plain", SPACE, **{setting: 1e30})
+
+
+@EVERY
+def test_what_is_no_space_is_refused(name):
+    decision = SPACE.decisions[0]
+    for wrong in ([decision], decision, {"filters": (8, 16)}, None):
+        with pytest.raises(ConfigError, match="`space` must be a SearchSpace"):
+            make_searcher(name, wrong)
 
 
 def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
@@ -151,8 +225,10 @@ def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
         make_searcher("random", SPACE, clip_norm=1.0)
     with pytest.raises(ConfigError, match=r"no setting `lr`.*`num_initial`"):
         make_searcher("reinforce", SPACE, lr=1.0)
-    with pytest.raises(ConfigError, match=r"from 0 to 2.*Received: -1"):
-        make_searcher("random", SPACE, seed=-1)
+    for seed in (-1, 1.0, True, "1", None, 2**63, np.int64(-1)):
+        rule = rf"from 0 to 2.*Received: {re.escape(repr(seed))}"
+        with pytest.raises(ConfigError, match=rule):
+            make_searcher("random", SPACE, seed=seed)
 
 
 @pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
@@ -220,6 +296,41 @@ def test_a_grid_gives_the_full_product_in_order_and_then_ends_for_good():
     assert searcher.ask(1) == []
     assert searcher.ask(4) == []
     assert searcher.recommend() == (2, 1, 0, 4)
+
+
+def test_a_search_goes_on_by_the_documented_lines(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "searchers.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (resume,) = (block for block in blocks if "rounds.jsonl" in block)
+    space, _, _ = blocks[0].partition("searcher = ")
+    script = tmp_path / "search.py"
+    # Another searcher that learns: this one needs no TensorFlow.
+    script.write_text(
+        (space + resume).replace('"reinforce"', '"gaussian_process"')
+    )
+
+    def run(directory: Path, num_trainings: int) -> list[dict]:
+        trained = []
+
+        def train(values: dict) -> float:
+            if len(trained) == num_trainings:
+                raise KeyboardInterrupt
+            trained.append(values)
+            return values["filters"] / (1 + values["height"])
+
+        directory.mkdir(exist_ok=True)
+        monkeypatch.chdir(directory)
+        with contextlib.suppress(KeyboardInterrupt):
+            runpy.run_path(str(script), init_globals={"train": train})
+        return trained
+
+    whole = run(tmp_path / "whole", 24)
+    assert len(whole) == 24
+    # Within the fourth round, which is then begun again.
+    begun = run(tmp_path / "parts", 14)
+    assert begun[:12] + run(tmp_path / "parts", 24) == whole
+    paths = [tmp_path / name / "rounds.jsonl" for name in ("whole", "parts")]
+    assert paths[0].read_text() == paths[1].read_text()
 
 
 def test_the_room_opens_without_tensorflow_and_so_do_its_light_searchers():
