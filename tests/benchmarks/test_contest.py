@@ -25,6 +25,7 @@ from audiotag_nas.benchmarks.contest_results import (
     ResultsFile,
     Task,
     TaskResult,
+    csv_digests,
     read_results,
 )
 from audiotag_nas.errors import ConfigError, StoreError
@@ -276,8 +277,13 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert results_path.read_bytes().startswith(kept)
+    problems = ["needle", f"csv:{csv_path}"]
     tasks = make_tasks(
-        ["needle", f"csv:{csv_path}"], SEARCHERS, num_seeds=2, num_children=12
+        problems,
+        SEARCHERS,
+        num_seeds=2,
+        num_children=12,
+        digests=csv_digests(problems, []),
     )
     results = read_results(results_path)
     assert set(results) == set(tasks)
