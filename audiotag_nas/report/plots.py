@@ -191,8 +191,12 @@ def plot_regrets(
             at each checkpoint, NaN where there is none. Every searcher has
             the same colour, line and mark in all panels.
         title: of the figure.
+
+    Searchers stand a little beside one another, so that none's error bars
+    hide another's, and no regret at all is a line above the axis.
     """
     names = list(dict.fromkeys(name for p in panels.values() for name in p))
+    places = _places_beside(checkpoints, len(names))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure, grid = pyplot().subplots(
@@ -208,7 +212,7 @@ def plot_regrets(
             number = names.index(name)
             means, errors = np.array(points, np.float64).T
             handles[name] = axes.errorbar(
-                checkpoints,
+                places[number],
                 means,
                 yerr=np.nan_to_num(errors),
                 color=COLOURS[number % len(COLOURS)],
@@ -219,8 +223,8 @@ def plot_regrets(
                 capsize=2,
             )
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0.0)
         _grid(axes, "trainings", "mean true regret")
+        _show_nought(axes)
         axes.set_xticks(checkpoints, list(map(str, checkpoints)), minor=False)
         axes.xaxis.set_minor_locator(pyplot().NullLocator())
         axes.set_title(heading, fontsize=10, parse_math=False)
@@ -234,6 +238,24 @@ def plot_regrets(
         frameon=False,
     )
     write_figure(figure, path, title)
+
+
+def _places_beside(checkpoints: Sequence[int], num: int) -> npt.NDArray:
+    """(num, checkpoints): of num searchers around each checkpoint.
+
+    Over less than a third of the least distance of two, by logarithms.
+    """
+    logs = np.log(np.array(checkpoints, np.float64))
+    width = 0.28 * np.diff(logs).min() if len(logs) > 1 else 0.1
+    shifts = width * (np.arange(num) - (num - 1) / 2) / num
+    return np.exp(logs + shifts[:, np.newaxis])
+
+
+def _show_nought(axes: Any) -> None:
+    """From a little below 0, so that marks at 0 do not lie on the axis."""
+    top = axes.get_ylim()[1]
+    axes.set_ylim(-0.04 * top, top)
+    axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.5)
 
 
 def plot_pareto(

@@ -6,6 +6,7 @@ import sys
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.report import plots
@@ -120,6 +121,19 @@ def test_regrets_are_drawn_where_they_are_known(tmp_path):
     assert four.shape[1] > 2.5 * one.shape[1]
     assert four.shape[0] > 1.5 * one.shape[0]
     assert np.ptp(one) > 0
+
+
+def test_searchers_that_are_alike_are_all_seen_also_at_no_regret(tmp_path):
+    path = tmp_path / "alike.png"
+    curves = {name: [(0.0, 0.0)] * 3 for name in "abc"}
+    plots.plot_regrets(path, (25, 50, 200), {"one": curves})
+    picture = matplotlib.image.imread(path)[..., :3]
+    above_legend = picture[: int(0.8 * len(picture))]
+    for colour in plots.COLOURS[:3]:
+        is_it = np.abs(above_legend - to_rgb(colour)).max(axis=2) < 0.02
+        # A whole mark, 7 pixels wide, that no other lies on.
+        columns = np.flatnonzero(is_it.sum(axis=0) >= 5)
+        assert len(columns) >= 5
 
 
 def test_importing_the_module_imports_no_matplotlib():
