@@ -56,7 +56,11 @@ def main(argv: Sequence[str]) -> None:
         lines = pareto.front_lines(entries, _COSTS.value)
     else:
         entries = ranked_entries(workspace, _STAGE.value)
-        lines = results_lines(entries, num_trials=_NUM_TRIALS.value)
+        lines = results_lines(
+            entries,
+            num_trials=_NUM_TRIALS.value,
+            setting=f"--{_NUM_TRIALS.name}",
+        )
     print("\n".join(lines))
 
 
