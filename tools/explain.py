@@ -21,7 +21,8 @@ _WORKDIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The picture, a PNG (default: <workdir>/report/explain.png).",
+    "The picture, a .png, .pdf or .svg file (default: "
+    "<workdir>/report/explain.png).",
 )
 
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import store_errors
 
     workdir = cli.directory(_WORKDIR)
-    output_path = cli.output_path(_OUTPUT)
+    output_path = cli.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
     print("\n".join(explanation.explanation_lines(found)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")

@@ -71,7 +71,7 @@ def plot_importance(
     """Draws every effect in the order given, and the first pairs.
 
     Args:
-        path: of the PNG.
+        path: of the picture; its ending says the format.
         effects: at least one.
         pairs: as many as are to be drawn, up to four.
         reward: what it is, for the axes.

@@ -1,4 +1,4 @@
-"""Plots as PNG files: a tagged clip, learning curves, a search, its front.
+"""Plots as picture files: a tagged clip, learning curves, a search, its front.
 
 matplotlib is imported on first use and draws without a display. Colours tell
 apart for colour-blind readers (Okabe and Ito 2008; the maps are perceptually
@@ -35,7 +35,7 @@ def plot_tagged_clip(
     """What was heard, and when: the log-mel above, the tags below.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         log_mel: (frames, mel bins).
         frame_seconds: from one frame to the next.
         tags: K names.
@@ -105,7 +105,7 @@ def plot_learning_curves(
     """Validation EER an epoch, one curve a network, its best epoch marked.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         histories: name -> validation EER of each epoch, from epoch 1.
         title: of the figure.
         target: a level to draw, e.g. the baseline's best.
@@ -143,7 +143,7 @@ def plot_search(
     """Every trial's reward in order, and the best so far.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         rewards: in the order of the trials; None or NaN for a failed one.
         title: of the figure.
     """
@@ -185,7 +185,7 @@ def plot_regrets(
     """How good searchers' recommendations are after how many trainings.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         checkpoints: numbers of trainings.
         panels: title of a panel -> searcher -> (mean regret, standard error)
             at each checkpoint, NaN where there is none. Every searcher has
@@ -270,7 +270,7 @@ def plot_pareto(
     """Every network's EER over what it costs, and the Pareto front.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         points: (cost, EER) of each network.
         front: those of them that are on the front of these two goals.
         cost: what the cost is.

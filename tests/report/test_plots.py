@@ -136,6 +136,27 @@ def test_searchers_that_are_alike_are_all_seen_also_at_no_regret(tmp_path):
         assert len(columns) >= 5
 
 
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".png", b"\x89PNG"), (".pdf", b"%PDF-"), (".SVG", b"<?xml")],
+)
+def test_a_picture_has_the_format_that_its_ending_says(tmp_path, ending, start):
+    files = [tmp_path / f"{number}{ending}" for number in range(2)]
+    for path in files:
+        plots.plot_search(path, [0.7, None, 0.9], title="x")
+    first, second = (path.read_bytes() for path in files)
+    assert first.startswith(start)
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["e.xyz", "e.png.txt", "png"])
+def test_a_picture_of_another_ending_is_not_written(tmp_path, name):
+    rule = r"`path` must end in \.png, \.pdf or \.svg\. Received: '.*"
+    with pytest.raises(ConfigError, match=rf"^{rule}{name}'$"):
+        plots.plot_search(tmp_path / name, [0.7])
+    assert not list(tmp_path.iterdir())
+
+
 def test_importing_the_module_imports_no_matplotlib():
     code = (
         "import sys, audiotag_nas.report.plots, audiotag_nas.report.tables\n"
