@@ -3,6 +3,8 @@
 import hashlib
 import importlib.util
 import json
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,13 @@ from audiotag_nas.benchmarks.contest_results import (
     csv_digests,
     read_results,
 )
+from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.space import Decision
+from audiotag_nas.trial import TrialResult, TrialStatus
 
 CSV = "n,reward_1,value\n1,0.9,0.5\n2,0.8,0.7\n3,0.1,0.2\n"
 
@@ -120,6 +128,40 @@ def test_points_without_a_row_are_counted(tmp_path):
     assert words.startswith(f"csv:{path}: 3 of 4 points have a row")
     path.write_text(path.read_text() + "2,y,0.8\n")
     assert holes_words(make_problem(f"csv:{path}", 0)) == ""
+
+
+def test_the_recipe_in_the_docs_makes_a_table_of_a_search(
+    tmp_path, monkeypatch
+):
+    docs = Path(__file__).parents[2] / "docs" / "searchers.md"
+    _, _, section = docs.read_text().partition("### On trainings of your own")
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(section.partition("```python\n")[2].partition("```")[0])
+    monkeypatch.chdir(tmp_path)
+    config = ExperimentConfig(
+        search=SearchConfig(filters=(8, 16), heights=(3,), widths=(3,))
+    )
+    workspace = Workspace("runs/mine")
+    workspace.start(config)
+    journal = Journal(workspace.journal_path)
+    one, other = (0,) * 21, (1,) + (0,) * 20
+    for number, (tokens, reward) in enumerate(
+        [(one, 0.5), (other, 0.8), (one, 0.6), (other, None)]
+    ):
+        trial = stages.search_trial(config, number, 0, tokens)
+        result = (
+            TrialResult(
+                trial.trial_id, TrialStatus.FAILED, None, reason="killed"
+            )
+            if reward is None
+            else TrialResult(trial.trial_id, TrialStatus.COMPLETED, reward)
+        )
+        journal.append(trial, result)
+    runpy.run_path(str(recipe))
+    problem = make_problem("csv:mine.csv", 0)
+    assert problem.space.decisions[0] == Decision("block1_filters", (8, 16))
+    assert problem.true_value((0,) * 21) == pytest.approx(0.55)
+    assert problem.best_value == 0.8
 
 
 def test_a_library_that_is_not_there_can_be_left_out(monkeypatch):
