@@ -124,9 +124,10 @@ def picture_path(flag: flags.FlagHolder[str | None]) -> str | None:
     """
     from audiotag_nas.report.figures import picture_ending
 
-    if flag.value:
-        picture_ending(flag.value, f"--{flag.name}:")
-    return output_path(flag)
+    path = output_path(flag)
+    if path is not None:
+        picture_ending(path, f"--{flag.name}:")
+    return path
 
 
 def define_experiment_flags() -> ExperimentFlags:
