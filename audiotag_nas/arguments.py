@@ -77,7 +77,7 @@ def resolved(
 
 
 def _config_flag(name: str) -> str:
-    path = config_path(name)
+    path = config_path(name, argument="--config:")
     return _CONFIG + (
         stored_config.flag_value(path) if is_stored(path) else path
     )

@@ -120,6 +120,20 @@ def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
     return path
 
 
+def picture_path(flag: flags.FlagHolder[str | None]) -> str | None:
+    """As `output_path`, of a picture: its ending must be that of a format.
+
+    Raises:
+        ConfigError, StoreError: as `output_path`; also another ending.
+    """
+    from audiotag_nas.report.figures import picture_ending
+
+    path = output_path(flag)
+    if path is not None:
+        picture_ending(path, f"--{flag.name}:")
+    return path
+
+
 def define_experiment_flags() -> ExperimentFlags:
     """Defines the flags of a tool that works on an experiment."""
     from ml_collections import config_flags

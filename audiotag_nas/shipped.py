@@ -38,8 +38,12 @@ def list_configs() -> list[str]:
     return sorted(path.stem for path in _room("configs").glob("[a-z]*.py"))
 
 
-def config_path(name: str) -> str:
+def config_path(name: str, *, argument: str = "`name`") -> str:
     """The file of a shipped config (`demo`), or `name` if it is a file.
+
+    Args:
+        name: what was given.
+        argument: what it was given as, for the error: an argument or a flag.
 
     Raises:
         ConfigError: neither.
@@ -52,7 +56,7 @@ def config_path(name: str) -> str:
     looks_like_path = "/" in name or Path(name).suffix
     what = "no such file" if looks_like_path else "no such name"
     raise ConfigError(
-        "--config: must be a Python file, a working directory's "
+        f"{argument} must be a Python file, a working directory's "
         f"{stored_config.CONFIG_NAME} or one of {', '.join(list_configs())}. "
         f"Received: {name!r}, {'a directory' if Path(name).is_dir() else what}"
     )

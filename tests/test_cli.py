@@ -10,7 +10,8 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from audiotag_nas import arguments
+from audiotag_nas import arguments, cli
+from audiotag_nas.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -313,3 +314,17 @@ def test_an_empty_workdir_is_refused_and_a_home_is_found(run_tool, tmp_path):
     assert (tmp_path / "runs" / "config.json").exists()
     done = run_tool("status", "--workdir=~/runs", HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_s_ending_is_checked_before_the_work(tmp_path):
+    values = flags.FlagValues()
+    flag = flags.DEFINE_string("output", None, "", flag_values=values)
+    values.mark_as_parsed()
+    assert cli.picture_path(flag) is None
+    for name in ("a.png", "there/a.pdf", "a.svg"):
+        values["output"].value = str(tmp_path / name)
+        assert cli.picture_path(flag) == str(tmp_path / name)
+    values["output"].value = str(tmp_path / "a.xyz")
+    with pytest.raises(ConfigError, match=r"^--output: must end in .*xyz'$"):
+        cli.picture_path(flag)
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from audiotag_nas.arguments import resolved
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.shipped import load_config
@@ -161,5 +162,10 @@ def test_a_damaged_one_is_one_line_that_names_it(
 
 
 def test_a_name_that_is_none_says_what_may_be_given():
-    with pytest.raises(ConfigError, match=r"Python file, .*config\.json or"):
+    rule = r"must be a Python file, .*config\.json or .*Received: 'nowhere'"
+    with pytest.raises(ConfigError, match=rf"^`name` {rule}"):
         load_config("nowhere")
+    with pytest.raises(ConfigError, match=rf"^--config: {rule}"):
+        resolved(
+            ["tool", "--config=nowhere"], has_config=True, has_early_stop=True
+        )

@@ -21,19 +21,20 @@ _WORKDIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The picture, a PNG (default: <workdir>/report/explain.png).",
+    "The picture, a .png, .pdf or .svg file (default: "
+    "<workdir>/report/explain.png).",
 )
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.experiment import explanation
+    from audiotag_nas.experiment import explanation, explanation_screen
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.files import store_errors
 
     workdir = cli.directory(_WORKDIR)
-    output_path = cli.output_path(_OUTPUT)
+    output_path = cli.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
-    print("\n".join(explanation.explanation_lines(found)))
+    print("\n".join(explanation_screen.explanation_lines(found)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")
     with store_errors(path, goes_on=False):
         explanation.draw_explanation(found, path)

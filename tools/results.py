@@ -60,7 +60,11 @@ def main(argv: Sequence[str]) -> None:
         lines = pareto.front_lines(entries, _COSTS.value)
     else:
         entries = ranked_entries(workspace, _STAGE.value)
-        lines = results_lines(entries, num_trials=_NUM_TRIALS.value)
+        lines = results_lines(
+            entries,
+            num_trials=_NUM_TRIALS.value,
+            setting=f"--{_NUM_TRIALS.name}",
+        )
         if _STAGE.value == "search":
             lines += recommended_lines(workspace)
     print("\n".join(lines))

@@ -40,7 +40,9 @@ _BROADBAND_BOOST = flags.DEFINE_float(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of all of it.", lower_bound=0)
 _PLOT = flags.DEFINE_string(
-    "plot", None, "A PNG file: draw each tag's log-mels there, and stop."
+    "plot",
+    None,
+    "A .png, .pdf or .svg file: draw each tag's log-mels there, and stop.",
 )
 
 
@@ -53,11 +55,13 @@ def main(argv: Sequence[str]) -> None:
             "give one of --dataset_dir and --plot. Received: "
             f"{_DATASET_DIR.value!r} and {_PLOT.value!r}"
         )
-    path = cli.output_path(_PLOT)
+    path = cli.picture_path(_PLOT)
     if path is not None:
         from audiotag_nas.data.synthesis import plot
+        from audiotag_nas.files import store_errors
 
-        plot.write_tag_picture(path, seed=_SEED.value)
+        with store_errors(path, goes_on=False):
+            plot.write_tag_picture(path, seed=_SEED.value)
         print(f"wrote {path}")
     if _DATASET_DIR.value is not None:
         _write(cli.directory(_DATASET_DIR))

@@ -22,23 +22,26 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from audiotag_nas.benchmarks.contest_results import (
     ABLATION,
+    CSV_PREFIX,
     ResultsFile,
     Task,
     TaskResult,
+    csv_digest,
 )
 from audiotag_nas.benchmarks.problems import ANALYTIC, Problem, make_analytic
 from audiotag_nas.benchmarks.table_problems import (
+    TableProblem,
     read_csv_problem,
     recorded_problem,
     shipped_table,
 )
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.search.searcher import (
     SEARCHERS,
@@ -50,7 +53,6 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 TRIALS_PER_ROUND = 4
 PROBLEMS = ("table", *ANALYTIC)
-CSV_PREFIX = "csv:"
 
 _OPTUNA = {
     "optuna_tpe": "tpe",
@@ -113,6 +115,27 @@ def recommend_alike(
     return model.best_told()
 
 
+def problem_names(
+    names: Iterable[str] | None, csv_paths: Sequence[str]
+) -> list[str]:
+    """The names that flags give, and those of CSV files.
+
+    Args:
+        names: of problems; all there are if None, none where empty.
+        csv_paths: of tables of a user's own.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    given = [name for name in (PROBLEMS if names is None else names) if name]
+    if not given and not csv_paths:
+        raise ConfigError(
+            "--problems: must name a problem where --table_csv names no file. "
+            "Received: ''"
+        )
+    return [*given, *(f"{CSV_PREFIX}{path}" for path in csv_paths)]
+
+
 def make_problem(name: str, seed: int) -> Problem:
     """A problem for one task: its instance of this seed.
 
@@ -133,6 +156,19 @@ def make_problem(name: str, seed: int) -> Problem:
     return make_analytic(name, seed)
 
 
+def holes_words(problem: Problem) -> str:
+    """How many points of a table can't be trained; empty where all can."""
+    if not isinstance(problem, TableProblem):
+        return ""
+    num, size = problem.num_recorded, problem.space.size
+    if num == size:
+        return ""
+    return (
+        f"{problem.name}: {num:,} of {size:,} points have a row; trying any "
+        "other earns the lowest reward"
+    )
+
+
 def check_contestant(name: str) -> None:
     """Sees that a searcher can be made.
 
@@ -145,10 +181,20 @@ def check_contestant(name: str) -> None:
         )
     for module in _NEEDS.get(name, ()):
         if importlib.util.find_spec(module) is None:
+            others = ",".join(filter(_is_installed, CONTESTANTS))
             raise ConfigError(
                 f"searcher `{name}` needs {module}: pip install "
-                "'audiotag-nas[contest]'"
+                "'audiotag-nas[contest]', or leave it out by "
+                f"--searchers={others}"
             )
+
+
+def _is_installed(name: str) -> bool:
+    """Whether all is there that a searcher needs."""
+    return all(
+        importlib.util.find_spec(module) is not None
+        for module in _NEEDS.get(name, ())
+    )
 
 
 def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
@@ -187,7 +233,14 @@ def library_of(searcher: str) -> str:
 
 
 def run_task(task: Task) -> TaskResult:
-    """One search, from its first batch to its last checkpoint."""
+    """One search, from its first batch to its last checkpoint.
+
+    Raises:
+        DataError: the task's CSV file is another one by now.
+    """
+    path = task.problem.removeprefix(CSV_PREFIX)
+    if task.digest and csv_digest(path) != task.digest:
+        raise DataError(f"{path}: must not change while the contest runs.")
     problem = make_problem(task.problem, task.seed)
     generator = np.random.default_rng([task.seed, *b"rewards"])
     started = time.process_time()
@@ -232,11 +285,20 @@ def make_tasks(
     *,
     num_seeds: int,
     num_children: int,
+    digests: Mapping[str, str] | None = None,
 ) -> list[Task]:
-    """All tasks, seed by seed, so that a contest cut short is a fair one."""
+    """All tasks, seed by seed, so that a contest cut short is a fair one.
+
+    Args:
+        problems, searchers: names.
+        num_seeds: searches each.
+        num_children: trainings of a search.
+        digests: of the CSV problems, from `contest_results.csv_digests`.
+    """
     problems, searchers = list(problems), list(searchers)
+    digests = digests or {}
     return [
-        Task(problem, searcher, seed, num_children)
+        Task(problem, searcher, seed, num_children, digests.get(problem, ""))
         for seed, problem, searcher in itertools.product(
             range(num_seeds), problems, searchers
         )

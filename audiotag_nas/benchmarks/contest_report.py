@@ -1,179 +1,17 @@
-"""The contest in numbers: regrets, what random search makes of them, pairs.
+"""The contest as tables and a picture, of the numbers of `contest_regrets`."""
 
-A problem's regrets are compared as they are; over problems they are averaged
-after division by random search's mean regret on that problem at the same
-number of children. Errors are standard errors of the mean over seeds, those
-of random search's scale left out.
-"""
-
-import dataclasses
-import math
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from audiotag_nas.benchmarks.contest_results import ABLATION, TaskResult
+from audiotag_nas.benchmarks.contest_regrets import OURS, Regrets
+from audiotag_nas.benchmarks.contest_results import TaskResult
 from audiotag_nas.report.plots import plot_regrets
 from audiotag_nas.report.tables import format_table
 
-OURS = "reinforce"
-YARDSTICK = "random"
 AVERAGE_OF = "average of problems"
 AVERAGE = f"{AVERAGE_OF}, random search = 1"
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """Ours against a rival, on the seeds that both have done.
-
-    Attributes:
-        ratio: our mean regret over the rival's; NaN where that is 0.
-        difference: ours minus the rival's, seed by seed.
-    """
-
-    ratio: float
-    difference: "Estimate"
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds and its standard error (NaN for one seed)."""
-
-    mean: float
-    error: float
-    num_seeds: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Estimate":
-        num = len(values)
-        error = math.nan
-        if num > 1:
-            error = statistics.stdev(values) / math.sqrt(num)
-        mean = math.fsum(values) / num if num else math.nan
-        return cls(mean, error, num)
-
-    def __str__(self) -> str:
-        error = "" if math.isnan(self.error) else f" ± {self.error:.4f}"
-        return f"{self.mean:.4f}{error}"
-
-
-class Regrets:
-    """The regrets of a contest, by problem, searcher and seed.
-
-    Args:
-        results: of one number of children.
-        alike: those of the common rule of recommending, not each one's own.
-
-    Attributes:
-        problems, searchers: in the order of their first result.
-        checkpoints: numbers of children.
-    """
-
-    def __init__(
-        self, results: Iterable[TaskResult], *, alike: bool = False
-    ) -> None:
-        self.problems: list[str] = []
-        self.searchers: list[str] = []
-        self.checkpoints: tuple[int, ...] = ()
-        self._values: dict[tuple[str, str], dict[int, tuple[float, ...]]] = {}
-        for result in results:
-            task = result.task
-            if task.problem not in self.problems:
-                self.problems.append(task.problem)
-            if task.searcher not in self.searchers:
-                self.searchers.append(task.searcher)
-            self.checkpoints = task.checkpoints
-            of_pair = self._values.setdefault((task.problem, task.searcher), {})
-            of_pair[task.seed] = result.alike if alike else result.regrets
-
-    def by_seed(
-        self, problem: str, searcher: str, checkpoint: int
-    ) -> dict[int, float]:
-        """The regret of each seed that is done."""
-        index = self.checkpoints.index(checkpoint)
-        of_pair = self._values.get((problem, searcher), {})
-        return {seed: values[index] for seed, values in of_pair.items()}
-
-    def estimate(
-        self, problem: str, searcher: str, checkpoint: int
-    ) -> Estimate:
-        values = self.by_seed(problem, searcher, checkpoint).values()
-        return Estimate.of(list(values))
-
-    def scale(self, problem: str, checkpoint: int) -> float:
-        """Random search's mean regret; NaN where it has none."""
-        scale = self.estimate(problem, YARDSTICK, checkpoint).mean
-        return scale if scale > 0 else math.nan
-
-    def scaled(self, searcher: str, checkpoint: int) -> Estimate:
-        """The average over problems; NaN if one is missing."""
-        parts = [
-            (
-                self.estimate(problem, searcher, checkpoint),
-                self.scale(problem, checkpoint),
-            )
-            for problem in self.problems
-        ]
-        num = len(parts)
-        return Estimate(
-            mean=math.fsum(e.mean / scale for e, scale in parts) / num,
-            error=math.hypot(*(e.error / scale for e, scale in parts)) / num,
-            num_seeds=min(e.num_seeds for e, _ in parts),
-        )
-
-    def best_rival(self, problem: str | None, checkpoint: int) -> str | None:
-        """Of the others' searchers the best, on one problem or over all."""
-        means = {}
-        for searcher in self.searchers:
-            if searcher in (OURS, ABLATION):
-                continue
-            mean = (
-                self.scaled(searcher, checkpoint)
-                if problem is None
-                else self.estimate(problem, searcher, checkpoint)
-            ).mean
-            if not math.isnan(mean):
-                means[searcher] = mean
-        return min(means, key=means.__getitem__, default=None)
-
-    def paired(self, problem: str | None, rival: str, checkpoint: int) -> Pair:
-        """Ours against a rival's, seed by seed.
-
-        Over all problems (None), a seed's regret is the average of those of
-        its problems, each in units of random search's regret; without that
-        there are no pairs.
-        """
-        problems = self.problems if problem is None else [problem]
-        units = {
-            name: self.scale(name, checkpoint) if problem is None else 1.0
-            for name in problems
-        }
-        sides = [
-            {name: self.by_seed(name, side, checkpoint) for name in problems}
-            for side in (OURS, rival)
-        ]
-        seeds = sorted(
-            set.intersection(
-                *(set(regrets) for side in sides for regrets in side.values())
-            )
-        )
-        if any(math.isnan(unit) for unit in units.values()):
-            seeds = []
-        ours, theirs = (
-            [
-                math.fsum(side[name][seed] / units[name] for name in problems)
-                / len(problems)
-                for seed in seeds
-            ]
-            for side in sides
-        )
-        total = math.fsum(theirs)
-        return Pair(
-            ratio=math.fsum(ours) / total if total else math.nan,
-            difference=Estimate.of(
-                [a - b for a, b in zip(ours, theirs, strict=True)]
-            ),
-        )
+_NO_RIVAL = "Left out: no other searcher took part."
 
 
 def contest_report(
@@ -196,14 +34,16 @@ def contest_report(
             parts.append(_heading(f"{problem}: true regret", markdown, level=3))
             parts.append(_regret_table(regrets, problem, markdown))
         parts.append(_heading(AVERAGE, markdown, level=3))
-        parts.append(_regret_table(regrets, None, markdown))
+        parts += _average_parts(regrets, markdown)
         if OURS in regrets.searchers:
             title = f"{OURS} and the best rival, seed by seed"
             parts.append(_heading(title, markdown, level=3))
-            parts.append(_paired_table(regrets, markdown))
+            parts.append(_paired_table(regrets, markdown) or _NO_RIVAL)
             title = f"{OURS} over each other one, {AVERAGE_OF}"
-            parts.append(_heading(title, markdown, level=3))
-            parts.append(_ratios_table(regrets, markdown))
+            ratios = _ratios_table(regrets, markdown)
+            if ratios:
+                parts.append(_heading(title, markdown, level=3))
+                parts.append(ratios)
     parts.append(_heading("CPU time", markdown, level=2))
     parts.append(_cpu_table(results, markdown))
     return "\n\n".join(parts)
@@ -212,7 +52,7 @@ def contest_report(
 def plot_contest(
     path: str | os.PathLike, results: Sequence[TaskResult]
 ) -> None:
-    """One panel a problem and one of the average, as PNG."""
+    """One panel a problem and one of the average if there is one, as PNG."""
     regrets = Regrets(results)
     panels = {
         problem: {
@@ -227,21 +67,35 @@ def plot_contest(
         }
         for problem in regrets.problems
     }
-    panels[AVERAGE] = {
-        searcher: [
-            (e.mean, e.error)
-            for e in (
-                regrets.scaled(searcher, checkpoint)
-                for checkpoint in regrets.checkpoints
-            )
-        ]
-        for searcher in regrets.searchers
-    }
+    if regrets.has_average():
+        panels[AVERAGE] = {
+            searcher: [
+                (e.mean, e.error)
+                for e in (
+                    regrets.scaled(searcher, checkpoint)
+                    for checkpoint in regrets.checkpoints
+                )
+            ]
+            for searcher in regrets.searchers
+        }
     plot_regrets(path, regrets.checkpoints, panels)
 
 
 def _heading(text: str, markdown: bool, *, level: int) -> str:
     return f"{'#' * level} {text}" if markdown else text
+
+
+def _average_parts(regrets: Regrets, markdown: bool) -> list[str]:
+    """The table over problems as far as there is one, and why not beyond."""
+    parts = []
+    if regrets.has_average():
+        parts.append(_regret_table(regrets, None, markdown))
+    lacks = regrets.lacks()
+    if lacks:
+        parts.append(f"Left out{' (-)' if parts else ''}: {'; '.join(lacks)}.")
+    elif not parts:
+        parts.append("Left out: no searcher has been run on every problem.")
+    return parts
 
 
 def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
@@ -262,6 +116,7 @@ def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
 
 
 def _paired_table(regrets: Regrets, markdown: bool) -> str:
+    """A row a problem and checkpoint; empty without rivals."""
     rows = []
     for problem in (*regrets.problems, None):
         for checkpoint in regrets.checkpoints:
@@ -274,11 +129,13 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
                     "average" if problem is None else problem,
                     checkpoint,
                     rival,
-                    "-" if math.isnan(pair.ratio) else f"{pair.ratio:.2f}",
+                    pair.ratio_text,
                     pair.difference,
                     pair.difference.num_seeds,
                 ]
             )
+    if not rows:
+        return ""
     return format_table(
         rows,
         headers=[
@@ -291,7 +148,10 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _ratios_table(regrets: Regrets, markdown: bool) -> str:
-    """Ratio and paired difference of the average, one row a searcher."""
+    """Ratio and paired difference of the average, one row a searcher.
+
+    Empty where there is none.
+    """
     rows = []
     for searcher in regrets.searchers:
         if searcher == OURS:
@@ -300,10 +160,17 @@ def _ratios_table(regrets: Regrets, markdown: bool) -> str:
             regrets.paired(None, searcher, checkpoint)
             for checkpoint in regrets.checkpoints
         ]
-        num_seeds = pairs[0].difference.num_seeds
+        num_seeds = max(pair.difference.num_seeds for pair in pairs)
         if num_seeds:
-            cells = [f"{p.ratio:.2f} ({p.difference})" for p in pairs]
+            cells = [
+                f"{pair.ratio_text} ({pair.difference})"
+                if pair.difference.num_seeds
+                else "-"
+                for pair in pairs
+            ]
             rows.append([searcher, num_seeds, *cells])
+    if not rows:
+        return ""
     return format_table(
         rows,
         headers=["over", "seeds", *map(str, regrets.checkpoints)],

@@ -16,6 +16,8 @@ from audiotag_nas.benchmarks.table import RecordedTable
 from audiotag_nas.errors import DataError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
+_MAX_NAMED = 8  # columns in a message
+
 
 class TableProblem:
     """A `Problem` whose trainings were recorded.
@@ -29,6 +31,9 @@ class TableProblem:
         space: what is searched.
         rewards: of each recorded point, one a training, at least one.
         values: what each recorded point is worth.
+
+    Attributes:
+        num_recorded: points that can be trained.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class TableProblem:
         self.name = name
         self.space = space
         self.best_value = max(values.values())
+        self.num_recorded = len(rewards)
         self._rewards, self._values = rewards, values
         self._lowest_reward = min(map(min, rewards.values()))
         self._lowest_value = min(values.values())
@@ -110,8 +116,9 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
     if not names or not reward_columns:
         raise DataError(
             f"{path}, line 1: must name at least one decision and the column "
-            f"reward_1. Received: {header}"
+            f"reward_1. Received: {_columns_words(header)}"
         )
+    _check_choices(path, names, rows)
     space = SearchSpace(
         tuple(_decision(name, [row[name] for _, row in rows]) for name in names)
     )
@@ -173,6 +180,34 @@ def _read_rows(
     return header, [
         (line, dict(zip(header, cells, strict=True))) for line, cells in rows
     ]
+
+
+def _check_choices(
+    path: str | os.PathLike,
+    names: list[str],
+    rows: list[tuple[int, dict[str, str]]],
+) -> None:
+    """An empty cell would be a choice, and make numbers categorical."""
+    for line, row in rows:
+        for name in names:
+            if not row[name]:
+                raise DataError(
+                    f"{path}, line {line}: `{name}` must have a choice, a "
+                    "number or a word. Received: an empty cell"
+                )
+
+
+def _columns_words(header: list[str]) -> str:
+    """The first columns' names; what they are where they tell."""
+    text = ", ".join(header[:_MAX_NAMED])
+    if len(header) > _MAX_NAMED:
+        text += f" and {len(header) - _MAX_NAMED} more"
+    if "trial_id" in header:
+        text += (
+            ": this is a table of export_trials; docs/searchers.md says how "
+            "to make one for a contest"
+        )
+    return text
 
 
 def _is_reward(column: str) -> bool:

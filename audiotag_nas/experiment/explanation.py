@@ -1,8 +1,8 @@
-"""Which decisions mattered in a search: one screen, and a picture.
+"""Which decisions mattered in a search, and a picture of it.
 
 Reads the journal and learns the reward model from it anew, whatever searcher
-chose the children. `search.importance` has the method, docs/explain.md how to
-read the outcome. No TensorFlow.
+chose the children. `search.importance` has the method, `explanation_screen`
+the words, docs/explain.md how to read them. No TensorFlow.
 
 A child that was stopped early is counted with the final reward that its curve
 is typical of (`search.early_stopping`), by all children of the search. To
@@ -14,7 +14,6 @@ the penalty that the searcher was told is not a measurement.
 import collections
 import dataclasses
 import os
-import textwrap
 
 import numpy as np
 
@@ -27,11 +26,9 @@ from audiotag_nas.report.explain_plot import (
     PairPanel,
     plot_importance,
 )
-from audiotag_nas.report.tables import format_table
 from audiotag_nas.search.importance import (
-    MAX_CELLS,
     Importance,
-    Share,
+    explained_error,
     explained_share,
     importance,
 )
@@ -45,12 +42,12 @@ MIN_WHOLE = 8
 """Children that must have been trained whole."""
 
 _MAX_ITERATIONS = 200
-_CLEAR_DEVIATIONS = 3.0
+CLEAR_DEVIATIONS = 3.0
 """[own]: by chance, in every fifth search the best choice of some decision that
 does not matter lies two deviations over its worst."""
 
-_MAX_FINDINGS = 3
-_WIDTH = 79
+_KNOWN_ERRORS = 2.0
+"""[own]: how many standard errors above 0 R^2 must be to say something."""
 
 _MEASURES = {
     "eer": "1 - mean EER",
@@ -62,11 +59,6 @@ _FORMS = {
     "_last": " of the last epoch",
     "_mean3": " over the last three epochs",
     "_average": " averaged over epochs",
-}
-_PARTS = {
-    "filters": "number of filters",
-    "height": "filter height",
-    "width": "filter width",
 }
 
 
@@ -84,6 +76,7 @@ class Explanation:
             a network; None where none was trained twice.
         error: root mean square of the leave-one-out predictions' errors.
         explained: R^2 of the leave-one-out predictions.
+        explained_error: its standard error.
         importance: of the decisions and pairs.
     """
 
@@ -97,6 +90,7 @@ class Explanation:
     noise: float | None
     error: float
     explained: float
+    explained_error: float
     importance: Importance
 
     @property
@@ -117,8 +111,19 @@ class Explanation:
             effect.decision
             for effect in self.importance.effects
             if effect.contrast.mean
-            > _CLEAR_DEVIATIONS * effect.contrast.deviation
+            > CLEAR_DEVIATIONS * effect.contrast.deviation
         ]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the model foretells more than chance would, or one decision.
+
+        Shares of the variance of a model that does not say what it was made
+        with, and nothing of the search: that no decision is known to differ
+        from any other.
+        """
+        beyond_chance = self.explained > _KNOWN_ERRORS * self.explained_error
+        return beyond_chance or bool(self.clear_decisions)
 
 
 @one_blas_thread()
@@ -164,6 +169,7 @@ def explain(workdir: str | os.PathLike) -> Explanation:
         noise=model.scale * model.noise_variance**0.5 if is_repeated else None,
         error=model.scale * float(np.mean((predicted - told) ** 2)) ** 0.5,
         explained=explained_share(model),
+        explained_error=explained_error(model),
         importance=importance(
             model, space, seed=stages.derive_seed(config.seed, "explain")
         ),
@@ -202,69 +208,40 @@ def reward_words(search: SearchConfig) -> str:
     return text + (", less costs" if search.weighs_costs else "")
 
 
-def decision_words(name: str) -> str:
-    """`block3_height` as `block 3's filter height`."""
-    block, _, part = name.partition("_")
-    number = block.removeprefix("block")
-    if block.startswith("block") and number.isdigit() and part in _PARTS:
-        return f"block {number}'s {_PARTS[part]}"
-    return name.replace("_", " ")
-
-
-def explanation_lines(explanation: Explanation) -> list[str]:
-    """The screen."""
-    lines = [
-        f"{explanation.name}: which decisions of the search mattered",
-        f"children: {_children_words(explanation)}",
-        f"reward: {explanation.reward}",
-        f"noise: {_noise_words(explanation)}",
-        "model: of networks left out it foretells "
-        f"{100 * max(explanation.explained, 0.0):.0f} % of the variance; it "
-        f"is {explanation.error:.4f} off",
-        "",
-        _decision_table(explanation),
-        f"all main effects: {_percent(explanation.importance.main_share)}; "
-        "the rest is pairs and more",
-    ]
-    if explanation.importance.pairs:
-        lines += ["", _pair_table(explanation)]
-    names = [decision.name for decision in explanation.space.decisions]
-    lines += [
-        f"left out: {names[first]} x {names[second]}, of the strongest pairs; "
-        f"together they may have {MAX_CELLS} combinations"
-        for first, second in explanation.importance.left_out
-    ]
-    return [*lines, "", *_finding_lines(explanation)]
-
-
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
-    """The picture: every decision, and the strongest pairs."""
+    """The picture: every decision, and the strongest pairs.
+
+    Without pairs and shares where the model knows nothing.
+    """
     space, clear = explanation.space, explanation.clear_decisions
+    is_known = explanation.is_known
     effects = [
         EffectPanel(
-            name=decision_words(space.decisions[e.decision].name),
+            name=space.decisions[e.decision].name,
             choices=[str(c) for c in space.decisions[e.decision].choices],
             mean=e.mean,
             deviation=e.deviation,
-            share=(e.share.mean, e.share.low, e.share.high),
+            share=(e.share.mean, e.share.low, e.share.high)
+            if is_known
+            else None,
             is_clear=e.decision in clear,
         )
         for e in explanation.importance.effects
     ]
     pairs = [
         PairPanel(
-            names=tuple(
-                decision_words(space.decisions[d].name) for d in pair.decisions
-            ),
+            names=tuple(space.decisions[d].name for d in pair.decisions),
             choices=tuple(
                 [str(c) for c in space.decisions[d].choices]
                 for d in pair.decisions
             ),
             mean=pair.mean,
             deviation=pair.deviation,
+            is_clear=np.abs(pair.mean) > CLEAR_DEVIATIONS * pair.deviation,
             share=(pair.share.mean, pair.share.low, pair.share.high),
         )
         for pair in explanation.importance.pairs
+        if is_known
     ]
     try:
         plot_importance(
@@ -273,127 +250,10 @@ def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
             pairs,
             reward=explanation.reward,
             title=f"{explanation.name}: how the reward depends on each "
-            f"decision, by {explanation.num_children} children",
+            f"decision, by {explanation.num_children} children"
+            + ("" if is_known else " - not known yet"),
         )
     except OSError as error:
         raise StoreError(
             f"{path}: can't be written ({error.strerror})."
         ) from error
-
-
-def _children_words(explanation: Explanation) -> str:
-    text = f"{explanation.num_children} of {explanation.num_networks} networks"
-    if explanation.num_stopped:
-        text += (
-            f", {explanation.num_stopped} of them stopped early and counted "
-            "by what their curves are typical of"
-        )
-    if explanation.num_failed:
-        text += f"; {explanation.num_failed} failed and are left out"
-    return text
-
-
-def _noise_words(explanation: Explanation) -> str:
-    if explanation.noise is None:
-        return "not known, since no network was trained twice"
-    return (
-        "from training to training of a network the reward varies by "
-        f"{explanation.noise:.4f}"
-    )
-
-
-def _decision_table(explanation: Explanation) -> str:
-    clear = explanation.clear_decisions
-    rows = []
-    for effect in explanation.importance.effects:
-        decision = explanation.space.decisions[effect.decision]
-        contrast = effect.contrast
-        rows.append(
-            [
-                decision.name + (" *" if effect.decision in clear else ""),
-                _percent(effect.share),
-                decision.choices[contrast.better],
-                decision.choices[contrast.worse],
-                _plus_minus(contrast.mean, contrast.deviation),
-            ]
-        )
-    return format_table(
-        rows,
-        headers=[
-            *("decision", "share [90 % int.]"),
-            *("best", "worst", "best over worst"),
-        ],
-        align="lrrrr",
-    )
-
-
-def _pair_table(explanation: Explanation) -> str:
-    rows = []
-    for pair in explanation.importance.pairs:
-        first, second = (explanation.space.decisions[d] for d in pair.decisions)
-        best = int(pair.interaction.argmax())
-        at = divmod(best, len(second.choices))
-        rows.append(
-            [
-                f"{first.name} x {second.name}",
-                _percent(pair.share),
-                f"{first.choices[at[0]]}, {second.choices[at[1]]}",
-                _plus_minus(
-                    pair.interaction[at], pair.interaction_deviation[at]
-                ),
-            ]
-        )
-    return format_table(
-        rows,
-        headers=[
-            *("strongest pairs", "share [90 % int.]"),
-            *("best", "beyond each"),
-        ],
-        align="lrrr",
-    )
-
-
-def _finding_lines(explanation: Explanation) -> list[str]:
-    clear = explanation.clear_decisions
-    if explanation.explained <= 0:
-        return _wrapped(
-            "No decision stands out: the model foretells networks left out "
-            "no better than their mean does. More children may tell."
-        )
-    if not clear:
-        return _wrapped(
-            "No decision stands out: none has a choice that is better than "
-            f"its others by more than {_CLEAR_DEVIATIONS:.0f} standard "
-            "deviations. More children may tell."
-        )
-    lines = []
-    effects = {e.decision: e for e in explanation.importance.effects}
-    for number in clear[:_MAX_FINDINGS]:
-        decision, contrast = (
-            explanation.space.decisions[number],
-            effects[number].contrast,
-        )
-        words = decision_words(decision.name)
-        lines += _wrapped(
-            f"{words[0].upper()}{words[1:]}: "
-            f"{decision.choices[contrast.better]} rather than "
-            f"{decision.choices[contrast.worse]} raises the reward by "
-            f"{contrast.mean:.4f} +- {contrast.deviation:.4f}."
-        )
-    others = len(clear) - _MAX_FINDINGS
-    if others > 0:
-        lines.append(f"{others} more decisions stand out (*).")
-    return lines
-
-
-def _percent(share: Share) -> str:
-    values = [100 * v for v in (share.mean, share.low, share.high)]
-    return "{:.1f} % [{:4.1f}, {:4.1f}]".format(*values)
-
-
-def _plus_minus(mean: float, deviation: float) -> str:
-    return f"{mean:+.4f} +- {deviation:.4f}"
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH)

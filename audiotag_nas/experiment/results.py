@@ -57,9 +57,18 @@ def architecture_of(trial: Trial) -> Architecture:
 
 
 def results_lines(
-    entries: list[JournalEntry], *, num_trials: int = 10
+    entries: list[JournalEntry],
+    *,
+    num_trials: int = 10,
+    setting: str = "num_trials",
 ) -> list[str]:
-    """A heading, and a line for each of the best trials."""
+    """A heading, a line for each of the best trials, and what is left out.
+
+    Args:
+        entries: as `ranked_entries` gives them.
+        num_trials: how many to list.
+        setting: what the user sets that by.
+    """
     done = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
     stopped = [e for e in done if e.result.stopped_epoch]
     lines = [f"{len(done)} trials completed, {len(entries) - len(done)} failed"]
@@ -77,6 +86,12 @@ def results_lines(
             f"  {trial.trial_id}  reward {entry.result.reward:.4f}  "
             f"EER {metrics['validation_eer']:.4f}  "
             f"{metrics['num_parameters']:>9,.0f} parameters  {what}"
+        )
+    if len(done) > num_trials:
+        last = " (those stopped early come last)" if stopped else ""
+        lines.append(
+            f"{num_trials} of {len(done)}{last}; {setting}={len(done)} lists "
+            "all"
         )
     return lines
 

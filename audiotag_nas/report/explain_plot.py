@@ -20,6 +20,7 @@ _MAX_PAIRS = 4
 _PANEL_WIDTH, _PANEL_HEIGHT = 2.05, 1.75  # inches
 _PAIR_HEIGHT = 3.1
 _FAINT = "0.55"
+_UNSURE = (0.92, 0.92, 0.92, 1.0)  # a cell that may be chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +28,11 @@ class EffectPanel:
     """A decision with n choices.
 
     Attributes:
-        name: in words.
+        name: of the decision.
         choices: n labels.
         mean, deviation: (n,), reward less the average, and how sure.
-        share: of the variance, with the ends of its interval; 0 to 1.
+        share: of the variance, with the ends of its interval; 0 to 1. None
+            where it is not known.
         is_clear: whether it stands out.
     """
 
@@ -38,7 +40,7 @@ class EffectPanel:
     choices: Sequence[str]
     mean: npt.NDArray
     deviation: npt.NDArray
-    share: tuple[float, float, float]
+    share: tuple[float, float, float] | None
     is_clear: bool
 
 
@@ -47,9 +49,10 @@ class PairPanel:
     """Two decisions with n and m choices.
 
     Attributes:
-        names: in words.
+        names: of the decisions.
         choices: n and m labels.
         mean, deviation: (n, m), reward less the average, and how sure.
+        is_clear: (n, m), which of them stand out.
         share: of the interaction, as in `EffectPanel`.
     """
 
@@ -57,6 +60,7 @@ class PairPanel:
     choices: tuple[Sequence[str], ...]
     mean: npt.NDArray
     deviation: npt.NDArray
+    is_clear: npt.NDArray
     share: tuple[float, float, float]
 
 
@@ -71,7 +75,7 @@ def plot_importance(
     """Draws every effect in the order given, and the first pairs.
 
     Args:
-        path: of the PNG.
+        path: of the picture; its ending says the format.
         effects: at least one.
         pairs: as many as are to be drawn, up to four.
         reward: what it is, for the axes.
@@ -108,9 +112,10 @@ def _draw_effects(
     for axes in grid.flat[len(effects) :]:
         axes.set_visible(False)
     figure.supylabel(f"reward less its average ({reward})", fontsize=9)
+    shares = "share of the variance [90 % interval]; "
     figure.suptitle(
-        "share of the variance [90 % interval]; bands: one and two standard "
-        "deviations; grey: may be chance",
+        (shares if any(effect.share for effect in effects) else "")
+        + "bands: one and two standard deviations; grey: may be chance",
         fontsize=9,
         color="0.35",
     )
@@ -135,8 +140,9 @@ def _draw_effect(axes: Any, effect: EffectPanel) -> None:
     axes.set_xticks(at, effect.choices)
     axes.set_xlim(-0.35, len(at) - 0.65)
     _quiet(axes)
+    share = "" if effect.share is None else f"\n{_share_text(effect.share)}"
     axes.set_title(
-        f"{effect.name}\n{_share_text(effect.share)}",
+        effect.name + share,
         fontsize=8,
         fontweight="bold" if effect.is_clear else "normal",
     )
@@ -145,22 +151,20 @@ def _draw_effect(axes: Any, effect: EffectPanel) -> None:
 def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
     figure.suptitle(
         "strongest pairs: reward less its average with both chosen (± one "
-        "standard deviation); share of what the two do beyond their own "
-        "effects",
+        "standard deviation; grey: may be chance); share of what the two do "
+        "beyond their own effects",
         fontsize=9,
         color="0.35",
     )
     limit = max(float(np.abs(pair.mean).max()) for pair in pairs) or 1.0
+    colours = pyplot().cm.ScalarMappable(
+        pyplot().Normalize(-limit, limit), "PuOr_r"
+    )
     grid = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, pair in zip(grid, pairs, strict=True):
-        image = axes.imshow(
-            pair.mean,
-            origin="lower",
-            aspect="auto",
-            cmap="PuOr_r",
-            vmin=-limit,
-            vmax=limit,
-        )
+        cells = colours.to_rgba(pair.mean)
+        cells[~pair.is_clear] = _UNSURE
+        axes.imshow(cells, origin="lower", aspect="auto")
         _write_cells(axes, pair, limit)
         axes.set_xticks(range(len(pair.choices[1])), pair.choices[1])
         axes.set_yticks(range(len(pair.choices[0])), pair.choices[0])
@@ -169,7 +173,13 @@ def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
         axes.tick_params(labelsize=7.5, length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(_share_text(pair.share), fontsize=8)
-    bar = figure.colorbar(image, ax=list(grid), pad=0.01, aspect=30)
+        axes.set_xticks(np.arange(0.5, pair.mean.shape[1] - 1), minor=True)
+        axes.set_yticks(np.arange(0.5, pair.mean.shape[0] - 1), minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.0)
+        axes.tick_params(which="minor", length=0)
+    if not any(pair.is_clear.any() for pair in pairs):
+        return
+    bar = figure.colorbar(colours, ax=list(grid), pad=0.01, aspect=30)
     bar.set_label(reward, fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
     bar.outline.set_visible(False)
@@ -188,7 +198,9 @@ def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
             ha="center",
             va="center",
             fontsize=6.5,
-            color="white" if abs(value) > 0.6 * limit else "0.15",
+            color="white"
+            if pair.is_clear[row, column] and abs(value) > 0.6 * limit
+            else "0.15",
         )
 
 

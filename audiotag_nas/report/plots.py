@@ -1,4 +1,4 @@
-"""Plots as PNG files: a tagged clip, learning curves, a search, its front.
+"""Plots as picture files: a tagged clip, learning curves, a search, its front.
 
 matplotlib is imported on first use and draws without a display. Colours tell
 apart for colour-blind readers (Okabe and Ito 2008; the maps are perceptually
@@ -35,7 +35,7 @@ def plot_tagged_clip(
     """What was heard, and when: the log-mel above, the tags below.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         log_mel: (frames, mel bins).
         frame_seconds: from one frame to the next.
         tags: K names.
@@ -105,7 +105,7 @@ def plot_learning_curves(
     """Validation EER an epoch, one curve a network, its best epoch marked.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         histories: name -> validation EER of each epoch, from epoch 1.
         title: of the figure.
         target: a level to draw, e.g. the baseline's best.
@@ -143,7 +143,7 @@ def plot_search(
     """Every trial's reward in order, and the best so far.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         rewards: in the order of the trials; None or NaN for a failed one.
         title: of the figure.
     """
@@ -185,14 +185,18 @@ def plot_regrets(
     """How good searchers' recommendations are after how many trainings.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         checkpoints: numbers of trainings.
         panels: title of a panel -> searcher -> (mean regret, standard error)
             at each checkpoint, NaN where there is none. Every searcher has
             the same colour, line and mark in all panels.
         title: of the figure.
+
+    Searchers stand a little beside one another, so that none's error bars
+    hide another's, and no regret at all is a line above the axis.
     """
     names = list(dict.fromkeys(name for p in panels.values() for name in p))
+    places = _places_beside(checkpoints, len(names))
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure, grid = pyplot().subplots(
@@ -208,7 +212,7 @@ def plot_regrets(
             number = names.index(name)
             means, errors = np.array(points, np.float64).T
             handles[name] = axes.errorbar(
-                checkpoints,
+                places[number],
                 means,
                 yerr=np.nan_to_num(errors),
                 color=COLOURS[number % len(COLOURS)],
@@ -219,8 +223,8 @@ def plot_regrets(
                 capsize=2,
             )
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0.0)
         _grid(axes, "trainings", "mean true regret")
+        _show_nought(axes)
         axes.set_xticks(checkpoints, list(map(str, checkpoints)), minor=False)
         axes.xaxis.set_minor_locator(pyplot().NullLocator())
         axes.set_title(heading, fontsize=10, parse_math=False)
@@ -236,6 +240,24 @@ def plot_regrets(
     write_figure(figure, path, title)
 
 
+def _places_beside(checkpoints: Sequence[int], num: int) -> npt.NDArray:
+    """(num, checkpoints): of num searchers around each checkpoint.
+
+    Over less than a third of the least distance of two, by logarithms.
+    """
+    logs = np.log(np.array(checkpoints, np.float64))
+    width = 0.28 * np.diff(logs).min() if len(logs) > 1 else 0.1
+    shifts = width * (np.arange(num) - (num - 1) / 2) / num
+    return np.exp(logs + shifts[:, np.newaxis])
+
+
+def _show_nought(axes: Any) -> None:
+    """From a little below 0, so that marks at 0 do not lie on the axis."""
+    top = axes.get_ylim()[1]
+    axes.set_ylim(-0.04 * top, top)
+    axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.5)
+
+
 def plot_pareto(
     path: str | os.PathLike,
     points: Sequence[tuple[float, float]],
@@ -248,7 +270,7 @@ def plot_pareto(
     """Every network's EER over what it costs, and the Pareto front.
 
     Args:
-        path: of the PNG.
+        path: of the picture (.png, .pdf or .svg).
         points: (cost, EER) of each network.
         front: those of them that are on the front of these two goals.
         cost: what the cost is.

@@ -207,14 +207,35 @@ def explained_share(model: RewardModel) -> float:
     no better than that mean. The hyperparameters have seen all points, which
     flatters it a little. Of one point alone nothing is foretold.
     """
+    return _explained(model)[0]
+
+
+def explained_error(model: RewardModel) -> float:
+    """The standard error of `explained_share`, 0 where nothing can be foretold.
+
+    That of a ratio of means over points, to first order (Cochran, *Sampling
+    Techniques*, 1977). Predictions of points left out share most of what was
+    learned, which it does not know.
+    """
+    return _explained(model)[1]
+
+
+def _explained(model: RewardModel) -> tuple[float, float]:
+    """R^2 and its standard error."""
     predicted, told = model.leave_one_out()
     num = len(told)
     if num == 1:
-        return 0.0
+        return 0.0, 0.0
     mean_of_others = (told.sum() - told) / (num - 1)
-    baseline = float(np.sum((told - mean_of_others) ** 2))
-    error = float(np.sum((told - predicted) ** 2))
-    return 1.0 - error / baseline if baseline > 0 else 0.0
+    baselines = (told - mean_of_others) ** 2
+    errors = (told - predicted) ** 2
+    baseline = float(np.sum(baselines))
+    if not baseline > 0:
+        return 0.0, 0.0
+    ratio = float(np.sum(errors)) / baseline
+    residuals = errors - ratio * baselines
+    spread = math.sqrt(num / (num - 1) * float(np.sum(residuals**2)))
+    return 1.0 - ratio, spread / baseline
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 
 from audiotag_nas.benchmarks.contest import (
@@ -16,15 +17,16 @@ from audiotag_nas.benchmarks.contest import (
     recommend_alike,
     run_task,
 )
+from audiotag_nas.benchmarks.contest_regrets import OURS, Estimate, Regrets
 from audiotag_nas.benchmarks.contest_report import (
-    Estimate,
-    Regrets,
     contest_report,
+    plot_contest,
 )
 from audiotag_nas.benchmarks.contest_results import (
     ResultsFile,
     Task,
     TaskResult,
+    csv_digests,
     read_results,
 )
 from audiotag_nas.errors import ConfigError, StoreError
@@ -204,9 +206,38 @@ def test_the_report_has_both_ways_of_recommending_and_the_time():
 
 def test_without_random_search_no_average_is_made_up():
     text = contest_report([r for r in RESULTS if r.task.searcher != "random"])
-    assert "nan" in text
+    assert "nan" not in text
+    assert text.count("Left out: random search took no part.") == 2
+    assert "over each other one" not in text
     regrets = Regrets(RESULTS[2:6])
     assert regrets.best_rival(None, 25) is None
+    alone = contest_report([r for r in RESULTS if r.task.searcher == OURS])
+    assert alone.count("Left out: no other searcher took part.") == 2
+
+
+def test_where_random_search_has_no_regret_there_is_no_ratio_to_it(tmp_path):
+    rest = [r for r in RESULTS if r.task.problem == "a"]
+    found = [
+        result("b", searcher, seed, (0.0, last))
+        for searcher in ("random", "evolution", "reinforce")
+        for seed, last in enumerate((0.0, 0.0 if searcher == "random" else 0.2))
+    ]
+    text = contest_report(rest + found)
+    assert "nan" not in text
+    assert text.count("Left out: random search has no regret on b.") == 2
+    # Where it had some in the end, there is an average in the end.
+    found[1] = result("b", "random", 1, (0.0, 0.4))
+    text = contest_report(rest + found, markdown=True)
+    assert "nan" not in text
+    assert text.count("(-): random search has no regret on b after 25 ") == 2
+    # In the end (2 / 2 + 0.1 / 0.2) / 2 and (0.5 / 2 + 0.1 / 0.2) / 2.
+    assert "| evolution |     2 |   - | 0.7500 ±" in text
+    assert "| evolution |     2 |   - | 0.50 (-0.3750 ±" in text
+    path = tmp_path / "contest.png"
+    plot_contest(path, rest + found)
+    with_average = matplotlib.image.imread(path)
+    plot_contest(path, rest)
+    assert matplotlib.image.imread(path).shape[1] < with_average.shape[1]
 
 
 def test_results_are_read_again_and_a_torn_last_line_is_dropped(tmp_path):
@@ -276,8 +307,13 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert results_path.read_bytes().startswith(kept)
+    problems = ["needle", f"csv:{csv_path}"]
     tasks = make_tasks(
-        ["needle", f"csv:{csv_path}"], SEARCHERS, num_seeds=2, num_children=12
+        problems,
+        SEARCHERS,
+        num_seeds=2,
+        num_children=12,
+        digests=csv_digests(problems, []),
     )
     results = read_results(results_path)
     assert set(results) == set(tasks)

@@ -264,6 +264,9 @@ def test_without_a_truth_it_is_the_mean_of_the_rewards(tmp_path):
         ("a,reward_1,value\n1,1,\n", "line 2: `value` must be a finite"),
         ("a,reward_1\n1,0.5\n2,\n", "line 3: must have a reward"),
         ("a,reward_1\n1,0.5\n1,0.6\n", "line 3: a point must come once"),
+        ("a,b,reward_1\n1,x,2\n1,,3\n", "line 3: `b` must have a choice"),
+        ("a,b,c,d,e,f,g,h,i,j\n" + "1," * 9 + "1\n", "g, h and 2 more$"),
+        ("order,trial_id,reward\n1,search-0000,0.5\n", "of export_trials"),
     ],
 )
 def test_a_csv_file_that_breaks_a_rule_is_named_with_its_line(

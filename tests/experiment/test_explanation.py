@@ -5,7 +5,11 @@ import dataclasses
 import pytest
 
 from audiotag_nas.config import ExperimentConfig, SearchConfig
-from audiotag_nas.experiment import explanation, stages
+from audiotag_nas.experiment import (
+    explanation,
+    explanation_screen,
+    stages,
+)
 from audiotag_nas.search.importance import importance
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.search.reward_model import RewardModel
@@ -73,7 +77,7 @@ def test_a_strong_pair_that_is_left_out_is_named():
     [pair] = found.pairs
 
     def lines(importance) -> list[str]:
-        return explanation.explanation_lines(
+        return explanation_screen.explanation_lines(
             explanation.Explanation(
                 name="made_up",
                 space=space,
@@ -85,6 +89,7 @@ def test_a_strong_pair_that_is_left_out_is_named():
                 noise=None,
                 error=0.1,
                 explained=0.5,
+                explained_error=0.1,
                 importance=importance,
             )
         )
@@ -100,7 +105,10 @@ def test_a_strong_pair_that_is_left_out_is_named():
 
 
 def test_decisions_are_named():
-    assert explanation.decision_words("block3_filters") == (
+    assert explanation_screen.decision_words("block3_filters") == (
         "block 3's number of filters"
     )
-    assert explanation.decision_words("recurrent_units") == "recurrent units"
+    assert (
+        explanation_screen.decision_words("recurrent_units")
+        == "recurrent units"
+    )

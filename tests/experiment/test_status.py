@@ -350,6 +350,12 @@ def test_children_stopped_early_are_counted_and_come_after_whole_ones(
     )
     assert lines[5].endswith("stopped at epoch 2")
     assert "stopped" not in lines[4]
+    assert len(lines) == 7
+    some = results_lines(entries, num_trials=4, setting="--num_trials")
+    assert some[:-1] == lines[:5]
+    assert some[-1] == (
+        "4 of 6 (those stopped early come last); --num_trials=6 lists all"
+    )
 
     headers, rows = export_table(entries)
     column = [row[headers.index("stopped_epoch")] for row in rows]

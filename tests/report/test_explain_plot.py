@@ -1,5 +1,7 @@
 """The picture of a search's decisions: it shows what it is given."""
 
+import dataclasses
+
 import matplotlib.image
 import numpy as np
 
@@ -25,6 +27,7 @@ PAIR = PairPanel(
     choices=(["1", "3", "5"], ["a", "b"]),
     mean=np.array([[-0.01, 0.0], [0.0, 0.01], [0.0, 0.0]]),
     deviation=np.full((3, 2), 0.002),
+    is_clear=np.array([[True, False], [False, True], [False, False]]),
     share=(0.1, 0.0, 0.2),
 )
 
@@ -56,3 +59,21 @@ def test_pairs_are_below_the_decisions_and_one_decision_needs_none(tmp_path):
     assert both.shape[0] > alone.shape[0] + 200
     assert saturation(both[: both.shape[0] // 3]) < 1.0
     assert saturation(both[both.shape[0] // 2 :]) > 1000.0
+
+
+def test_a_pair_is_grey_where_it_may_be_chance(tmp_path):
+    unsure = dataclasses.replace(PAIR, is_clear=np.zeros((3, 2), bool))
+    one = dataclasses.replace(PAIR, is_clear=np.eye(3, 2, dtype=bool))
+    assert saturation(draw(tmp_path / "a.png", EFFECTS[:2], [unsure])) < 1.0
+    both = draw(tmp_path / "b.png", EFFECTS[:2], [unsure, one])
+    lower = both[both.shape[0] // 2 :]
+    left, right = np.split(lower, [lower.shape[1] // 2 - 40], axis=1)
+    assert saturation(left) < 1.0
+    assert saturation(right) > 1000.0
+
+
+def test_a_share_that_is_not_known_is_not_written(tmp_path):
+    known = draw(tmp_path / "a.png", EFFECTS[:1], [])
+    unknown = [dataclasses.replace(EFFECTS[0], share=None)]
+    less = draw(tmp_path / "b.png", unknown, [])
+    assert (1 - less).sum() < 0.97 * (1 - known).sum()

@@ -6,6 +6,7 @@ import sys
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.report import plots
@@ -120,6 +121,40 @@ def test_regrets_are_drawn_where_they_are_known(tmp_path):
     assert four.shape[1] > 2.5 * one.shape[1]
     assert four.shape[0] > 1.5 * one.shape[0]
     assert np.ptp(one) > 0
+
+
+def test_searchers_that_are_alike_are_all_seen_also_at_no_regret(tmp_path):
+    path = tmp_path / "alike.png"
+    curves = {name: [(0.0, 0.0)] * 3 for name in "abc"}
+    plots.plot_regrets(path, (25, 50, 200), {"one": curves})
+    picture = matplotlib.image.imread(path)[..., :3]
+    above_legend = picture[: int(0.8 * len(picture))]
+    for colour in plots.COLOURS[:3]:
+        is_it = np.abs(above_legend - to_rgb(colour)).max(axis=2) < 0.02
+        # A whole mark, 7 pixels wide, that no other lies on.
+        columns = np.flatnonzero(is_it.sum(axis=0) >= 5)
+        assert len(columns) >= 5
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".png", b"\x89PNG"), (".pdf", b"%PDF-"), (".SVG", b"<?xml")],
+)
+def test_a_picture_has_the_format_that_its_ending_says(tmp_path, ending, start):
+    files = [tmp_path / f"{number}{ending}" for number in range(2)]
+    for path in files:
+        plots.plot_search(path, [0.7, None, 0.9], title="x")
+    first, second = (path.read_bytes() for path in files)
+    assert first.startswith(start)
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["e.xyz", "e.png.txt", "png"])
+def test_a_picture_of_another_ending_is_not_written(tmp_path, name):
+    rule = r"`path` must end in \.png, \.pdf or \.svg\. Received: '.*"
+    with pytest.raises(ConfigError, match=rf"^{rule}{name}'$"):
+        plots.plot_search(tmp_path / name, [0.7])
+    assert not list(tmp_path.iterdir())
 
 
 def test_importing_the_module_imports_no_matplotlib():

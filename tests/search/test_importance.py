@@ -8,6 +8,7 @@ import pytest
 from audiotag_nas.search import average_rows
 from audiotag_nas.search.importance import (
     MAX_CELLS,
+    explained_error,
     explained_share,
     importance,
 )
@@ -127,6 +128,22 @@ def test_leave_one_out_is_what_a_refit_without_the_point_foretells():
         (told[i] - np.delete(told, i).mean()) ** 2 for i in range(11)
     )
     assert explained_share(model) == pytest.approx(1 - error / baseline)
+
+
+def test_the_error_of_what_is_foretold_is_that_of_the_jackknife():
+    model = learned(lambda t: 0.5 * t[0] + t[1] * t[2], 60, noise=1.0)
+    predicted, told = model.leave_one_out()
+    errors = (told - predicted) ** 2
+    # The mean of n - 1 others is n / (n - 1) as far off as that of all n.
+    num = len(told)
+    baselines = ((told - told.mean()) * num / (num - 1)) ** 2
+    without = [
+        1 - np.delete(errors, i).sum() / np.delete(baselines, i).sum()
+        for i in range(num)
+    ]
+    jackknife = np.std(without) * (num - 1) ** 0.5
+    assert 0.01 < jackknife < 0.3
+    assert explained_error(model) == pytest.approx(jackknife, rel=0.1)
 
 
 def learned(function, num: int, *, noise: float = 0.0) -> RewardModel:

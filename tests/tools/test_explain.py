@@ -79,6 +79,7 @@ def test_what_mattered_is_said_ranked_and_drawn(tmp_path, run_explain):
     done = run_explain(f"--workdir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
+    assert "Not known yet" not in done.stdout
     assert lines[1].startswith("children: 58 of ")
     assert "2 failed and are left out" in lines[1]
     assert lines[2] == "reward: 1 - mean EER"
@@ -115,6 +116,12 @@ def test_noise_is_called_noise(tmp_path, run_explain):
     assert "No decision stands out: " in done.stdout
     assert "rather than" not in done.stdout
     assert " *" not in done.stdout
+    # It is said first, and no share is printed as if it were found.
+    lines = done.stdout.splitlines()
+    assert lines[1].startswith("Not known yet: ")
+    assert "share" not in "".join(lines[:6])
+    assert not [line for line in lines if line.startswith("block")]
+    assert max(map(len, lines[:-1])) <= 79
 
 
 def test_too_few_children_are_counted_in_one_line(tmp_path, run_explain):

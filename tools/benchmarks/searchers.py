@@ -17,6 +17,7 @@ core. `--searchers=reinforce,random,evolution` compares those alone, and
 `--table_csv=FILE --problems=` on a table of your own.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def main(argv: Sequence[str]) -> None:
     )
     from audiotag_nas.benchmarks.contest_results import (
         ResultsFile,
+        csv_digests,
         read_results,
     )
     from audiotag_nas.errors import SearchError
@@ -74,17 +76,17 @@ def main(argv: Sequence[str]) -> None:
     output_dir = Path(_OUTPUT_DIR.value)
     results_path = output_dir / "contest.jsonl"
     searchers = _SEARCHERS.value or contest.CONTESTANTS
-    problems = (
-        list(contest.PROBLEMS)
-        if _PROBLEMS.value is None
-        else [name for name in _PROBLEMS.value if name]
-    )
-    problems += [f"{contest.CSV_PREFIX}{path}" for path in _TABLE_CSV.value]
+    problems = contest.problem_names(_PROBLEMS.value, _TABLE_CSV.value)
     tasks = contest.make_tasks(
         problems,
         searchers,
         num_seeds=_SEEDS.value,
         num_children=_CHILDREN.value,
+        digests=csv_digests(
+            problems,
+            read_results(results_path),
+            report_only=_REPORT_ONLY.value,
+        ),
     )
     progress = Progress()
 
@@ -99,7 +101,9 @@ def main(argv: Sequence[str]) -> None:
     if not _REPORT_ONLY.value:
         # What is wrong with a name or a file is told before anything runs.
         for problem in problems:
-            contest.make_problem(problem, 0)
+            holes = contest.holes_words(contest.make_problem(problem, 0))
+            if holes:
+                progress.line(holes)
         for searcher in searchers:
             contest.check_contestant(searcher)
         with driver_lock(output_dir):
@@ -110,7 +114,12 @@ def main(argv: Sequence[str]) -> None:
                 on_result=tell,
             )
     done = read_results(results_path)
-    results = [done[task] for task in tasks if task in done]
+    # A CSV file is called as it is now, whatever it was when it was run.
+    results = [
+        dataclasses.replace(done[task], task=task)
+        for task in tasks
+        if task in done
+    ]
     if not results:
         raise SearchError(f"{results_path}: none of these searches is done.")
     progress.line(contest_report(results))

@@ -1,6 +1,8 @@
 """A picture of what each tag looks like, to judge the sounds by eye."""
 
+import io
 import os
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -8,6 +10,7 @@ import soxr
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import features
 from audiotag_nas.data.synthesis import annotation, dsp, rooms, scenes
+from audiotag_nas.files import atomic_write_bytes
 
 TITLES = {
     "c": "c  child speech",
@@ -23,7 +26,7 @@ _NUM_EXAMPLES = 4
 
 
 def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
-    """Writes a PNG: a row a tag, each with clips of that tag alone.
+    """A row a tag, each with clips of that tag alone; the ending is the format.
 
     The clips come from different segments of the development split, 15 dB
     over the background.
@@ -57,8 +60,10 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
         row[0].set_ylabel("mel bin")
     for axis in axes[-1]:
         axis.set_xlabel("seconds")
-    figure.savefig(path, dpi=70)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix[1:] or "png", dpi=70)
     plt.close(figure)
+    atomic_write_bytes(path, buffer.getvalue())
 
 
 def example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
