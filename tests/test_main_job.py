@@ -361,8 +361,9 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     told = ranked[0]["result"]["metrics"]["validation_eer"]
     assert eer == pytest.approx(told)
     tuner.results_summary(1)
-    _, best, recommended = capsys.readouterr().out.splitlines()
+    _, best, more, recommended = capsys.readouterr().out.splitlines()
     assert ranked[0]["trial"]["trial_id"] in best
+    assert more == "1 of 2; num_trials=2 lists all"
     assert recommended.startswith("recommended, grid and final training go")
     # What the grid did go on with.
     (found,) = (
