@@ -43,7 +43,7 @@ def get_config() -> ExperimentConfig:
         ),
         grid=GridConfig(
             mixup_alpha=(0.0, 0.2),
-            spectrogram_size=("31x40", "62x40"),
+            spectrogram_size=("62x40", "62x64"),
             batch_size=(16, 32),
             epochs=4,
         ),
