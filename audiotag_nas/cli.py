@@ -25,11 +25,7 @@ from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.files import check_writable
 from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
-from audiotag_nas.terminal import (
-    interrupts_kept,
-    plain_warnings,
-    quiet_when_reader_is_gone,
-)
+from audiotag_nas.terminal import plain_warnings, quiet_when_reader_is_gone
 
 if TYPE_CHECKING:
     from audiotag_nas.training.runners import RunnerSettings
@@ -294,8 +290,7 @@ def run(
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            with interrupts_kept():
-                return tool_main(argv)
+            return tool_main(argv)
         except UserError as error:
             _fail(f"error: {error}", EXIT_FAILED)
 

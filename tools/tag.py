@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import interrupts_kept
 
 if TYPE_CHECKING:
     from audiotag_nas.serving.manifest import Manifest
@@ -85,7 +86,8 @@ def main(argv: Sequence[str]) -> int:
     tagged: list[TaggedFile] = []
     try:
         for number, path in enumerate(paths, 1):
-            tagged.append(_tag(tagger, path, number, plot_dir))
+            with interrupts_kept():
+                tagged.append(_tag(tagger, path, number, plot_dir))
     except KeyboardInterrupt:
         written = []
         if tagged:
