@@ -18,17 +18,14 @@ cli.define_early_stop_flag()
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
     from audiotag_nas.experiment.progress import Progress
+    from audiotag_nas.experiment.results import ranked_entries
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.search.journal import read_entries
 
     progress = Progress()
     tuner = ArchitectureTuner(
         config, workdir=_EXPERIMENT.workdir, progress=progress, runner=runner
     )
-    num_done = sum(
-        entry.trial.stage == "search"
-        for entry in read_entries(tuner.workspace.journal_path)
-    )
+    num_done = len(ranked_entries(tuner.workspace, "search"))
     if num_done < config.search.num_trials:
         progress.line(
             f"the architecture search comes first: {num_done} of "

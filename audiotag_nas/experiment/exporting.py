@@ -59,7 +59,7 @@ def export_trial(
         config,
         size=size,
         architecture=architecture_of(trial),
-        thresholds=thresholds(
+        thresholds=choose_thresholds(
             model,
             open_prepared(workspace.split_dir(size, "development")),
             config,
@@ -69,12 +69,10 @@ def export_trial(
     return result
 
 
-def thresholds(
+def choose_thresholds(
     model: keras.Model, development: PreparedSet, config: ExperimentConfig
 ) -> np.ndarray:
-    """(tags,): where false positives and negatives of the validation folds
-    are as frequent; NaN of a tag without examples there.
-    """
+    """(tags,), by the validation folds: see `metrics.best_thresholds`."""
     validation = evaluation.score_split(
         model,
         development,

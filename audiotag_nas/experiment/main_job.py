@@ -163,7 +163,7 @@ def _score(
     config, workspace = tuner.config, tuner.workspace
     tags = config.data.tags
     model = tuner.load_model(result.trial_id)
-    thresholds = exporting.thresholds(
+    thresholds = exporting.choose_thresholds(
         model, open_prepared(workspace.split_dir(size, "development")), config
     )
     scored = evaluation.score_split(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from audiotag_nas.errors import StoreError
-from audiotag_nas.experiment.running import read_recommended
+from audiotag_nas.experiment.running import read_session, recommended_id
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.space import Architecture
@@ -101,7 +101,7 @@ def recommended_lines(workspace: Workspace) -> list[str]:
 
     It need not be that of the highest reward, which may have had luck.
     """
-    trial_id = read_recommended(workspace.running_path, "search")
+    trial_id = recommended_id(read_session(workspace.running_path), "search")
     if not trial_id:
         return []
     return [f"recommended, grid and final training go on with it: {trial_id}"]

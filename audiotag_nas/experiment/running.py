@@ -152,14 +152,10 @@ def _describe(error: BaseException) -> str:
     return f"error: {type(error).__name__}: {text}"
 
 
-def read_recommended(path: Path, stage: str) -> str:
-    """Id of the trial that a stage recommended in the last session, if any."""
-    session = read_session(path)
-    found = [
-        run.recommended
-        for run in ([] if session is None else session.stages)
-        if run.stage == stage
-    ]
+def recommended_id(session: Session | None, stage: str) -> str:
+    """Id of the trial that a stage came to in this session; empty if none."""
+    runs = [] if session is None else session.stages
+    found = [run.recommended for run in runs if run.stage == stage]
     return found[-1] if found else ""
 
 

@@ -11,7 +11,12 @@ import time
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.results import entry_rank
-from audiotag_nas.experiment.running import Session, StageRun, read_session
+from audiotag_nas.experiment.running import (
+    Session,
+    StageRun,
+    read_session,
+    recommended_id,
+)
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.search.lock import Holder, read_holder
@@ -131,8 +136,11 @@ def read_status(
             num_total,
             [entry for entry in entries if entry.trial.stage == stage],
             _running(runs, stage, done),
-            [run for run in runs if run.stage == stage],
             until=until if is_living else None,
+            is_ended=any(
+                run.stage == stage and run.ended_at is not None for run in runs
+            ),
+            recommended=recommended_id(session, stage),
         )
         for stage, num_total in _totals(config).items()
     ]
@@ -196,12 +204,12 @@ def _stage_status(
     num_total: int,
     entries: list[JournalEntry],
     running: dict[str, float],
-    runs: list[StageRun],
     *,
     until: float | None,
+    is_ended: bool,
+    recommended: str,
 ) -> StageStatus:
     completed = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
-    recommended = {run.recommended for run in runs}
     return StageStatus(
         stage=stage,
         num_total=num_total,
@@ -211,9 +219,9 @@ def _stage_status(
         if until is None
         else {i: max(0.0, until - start) for i, start in running.items()},
         lost=list(running) if until is None else [],
-        is_ended=any(run.ended_at is not None for run in runs),
+        is_ended=is_ended,
         recommended=next(
-            (e for e in completed if e.trial.trial_id in recommended), None
+            (e for e in completed if e.trial.trial_id == recommended), None
         ),
     )
 

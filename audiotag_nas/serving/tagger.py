@@ -33,7 +33,6 @@ from audiotag_nas.serving.opening import (
 from audiotag_nas.serving.windows import FrameJoiner, Windows
 
 _BATCH_WINDOWS = 4
-_MIN_SAMPLE_RATE_HZ = 1000  # less is meant as kHz
 _MAX_PEAK = 100.0  # more is of int16's scale; full scale is 1
 
 
@@ -274,9 +273,10 @@ class Tagger:
                 is none, or samples that are not floating-point, not finite or
                 far beyond full scale.
         """
-        if not sample_rate_hz >= _MIN_SAMPLE_RATE_HZ:
+        # Less is meant as kHz.
+        if not sample_rate_hz >= audio.LOWEST_RATE_HZ:
             raise DataError(
-                f"a sample rate must be at least {_MIN_SAMPLE_RATE_HZ} Hz "
+                f"a sample rate must be at least {audio.LOWEST_RATE_HZ} Hz "
                 f"(16 kHz is 16000). Received: {sample_rate_hz!r}"
             )
         waveform = np.asarray(waveform)
