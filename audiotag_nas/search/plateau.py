@@ -70,7 +70,8 @@ def find_plateau(rewards: Rewards, searched: list[Tokens]) -> Plateau | None:
 
     Args:
         rewards: told so far.
-        searched: those points told that are no one's draw, in order.
+        searched: those of them that were neither first points nor uniform
+            nor probes, in order.
     """
     last = searched[-_NUM_LAST:]
     if len(last) < _NUM_EQUAL:
@@ -188,8 +189,7 @@ class PlateauProbes:
         num_repeats = sum(p % _PER_REPEAT == 0 for p in places)
         num_opposites = sum(p % _PER_OPPOSITE == 1 for p in places)
         repeats = sorted(
-            self._plateau.points if self._plateau else (),
-            key=lambda point: len(rewards[point]),
+            self._points_of_plateau, key=lambda point: len(rewards[point])
         )[:num_repeats]
         # Not of what was asked for on plateaus and since: in the company of
         # other bad choices a choice may be good.
@@ -209,6 +209,10 @@ class PlateauProbes:
         )
         self._drawn.update(opposites, drawn)
         return Probes(repeats, opposites, drawn)
+
+    @property
+    def _points_of_plateau(self) -> list[Tokens]:
+        return self._plateau.points if self._plateau else []
 
     def _opposites(
         self,
@@ -241,10 +245,10 @@ class PlateauProbes:
 
         Where they have all choices of a decision it has none to spare.
         """
-        points = self._plateau.points if self._plateau else []
-        if not points:
-            return np.zeros(self._rows.choices_of[-1].stop, bool)
-        good = np.any(self._rows.one_hot(np.array(points)) > 0, axis=0)
+        good = np.zeros(self._rows.choices_of[-1].stop, bool)
+        if self._points_of_plateau:
+            points = np.array(self._points_of_plateau)
+            good = np.any(self._rows.one_hot(points) > 0, axis=0)
         for at in self._rows.choices_of:
             if good[at].all():
                 good[at] = False
