@@ -146,3 +146,29 @@ def test_every_module_says_first_what_it_is():
     for path in [*modules(), *(ROOT / "tools").rglob("*.py")]:
         text = path.read_text()
         assert not text or ast.get_docstring(ast.parse(text)), path
+
+
+@pytest.mark.parametrize("tool", ["run", "search"])
+def test_what_is_wrong_with_the_data_is_told_before_tensorflow_starts(
+    run_tool, tmp_path, tool
+):
+    path = tmp_path / "clips.csv"
+    path.write_text("path,tags,split\ngone.wav,dog,development\n")
+    done = run_tool(
+        *(tool, f"--workdir={tmp_path / 'w'}"),
+        *("--config.data.source=manifest", "--config.data.tags=dog"),
+        f"--config.data.manifest_path={path}",
+        PYTHONPROFILEIMPORTTIME="1",
+    )
+    imported, told = [], []
+    for line in done.stderr.splitlines():
+        if line.startswith("import time:"):
+            imported.append(line.split("|")[2].strip())
+        else:
+            told.append(line)
+    (line,) = told
+    assert line.endswith(
+        "line 2: path: must be a file that exists. Received: 'gone.wav'"
+    )
+    assert "audiotag_nas.experiment.tuner" in imported
+    assert not {"tensorflow", "keras"} & set(imported)

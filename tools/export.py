@@ -30,6 +30,7 @@ _EXPORT_DIR = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.data.storage import as_place
+    from audiotag_nas.experiment.exporting import export_trial
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.serving.manifest import check_replaceable
 
@@ -38,9 +39,6 @@ def main(argv: Sequence[str]) -> None:
     workspace.start(config)
     place = as_place(cli.directory(_EXPORT_DIR))
     check_replaceable(place)
-    # Imported late, so that a wrong place is told at once.
-    from audiotag_nas.experiment.exporting import export_trial
-
     result = export_trial(config, workspace, _TRIAL.value, place)
     print(
         f"{_TRIAL.value}, validation EER "

@@ -11,6 +11,9 @@ datasets of equal arguments give equal batches in their n-th pass.
 
 Every batch is full, as several replicas need: training drops the remainder
 (other examples each epoch), evaluation pads it with examples of weight 0.
+
+What is mapped has no control flow for AutoGraph to convert: looking for it
+would take longer than a small child's epoch, for every child anew.
 """
 
 from collections.abc import Collection, Sequence
@@ -108,6 +111,7 @@ def make_training_dataset(
         mel_mask_bins=mel_mask_bins,
     )
 
+    @tf.autograph.experimental.do_not_convert
     def finish(
         examples: tuple[tf.Tensor, tf.Tensor], batch_seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -158,6 +162,7 @@ def make_evaluation_dataset(
     size = num_clips(prepared, folds)
     _check_positive("batch_size", batch_size)
 
+    @tf.autograph.experimental.do_not_convert
     def pad(
         features: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -199,6 +204,7 @@ def _parsed(
         "label": tf.io.FixedLenFeature([], tf.string),
     }
 
+    @tf.autograph.experimental.do_not_convert
     def parse(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fields = tf.io.parse_example(records, schema)
         features = tf.io.decode_raw(fields["features"], tf.uint16)

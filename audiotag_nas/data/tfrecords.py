@@ -46,7 +46,6 @@ from audiotag_nas.data.prepared import (
     open_prepared,
     write_index,
 )
-from audiotag_nas.data.shards import ShardWriter, example, store_errors
 from audiotag_nas.data.storage import (
     Place,
     RemotePath,
@@ -130,6 +129,9 @@ def prepare(
                 )
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
+    # TensorFlow starts here: what is wrong before takes no seconds to tell.
+    from audiotag_nas.data.shards import store_errors
+
     with (
         store_errors(split_dir),
         new_directory(split_dir, last=INDEX_NAME) as partial_dir,
@@ -280,6 +282,8 @@ def _write_split(
     progress: Progress | None,
 ) -> None:
     """Fills `partial_dir`: shards, report of the rejected, index last."""
+    from audiotag_nas.data.shards import ShardWriter, example, store_errors
+
     stored: list[PreparedClip] = []
     rejected: list[RejectedClip] = []
     with ShardWriter(partial_dir) as writer:

@@ -1,16 +1,17 @@
 """Scores trained networks, and compares two of them clip by clip."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data import pipeline
 from audiotag_nas.data.prepared import PreparedSet
 from audiotag_nas.metrics import PairedDifference, TagReport, score_files
-from audiotag_nas.training import trainer
+
+if TYPE_CHECKING:
+    import keras
 
 _BATCH_SIZE = 32
 
@@ -58,13 +59,16 @@ class ScoredSplit:
 
 
 def score_split(
-    model: keras.Model,
+    model: "keras.Model",
     prepared: PreparedSet,
     *,
     tags: tuple[str, ...],
     folds: tuple[int, ...] | None = None,
 ) -> ScoredSplit:
     """Scores the clips of `prepared` (of some folds, or all)."""
+    from audiotag_nas.data import pipeline
+    from audiotag_nas.training import trainer
+
     clips = prepared.select(folds)
     data = pipeline.make_evaluation_dataset(
         prepared, tags=tags, folds=folds, batch_size=_BATCH_SIZE

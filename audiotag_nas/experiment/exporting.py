@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from audiotag_nas import metrics
@@ -15,10 +15,11 @@ from audiotag_nas.experiment import evaluation, networks
 from audiotag_nas.experiment.results import architecture_of
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import read_entries
-from audiotag_nas.serving.export import export_model
 from audiotag_nas.space import Architecture
-from audiotag_nas.training.child import spectrogram_size
 from audiotag_nas.trial import TrialResult, TrialStatus
+
+if TYPE_CHECKING:
+    import keras
 
 
 def export_trial(
@@ -52,6 +53,8 @@ def export_trial(
         )
     trial, result = entries[trial_id].trial, entries[trial_id].result
     model = networks.load_network(workspace, trial_id)
+    from audiotag_nas.training.child import spectrogram_size
+
     size = spectrogram_size(trial, config)
     export_network(
         model,
@@ -70,7 +73,7 @@ def export_trial(
 
 
 def choose_thresholds(
-    model: keras.Model, development: PreparedSet, config: ExperimentConfig
+    model: "keras.Model", development: PreparedSet, config: ExperimentConfig
 ) -> np.ndarray:
     """(tags,), by the validation folds: see `metrics.best_thresholds`."""
     validation = evaluation.score_split(
@@ -83,7 +86,7 @@ def choose_thresholds(
 
 
 def export_network(
-    model: keras.Model,
+    model: "keras.Model",
     export_dir: str | os.PathLike | RemotePath,
     config: ExperimentConfig,
     *,
@@ -102,6 +105,8 @@ def export_network(
         architecture, thresholds: see `serving.export_model`.
         reported: named metrics to keep with it.
     """
+    from audiotag_nas.serving.export import export_model
+
     data = config.data
     export_model(
         model,

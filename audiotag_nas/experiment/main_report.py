@@ -11,8 +11,8 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS, ExperimentConfig
@@ -32,6 +32,9 @@ from audiotag_nas.report.tables import (
 from audiotag_nas.search.loop import SearchOutcome
 from audiotag_nas.space import Architecture, Choice
 from audiotag_nas.trial import TrialResult
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,7 @@ class FinalSystem:
     size: str
     settings: dict[str, Choice]
     result: TrialResult
-    model: keras.Model
+    model: "keras.Model"
     thresholds: np.ndarray
     scored: ScoredSplit
     compared: ComparedSystem

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.tfrecords import PreparedSet
+from audiotag_nas.data.prepared import PreparedSet
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.experiment import (
     networks,
@@ -42,7 +42,6 @@ from audiotag_nas.search.loop import (
 )
 from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Architecture, SearchSpace, Tokens
-from audiotag_nas.training import strategy as strategies
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.training.runners import (
     IN_PROCESS,
@@ -320,12 +319,14 @@ class ArchitectureTuner(KeptResults):
     def _ready_runner(self) -> TrialRunner:
         """One runner for all stages, so that its workers stay warm."""
         if self._runner is None:
+            self.prepare()
+            from audiotag_nas.training import strategy as strategies
+
             strategies.use_threads(self.config.threads_per_trial)
             if self._settings.name == IN_PROCESS:
                 strategies.share_gpu_memory()
             else:
                 strategies.hide_gpus()
-            self.prepare()
             self._check_trainable()
             self._runner = make_runner(
                 self._settings,

@@ -8,7 +8,6 @@ evaluation split.
 
 import contextlib
 import dataclasses
-import gc
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,8 +111,7 @@ def run_trial(
 
 def forget_networks() -> None:
     """A process that trains many children else keeps all their graphs."""
-    keras.utils.clear_session()
-    gc.collect()
+    keras.utils.clear_session()  # and collects garbage
 
 
 def training_settings(trial: Trial, config: ExperimentConfig) -> TrainingConfig:

@@ -138,7 +138,7 @@ def _make_scorer(network: SizedNetwork, num_tags: int) -> Callable[[], object]:
         )
         log_mel = tf.zeros([1, num_frames, num_mels])
 
-    @tf.function
+    @tf.function(autograph=False)
     def score(features: tf.Tensor) -> tf.Tensor:
         return model(features, training=False)["clip_scores"]
 

@@ -167,7 +167,7 @@ def _run_epochs(
         )
     )
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(batches: tf.distribute.DistributedIterator) -> None:
         strategy.run(model.train_step, args=(next(batches),))
 
@@ -210,7 +210,7 @@ def predict(
 
 
 def _scorer(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def score(features: tf.Tensor) -> tf.Tensor:
         return model(features, training=False)["clip_scores"]
 
@@ -347,6 +347,7 @@ class _Watcher:
         return self.best_epoch == 0 or ranks[-1] < ranks[self.best_epoch - 1]
 
 
+@tf.autograph.experimental.do_not_convert
 def _name_labels(
     features: tf.Tensor, labels: tf.Tensor
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
