@@ -35,8 +35,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.serving.manifest import check_replaceable
 
     workspace = Workspace(cli.directory(_WORKDIR))
-    config = workspace.read_config()
-    workspace.start(config)
+    config = workspace.reopen()
     place = as_place(cli.directory(_EXPORT_DIR))
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)

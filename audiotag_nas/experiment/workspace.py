@@ -65,7 +65,7 @@ class Workspace:
 
     @property
     def features_dir(self) -> Place:
-        """Where the config says; before `start`, where it lies by default."""
+        """Where the config says; before `start` or `reopen`, the default."""
         return self._features_dir
 
     @property
@@ -106,8 +106,7 @@ class Workspace:
                 remote directory that can't be used here, or something other
                 than a model stands where one is to be exported.
         """
-        if config.data.features_dir:
-            self._features_dir = as_place(config.data.features_dir)
+        self._find_features(config)
         if config.final.export_dir:
             self._export_dir = as_place(config.final.export_dir)
             self._check_export_dir()
@@ -129,6 +128,23 @@ class Workspace:
                     raise self._other_config(differing)
                 self._check_may_grow()
             self._write_config(config)
+
+    def reopen(self) -> ExperimentConfig:
+        """The config kept here; features are where it says from now on.
+
+        For what reads here alone, whatever became of the place of the export.
+
+        Raises:
+            StoreError: there is none, it can't be read, or it names a remote
+                directory that can't be used here.
+        """
+        config = self.read_config()
+        self._find_features(config)
+        return config
+
+    def _find_features(self, config: ExperimentConfig) -> None:
+        if config.data.features_dir:
+            self._features_dir = as_place(config.data.features_dir)
 
     def check_kept(self, config: ExperimentConfig) -> None:
         """Checks that `config` is still the one kept; needs the lock.

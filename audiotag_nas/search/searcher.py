@@ -70,9 +70,10 @@ class Searcher(Protocol):
         """Learns that these tokens earned these rewards; nothing if empty.
 
         Raises:
-            ConfigError: the numbers of tokens and rewards differ, tokens are
-                not of the space, or a reward is not a finite number or
-                too large. Then nothing of the batch was learned.
+            ConfigError: the numbers of tokens and rewards differ, one of the
+                two is no batch, tokens are not of the space, or a reward is
+                not a finite number or too large. Then nothing of the batch
+                was learned.
         """
         ...
 
@@ -110,6 +111,7 @@ class ToldRewards:
         Raises:
             ConfigError: as in `Searcher.tell`.
         """
+        tokens, rewards = _listed("tokens", tokens), _listed("rewards", rewards)
         if len(tokens) != len(rewards):
             raise ConfigError(
                 "tell: there must be one reward for each tuple of tokens. "
@@ -207,6 +209,16 @@ def check_seed(seed: int) -> int:
 def is_whole(value: Any) -> bool:
     """Whether `value` is a whole number, NumPy's too; a bool is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _listed(name: str, values: Iterable[Any]) -> list[Any]:
+    try:
+        return list(values)
+    except TypeError:
+        raise ConfigError(
+            f"tell: `{name}` must have an entry for each training, in a list "
+            f"or the like. Received: {values!r}"
+        ) from None
 
 
 def _points(space: SearchSpace, among: Iterable[Sequence[int]]) -> set[Tokens]:

@@ -243,3 +243,21 @@ def test_an_export_may_go_anywhere_else(tmp_path, name):
     workspace = Workspace(tmp_path / "mine")
     workspace.start(exporting(tmp_path / name))
     assert workspace.export_dir == tmp_path / name
+
+
+def test_reading_again_minds_the_features_and_not_the_export(tmp_path):
+    config = smoke()
+    config.data.features_dir = str(tmp_path / "features")
+    config.final.export_dir = str(tmp_path / "mine")
+    Workspace(tmp_path / "w").start(config)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("my own")
+    with pytest.raises(StoreError, match=r"mine"):
+        Workspace(tmp_path / "w").start(config)
+    workspace = Workspace(tmp_path / "w")
+    assert workspace.reopen() == config
+    assert workspace.split_dir("31x16", "development") == (
+        tmp_path / "features" / "31x16" / "development"
+    )
+    with pytest.raises(StoreError, match="no experiment was begun here"):
+        Workspace(tmp_path / "empty").reopen()

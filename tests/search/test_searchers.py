@@ -148,6 +148,23 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
         with pytest.raises(ConfigError, match=rule):
             searcher.tell([(2, 1, 0, 2), *tokens], [0.9, *rewards])
         assert searcher.recommend() == before
+    for tokens, rewards, rule in [
+        ([point], 0.5, r"`rewards` must have an entry .* Received: 0\.5"),
+        (None, [0.5], r"`tokens` must have an entry .* Received: None"),
+    ]:
+        with pytest.raises(ConfigError, match=rule):
+            searcher.tell(tokens, rewards)
+        assert searcher.recommend() == before
+
+
+@EVERY
+def test_batches_may_come_one_by_one(name):
+    searcher = make_searcher(name, SPACE)
+    points = [(0, 0, 0, 0), (2, 1, 0, 3)]
+    searcher.tell(iter(points), (reward for reward in (0.2, 0.9)))
+    assert searcher.recommend() == points[1]
+    searcher.tell(np.array(points[:1]), np.array([1.9]))
+    assert searcher.recommend() == points[0]
 
 
 @EVERY
