@@ -35,7 +35,7 @@ _BLOCK_SAMPLES = 16_384
 _QUALITY = "HQ"
 _CANCELLED = 0.02
 _MARGIN_SECONDS = 0.1
-"""Read beyond `max_seconds`: longer than the resampler's filter."""
+"""Read beyond what is asked for: longer than the resampler's filter."""
 _UNKNOWN_LENGTH = 2**62
 _CUT_WAV = re.compile(r"data : (\d+) \(should be (\d+)\)")
 
@@ -64,15 +64,12 @@ class AudioSummary:
         return self.num_samples / self.sample_rate_hz
 
 
-def read_audio(
-    path: AnyPath, *, sample_rate_hz: int, max_seconds: float | None = None
-) -> np.ndarray:
+def read_audio(path: AnyPath, *, sample_rate_hz: int) -> np.ndarray:
     """Reads a sound file as mono at `sample_rate_hz`.
 
     Args:
         path: the file.
         sample_rate_hz: of the result.
-        max_seconds: reads no more than this from the start.
 
     Returns:
         float32 (samples,), at least one sample, all finite.
@@ -84,6 +81,23 @@ def read_audio(
     Warns:
         AudioWarning: truncated, damaged, or channels that cancel.
     """
+    samples, _ = _read_mono(path, sample_rate_hz, None)
+    return samples
+
+
+def read_beginning(
+    path: AnyPath, *, sample_rate_hz: int, seconds: float
+) -> tuple[np.ndarray, bool]:
+    """As `read_audio`, `seconds` of it at most; and whether there is more.
+
+    A tenth of a second is not called more: encoders fill up their last frame.
+    """
+    return _read_mono(path, sample_rate_hz, seconds)
+
+
+def _read_mono(
+    path: AnyPath, sample_rate_hz: int, max_seconds: float | None
+) -> tuple[np.ndarray, bool]:
     with _open(path) as file:
         rate = file.samplerate
     limit = None
@@ -102,6 +116,7 @@ def read_audio(
             for block in _blocks(path, _ignore, limit=limit)
         ]
     mono = np.concatenate(blocks)
+    has_more = limit is not None and len(mono) >= limit
     if rate != sample_rate_hz:
         mono = soxr.resample(mono, rate, sample_rate_hz, quality=_QUALITY)
     if max_seconds is not None:
@@ -110,7 +125,7 @@ def read_audio(
         raise DataError(
             f"{path}: must hold at least one sample at {sample_rate_hz} Hz."
         )
-    return np.ascontiguousarray(mono, dtype=np.float32)
+    return np.ascontiguousarray(mono, dtype=np.float32), has_more
 
 
 def stream_audio(

@@ -69,6 +69,7 @@ class PreparedSet:
             fold as the reader gave them.
         shards: in stored order.
         rejected: the clips that are not stored.
+        num_cut: of how many clips only the beginning is stored.
     """
 
     split_dir: Place
@@ -79,6 +80,7 @@ class PreparedSet:
     clips: tuple[PreparedClip, ...]
     shards: tuple[Shard, ...]
     rejected: tuple[RejectedClip, ...]
+    num_cut: int = 0
 
     @property
     def num_frames(self) -> int:
@@ -200,6 +202,7 @@ def write_index(prepared: PreparedSet, directory: Path) -> None:
             for shard in prepared.shards
         ],
         "rejected": [dataclasses.asdict(clip) for clip in prepared.rejected],
+        "num_cut": prepared.num_cut,
     }
     text = json.dumps(content | {"sha256": json_digest(content)}, indent=1)
     atomic_write_text(directory / INDEX_NAME, text + "\n")
@@ -246,4 +249,6 @@ def _parse_index(split_dir: Place, content: dict[str, Any]) -> PreparedSet:
             for shard in content["shards"]
         ),
         rejected=tuple(RejectedClip(**clip) for clip in content["rejected"]),
+        # Features that were made before it was counted are good ones too.
+        num_cut=content.get("num_cut", 0),
     )

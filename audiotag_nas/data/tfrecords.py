@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from audiotag_nas.config import DataConfig, FeatureConfig
-from audiotag_nas.data.audio import read_audio
+from audiotag_nas.data.audio import read_beginning
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.features import log_mel
 from audiotag_nas.data.prepared import (
@@ -286,6 +286,7 @@ def _write_split(
 
     stored: list[PreparedClip] = []
     rejected: list[RejectedClip] = []
+    num_cut = 0
     with ShardWriter(partial_dir) as writer:
         results = _computed(_by_fold(clips), features, data)
         for done, (clip, result) in enumerate(results, 1):
@@ -294,8 +295,10 @@ def _write_split(
                     RejectedClip(clip.clip_id, str(clip.path), result)
                 )
             else:
+                values, is_cut = result
                 label = np.array([tag in clip.tags for tag in tags], np.uint8)
-                writer.write(clip.fold, example(result, label, len(stored)))
+                writer.write(clip.fold, example(values, label, len(stored)))
+                num_cut += is_cut
                 stored.append(_prepared_clip(clip))
             if progress is not None:
                 progress(done, len(clips))
@@ -316,6 +319,7 @@ def _write_split(
         clips=tuple(stored),
         shards=writer.shards(),
         rejected=tuple(rejected),
+        num_cut=num_cut,
     )
     with store_errors(partial_dir / INDEX_NAME):
         write_index(prepared, partial_dir)
@@ -329,10 +333,10 @@ def _by_fold(clips: Iterable[Clip]) -> list[Clip]:
 
 def _computed(
     clips: Sequence[Clip], features: FeatureConfig, data: DataConfig
-) -> Iterator[tuple[Clip, np.ndarray | str]]:
-    """Each clip with its float16 log-mel, or the reason why it has none."""
+) -> Iterator[tuple[Clip, tuple[np.ndarray, bool] | str]]:
+    """Each clip with `_clip_features`, or the reason why it has none."""
 
-    def compute(clip: Clip) -> np.ndarray | str:
+    def compute(clip: Clip) -> tuple[np.ndarray, bool] | str:
         try:
             return _clip_features(clip, features, data)
         except DataError as error:
@@ -346,15 +350,15 @@ def _computed(
 
 def _clip_features(
     clip: Clip, features: FeatureConfig, data: DataConfig
-) -> np.ndarray:
-    """The stored form of a clip's log-mel: little-endian float16.
+) -> tuple[np.ndarray, bool]:
+    """A clip's log-mel as stored, little-endian float16; whether it was cut.
 
     Raises:
         DataError: it can't be read, or breaks a rule.
     """
     rate = features.sample_rate_hz
-    samples = read_audio(
-        clip.path, sample_rate_hz=rate, max_seconds=data.clip_seconds
+    samples, is_cut = read_beginning(
+        clip.path, sample_rate_hz=rate, seconds=data.clip_seconds
     )
     # Resampling may round a file's length down by a sample.
     if len(samples) < round(data.min_clip_seconds * rate) - 1:
@@ -366,7 +370,7 @@ def _clip_features(
     values = log_mel(np.pad(samples, (0, missing)), features).astype("<f2")
     if not np.isfinite(values).all():
         raise DataError("its log-mel must be finite in float16.")
-    return values
+    return values, is_cut
 
 
 def _prepared_clip(clip: Clip) -> PreparedClip:

@@ -196,8 +196,13 @@ def prepare(
 
 
 def describe(prepared: tfrecords.PreparedSet, size: str, split: str) -> str:
-    """A line of what was prepared, and what could not be."""
+    """A line of what was prepared, and what of it could not be or not whole."""
     text = f"  {size} {split}: {len(prepared.clips)} clips"
+    if prepared.num_cut:
+        text += (
+            f", {prepared.num_cut} of them longer and cut to "
+            f"{prepared.clip_seconds:g} s"
+        )
     if prepared.rejected:
         text += (
             f", {len(prepared.rejected)} rejected (see "

@@ -127,9 +127,26 @@ def test_the_start_alone_equals_the_start_of_the_whole(tmp_path):
     wave = np.random.default_rng(1).normal(0, 0.1, 44100)
     soundfile.write(path, wave, 22050, subtype="FLOAT")
     whole = audio.read_audio(path, sample_rate_hz=16000)
-    start = audio.read_audio(path, sample_rate_hz=16000, max_seconds=0.5)
+    start, has_more = audio.read_beginning(
+        path, sample_rate_hz=16000, seconds=0.5
+    )
+    assert has_more
     assert start.shape == (8000,)
     np.testing.assert_allclose(start, whole[:8000], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "has_more"), [(8000, False), (8700, False), (8900, True)]
+)
+def test_a_frame_that_an_encoder_filled_up_is_not_called_more(
+    tmp_path, num_samples, has_more
+):
+    # At 8 kHz a second is asked for, 1.0, 1.0875 and 1.1125 s are there.
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(num_samples, 0.1), 8000)
+    samples, told = audio.read_beginning(path, sample_rate_hz=8000, seconds=1.0)
+    assert samples.shape == (8000,)
+    assert told is has_more
 
 
 def wav_header(num_bytes, *, rate_hz=16000, riff_bytes=None):

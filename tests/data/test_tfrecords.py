@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import os
 
@@ -410,6 +411,28 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
         features[2:30, loud], expected[2:30, loud], atol=0.02
     )
     np.testing.assert_allclose(features[38:], np.log(1e-8), rtol=1e-3)
+
+
+def test_clips_of_which_the_beginning_is_stored_are_counted(clips, tmp_path):
+    assert run(clips, tmp_path / "whole").num_cut == 0
+    # Two of 1.5 s, where features are of a second.
+    for clip in clips[1:3]:
+        write(clip.path, np.sin(np.arange(RATE_HZ * 3 // 2) / 7))
+    run(clips, tmp_path / "cut")
+    assert open_prepared(tmp_path / "cut").num_cut == 2
+
+
+def test_features_from_before_cut_clips_were_counted_are_used(clips, tmp_path):
+    prepared = run(clips, tmp_path / "out")
+    path = tmp_path / "out" / "index.json"
+    content = json.loads(path.read_text())
+    del content["num_cut"], content["sha256"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(json.dumps(content))
+    before = path.stat().st_mtime_ns
+    assert run(clips, tmp_path / "out") == prepared
+    assert path.stat().st_mtime_ns == before
 
 
 def test_a_large_fold_is_stored_in_several_shards(clips, tmp_path, monkeypatch):

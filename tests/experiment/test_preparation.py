@@ -240,7 +240,8 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
             ("c", "hail", "evaluation"),
         ]
     ):
-        tone = np.sin(np.arange(64000) / (7 + ord(name)))
+        # The first lasts five seconds.
+        tone = np.sin(np.arange(80000 - 16000 * (fold > 0)) / (7 + fold))
         audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
         rows.append(f"{name}.wav,{tags},{split},{fold}")
     (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
@@ -266,7 +267,10 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
     assert not (workdir / "features").exists()
     done = prepare("dog,rain")
     assert done.returncode == 0, done.stderr
-    assert "31x16 development: 2 clips" in done.stdout
+    assert (
+        "31x16 development: 2 clips, 1 of them longer and cut to 4 s\n"
+        "  31x16 evaluation: 1 clips\n"
+    ) in done.stdout
 
 
 def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
