@@ -15,32 +15,26 @@ an `AudioWarning`.
 import contextlib
 import dataclasses
 import io
-import os
-import re
 import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 import soxr
 
+from audiotag_nas.data.decoding import (
+    UNKNOWN_LENGTH,
+    AnyPath,
+    decoded_blocks,
+    open_sound,
+)
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_bytes
 
-LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
-
-_BLOCK_SAMPLES = 16_384
 _QUALITY = "HQ"
 _CANCELLED = 0.02
 _MARGIN_SECONDS = 0.1
 """Read beyond what is asked for: longer than the resampler's filter."""
-_UNKNOWN_LENGTH = 2**62
-_CUT_WAV = re.compile(r"data : (\d+) \(should be (\d+)\)")
-
-Note = Callable[[str], None]
-AnyPath = str | os.PathLike
 
 
 class AudioWarning(UserWarning):
@@ -98,14 +92,14 @@ def read_beginning(
 def _read_mono(
     path: AnyPath, sample_rate_hz: int, max_seconds: float | None
 ) -> tuple[np.ndarray, bool]:
-    with _open(path) as file:
+    with open_sound(path) as file:
         rate = file.samplerate
     limit = None
     if max_seconds is not None:
         limit = round((max_seconds + _MARGIN_SECONDS) * rate)
     phase = _Phase()
     blocks = []
-    for block in _blocks(path, _warn, limit=limit):
+    for block in decoded_blocks(path, _warn, limit=limit):
         blocks.append(_mono(block, None))
         phase.add(block, blocks[-1])
     channel = phase.loudest_if_cancelled()
@@ -113,7 +107,7 @@ def _read_mono(
         _warn(_cancel_note(path, channel))
         blocks = [
             _mono(block, channel)
-            for block in _blocks(path, _ignore, limit=limit)
+            for block in decoded_blocks(path, _ignore, limit=limit)
         ]
     mono = np.concatenate(blocks)
     has_more = limit is not None and len(mono) >= limit
@@ -150,18 +144,18 @@ def stream_audio(
         DataError: as `read_audio`; where the file is damaged beyond its
             start, after the blocks before that.
     """
-    with _open(path) as file:
+    with open_sound(path) as file:
         rate, num_channels = file.samplerate, file.channels
     channel = None
     if num_channels > 1:
         phase = _Phase()
-        for block in _blocks(path, _ignore):
+        for block in decoded_blocks(path, _ignore):
             phase.add(block, _mono(block, None))
         channel = phase.loudest_if_cancelled()
         if channel is not None:
             _warn(_cancel_note(path, channel))
     mono: Iterator[np.ndarray] = (
-        _mono(block, channel) for block in _blocks(path, _warn)
+        _mono(block, channel) for block in decoded_blocks(path, _warn)
     )
     if rate != sample_rate_hz:
         mono = _resampled(mono, rate, sample_rate_hz)
@@ -177,14 +171,14 @@ def audio_seconds(path: AnyPath) -> float:
     Raises:
         DataError: as `read_audio`.
     """
-    with _open(path) as file:
+    with open_sound(path) as file:
         with contextlib.suppress(soundfile.SoundFileError):
-            if 0 < file.frames < _UNKNOWN_LENGTH:
+            if 0 < file.frames < UNKNOWN_LENGTH:
                 file.seek(file.frames - 1)
                 if len(file.read(1)) == 1:
                     return file.frames / file.samplerate
         rate = file.samplerate
-    return sum(map(len, _blocks(path, _ignore))) / rate
+    return sum(map(len, decoded_blocks(path, _ignore))) / rate
 
 
 def inspect_audio(path: AnyPath) -> AudioSummary:
@@ -193,11 +187,11 @@ def inspect_audio(path: AnyPath) -> AudioSummary:
     Raises:
         DataError: as `read_audio`.
     """
-    with _open(path) as file:
+    with open_sound(path) as file:
         rate, num_channels = file.samplerate, file.channels
     notes: list[str] = []
     phase, num_samples, is_silent = _Phase(), 0, True
-    for block in _blocks(path, notes.append):
+    for block in decoded_blocks(path, notes.append):
         phase.add(block, _mono(block, None))
         num_samples += len(block)
         is_silent = is_silent and not block.any()
@@ -242,104 +236,6 @@ def _warn(note: str) -> None:
 
 def _ignore(note: str) -> None:
     """The first of two readings leaves the warning to the second."""
-
-
-@contextlib.contextmanager
-def _open(path: AnyPath) -> Iterator[soundfile.SoundFile]:
-    """The open file, its header within the limits."""
-    try:
-        if not Path(path).is_file():
-            if not Path(path).exists():
-                raise DataError(f"{path}: no such file.")
-            found = "a directory" if Path(path).is_dir() else "no regular file"
-            raise DataError(f"{path}: must be a sound file. Received: {found}")
-        # As bytes, since soundfile refuses a name that is not UTF-8.
-        file = _ForwardFile(os.fsencode(path))
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"{path}: can't be decoded: {error.error_string}"
-        ) from None
-    except OSError as error:
-        # A directory that may not be read, a path that is too long.
-        reason = error.strerror or error
-        raise DataError(f"{path}: can't be opened: {reason}") from None
-    except (TypeError, UnicodeError) as error:
-        # TypeError: soundfile wants more arguments for headerless `.raw`.
-        raise DataError(f"{path}: can't be decoded: {error}") from None
-    with file:
-        if not LOWEST_RATE_HZ <= file.samplerate <= HIGHEST_RATE_HZ:
-            raise DataError(
-                f"{path}: the sample rate must be from {LOWEST_RATE_HZ} to "
-                f"{HIGHEST_RATE_HZ} Hz. Received: {file.samplerate}"
-            )
-        yield file
-
-
-def _blocks(
-    path: AnyPath, note: Note, *, limit: int | None = None
-) -> Iterator[np.ndarray]:
-    """Decodes to the end, or to `limit` samples: float32 (n, channels)."""
-    num_read = 0
-    for block in _decoded(path, note):
-        if limit is not None:
-            block = block[: limit - num_read]
-        if not np.isfinite(block).all():
-            bad = np.flatnonzero(~np.isfinite(block).all(axis=1))[0]
-            raise DataError(
-                f"{path}: samples must be finite. Received: "
-                f"{block[bad].tolist()} at sample {num_read + bad}"
-            )
-        num_read += len(block)
-        yield block
-        if num_read == limit:
-            return
-    if not num_read:
-        raise DataError(f"{path}: must hold at least one sample.")
-
-
-def _decoded(path: AnyPath, note: Note) -> Iterator[np.ndarray]:
-    """All that can be decoded, and a note if that is not all there was."""
-    num_read = 0
-    with _open(path) as file:
-        announced, log = file.frames, file.extra_info
-        # MP3s without a full header announce an estimate.
-        missing_allowed = announced // 100 if file.format == "MP3" else 0
-        # A block that decoding fails in can't be trusted: it is left out.
-        # That happens in FLAC, whose own blocks are of 4096 samples.
-        size = 4096 if file.format == "FLAC" else _BLOCK_SAMPLES
-        with contextlib.suppress(soundfile.LibsndfileError):
-            while len(block := _read(file, size)):
-                yield block
-                num_read += len(block)
-    cut = _CUT_WAV.search(log)
-    if cut is not None and int(cut[2]) < int(cut[1]):
-        note(
-            f"{path}: truncated: the header announces {cut[1]} bytes of "
-            f"samples, the file holds {cut[2]}."
-        )
-    elif num_read + missing_allowed < announced < _UNKNOWN_LENGTH:
-        note(
-            f"{path}: truncated or damaged: the header announces {announced} "
-            f"samples, {num_read} can be decoded."
-        )
-    elif "ended unexpectedly" in log:
-        note(f"{path}: truncated: the stream has no end mark.")
-
-
-def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
-    return file.read(num_samples, dtype="float32", always_2d=True)
-
-
-class _ForwardFile(soundfile.SoundFile):
-    """A sound file that is read from start to end.
-
-    soundfile seeks after every read of a file that can seek. In an MP3 that
-    breaks the decoder's state, and block after block comes out wrong; in a
-    FLAC file without a length it fails at the end.
-    """
-
-    def seekable(self) -> bool:
-        return False
 
 
 def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:

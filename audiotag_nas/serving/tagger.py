@@ -21,6 +21,7 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import audio
+from audiotag_nas.data.decoding import LOWEST_RATE_HZ
 from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
@@ -274,9 +275,9 @@ class Tagger:
                 far beyond full scale.
         """
         # Less is meant as kHz.
-        if not sample_rate_hz >= audio.LOWEST_RATE_HZ:
+        if not sample_rate_hz >= LOWEST_RATE_HZ:
             raise DataError(
-                f"a sample rate must be at least {audio.LOWEST_RATE_HZ} Hz "
+                f"a sample rate must be at least {LOWEST_RATE_HZ} Hz "
                 f"(16 kHz is 16000). Received: {sample_rate_hz!r}"
             )
         waveform = np.asarray(waveform)
