@@ -62,7 +62,7 @@ ONE_ROOM = {
     "TFRecordWriter(": {"data/shards.py"},
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
-    "import ray": {"training/ray_runner.py"},
+    "import ray\n": {"training/ray_connection.py"},
     "import keras_tuner": {
         "search/keras_tuner_oracle.py",
         "benchmarks/rivals_keras_tuner.py",

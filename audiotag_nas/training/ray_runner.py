@@ -15,8 +15,6 @@ import collections
 import dataclasses
 import json
 import logging
-import os
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.training import ray_worker
 from audiotag_nas.training.node_features import DEFAULT_CACHE_DIR
 from audiotag_nas.training.process_runner import MAX_TRIALS_PER_WORKER
+from audiotag_nas.training.ray_connection import connect, import_ray
 from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
@@ -139,8 +138,8 @@ class RayRunner:
         self._done: collections.deque[TrialResult] = collections.deque()
         self._num_lost: collections.Counter[str] = collections.Counter()
         self._num_nodes_lost: collections.Counter[str] = collections.Counter()
-        self._ray = _import_ray()
-        self._owns_ray = _connect(self._ray, address)
+        self._ray = import_ray()
+        self._owns_ray = connect(self._ray, address)
         try:
             self._check_room()
         except BaseException:
@@ -348,49 +347,6 @@ class RayRunner:
                 f"(--gpus_per_trial) of one node. The cluster has: "
                 f"{[n['Resources'] for n in self._ray.nodes() if n['Alive']]}"
             )
-
-
-def _import_ray() -> Any:
-    # Nobody's training is Ray's business; read when a cluster is started.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError(
-            '--runner=ray needs Ray: pip install "audiotag-nas[ray]"'
-        ) from None
-    return ray
-
-
-def _connect(ray: Any, address: str) -> bool:
-    """Joins the cluster; False if this process had done so already."""
-    if ray.is_initialized():
-        return False
-    if "://" in address:
-        raise ConfigError(
-            "--ray_address: must be auto, local or host:port, and the driver "
-            f"run on a machine of the cluster. Received: {address!r}"
-        )
-    options = {"include_dashboard": False} if address == "local" else {}
-    try:
-        if ":" in address:
-            # Ray itself would try for many minutes.
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **options,
-        )
-    except Exception as error:
-        text = " ".join(str(error).split())[:300]
-        raise SearchError(
-            f"--ray_address={address}: no Ray cluster can be joined there "
-            f"({text}). `ray start --head` starts one on this machine, and "
-            "--ray_address=local one for this command alone."
-        ) from None
-    return True
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
