@@ -27,7 +27,7 @@ demo: $(VENV)/installed
 	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
 		--runner=process --workers=$(WORKERS)
 
-# Not the files of most tests first: those of few tests take the longest.
+# In the order of tests/conftest.py, not the files of most tests first.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
 		--no-loadscope-reorder
