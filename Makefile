@@ -11,6 +11,9 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 TFIO_VENV ?= .venv-tfio
 TFIO_BIN := $(TFIO_VENV)/bin
+# A file at a time on each core, in the order of tests/conftest.py: the files of
+# most tests are not those that take the longest.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 # What older libraries could break, and needs neither Ray nor keras-tuner;
 # tests_tfio runs the main job.
 TFIO_CORE := tests/data/test_audio.py tests/data/test_features.py \
@@ -27,14 +30,11 @@ demo: $(VENV)/installed
 	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
 		--runner=process --workers=$(WORKERS)
 
-# In the order of tests/conftest.py, not the files of most tests first.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
-		--no-loadscope-reorder
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-tfio: $(TFIO_VENV)/installed
-	$(TFIO_BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
-		tests_tfio $(TFIO_CORE)
+	$(TFIO_BIN)/python -m pytest $(SIDE_BY_SIDE) tests_tfio $(TFIO_CORE)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
