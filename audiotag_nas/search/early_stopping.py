@@ -50,7 +50,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from scipy.special import stdtrit
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.search.learning_curves import (
@@ -199,6 +198,9 @@ class CurveStopper(_CurveStopper):
         self._risk = risk
 
     def _rungs(self) -> list[tuple[int, float]]:
+        # Here: most commands would wait for it in vain, a quarter of a second.
+        from scipy.special import stdtrit
+
         num_free = self._curves.num_whole - 2
         best = self._curves.best_final
         epochs = np.arange(self._min_epochs, self._num_epochs)
