@@ -34,7 +34,8 @@ from audiotag_nas.files import atomic_write_bytes
 _QUALITY = "HQ"
 _CANCELLED = 0.02
 _MARGIN_SECONDS = 0.1
-"""Read beyond what is asked for: longer than the resampler's filter."""
+"""Read beyond what is asked for: longer than the resampler's filter, and than
+what an encoder fills up."""
 
 
 class AudioWarning(UserWarning):

@@ -319,6 +319,9 @@ class ArchitectureTuner(KeptResults):
     def _ready_runner(self) -> TrialRunner:
         """One runner for all stages, so that its workers stay warm."""
         if self._runner is None:
+            # First, and without TensorFlow where nothing is to be made: what is
+            # wrong with the data is told at once. Writing records does not
+            # start its runtime, which settings below must come before.
             self.prepare()
             from audiotag_nas.training import strategy as strategies
 
