@@ -1,0 +1,178 @@
+"""Damages files the way disks, tools and attackers do, reproducibly.
+
+`mutate_bytes` suits any file. `mutate_json` keeps a document valid JSON and
+makes its content wrong, which byte damage rarely does. `hostile_csv` replaces
+whole cells. All randomness comes from the generator that is passed in.
+"""
+
+import copy
+import random
+import struct
+from collections.abc import Callable
+from typing import Any
+
+HOSTILE_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    2**63,
+    10**400,
+    1e308,
+    "",
+    "16",
+    "../../etc/passwd",
+    "a\nb\x1b[31m",
+    [],
+    [None],
+    {},
+    {"a": {"b": [1]}},
+)
+"""JSON values that are valid and rarely what a field expects."""
+
+HOSTILE_CELLS = (
+    "",
+    " ",
+    '"',
+    "=1+1",
+    "../../../etc/passwd",
+    "/dev/zero",
+    "inf",
+    "1e999",
+    "1_0",
+    "\u0663",
+    "\x1b[31mred",
+    "\u202egnp.exe",
+    "a;;b",
+    "x" * 5000,
+)
+"""CSV cells that spreadsheets, terminals and parsers stumble over."""
+
+_MOST_NOISE_BYTES = 8
+_NESTING = 100_000
+
+
+def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
+    """One to three random damages: flipped, cut, repeated, zeroed bytes.
+
+    Headers stand at the start, so half of the damages go to the first 128
+    bytes.
+
+    Example:
+        >>> mutate_bytes(b"RIFF....WAVE", random.Random(1)) != b"RIFF....WAVE"
+        True
+    """
+    for _ in range(generator.randint(1, 3)):
+        damage = generator.choice(_DAMAGES)
+        data = damage(data, _place(data, generator), generator)
+    return data
+
+
+def mutate_json(document: Any, generator: random.Random) -> Any:
+    """A copy of `document` with one value replaced, removed or added."""
+    document = copy.deepcopy(document)
+    holder = _random_container(document, generator)
+    hostile = copy.deepcopy(generator.choice(HOSTILE_VALUES))
+    if isinstance(holder, dict):
+        name = generator.choice([*holder, "unknown"])
+        if name in holder and generator.random() < 0.2:
+            del holder[name]
+        else:
+            holder[name] = hostile
+    elif isinstance(holder, list):
+        index = generator.randrange(len(holder))
+        holder[index] = hostile
+    else:
+        return hostile
+    return document
+
+
+def deeply_nested_json() -> str:
+    """Valid JSON that is nested far deeper than a parser may recurse."""
+    return "[" * _NESTING + "]" * _NESTING
+
+
+def hostile_csv(text: str, generator: random.Random) -> str:
+    """`text` with one cell replaced, or with a row cut or repeated."""
+    rows = [line.split(",") for line in text.splitlines()]
+    row = generator.randrange(len(rows))
+    kind = generator.random()
+    if kind < 0.7:
+        rows[row][generator.randrange(len(rows[row]))] = generator.choice(
+            HOSTILE_CELLS
+        )
+    elif kind < 0.85:
+        rows[row] = rows[row][: generator.randrange(len(rows[row]) + 1)]
+    else:
+        rows.insert(row, list(rows[row]))
+    return "".join(",".join(cells) + "\n" for cells in rows)
+
+
+def _place(data: bytes, generator: random.Random) -> int:
+    end = len(data) if generator.random() < 0.5 else min(128, len(data))
+    return generator.randrange(max(1, end))
+
+
+def _flip(data: bytes, place: int, generator: random.Random) -> bytes:
+    flipped = bytearray(data)
+    for index in range(place, min(place + generator.randint(1, 4), len(data))):
+        flipped[index] ^= 1 << generator.randrange(8)
+    return bytes(flipped)
+
+
+def _set_integer(data: bytes, place: int, generator: random.Random) -> bytes:
+    """Headers hold sizes and rates as 32-bit integers, on even places."""
+    place -= place % 2
+    value = generator.choice((0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1))
+    written = struct.pack(generator.choice(("<I", ">I")), value)
+    return data[:place] + written + data[place + 4 :]
+
+
+def _cut(data: bytes, place: int, generator: random.Random) -> bytes:
+    return data[:place]
+
+
+def _remove(data: bytes, place: int, generator: random.Random) -> bytes:
+    return data[:place] + data[place + generator.randint(1, 4096) :]
+
+
+def _repeat(data: bytes, place: int, generator: random.Random) -> bytes:
+    end = place + generator.randint(1, 4096)
+    return data[:end] + data[place:]
+
+
+def _zero(data: bytes, place: int, generator: random.Random) -> bytes:
+    length = min(generator.randint(1, 1024), len(data) - place)
+    return data[:place] + bytes(length) + data[place + length :]
+
+
+def _insert_noise(data: bytes, place: int, generator: random.Random) -> bytes:
+    noise = generator.randbytes(generator.randint(1, _MOST_NOISE_BYTES))
+    return data[:place] + noise + data[place:]
+
+
+_DAMAGES: tuple[Callable[[bytes, int, random.Random], bytes], ...] = (
+    _flip,
+    _set_integer,
+    _cut,
+    _remove,
+    _repeat,
+    _zero,
+    _insert_noise,
+)
+
+
+def _random_container(document: Any, generator: random.Random) -> Any:
+    """The document itself, or a dict or filled list anywhere within it."""
+    found: list[Any] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, dict) or (isinstance(value, list) and value):
+            found.append(value)
+            for item in (
+                value.values() if isinstance(value, dict) else list(value)
+            ):
+                collect(item)
+
+    collect(document)
+    return generator.choice(found) if found else None
