@@ -229,7 +229,8 @@ def _tag_one(
     clips = [clip for clip in clips if clip.clip_id in scored]
     tags = set(config.data.tags)
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
-    tagged = Tagger.load(workspace.export_dir).tag_file(clip.path)
+    tagger = Tagger.load(workspace.export_dir)
+    tagged = tagger.tag_file(clip.path, keep_opening=True)
     progress.line(f"  {clip.path}, annotated {' '.join(clip.tags) or 'none'}:")
     for line in tagged.describe():
         progress.line(f"  {line}")

@@ -145,7 +145,7 @@ def swap(lines, number, old, new):
         (lambda n, s: s.append("z.wav,c"), "line 428: a row is filename,label"),
         (
             lambda n, s: rescore(s, 3, "nan"),
-            "{tag3}: the score is NaN",
+            "{tag3}: the score must be a finite decimal number.",
         ),
         (lambda n, s: rescore(s, 3, "hi"), "Received: 'hi'"),
         (lambda n, s: swap(s, 0, ".wav", ".flac"), "no such file"),
