@@ -26,6 +26,7 @@ from audiotag_nas.files import check_writable
 from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
 from audiotag_nas.terminal import (
+    escape_record,
     plain_warnings,
     print_lines,
     quiet_when_reader_is_gone,
@@ -291,6 +292,7 @@ def run(
     plain_warnings()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
+    absl_logging.get_absl_handler().addFilter(escape_record)
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:

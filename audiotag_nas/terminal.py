@@ -8,6 +8,7 @@ printed without the characters that control a terminal.
 """
 
 import contextlib
+import logging
 import os
 import re
 import select
@@ -50,6 +51,17 @@ def escaped(text: object) -> str:
     return _UNPRINTABLE.sub(
         lambda match: match[0].encode("unicode_escape").decode(), str(text)
     )
+
+
+def escaped_text(text: str) -> str:
+    """Text of several lines, each `escaped`; its line breaks stay."""
+    return "\n".join(map(escaped, text.split("\n")))
+
+
+def escape_record(record: logging.LogRecord) -> bool:
+    """A filter of log handlers that keeps each record, `escaped_text`."""
+    record.msg, record.args = escaped_text(record.getMessage()), None
+    return True
 
 
 def print_lines(*lines: object, file: TextIO | None = None) -> None:

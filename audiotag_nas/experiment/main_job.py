@@ -33,6 +33,7 @@ from audiotag_nas.space import (
     Architecture,
     Choice,
 )
+from audiotag_nas.terminal import escaped
 from audiotag_nas.trial import TrialResult
 
 NUM_STEPS = 9
@@ -231,7 +232,8 @@ def _tag_one(
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
     tagger = Tagger.load(workspace.export_dir)
     tagged = tagger.tag_file(clip.path, keep_opening=True)
-    progress.line(f"  {clip.path}, annotated {' '.join(clip.tags) or 'none'}:")
+    annotated = " ".join(clip.tags) or "none"
+    progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
     for line in tagged.describe():
         progress.line(f"  {line}")
     if tagged.scores is None:
