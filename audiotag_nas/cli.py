@@ -25,7 +25,12 @@ from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.files import check_writable
 from audiotag_nas.quiet import quiet_tensorflow_import
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
-from audiotag_nas.terminal import plain_warnings, quiet_when_reader_is_gone
+from audiotag_nas.terminal import (
+    escape_record,
+    plain_warnings,
+    print_lines,
+    quiet_when_reader_is_gone,
+)
 
 if TYPE_CHECKING:
     from audiotag_nas.training.runners import RunnerSettings
@@ -287,6 +292,7 @@ def run(
     plain_warnings()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
+    absl_logging.get_absl_handler().addFilter(escape_record)
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
@@ -316,7 +322,7 @@ def run(
             # Parsing runs the config file, which can raise anything.
             _fail(f"error: {flag_errors.config_file_line(error)}", EXIT_USAGE)
         if kept:
-            print(f"config: {kept}, as no --config is given", flush=True)
+            print_lines(f"config: {kept}, as no --config is given")
         if positional is None and len(rest) > 1:
             _fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",
@@ -354,5 +360,5 @@ def _with_flagfiles(argv: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str, status: int) -> typing.NoReturn:
-    print(message, file=sys.stderr, flush=True)
+    print_lines(message, file=sys.stderr)
     sys.exit(status)

@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
+
+from audiotag_nas import terminal
 
 ROOT = Path(__file__).parents[1]
 TOOL = (sys.executable, "-m", "audiotag_nas")
@@ -129,3 +132,96 @@ def test_a_warning_is_one_line_once_without_its_source():
         "warning: another",
         "warning: divide by zero encountered in log",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain name, ä 日本 🎵 \\n 50%.wav", None),
+        ("no-break\u00a0space and joiner\u200d stay", None),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("a\nb\r\tc\x00\x7f", r"a\nb\r\tc\x00\x7f"),
+        ("\x85\x9b\x9d", r"\x85\x9b\x9d"),
+        ("\u2028\u2029", r"\u2028\u2029"),
+        ("\u202a\u202e\u2066\u2069", r"\u202a\u202e\u2066\u2069"),
+        ("\u061c\u200e\u200f", r"\u061c\u200e\u200f"),
+        ("caf\udce9.wav", r"caf\udce9.wav"),
+        (Path("a\nb"), r"a\nb"),
+    ],
+)
+def test_what_controls_a_terminal_is_escaped_and_all_else_stays(text, expected):
+    assert terminal.escaped(text) == (text if expected is None else expected)
+
+
+def test_every_character_that_is_left_is_harmless():
+    left = terminal.escaped("".join(map(chr, range(sys.maxunicode + 1))))
+    directions = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+    for character in left:
+        assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+        assert unicodedata.bidirectional(character) not in directions
+    assert len(left.splitlines()) == 1
+    left.encode()
+
+
+def test_warnings_logs_and_errors_are_escaped():
+    done = run_code(
+        "import logging, warnings\n"
+        "from audiotag_nas.errors import DataError\n"
+        "warnings.warn('\\x1b[1mwarned')\n"
+        "logging.getLogger('any').warning('%s: logged', '\\x1b[2m')\n"
+        "raise DataError('\\x1b[3m\\n: raised')\n"
+    )
+    assert done.returncode == 1
+    warned, logged, raised = done.stderr.splitlines()
+    assert warned == r"warning: \x1b[1mwarned"
+    assert logged.endswith(r"] \x1b[2m: logged")
+    assert raised == r"error: \x1b[3m\n: raised"
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")],
+)
+def test_a_deferred_signal_waits_for_the_end_of_the_block(number, name):
+    done = run_code(
+        "import os\n"
+        "from audiotag_nas import terminal\n"
+        "try:\n"
+        "    with terminal.termination_raised(), \\\n"
+        "            terminal.interrupts_deferred():\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        print('to the end', flush=True)\n"
+        "except KeyboardInterrupt as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    assert (done.stdout, done.stderr) == (f"to the end\n{name}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGTERM, "Terminated")],
+)
+def test_a_signal_that_a_library_swallows_ends_the_block(number, name):
+    done = run_code(
+        "import os, contextlib\n"
+        "from audiotag_nas import terminal\n"
+        "try:\n"
+        "    with terminal.termination_raised(), terminal.interrupts_kept():\n"
+        "        try:\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "        except KeyboardInterrupt:\n"
+        "            raise RuntimeError('internal') from None\n"
+        "except KeyboardInterrupt as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    assert (done.stdout, done.stderr) == (f"{name}\n", "")
+
+
+def test_without_the_block_sigterm_ends_the_process_as_ever():
+    done = run_code(
+        "import os, signal\n"
+        "from audiotag_nas import terminal\n"
+        "with terminal.termination_raised(): pass\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    assert done.returncode == -signal.SIGTERM

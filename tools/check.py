@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import print_lines
 
 if TYPE_CHECKING:
     from audiotag_nas.data.findings import Finding
@@ -200,7 +201,7 @@ def _print_findings(faults: list[Found], notes: list[Found]) -> None:
     for path, line, listed, status, reason in shown:
         place = path if line is None else f"{path}:{line}"
         name = f" {listed}" if listed else ""
-        print(f"{place}: {status}{name}: {reason}")
+        print_lines(f"{place}: {status}{name}: {reason}")
     if len(notes) > _MAX_NOTES:
         print(f"... and {len(notes) - _MAX_NOTES} more notes (--csv has all).")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import escaped_text, print_lines
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
@@ -34,11 +35,12 @@ def main(argv: Sequence[str]) -> None:
     workdir = cli.directory(_WORKDIR)
     output_path = cli.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
-    print("\n".join(explanation_screen.explanation_lines(found)))
+    lines = explanation_screen.explanation_lines(found)
+    print(escaped_text("\n".join(lines)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")
     with store_errors(path, goes_on=False):
         explanation.draw_explanation(found, path)
-    print(f"\npicture: {path}")
+    print_lines("", f"picture: {path}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     place = as_place(cli.directory(_EXPORT_DIR))
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)
-    print(
+    print_lines(
         f"{_TRIAL.value}, validation EER "
         f"{result.metrics['validation_eer']:.4f}: exported to {place}"
     )

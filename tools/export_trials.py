@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
         print(text, end="")
         return
     write_output(output_path, text)
-    print(f"{output_path}: {len(rows)} trials")
+    print_lines(f"{output_path}: {len(rows)} trials")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
@@ -67,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
         )
         if _STAGE.value == "search":
             lines += recommended_lines(workspace)
-    print("\n".join(lines))
+    print(escaped_text("\n".join(lines)))
 
 
 if __name__ == "__main__":

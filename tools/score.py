@@ -19,6 +19,7 @@ from absl import flags
 
 from audiotag_nas import cli
 from audiotag_nas.config import CHIME_HOME_TAGS
+from audiotag_nas.terminal import print_lines
 
 _LABELS = flags.DEFINE_string(
     "labels", None, "CSV file: filename,tags.", required=True
@@ -83,8 +84,7 @@ def main(argv: Sequence[str]) -> None:
         num_bootstrap=_BOOTSTRAP.value,
         seed=_SEED.value,
     )
-    for line in _lines(report):
-        print(line)
+    print_lines(*_lines(report))
     if csv_path is not None:
         files.write_output(csv_path, tables.report_csv(report))
     if json_path is not None:

@@ -9,6 +9,7 @@ the best networks. Stopped at any point, the same command goes on.
 from collections.abc import Sequence
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import print_lines
 
 _EXPERIMENT = cli.define_experiment_flags()
 _RUNNER = cli.define_runner_flags()
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     )
     outcome = tuner.search()
     if outcome.stop_reason:
-        print(f"ended early: {outcome.stop_reason}")
+        print_lines(f"ended early: {outcome.stop_reason}")
     tuner.results_summary()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from audiotag_nas import cli
+from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
@@ -23,7 +24,8 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.status import read_status
     from audiotag_nas.experiment.status_screen import status_lines
 
-    print("\n".join(status_lines(read_status(cli.directory(_WORKDIR)))))
+    lines = status_lines(read_status(cli.directory(_WORKDIR)))
+    print(escaped_text("\n".join(lines)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from absl import flags
 
 from audiotag_nas import cli
 from audiotag_nas.config import SyntheticConfig
+from audiotag_nas.terminal import print_lines
 
 _DEFAULTS = SyntheticConfig()
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
 
         with store_errors(path, goes_on=False):
             plot.write_tag_picture(path, seed=_SEED.value)
-        print(f"wrote {path}")
+        print_lines(f"wrote {path}")
     if _DATASET_DIR.value is not None:
         _write(cli.directory(_DATASET_DIR))
 
@@ -103,7 +104,7 @@ def _write(dataset_dir: str) -> None:
         )
     if sys.stdout.isatty():
         print()
-    print(f"wrote {dataset_dir}")
+    print_lines(f"wrote {dataset_dir}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ Any format that soundfile reads, any sample rate, mono or stereo; long files
 pass in a stream. Prints, for each file, every tag whose score reaches its
 threshold with the times at which it is active. A file that can't be tagged is
 reported with the reason, and the others go on: the exit status is 1 if some
-failed and 2 if all did. A picture that can't be drawn is a note. After Ctrl-C
-the tables hold the files done, as `tags.interrupted.csv` for `tags.csv`.
-docs/tagging.md has the formats of --csv and --json.
+failed and 2 if all did. A picture that can't be drawn is a note. The tables
+are written file by file: after Ctrl-C (exit status 130) or SIGTERM (143) they
+hold the files done. docs/tagging.md has the formats of --csv and --json.
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas import cli
-from audiotag_nas.terminal import interrupts_kept
+from audiotag_nas import cli, terminal
 
 if TYPE_CHECKING:
-    from audiotag_nas.serving.manifest import Manifest
+    from audiotag_nas.serving.growing_file import Existing
+    from audiotag_nas.serving.tables import Table
     from audiotag_nas.serving.tagger import TaggedFile, Tagger
 
 _MODEL = flags.DEFINE_string(
@@ -53,6 +54,12 @@ _CSV = flags.DEFINE_string("csv", None, "Where to write the events as CSV.")
 _JSON = flags.DEFINE_string(
     "json", None, "Where to write scores and events as JSON."
 )
+_APPEND = flags.DEFINE_bool(
+    "append", False, "Continue tables that exist already."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace tables that exist already."
+)
 _PLOT_DIR = flags.DEFINE_string(
     "plot_dir", None, "Where to draw a picture of each file's first minute."
 )
@@ -61,21 +68,80 @@ _EXIT_SOME_FAILED = 1
 _EXIT_ALL_FAILED = 2
 
 
+@dataclasses.dataclass
+class _Counts:
+    """How many files are done."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+
+
 def main(argv: Sequence[str]) -> int:
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.files import check_writable_directory
-    from audiotag_nas.serving.events import EventSettings
+    from audiotag_nas.serving import growing_file
 
     paths = argv[1:]
     if not paths:
         raise ConfigError("give at least one sound file.")
     csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
+    table_paths = [path for path in (csv_path, json_path) if path is not None]
+    existing = _existing(table_paths)
+    if existing is growing_file.Existing.REFUSE:
+        for path in table_paths:
+            growing_file.check_absent(path)
     plot_dir = None if _PLOT_DIR.value is None else cli.directory(_PLOT_DIR)
     if plot_dir is not None:
         check_writable_directory(plot_dir)
+    counts = _Counts(len(paths))
+    try:
+        with terminal.termination_raised():
+            with terminal.interrupts_kept():
+                tagger = _load_tagger()
+            tables = _tables(csv_path, json_path, tagger, existing)
+            _tag_all(paths, tagger, tables, counts, plot_dir)
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, terminal.Terminated)
+        terminal.print_lines(
+            f"{'terminated' if terminated else 'interrupted'} after "
+            f"{counts.done} of {counts.total} files."
+            + _where_rows_are(table_paths, counts),
+            file=sys.stderr,
+        )
+        return terminal.EXIT_TERMINATED if terminated else cli.EXIT_INTERRUPTED
+    return _exit_status(counts)
+
+
+def _existing(table_paths: list[str]) -> "Existing":
+    """What happens to tables that are there.
+
+    Raises:
+        ConfigError: flags that contradict one another.
+    """
+    from audiotag_nas.errors import ConfigError
+    from audiotag_nas.serving.growing_file import Existing
+
+    if _APPEND.value and _OVERWRITE.value:
+        raise ConfigError("give either --append or --overwrite.")
+    if (_APPEND.value or _OVERWRITE.value) and not table_paths:
+        name = _APPEND.name if _APPEND.value else _OVERWRITE.name
+        raise ConfigError(f"--{name}: goes with --csv or --json.")
+    if len(set(map(os.path.realpath, table_paths))) < len(table_paths):
+        raise ConfigError(
+            "--json: must name another file than --csv. "
+            f"Received: {_JSON.value!r}"
+        )
+    if _APPEND.value:
+        return Existing.APPEND
+    return Existing.OVERWRITE if _OVERWRITE.value else Existing.REFUSE
+
+
+def _load_tagger() -> "Tagger":
+    from audiotag_nas.serving.events import EventSettings
     from audiotag_nas.serving.tagger import Tagger
 
-    tagger = Tagger.load(
+    return Tagger.load(
         _MODEL.value,
         threshold=_THRESHOLD.value,
         events=EventSettings(
@@ -83,69 +149,59 @@ def main(argv: Sequence[str]) -> int:
             min_event_seconds=_MIN_EVENT_SECONDS.value,
         ),
     )
-    tagged: list[TaggedFile] = []
-    try:
-        for number, path in enumerate(paths, 1):
-            with interrupts_kept():
-                tagged.append(_tag(tagger, path, number, plot_dir))
-    except KeyboardInterrupt:
-        written = []
-        if tagged:
-            written = _write_tables(
-                tagged,
-                tagger.manifest,
-                _interrupted_name(csv_path),
-                _interrupted_name(json_path),
-            )
-        kept = f" Those are in {' and '.join(written)}." if written else ""
-        print(
-            f"interrupted after {len(tagged)} of {len(paths)} files.{kept}",
-            file=sys.stderr,
-        )
-        return cli.EXIT_INTERRUPTED
-    _write_tables(tagged, tagger.manifest, csv_path, json_path)
-    return _exit_status(tagged)
+
+
+def _tables(
+    csv_path: str | None,
+    json_path: str | None,
+    tagger: "Tagger",
+    existing: "Existing",
+) -> "list[Table]":
+    from audiotag_nas.serving.tables import CsvTable, JsonTable
+
+    tables: list[Table] = []
+    if csv_path is not None:
+        tables.append(CsvTable(csv_path, existing=existing))
+    if json_path is not None:
+        tables.append(JsonTable(json_path, tagger.manifest, existing=existing))
+    return tables
+
+
+def _tag_all(
+    paths: Sequence[str],
+    tagger: "Tagger",
+    tables: "Sequence[Table]",
+    counts: _Counts,
+    plot_dir: str | None,
+) -> None:
+    """Tags, records and prints one file after the other; keeps none."""
+    for number, path in enumerate(paths, 1):
+        with terminal.interrupts_kept():
+            tagged = _tag(tagger, path, number, plot_dir)
+        # A file is in all tables and counted, or in none and not counted.
+        with terminal.interrupts_deferred():
+            for table in tables:
+                table.add(tagged)
+            counts.done += 1
+            counts.failed += tagged.scores is None
+        _print(tagged)
 
 
 def _tag(
     tagger: "Tagger", path: str, number: int, plot_dir: str | None
 ) -> "TaggedFile":
-    """Tags and draws one file, and prints what came of it."""
-    tagged = tagger.tag_file(path)
-    if plot_dir is not None and tagged.scores is not None:
-        # Numbered, since files of different directories may share a name.
-        picture = f"{number:04d}_{tagged.path.name}.png"
-        tagged = _drawn(tagged, Path(plot_dir) / picture)
-    _print(tagged)
-    return tagged
-
-
-def _interrupted_name(path: str | None) -> str | None:
-    """Where a table of some of the files goes: never in place of a whole."""
-    if path is None:
-        return None
-    whole = Path(path)
-    return str(whole.with_name(f"{whole.stem}.interrupted{whole.suffix}"))
-
-
-def _write_tables(
-    tagged: "list[TaggedFile]",
-    manifest: "Manifest",
-    csv_path: str | None,
-    json_path: str | None,
-) -> list[str]:
-    """Returns the paths of what it wrote."""
-    from audiotag_nas.serving import tables
-
-    if csv_path is not None:
-        tables.write_csv(csv_path, tagged)
-    if json_path is not None:
-        tables.write_json(json_path, tagged, manifest)
-    return [path for path in (csv_path, json_path) if path is not None]
+    """Tags one file and draws it, if pictures are asked for."""
+    tagged = tagger.tag_file(path, keep_opening=plot_dir is not None)
+    if plot_dir is None or tagged.scores is None:
+        return tagged
+    # Numbered, since files of different directories may share a name.
+    return _drawn(
+        tagged, Path(plot_dir) / f"{number:04d}_{tagged.path.name}.png"
+    )
 
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
-    """Draws it; what hinders that becomes a note, the tags are there."""
+    """Draws it; a failure to draw becomes a note, as the tags are there."""
     try:
         tagged.plot(picture)
     except (OSError, RuntimeError, ValueError) as error:
@@ -157,23 +213,31 @@ def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
 
 
 def _print(tagged: "TaggedFile") -> None:
-    for note in tagged.notes:
-        print(f"{tagged.path}: {note}", file=sys.stderr)
+    terminal.print_lines(
+        *(f"{tagged.path}: {note}" for note in tagged.notes), file=sys.stderr
+    )
     seconds = f" ({tagged.seconds:.1f} s)" if tagged.seconds else ""
-    print(f"{tagged.path}{seconds}")
-    for line in tagged.describe():
-        print(f"  {line}", flush=True)
+    terminal.print_lines(
+        f"{tagged.path}{seconds}",
+        *(f"  {line}" for line in tagged.describe()),
+    )
 
 
-def _exit_status(tagged: "Sequence[TaggedFile]") -> int:
-    num_failed = sum(file.scores is None for file in tagged)
-    if not num_failed:
+def _where_rows_are(table_paths: list[str], counts: _Counts) -> str:
+    if not (table_paths and counts.done):
+        return ""
+    return f" Those are in {' and '.join(table_paths)}."
+
+
+def _exit_status(counts: _Counts) -> int:
+    if not counts.failed:
         return 0
     print(
-        f"{num_failed} of {len(tagged)} files could not be tagged.",
+        f"{counts.failed} of {counts.total} files could not be tagged.",
         file=sys.stderr,
     )
-    return _EXIT_ALL_FAILED if num_failed == len(tagged) else _EXIT_SOME_FAILED
+    all_failed = counts.failed == counts.total
+    return _EXIT_ALL_FAILED if all_failed else _EXIT_SOME_FAILED
 
 
 if __name__ == "__main__":

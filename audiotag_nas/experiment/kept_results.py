@@ -18,6 +18,7 @@ from audiotag_nas.space import Architecture
 
 if TYPE_CHECKING:
     import keras
+from audiotag_nas.terminal import escaped_text
 
 
 class KeptResults:
@@ -35,7 +36,8 @@ class KeptResults:
         """Prints the best trials of the search, and which is recommended."""
         entries = ranked_entries(self.workspace, "search")
         lines = results_lines(entries, num_trials=num_trials)
-        print("\n".join(lines + recommended_lines(self.workspace)))
+        lines += recommended_lines(self.workspace)
+        print(escaped_text("\n".join(lines)))
 
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
         """The `n` architectures of the highest reward, best first.

@@ -33,6 +33,7 @@ from audiotag_nas.space import (
     Architecture,
     Choice,
 )
+from audiotag_nas.terminal import escaped
 from audiotag_nas.trial import TrialResult
 
 NUM_STEPS = 9
@@ -229,8 +230,10 @@ def _tag_one(
     clips = [clip for clip in clips if clip.clip_id in scored]
     tags = set(config.data.tags)
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
-    tagged = Tagger.load(workspace.export_dir).tag_file(clip.path)
-    progress.line(f"  {clip.path}, annotated {' '.join(clip.tags) or 'none'}:")
+    tagger = Tagger.load(workspace.export_dir)
+    tagged = tagger.tag_file(clip.path, keep_opening=True)
+    annotated = " ".join(clip.tags) or "none"
+    progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
     for line in tagged.describe():
         progress.line(f"  {line}")
     if tagged.scores is None:

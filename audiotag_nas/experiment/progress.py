@@ -11,6 +11,7 @@ from typing import TextIO
 
 from audiotag_nas.search.loop import TrialFinished
 from audiotag_nas.space import Architecture
+from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
@@ -58,8 +59,8 @@ class Progress:
         return time.monotonic() - self._started
 
     def line(self, text: str = "") -> None:
-        """One whole line."""
-        self._write(f"{self._clear()}{text}\n")
+        """One whole line, or several; safe on a terminal (`escaped_text`)."""
+        self._write(f"{self._clear()}{escaped_text(text)}\n")
 
     def step(self, title: str) -> None:
         """The beginning of a step, with the time since the start."""

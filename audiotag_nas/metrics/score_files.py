@@ -9,11 +9,14 @@ that is one file only; names are compared as they are written otherwise.
 """
 
 import csv
+import functools
 import io
 import math
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +36,11 @@ SOUND_ENDINGS = (
     *(".mp1", ".mp2", ".nist", ".sph", ".sf", ".voc"),
 )
 """In lower case. Whatever else follows a dot belongs to a file's name."""
+
+
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MAX_LINE = 2**20  # characters
+_MAX_SHOWN = 80
 
 
 def without_ending(name: str) -> str:
@@ -107,7 +115,7 @@ def read_scores(
         ConfigError: a repeated tag in the vocabulary.
         DataError: an unreadable file; a malformed row; an unknown file or
             tag, or a name that means several files; a pair twice or not at
-            all; a score that is NaN or no number.
+            all; a score that is no finite decimal number.
     """
     columns = _columns(tags, unscored)
     clips = {name: number for number, name in enumerate(filenames)}
@@ -263,14 +271,12 @@ def _split_tags(cell: str, vocabulary: Sequence[str]) -> list[str]:
 
 
 def _parse_score(text: str, where: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
+    score = float(text) if _DECIMAL.fullmatch(text) else math.nan
+    if not math.isfinite(score):
         raise DataError(
-            f"{where}: the score must be a number. Received: {text!r}"
-        ) from None
-    if math.isnan(score):
-        raise DataError(f"{where}: the score is NaN.")
+            f"{where}: the score must be a finite decimal number. "
+            f"Received: {_shown(text)}"
+        )
     return score
 
 
@@ -279,13 +285,37 @@ def _read_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields line numbers and stripped cells; skips empty lines and header."""
     try:
-        # A spreadsheet may have put a byte-order mark in front.
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with _opened(path) as file:
+            # No row needs a longer line, and the csv module refuses it.
+            lines = iter(functools.partial(file.readline, _MAX_LINE), "")
+            yield from _parse_rows(path, lines, columns)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file in UTF-8.") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _opened(path: str | os.PathLike) -> TextIO:
+    """A text file, opened.
+
+    Raises:
+        DataError: what is there is not a regular file; a device or a pipe
+            may have no end.
+        OSError: it can't be opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DataError(
+            f"{path}: must be a regular file, not a directory, pipe or device."
+        )
+    # A spreadsheet may have put a byte-order mark in front.
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _parse_rows(
+    path: str | os.PathLike, lines: Iterator[str], columns: Sequence[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """As `_read_rows`, of the lines of the file."""
+    reader = csv.reader(lines, strict=True)
     try:
         for row in reader:
             if not row:
@@ -293,10 +323,14 @@ def _read_rows(
             if len(row) != len(columns):
                 raise DataError(
                     f"{path}, line {reader.line_num}: a row is "
-                    f"{','.join(columns)}. Received: {','.join(row)!r}"
+                    f"{','.join(columns)}. Received: {_shown(','.join(row))}"
                 )
             cells = [cell.strip() for cell in row]
             if reader.line_num > 1 or cells != list(columns):
                 yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")

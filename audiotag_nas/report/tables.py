@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.metrics import PairedDifference, TagReport
+from audiotag_nas.terminal import escaped
 
 _ALIGN = {"l": (":", "-"), "r": ("-", ":"), "c": (":", ":")}
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t")
+_FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def format_table(
     """Rows of cells -> aligned lines, without a newline at the end.
 
     Args:
-        rows: one cell a column; cells are turned to text by `str`.
+        rows: one cell a column; cells are turned to text by `escaped`.
         headers: one a column.
         align: one letter a column: l, r or c; first left, others right if
             None.
@@ -72,7 +73,7 @@ def format_table(
             f"`align` must be {len(headers)} letters of l, r, c. "
             f"Received: {align!r}"
         )
-    table = [[str(cell) for cell in row] for row in [headers, *rows]]
+    table = [[escaped(cell) for cell in row] for row in [headers, *rows]]
     for row in table:
         if len(row) != len(headers):
             raise ConfigError(
@@ -248,6 +249,7 @@ def _pad(row: Sequence[str], widths: Sequence[int], align: str) -> list[str]:
 def _csv_cell(cell: object) -> object:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
-    if isinstance(cell, str) and cell.startswith(_FORMULA_SIGNS):
-        return "'" + cell
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    text = escaped(cell)
+    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text

@@ -1,8 +1,9 @@
 """`manifest.json`: what an exported model is, and what its files must be.
 
 A SavedModel is a program, so none is loaded whose files differ from the
-digests that were written with it. That tells damage and mix-ups, not a forger
-who also writes the manifest: load only what comes from someone you trust.
+digests that were written with it, or that has other files. That tells damage
+and mix-ups, not a forger who also writes the manifest: load only what comes
+from someone you trust.
 
     <export_dir>/manifest.json      tags, thresholds, features, metrics ...
                  model.keras        the network alone, log-mels to scores
@@ -13,15 +14,18 @@ who also writes the manifest: load only what comes from someone you trust.
 import contextlib
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from audiotag_nas import fields
 from audiotag_nas.config import FeatureConfig
+from audiotag_nas.config_rules import RULES
 from audiotag_nas.data import storage
 from audiotag_nas.data.storage import Place, RemotePath
-from audiotag_nas.errors import StoreError
+from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text, file_digest
 from audiotag_nas.space import Architecture
 
@@ -100,13 +104,40 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Manifest":
+        """The manifest that `to_json` turned to `value`.
+
+        Raises:
+            ConfigError: a value that is not allowed.
+            ValueError, KeyError, TypeError, AttributeError, OverflowError:
+                a value that is missing or of another type.
+        """
         tags = tuple(value["tags"])
+        if (
+            not tags
+            or not all(isinstance(tag, str) and tag for tag in tags)
+            or len(set(tags)) != len(tags)
+        ):
+            raise ConfigError(
+                "tags: must be different names, at least one. "
+                f"Received: {value['tags']!r}"
+            )
+        thresholds = tuple(float(value["thresholds"][tag]) for tag in tags)
+        if not all(0 <= threshold <= 1 for threshold in thresholds):
+            raise ConfigError(
+                f"thresholds: must be in [0, 1]. Received: {thresholds}"
+            )
+        clip_seconds = float(value["clip_seconds"])
+        if not 0 < clip_seconds < math.inf:
+            raise ConfigError(
+                "clip_seconds: must be a positive finite number. "
+                f"Received: {clip_seconds}"
+            )
         architecture = value["architecture"]
         return cls(
             tags=tags,
-            thresholds=tuple(float(value["thresholds"][tag]) for tag in tags),
-            features=FeatureConfig(**value["features"]),
-            clip_seconds=float(value["clip_seconds"]),
+            thresholds=thresholds,
+            features=_features(value["features"]),
+            clip_seconds=clip_seconds,
             metrics=dict(value["metrics"]),
             architecture=architecture and Architecture.from_json(architecture),
             num_parameters=int(value["num_parameters"]),
@@ -114,6 +145,18 @@ class Manifest:
             # Not in models written before it was known.
             pads_short_clips=bool(value.get("pads_short_clips", False)),
         )
+
+
+def _features(value: dict[str, Any]) -> FeatureConfig:
+    features = fields.from_json(FeatureConfig, value, "features")
+    fields.check_types(features, "features")
+    for path, (rule, holds) in RULES.items():
+        section, _, name = path.rpartition(".")
+        if section == "features" and not holds(getattr(features, name)):
+            raise ConfigError(
+                f"{path}: must be {rule}. Received: {getattr(features, name)!r}"
+            )
+    return features
 
 
 def write_manifest(export_dir: Path, manifest: Manifest) -> None:
@@ -147,23 +190,20 @@ def fetched(
         return
     path = place / FILE_NAME
     try:
-        names = list(json.loads(path.read_bytes())["files"])
+        text = path.read_bytes()
     except FileNotFoundError:
         raise StoreError(
             f"{path}: missing; {place} is no exported model."
         ) from None
     except OSError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{path}: damaged: {type(error).__name__}: {error}"
-        ) from None
-    with storage.local_copy(place, [FILE_NAME, *names]) as directory:
+    _, listed = _parse(text, path)
+    with storage.local_copy(place, [FILE_NAME, *listed]) as directory:
         yield directory, read_manifest(directory, place=place)
 
 
 def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
-    """Reads the manifest and checks every file that it lists.
+    """Reads the manifest and checks that the directory is what it lists.
 
     Args:
         export_dir: the model, or a copy of it.
@@ -171,14 +211,51 @@ def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
 
     Raises:
         StoreError: no exported model, one of another schema version, or a
-            file that is missing or was changed, named.
+            file that is missing, was changed, is not listed or is not a
+            regular file (e.g. a symbolic link), named.
     """
     place = export_dir if place is None else place
     path = place / FILE_NAME
     if not (export_dir / FILE_NAME).is_file():
         raise StoreError(f"{path}: missing; {place} is no exported model.")
     try:
-        text = (export_dir / FILE_NAME).read_text(encoding="utf-8")
+        text = (export_dir / FILE_NAME).read_bytes()
+        manifest, listed = _parse(text, path)
+        found = _regular_files(export_dir, place) - {FILE_NAME}
+        for name, file in listed.items():
+            if name not in found:
+                raise StoreError(
+                    f"{place / name}: missing, though the manifest lists it."
+                )
+            _check_file(export_dir / name, place / name, file)
+    except OSError as error:
+        raise StoreError(
+            f"{place}: can't be read ({error.filename}: {error.strerror})."
+        ) from None
+    for name in sorted(found - set(listed)):
+        raise StoreError(
+            f"{place / name}: must not be there: the manifest does not list "
+            "it. Remove it, or export the model again."
+        )
+    return manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class _ListedFile:
+    """The size and digest that a file must have."""
+
+    num_bytes: int
+    sha256: str
+
+
+def _parse(text: bytes, path: Place) -> tuple[Manifest, dict[str, _ListedFile]]:
+    """The manifest, and the files that it lists by their names.
+
+    Raises:
+        StoreError: it is damaged, of another schema version, or lists a file
+            that is not inside the directory.
+    """
+    try:
         value = json.loads(text)
         version = value["schema_version"]
         if version != SCHEMA_VERSION:
@@ -186,26 +263,80 @@ def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
                 f"{path}: schema_version must be {SCHEMA_VERSION}. "
                 f"Received: {version!r}"
             )
-        manifest, files = Manifest.from_json(value), dict(value["files"])
-        expected = {
-            name: (file["bytes"], file["sha256"])
-            for name, file in files.items()
+        manifest = Manifest.from_json(value)
+        listed = {
+            name: _ListedFile(file["bytes"], file["sha256"])
+            for name, file in dict(value["files"]).items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise StoreError(
             f"{path}: damaged: {type(error).__name__}: {error}"
         ) from None
-    if SAVED_MODEL_FILE_NAME not in expected:
+    for name in listed:
+        if not _is_inside(name):
+            raise StoreError(
+                f"{path}: files must be inside the model's directory, with "
+                f"paths such as 'variables/x'. Received: {name!r}"
+            )
+    if SAVED_MODEL_FILE_NAME not in listed:
         raise StoreError(f"{path}: must list {SAVED_MODEL_FILE_NAME}.")
-    for name, (num_bytes, digest) in expected.items():
-        _check_file(export_dir / name, place / name, num_bytes, digest)
-    return manifest
+    return manifest, listed
 
 
-def _check_file(path: Path, shown: Place, num_bytes: int, digest: str) -> None:
-    if not path.is_file():
-        raise StoreError(f"{shown}: missing, though the manifest lists it.")
-    if path.stat().st_size != num_bytes or file_digest(path) != digest:
+def _is_inside(name: str) -> bool:
+    """Whether a relative path is spelled in the one way that stays inside."""
+    path = PurePosixPath(name)
+    return (
+        bool(path.parts)
+        and not path.is_absolute()
+        and ".." not in path.parts
+        and path.as_posix() == name
+        and name != FILE_NAME
+    )
+
+
+def _regular_files(export_dir: Path, place: Place) -> set[str]:
+    """The names of all files in a directory.
+
+    Raises:
+        StoreError: one is neither a regular file nor a directory.
+        OSError: a directory can't be read.
+    """
+    names: set[str] = set()
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with os.scandir(export_dir / prefix) as entries:
+            for entry in entries:
+                name = f"{prefix}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                elif entry.is_file(follow_symlinks=False):
+                    names.add(name)
+                else:
+                    is_link = entry.is_symlink()
+                    raise StoreError(
+                        f"{place / name}: must be a regular file or a "
+                        "directory. Received: "
+                        f"a {'symbolic link' if is_link else 'special file'}"
+                    )
+    return names
+
+
+def _check_file(path: Path, shown: Place, listed: _ListedFile) -> None:
+    """Checks one file's size and digest.
+
+    Raises:
+        StoreError: they are not those that are listed.
+        OSError: it can't be read.
+    """
+    if (
+        path.stat().st_size != listed.num_bytes
+        or file_digest(path) != listed.sha256
+    ):
         raise StoreError(
             f"{shown}: not the file that was exported (its bytes differ from "
             "the manifest's digest); export the model again."

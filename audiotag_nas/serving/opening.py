@@ -22,7 +22,7 @@ class Opening:
 
 
 class OpeningKeeper:
-    """Keeps the first frames of a stream."""
+    """Keeps the first frames of a stream; none where `num_frames` is 0."""
 
     def __init__(self, num_frames: int) -> None:
         self._missing = num_frames
@@ -40,7 +40,10 @@ class OpeningKeeper:
         self._scores.append(frame_scores[:keep])
         self._missing -= keep
 
-    def get(self) -> Opening:
+    def get(self) -> Opening | None:
+        """What was kept; None for no frames."""
+        if not self._log_mels:
+            return None
         return Opening(
             np.concatenate(self._log_mels), np.concatenate(self._scores)
         )

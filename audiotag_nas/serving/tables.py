@@ -1,21 +1,22 @@
-"""Tagged files as CSV and JSON, in a versioned schema.
+"""Tables of tagged files as CSV and JSON, in a versioned schema.
 
-CSV: one row an event; a tag that is present without an event, a file without
+CSV: one row per event; a tag that is present without an event, a file without
 a tag and a file that failed have one row each, with the cells that don't
 apply empty. Times are seconds from the file's start. JSON has the same and
-all scores. Documented in docs/tagging.md.
+all scores. Both are written file by file. Documented in docs/tagging.md.
 """
 
 import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any
+import textwrap
+from typing import Any, Protocol
 
-from audiotag_nas.files import write_output
+from audiotag_nas.serving.growing_file import Existing, GrowingFile
 from audiotag_nas.serving.manifest import Manifest
 from audiotag_nas.serving.tagger import TaggedFile
+from audiotag_nas.terminal import escaped
 
 SCHEMA_VERSION = 1
 COLUMNS = (
@@ -33,19 +34,78 @@ COLUMNS = (
 )
 
 
-def write_csv(path: str | os.PathLike, tagged: Iterable[TaggedFile]) -> None:
-    """Writes all events of all files, whole or not at all.
+class Table(Protocol):
+    """A file that tagged files are written to, one after the other."""
+
+    def add(self, tagged: TaggedFile) -> None:
+        """Writes one file.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+
+
+class CsvTable:
+    """The events of tagged files as CSV; one line of the file is one row.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: as `GrowingFile`.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for file in tagged:
-        for row in csv_rows(file):
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        existing: Existing = Existing.REFUSE,
+    ) -> None:
+        # A line break ends the file, not a row: it is the tail.
+        self._file = GrowingFile(
+            path, head=",".join(COLUMNS), tail="\n", existing=existing
+        )
+
+    def add(self, tagged: TaggedFile) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        for row in csv_rows(tagged):
             writer.writerow({k: _cell(v) for k, v in row.items()})
-    write_output(path, text.getvalue())
+        self._file.add("\n" + text.getvalue().removesuffix("\n"))
+
+
+class JsonTable:
+    """Everything about tagged files as one JSON value.
+
+    Raises:
+        StoreError: as `GrowingFile`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        manifest: Manifest,
+        *,
+        existing: Existing = Existing.REFUSE,
+    ) -> None:
+        value = {
+            "schema_version": SCHEMA_VERSION,
+            "model": {
+                "tags": list(manifest.tags),
+                "clip_seconds": manifest.clip_seconds,
+                "versions": manifest.versions,
+            },
+            "files": [],
+        }
+        end = "]\n}"
+        self._file = GrowingFile(
+            path,
+            head=json.dumps(value, indent=1).removesuffix(end),
+            separator=",",
+            tail=f"\n {end}\n",
+            existing=existing,
+        )
+
+    def add(self, tagged: TaggedFile) -> None:
+        text = json.dumps(json_value(tagged), indent=1)
+        self._file.add("\n" + textwrap.indent(text, "  "))
 
 
 def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
@@ -80,33 +140,13 @@ def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
     return rows or [base]
 
 
-def write_json(
-    path: str | os.PathLike, tagged: Sequence[TaggedFile], manifest: Manifest
-) -> None:
-    """Writes everything about all files, whole or not at all.
-
-    Raises:
-        StoreError: it can't be written.
-    """
-    value = {
-        "schema_version": SCHEMA_VERSION,
-        "model": {
-            "tags": list(manifest.tags),
-            "clip_seconds": manifest.clip_seconds,
-            "versions": manifest.versions,
-        },
-        "files": [json_value(file) for file in tagged],
-    }
-    write_output(path, json.dumps(value, indent=1) + "\n")
-
-
 def json_value(tagged: TaggedFile) -> dict[str, Any]:
     """One file as plain values."""
     value: dict[str, Any] = {
         "path": tagged.path_text,
         "status": tagged.status,
-        "reason": tagged.reason,
-        "notes": list(tagged.notes),
+        "reason": escaped(tagged.reason),
+        "notes": [escaped(note) for note in tagged.notes],
     }
     scores = tagged.scores
     if scores is None:
@@ -136,7 +176,8 @@ def json_value(tagged: TaggedFile) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula is quoted."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@")):
-        return f"'{value}"
-    return value
+    """A cell on one line; text that a spreadsheet would run is quoted."""
+    if not isinstance(value, str):
+        return value
+    text = escaped(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

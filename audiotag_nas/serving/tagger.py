@@ -31,7 +31,9 @@ from audiotag_nas.serving.opening import (
     Opening,
     OpeningKeeper,
 )
+from audiotag_nas.serving.saved_model import load_saved_model
 from audiotag_nas.serving.windows import FrameJoiner, Windows
+from audiotag_nas.terminal import escaped
 
 _BATCH_WINDOWS = 4
 _MAX_PEAK = 100.0  # more is of int16's scale; full scale is 1
@@ -47,7 +49,7 @@ class ClipScores:
         seconds: the sound's length.
         clip_scores: (tags,).
         events: when tags that are present are active, by onset.
-        opening: the first minute.
+        opening: the first minute; None where it was not asked for.
         frame_step_seconds: from one frame to the next.
     """
 
@@ -56,7 +58,7 @@ class ClipScores:
     seconds: float
     clip_scores: np.ndarray
     events: tuple[Event, ...]
-    opening: Opening
+    opening: Opening | None
     frame_step_seconds: float
 
     @property
@@ -96,8 +98,8 @@ class TaggedFile:
 
     @property
     def path_text(self) -> str:
-        """The path, with an escape for each byte that is not UTF-8."""
-        return str(self.path).encode("utf-8", "backslashreplace").decode()
+        """The path as it is printed; see `terminal.escaped`."""
+        return escaped(self.path)
 
     @property
     def status(self) -> str:
@@ -140,13 +142,19 @@ class TaggedFile:
         """Draws the first minute: log-mel, frame scores, events.
 
         Raises:
-            DataError: the file could not be tagged.
+            DataError: the file could not be tagged, or was tagged without
+                `keep_opening`.
         """
         from audiotag_nas.report.plots import plot_tagged_clip
 
         if self.scores is None:
             raise DataError(f"{self.path}: can't be drawn: {self.reason}")
         scores, opening = self.scores, self.scores.opening
+        if opening is None:
+            raise DataError(
+                f"{self.path}: can't be drawn: it must be tagged with "
+                "keep_opening=True."
+            )
         end = scores.frame_step_seconds * len(opening.log_mel)
         cut = " (first minute)" if scores.seconds > OPENING_SECONDS else ""
         plot_tagged_clip(
@@ -198,7 +206,8 @@ class Tagger:
             events: how active frames become events.
 
         Raises:
-            StoreError: no exported model, or one whose files were changed.
+            StoreError: no exported model, one whose files were changed, or
+                one that TensorFlow can't load.
             ConfigError: a threshold outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
@@ -207,9 +216,9 @@ class Tagger:
             )
         # The files are checked before anything in them runs.
         with fetched(export_dir) as (directory, manifest):
-            import tensorflow as tf
-
-            saved_model = tf.saved_model.load(os.fspath(directory))
+            saved_model = load_saved_model(
+                directory, shown=export_dir, num_tags=len(manifest.tags)
+            )
         events = EventSettings() if events is None else events
         tagger = cls(saved_model, manifest, events)
         if threshold is not None:
@@ -233,8 +242,16 @@ class Tagger:
     def features(self) -> FeatureConfig:
         return self._manifest.features
 
-    def tag_file(self, path: str | os.PathLike) -> TaggedFile:
-        """Tags one sound file, in a stream: its length does not matter."""
+    def tag_file(
+        self, path: str | os.PathLike, *, keep_opening: bool = False
+    ) -> TaggedFile:
+        """Tags one sound file, in a stream: its length does not matter.
+
+        Args:
+            path: the file.
+            keep_opening: keep the first minute for `TaggedFile.plot`, which
+                takes some 300 kB.
+        """
         path = Path(path)
         block_seconds = self._windows.hop_samples / self.features.sample_rate_hz
         scores, reason = None, ""
@@ -246,7 +263,8 @@ class Tagger:
                         path,
                         sample_rate_hz=self.features.sample_rate_hz,
                         block_seconds=block_seconds,
-                    )
+                    ),
+                    keep_opening=keep_opening,
                 )
             except DataError as error:
                 reason = str(error).removeprefix(f"{path}: ")
@@ -258,7 +276,11 @@ class Tagger:
         return TaggedFile(path, scores, reason, tuple(dict.fromkeys(notes)))
 
     def score_waveform(
-        self, waveform: np.ndarray, sample_rate_hz: int
+        self,
+        waveform: np.ndarray,
+        sample_rate_hz: int,
+        *,
+        keep_opening: bool = False,
     ) -> ClipScores:
         """Tags samples in memory.
 
@@ -268,6 +290,7 @@ class Tagger:
                 are refused, as librosa does: whether int32 is full scale at
                 2**31 or at 2**23 can't be told.
             sample_rate_hz: of the waveform, at least 1000.
+            keep_opening: keep the first minute, as the network saw it.
 
         Raises:
             DataError: another shape, less than a frame, a sample rate that
@@ -315,9 +338,11 @@ class Tagger:
             waveform = soxr.resample(
                 waveform, sample_rate_hz, self.features.sample_rate_hz
             )
-        return self._score([waveform])
+        return self._score([waveform], keep_opening=keep_opening)
 
-    def _score(self, blocks: Iterable[np.ndarray]) -> ClipScores:
+    def _score(
+        self, blocks: Iterable[np.ndarray], *, keep_opening: bool
+    ) -> ClipScores:
         """Scores a stream of samples at the model's rate."""
         num_samples = num_frames = 0
 
@@ -331,7 +356,9 @@ class Tagger:
         joiner = FrameJoiner(self._windows)
         finder = EventFinder(self.tags, self.features, self._events)
         best = np.zeros(len(self.tags))
-        opening = OpeningKeeper(self._frames(OPENING_SECONDS))
+        opening = OpeningKeeper(
+            self._frames(OPENING_SECONDS) if keep_opening else 0
+        )
         for window, clip, frames, last in self._window_scores(counted()):
             best = np.maximum(best, clip)
             joined, window_best = joiner.add(frames, clip, last=last)

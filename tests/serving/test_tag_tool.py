@@ -1,6 +1,7 @@
 """`tag --model DIR files...` as a user runs it."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -9,7 +10,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
+
+from tests.full_disk import room_for
 
 TOOL = Path(__file__).parents[2] / "tools" / "tag.py"
 
@@ -140,38 +144,252 @@ def test_a_table_that_cant_be_written_is_told_before_the_work(
         )
 
 
-def test_an_interrupt_keeps_what_was_tagged_and_the_older_table(
-    exported, tmp_path
-):
+@pytest.fixture
+def sounds(tmp_path) -> list[str]:
+    """500 paths of one short sound."""
     noise = 0.2 * np.random.default_rng(3).standard_normal(5200)
     soundfile.write(tmp_path / "a.wav", noise, 8000)
     paths = [str(tmp_path / f"{number}.wav") for number in range(500)]
     for path in paths:
         os.link(tmp_path / "a.wav", path)
-    table = tmp_path / "tags.csv"
-    table.write_text("of yesterday\n")
-    process = subprocess.Popen(
+    return paths
+
+
+def start_tagging(exported, *arguments) -> subprocess.Popen:
+    return subprocess.Popen(
         [
             *(sys.executable, str(TOOL), f"--model={exported.directory}"),
-            *("--threshold=0.2", f"--csv={table}", *paths),
+            *("--threshold=0.2", *map(str, arguments)),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=TOOL.parents[1],
     )
-    assert process.stdout is not None
-    while f"{paths[3]} (0.7 s)\n" != process.stdout.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    part = tmp_path / "tags.interrupted.csv"
-    with open(part, newline="") as stream:
-        kept = list(dict.fromkeys(r["path"] for r in csv.DictReader(stream)))
-    assert 3 <= len(kept) < 500
-    assert kept == paths[: len(kept)]
-    assert told == (
-        f"interrupted after {len(kept)} of 500 files. Those are in {part}.\n"
+
+
+def files_in_csv(path: Path) -> list[str]:
+    """The files that have rows, each of which must be complete."""
+    text = path.read_text()
+    assert text.endswith("\n")
+    assert {len(row) for row in csv.reader(io.StringIO(text))} == {11}
+    rows = csv.DictReader(io.StringIO(text))
+    return list(dict.fromkeys(row["path"] for row in rows))
+
+
+def files_in_json(path: Path) -> list[str]:
+    return [file["path"] for file in json.loads(path.read_text())["files"]]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_a_signal_keeps_the_rows_of_the_files_that_are_done(
+    exported, tmp_path, sounds, number, status, word
+):
+    tables = (tmp_path / "tags.csv", tmp_path / "tags.json")
+    process = start_tagging(
+        exported, f"--csv={tables[0]}", f"--json={tables[1]}", *sounds
     )
+    assert process.stdout is not None
+    while process.stdout.readline() != f"{sounds[1]} (0.7 s)\n":
+        assert process.poll() is None
+    # A file is in the tables before it is printed.
+    assert sounds[:2] == files_in_csv(tables[0])[:2]
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == status
+    done = files_in_csv(tables[0])
+    assert 2 <= len(done) < 500
+    assert done == sounds[: len(done)]
+    assert files_in_json(tables[1]) == done
+    assert error == (
+        f"{word} after {len(done)} of 500 files. Those are in {tables[0]} "
+        f"and {tables[1]}.\n"
+    )
+
+
+def test_a_kill_keeps_the_rows_of_the_files_that_are_done(
+    exported, tmp_path, sounds
+):
+    process = start_tagging(exported, f"--csv={tmp_path / 't.csv'}", *sounds)
+    assert process.stdout is not None
+    while process.stdout.readline() != f"{sounds[2]} (0.7 s)\n":
+        assert process.poll() is None
+    process.kill()
+    process.communicate(timeout=60)
+    done = files_in_csv(tmp_path / "t.csv")
+    assert done == sounds[: len(done)]
+    assert len(done) >= 3
+
+
+def test_a_reader_that_is_gone_leaves_the_rows(exported, tmp_path, sounds):
+    table = tmp_path / "t.csv"
+    words = [
+        *(sys.executable, str(TOOL), f"--model={exported.directory}"),
+        *(f"--csv={table}", *sounds),
+    ]
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -n 1', "bash", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=TOOL.parents[1],
+    )
+    assert done.returncode == 128 + signal.SIGPIPE, done.stderr
+    assert (done.stdout, done.stderr) == (f"{sounds[0]} (0.7 s)\n", "")
+    files = files_in_csv(table)
+    assert 1 <= len(files) < 500
+    assert files == sounds[: len(files)]
+
+
+def test_a_signal_before_the_first_file_leaves_the_older_table(
+    exported, tmp_path
+):
+    fifo, table = tmp_path / "fifo", tmp_path / "t.csv"
+    os.mkfifo(fifo)
+    table.write_text("of yesterday\n")
+    # The tool reads its flags from a file that does not end before the signal.
+    process = start_tagging(
+        exported, "--overwrite", f"--csv={table}", f"--flagfile={fifo}", "a.wav"
+    )
+    with open(fifo, "w"):
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "interrupted.\n"
     assert table.read_text() == "of yesterday\n"
+
+
+def test_xargs_accumulates_with_append(exported, tmp_path, sounds):
+    names = sounds[:5]
+    tables = (tmp_path / "t.csv", tmp_path / "t.json")
+    words = [
+        *("xargs", "-n", "3", sys.executable, str(TOOL)),
+        *(f"--model={exported.directory}", "--append"),
+        *(f"--csv={tables[0]}", f"--json={tables[1]}"),
+    ]
+    done = subprocess.run(
+        words,
+        input="\n".join(names),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=TOOL.parents[1],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files_in_csv(tables[0]) == names
+    assert tables[0].read_text().count("schema_version") == 1
+    assert files_in_json(tables[1]) == names
+    # As one command writes it.
+    whole = tmp_path / "whole.json"
+    run_tag(f"--model={exported.directory}", f"--json={whole}", *names)
+    assert tables[1].read_bytes() == whole.read_bytes()
+    value = json.loads(whole.read_text())
+    assert whole.read_text() == json.dumps(value, indent=1) + "\n"
+
+
+def test_an_existing_table_is_refused_before_the_work_and_overwritten_on_demand(
+    exported, tmp_path, sounds
+):
+    for flag in ("csv", "json"):
+        table = tmp_path / f"t.{flag}"
+        table.write_text("of yesterday\n")
+        arguments = (f"--model={exported.directory}", f"--{flag}={table}")
+        refused = run_tag(*arguments, sounds[0])
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == (
+            f"error: {table}: exists and is not written over. Continue it "
+            "with --append, or replace it with --overwrite.\n"
+        )
+        not_continued = run_tag(*arguments, "--append", sounds[0])
+        assert (not_continued.returncode, not_continued.stdout) == (1, "")
+        assert "must begin as a table of this" in not_continued.stderr
+        assert not_continued.stderr.count("\n") == 1
+        assert table.read_text() == "of yesterday\n"
+        # A file that can't be tagged is a row, too.
+        replaced = run_tag(*arguments, "--overwrite", tmp_path / "none.wav")
+        assert replaced.returncode == 2
+        assert "yesterday" not in table.read_text()
+    assert files_in_csv(tmp_path / "t.csv") == [str(tmp_path / "none.wav")]
+    assert files_in_json(tmp_path / "t.json") == [str(tmp_path / "none.wav")]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--append", "--overwrite", "--csv=x"), "either --append or"),
+        (("--append",), "--append: goes with --csv or --json."),
+        (("--overwrite",), "--overwrite: goes with --csv or --json."),
+        (("--csv=x", "--json=./x"), "--json: must name another file than"),
+    ],
+)
+def test_flags_that_contradict_one_another_are_one_line(
+    tmp_path, flags, message
+):
+    done = subprocess.run(
+        [sys.executable, str(TOOL), f"--model={tmp_path}", *flags, "a.wav"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(TOOL.parents[1])},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_complete_files(
+    exported, tmp_path, sounds
+):
+    table = tmp_path / "t.json"
+    with room_for(5000):
+        done = run_tag(
+            *(f"--model={exported.directory}", f"--json={table}"), *sounds
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {table}: can't be written (File too large).\n"
+    )
+    files = files_in_json(table)
+    assert 1 <= len(files) < 500
+    assert files == sounds[: len(files)]
+
+
+def test_names_that_control_a_terminal_are_escaped(exported, tmp_path):
+    noise = 0.2 * np.random.default_rng(4).standard_normal(4700)
+    names = {
+        "\x1b]0;owned\x07.wav": r"\x1b]0;owned\x07.wav",
+        "a\n9.wav (1.0 s)": r"a\n9.wav (1.0 s)",
+        "gnp\u202evaw.wav": r"gnp\u202evaw.wav",
+        "\udc9b2J.wav": r"\udc9b2J.wav",  # The byte 9B, CSI of C1 controls.
+    }
+    for name in names:
+        soundfile.write(os.fsencode(tmp_path / name), noise, 8000, format="WAV")
+    (tmp_path / "cut\x1b[2J.wav").write_bytes(b"no sound")
+    table, value = tmp_path / "t\x1b.csv", tmp_path / "t.json"
+    done = run_tag(
+        *(f"--model={exported.directory}", f"--csv={table}"),
+        *(f"--json={value}", *(tmp_path / name for name in names)),
+        *(tmp_path / "cut\x1b[2J.wav", tmp_path / "\x1bnone.wav"),
+    )
+    shown = [
+        *names.values(),
+        *(r"cut\x1b[2J.wav", r"\x1bnone.wav"),
+    ]
+    for text in (done.stdout, done.stderr, table.read_text()):
+        assert set(text) & set("\x1b\x07\u202e\x9b\udc9b") == set()
+    lines = done.stdout.splitlines()
+    for name in shown:
+        assert sum(f"{tmp_path}/{name}" in line for line in lines) == 1
+    assert files_in_csv(table) == [f"{tmp_path}/{name}" for name in shown]
+    assert files_in_json(value) == [f"{tmp_path}/{name}" for name in shown]
+    refused = run_tag(
+        f"--model={exported.directory}", f"--csv={table}", "x.wav"
+    )
+    assert refused.stderr.startswith(f"error: {tmp_path}/t\\x1b.csv: exists")

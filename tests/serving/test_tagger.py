@@ -1,6 +1,7 @@
 """Real files of every kind through the exported model."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_a_clip_scores_as_the_saved_model_says(exported, tagger, tmp_path):
     soundfile.write(path, x, RATE_HZ, subtype="FLOAT")
     saved_model = tf.saved_model.load(str(exported.directory))
     expected = saved_model.serve(x[None])
-    tagged = tagger.tag_file(path)
+    tagged = tagger.tag_file(path, keep_opening=True)
     assert tagged.status == "tagged"
     assert tagged.seconds == 0.5
     np.testing.assert_allclose(
@@ -68,7 +69,7 @@ def test_a_short_clip_is_filled_up_where_the_network_was_trained_so(
     )
     padding = Tagger.load(tmp_path / "export")
     x = sound(seconds)
-    scores = padding.score_waveform(x, RATE_HZ)
+    scores = padding.score_waveform(x, RATE_HZ, keep_opening=True)
     as_it_is = tagger.score_waveform(x, RATE_HZ)
     assert scores.seconds == seconds
     num_frames = (len(x) - 256) // 100 + 1
@@ -114,7 +115,7 @@ def test_a_long_file_scores_as_windows_cut_and_joined_by_hand(
             weight = min(i + 1, len(frames) - i)
             sums[first + i] += weight * row
             weights[first + i] += weight
-    tagged = tagger.tag_file(path)
+    tagged = tagger.tag_file(path, keep_opening=True)
     assert len(starts) == 13
     np.testing.assert_allclose(
         tagged.scores.opening.frame_scores, sums / weights, atol=1e-5
@@ -189,7 +190,7 @@ def test_a_truncated_file_is_tagged_with_a_note(tagger, tmp_path):
 
 def test_the_opening_ends_after_a_minute_and_the_file_does_not(tagger):
     seconds = OPENING_SECONDS + 3
-    scores = tagger.score_waveform(sound(seconds), RATE_HZ)
+    scores = tagger.score_waveform(sound(seconds), RATE_HZ, keep_opening=True)
     assert scores.seconds == seconds
     assert len(scores.opening.log_mel) == OPENING_SECONDS * RATE_HZ / 100
     assert scores.opening.frame_scores.shape == (4800, 3)
@@ -247,13 +248,30 @@ def test_a_directory_without_a_model_is_refused(tmp_path):
 def test_a_picture_of_the_file_is_drawn(tagger, tmp_path):
     path = tmp_path / "hall.flac"
     soundfile.write(path, sound(1.3), RATE_HZ)
-    tagger.tag_file(path).plot(tmp_path / "hall.png")
+    tagger.tag_file(path, keep_opening=True).plot(tmp_path / "hall.png")
     assert (tmp_path / "hall.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_opening_is_kept_only_where_it_is_asked_for(tagger, tmp_path):
+    path = tmp_path / "hall.flac"
+    soundfile.write(path, sound(2.7), RATE_HZ)
+    without = tagger.tag_file(path)
+    asked = tagger.tag_file(path, keep_opening=True)
+    assert without.scores.opening is None
+    assert tagger.score_waveform(sound(1.1), RATE_HZ).opening is None
+    assert without.events == asked.events
+    assert without.clip_scores == asked.clip_scores
+    # 2.7 s as log-mels and scores of 4 bytes: (27 * 800 - 256) // 100 + 1
+    # frames of 13 mels alone are 11 kB.
+    assert len(pickle.dumps(without)) < 5000 < len(pickle.dumps(asked))
+    with pytest.raises(DataError, match=r"hall\.flac: can't be drawn: .*=True"):
+        without.plot(tmp_path / "hall.png")
+    assert not (tmp_path / "hall.png").exists()
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_quoted(tagger, tmp_path):
     tagged = tagger.tag_file(tmp_path / "missing.wav")
     odd = dataclasses.replace(tagged, path="=cmd()", reason="@x")
-    tables.write_csv(tmp_path / "out.csv", [odd])
+    tables.CsvTable(tmp_path / "out.csv").add(odd)
     row = (tmp_path / "out.csv").read_text().splitlines()[1]
     assert row == "1,'=cmd(),failed,,,,,,,,'@x"

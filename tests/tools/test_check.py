@@ -98,6 +98,41 @@ def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
     assert rows[2]["path"] == "'=gone.wav"
 
 
+def test_names_that_control_a_terminal_are_escaped(root, tmp_path):
+    # The last byte is no UTF-8; the name of the list may be such a name, too.
+    listed = tmp_path / "li\x1b[2Jst\n\udce9.csv"
+    odd = ("a\x1b]0;owned\x07.wav", "b\u202evaw.wav", "c\x9b2J.wav")
+    rows = "".join(f"{name},d\x1b[1mog,development\n" for name in odd)
+    listed.write_text(
+        f'path,tags,split\n{rows}"e\nlong.wav: accepted",dog,development\n'
+        "long.wav,d\x1b[1mog,development\n"
+    )
+    table = tmp_path / "out.csv"
+    done = check(
+        f"--manifest={os.fsdecode(listed)}",
+        f"--data_root={root}",
+        f"--csv={table}",
+    )
+    assert done.returncode == 1, done.stderr
+    shown = rf"{tmp_path}/li\x1b[2Jst\n\udce9.csv"
+    for text in (done.stdout, done.stderr, table.read_text()):
+        assert set(text) & set("\x1b\x07\u202e\x9b\udce9") == set()
+        assert shown in text or not text
+    names = (*(r"a\x1b]0;owned\x07.wav", r"b\u202evaw.wav", r"c\x9b2J.wav"),)
+    for line, name in enumerate(names, 2):
+        found = f"{shown}:{line}: rejected {name}: "
+        assert any(x.startswith(found) for x in done.stdout.splitlines())
+    with open(table, newline="") as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {shown}
+
+
+def test_an_error_line_escapes_the_names_in_it(tmp_path):
+    done = check(f"--manifest={tmp_path}/no\x1b[2J\nne.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith(rf"error: {tmp_path}/no\x1b[2J\nne.csv: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
     # Two chunks, written out; the second vote has a letter that is no label.
     (tmp_path / "chunks").mkdir()

@@ -1,6 +1,8 @@
 """The score tool, as a user runs it: challenge files in, EERs out."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 import sed_eval.metric
 
+from audiotag_nas.errors import DataError
+from audiotag_nas.metrics import score_files
 from tests.full_disk import room_for
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +149,7 @@ def swap(lines, number, old, new):
         (lambda n, s: s.append("z.wav,c"), "line 428: a row is filename,label"),
         (
             lambda n, s: rescore(s, 3, "nan"),
-            "{tag3}: the score is NaN",
+            "{tag3}: the score must be a finite decimal number.",
         ),
         (lambda n, s: rescore(s, 3, "hi"), "Received: 'hi'"),
         (lambda n, s: swap(s, 0, ".wav", ".flac"), "no such file"),
@@ -170,6 +174,71 @@ def test_a_wrong_file_is_one_line_that_names_it(system, change, message):
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert message.format(**words) in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("inf", "-Infinity", "1e999", "-1e999", "1_0", "0x1p3", "1,5", "1e"),
+        *("\u0663", "\uff11.5", ".", "", "1 2", "+-1", "1e+", "NaN"),
+    ],
+)
+def test_a_score_that_is_no_finite_decimal_number_is_refused(system, text):
+    folder, labels, scores, _, _ = system
+    (folder / "L.csv").write_text("\n".join(labels))
+    rescore(scores, 3, f'"{text}"')
+    (folder / "S.csv").write_text("\n".join(scores))
+    names = [f"chunk {n}, take 2.wav" for n in range(61)]
+    message = (
+        rf"line 4: .*finite decimal number\. Received: '{re.escape(text)}'"
+    )
+    with pytest.raises(DataError, match=message):
+        score_files.read_scores(folder / "S.csv", TAGS, names)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1", 1.0), ("-0.25", -0.25), ("+3.", 3.0), (".5", 0.5)),
+        *(("1e-3", 0.001), ("2.5E+2", 250.0), (" 7 ", 7.0), ("1e-999", 0.0)),
+    ],
+)
+def test_a_score_may_be_spelled_as_programs_print_numbers(
+    tmp_path, text, value
+):
+    (tmp_path / "S.csv").write_text(f"a.wav,x,{text}\n")
+    scores = score_files.read_scores(tmp_path / "S.csv", "x", ["a.wav"])
+    assert scores.tolist() == [[value]]
+
+
+@pytest.mark.parametrize("flag", ["labels", "scores", "segments"])
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory", "zeros"])
+def test_input_without_an_end_is_refused(system, flag, kind):
+    folder, labels, scores, _, _ = system
+    (folder / "L.csv").write_text("\n".join(labels))
+    (folder / "S.csv").write_text("\n".join(scores))
+    path = folder / "odd"
+    if kind == "device":
+        path = Path("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        # One line of 40 GB, without blocks on the disk.
+        with open(path, "wb") as file:
+            file.truncate(40 * 2**30)
+    done = score_of(system, f"--{flag}={path}")
+    assert (done.returncode, done.stdout) == (1, "")
+    if kind == "zeros":
+        assert done.stderr.startswith(f"error: {path}, line ")
+    else:
+        assert done.stderr == (
+            f"error: {path}: must be a regular file, not a directory, pipe "
+            "or device.\n"
+        )
+    assert done.stderr.count("\n") == 1
+    assert len(done.stderr) < 300
 
 
 def test_a_missing_file_is_one_line(tmp_path):

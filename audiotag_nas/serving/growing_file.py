@@ -1,0 +1,159 @@
+"""A text file that grows entry by entry and is complete after each of them.
+
+    <head><entry><separator><entry>...<tail>
+
+One write puts an entry and a new tail in place of the old tail, so whatever
+ends the process leaves a file with all earlier entries. Several processes may
+append to one file.
+"""
+
+import contextlib
+import enum
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from audiotag_nas.errors import StoreError
+from audiotag_nas.files import atomic_write_text, store_errors
+
+_MAX_SHOWN = 60
+
+
+class Existing(enum.Enum):
+    """What happens to a file that is there already."""
+
+    REFUSE = "refuse"
+    APPEND = "append"
+    OVERWRITE = "overwrite"
+
+
+def check_absent(path: str | os.PathLike) -> None:
+    """Checks that there is no file at `path`, or an empty one.
+
+    Raises:
+        StoreError: there is one, which is not written over.
+    """
+    if os.path.exists(path) and os.path.getsize(path):
+        raise StoreError(
+            f"{path}: exists and is not written over. Continue it with "
+            "--append, or replace it with --overwrite."
+        )
+
+
+class GrowingFile:
+    """Writes a growing file; nothing is written before the first entry.
+
+    Args:
+        path: the file.
+        head: what stands before the first entry.
+        tail: what stands after the last one.
+        separator: what stands between two entries.
+        existing: what happens to a file that is there. A file to overwrite is
+            replaced when the first entry is added. An empty file counts as
+            absent.
+
+    Raises:
+        StoreError: the file is there and must not be; or it is to be
+            continued, and can't be written, does not begin with `head`, or
+            does not end with `tail`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        head: str,
+        tail: str,
+        separator: str = "",
+        existing: Existing = Existing.REFUSE,
+    ) -> None:
+        self.path = Path(path)
+        self._head = head.encode()
+        self._tail = tail.encode()
+        self._separator = separator.encode()
+        self._existing = existing
+        if existing is Existing.REFUSE:
+            check_absent(path)
+        elif existing is Existing.APPEND and self.path.exists():
+            with self._opened() as descriptor:
+                self._check(descriptor)
+
+    def add(self, entry: str) -> None:
+        """Adds one entry, completely or not at all.
+
+        Raises:
+            StoreError: it can't be written, or the file was changed by others
+                so that it can't be continued.
+        """
+        if self._existing is Existing.OVERWRITE:
+            whole = self._head.decode() + entry + self._tail.decode()
+            with store_errors(self.path, goes_on=False):
+                atomic_write_text(self.path, whole)
+        else:
+            with self._opened() as descriptor:
+                if self._existing is Existing.REFUSE:
+                    # Another process may have made it since.
+                    check_absent(self.path)
+                self._check(descriptor)
+                self._append(descriptor, entry.encode())
+        self._existing = Existing.APPEND
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The file, locked against other processes that append to it."""
+        with store_errors(self.path, goes_on=False):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    def _check(self, descriptor: int) -> None:
+        """Checks that the file can be continued, or is empty."""
+        size = os.fstat(descriptor).st_size
+        if not size:
+            return
+        begin = os.pread(descriptor, len(self._head), 0)
+        if begin != self._head:
+            raise StoreError(
+                f"{self.path}: must begin as a table of this command and "
+                "model to be continued. Received: "
+                f"{_shown(begin[:_MAX_SHOWN])}"
+            )
+        end = os.pread(descriptor, _MAX_SHOWN, max(0, size - _MAX_SHOWN))
+        if not end.endswith(self._tail):
+            raise StoreError(
+                f"{self.path}: must end with a complete entry to be continued; "
+                "complete or remove the last one. Received at the end: "
+                f"{_shown(end)}"
+            )
+
+    def _append(self, descriptor: int, entry: bytes) -> None:
+        size = os.fstat(descriptor).st_size
+        if not size:
+            start, data = 0, self._head + entry + self._tail
+        else:
+            start = size - len(self._tail)
+            is_first = start == len(self._head)
+            separator = b"" if is_first else self._separator
+            data = separator + entry + self._tail
+        try:
+            _write_all(descriptor, data, start)
+        except BaseException:
+            # The disk is full: without what was written of the entry.
+            os.ftruncate(descriptor, size)
+            if size:
+                _write_all(descriptor, self._tail, start)
+            raise
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _shown(data: bytes) -> str:
+    return repr(data.decode("utf-8", "backslashreplace"))

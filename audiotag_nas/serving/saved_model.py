@@ -1,0 +1,60 @@
+"""The SavedModel of an exported model, loaded by TensorFlow."""
+
+import os
+from typing import Any
+
+from audiotag_nas.data.storage import RemotePath
+from audiotag_nas.errors import StoreError
+
+_ENDPOINTS = ("serve", "log_mel")
+_OUTPUTS = ("clip_scores", "frame_scores")
+
+
+def load_saved_model(
+    directory: str | os.PathLike,
+    *,
+    shown: str | os.PathLike | RemotePath,
+    num_tags: int,
+) -> Any:
+    """Loads the SavedModel in `directory` and checks its endpoints.
+
+    Args:
+        directory: the files, checked against their manifest.
+        shown: the exported model's place, for messages.
+        num_tags: how many scores the model must have.
+
+    Raises:
+        StoreError: TensorFlow can't load it, or it lacks an endpoint or has
+            another number of scores.
+    """
+    import tensorflow as tf
+
+    try:
+        saved_model = tf.saved_model.load(os.fspath(directory))
+    except Exception as error:
+        # The files are foreign: what damage in them raises is not documented.
+        raise StoreError(
+            f"{shown}: can't be loaded by TensorFlow "
+            f"({type(error).__name__}: {_first_line(error)}); export the model "
+            "again."
+        ) from error
+    for name in _ENDPOINTS:
+        if not callable(getattr(saved_model, name, None)):
+            raise StoreError(
+                f"{shown}: the SavedModel must have the endpoint {name!r}."
+            )
+    signature = saved_model.signatures.get("serving_default")
+    outputs = {} if signature is None else signature.structured_outputs
+    for name in _OUTPUTS:
+        shape = outputs[name].shape if name in outputs else None
+        if shape is None or not shape.rank or shape[-1] != num_tags:
+            raise StoreError(
+                f"{shown}: the SavedModel's {name} must be {num_tags} scores, "
+                f"one per tag of the manifest. Received: {shape}"
+            )
+    return saved_model
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
