@@ -50,9 +50,7 @@ class AudioSummary:
         return self.num_samples / self.sample_rate_hz
 
 
-def read_audio(
-    path: AnyPath, *, sample_rate_hz: int, note: Note
-) -> np.ndarray:
+def read_audio(path: AnyPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
     """Reads a sound file as mono at `sample_rate_hz`.
 
     Args:
@@ -102,8 +100,7 @@ def _read_mono(
     if channel is not None:
         note(cancel_note(channel, name=path))
         blocks = [
-            mono(block, channel)
-            for block in sound.blocks(_ignore, limit=limit)
+            mono(block, channel) for block in sound.blocks(_ignore, limit=limit)
         ]
     samples = np.concatenate(blocks)
     has_more = limit is not None and len(samples) >= limit

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,7 +80,7 @@ class Sound:
 
     def _decoded_stream(
         self, reader: StreamFile, stream: Stream
-    ) -> Iterator[np.ndarray]:
+    ) -> Generator[np.ndarray, None, list[str]]:
         """The blocks of one stream; returns notes."""
         num_bytes = sum(map(len, stream.pieces))
         try:
@@ -146,9 +146,7 @@ def open_sound(path: AnyPath) -> Sound:
             sound = _open_stream(reader)
         except (soundfile.LibsndfileError, TypeError) as error:
             _raise_kept(path, reader)
-            raise DataError(
-                f"{path}: {_why_not(file, path, error)}"
-            ) from None
+            raise DataError(f"{path}: {_why_not(file, path, error)}") from None
         with sound:
             check_rate(sound.samplerate, name=path)
             return Sound(path, sound.samplerate, sound.channels, contents)

@@ -140,7 +140,9 @@ def checked_waveform(
         )
     # A float64 beyond float32's range becomes infinite, and is refused.
     with np.errstate(over="ignore"):
-        block = waveform.astype(np.float32).reshape(len(waveform), -1)
+        block = waveform.astype(np.float32)
+    if block.ndim == 1:
+        block = block[:, None]
     (block,) = checked_blocks([block], name=name)
     phase, mean = Phase(), mono(block, None)
     phase.add(block, mean)

@@ -83,7 +83,7 @@ def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
     layout = _layout(head)
     if layout is None:
         return None
-    data, patches = _find_data(file, layout, start, end, head)
+    data = _find_data(file, layout, start, end)
     if data is None:
         return None
     available = end - data.at
@@ -95,7 +95,7 @@ def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         if inside is not None:
             notes = _missing(data.announced, available)
             return Contents(inside.streams, (*notes, *inside.notes))
-    return _contents(file, layout, start, end, data, patches)
+    return _contents(file, layout, start, end, data)
 
 
 def _layout(head: bytes) -> _Layout | None:
@@ -130,13 +130,10 @@ def _au(head: bytes, start: int, end: int) -> Contents | None:
     )
 
 
-Patches = list[tuple[int, bytes]]
-
-
 def _find_data(
-    file: BinaryIO, layout: _Layout, start: int, end: int, head: bytes
-) -> tuple[_Data | None, Patches]:
-    """The data chunk; and what else of the header depends on its size."""
+    file: BinaryIO, layout: _Layout, start: int, end: int
+) -> _Data | None:
+    """The data chunk; None: there is none."""
     at = start + layout.first_at
     frame_bytes, codec, long_size_at, long_size = 1, None, None, 0
     while at + layout.header_bytes <= end:
@@ -162,7 +159,7 @@ def _find_data(
                 body_at + layout.extra_bytes,
                 *(announced, size_at, frame_bytes, codec),
             )
-            return (data, []) if data.at <= end else (None, [])
+            return data if data.at <= end else None
         body = read_at(file, body_at, 64)
         if name[:4] == b"fmt " and len(body) >= 16:
             order = layout.byte_order
@@ -177,7 +174,7 @@ def _find_data(
         elif name == b"desc" and len(body) >= 32:
             frame_bytes = struct.unpack(">I", body[16:20])[0] or 1
         at = _aligned(layout, start, body_at + size)
-    return None, []
+    return None
 
 
 def _aligned(layout: _Layout, start: int, at: int) -> int:
@@ -190,25 +187,48 @@ def _contents(
     start: int,
     end: int,
     data: _Data,
-    patches: Patches,
 ) -> Contents:
     available = end - data.at
-    notes = _missing(data.announced, available)
-    if data.announced in _UNKNOWN_SIZES[1:]:
-        size = available
-    elif data.announced < available and not _chunks_follow(
-        file, layout, start, data.at + data.announced, end
-    ):
-        size = available - available % data.frame_bytes
-        if size <= data.announced:
-            size = data.announced
-        else:
-            notes = _extended(data.announced, size)
-    else:
-        size = min(data.announced, available)
-    if size != data.announced:
-        patches = [*patches, _size_patch(layout, data, size)]
-    return Contents((Stream(replaced(start, end, patches), notes=notes),))
+    size = _true_size(file, layout, start, end, data)
+    notes = _missing(data.announced, available) or _extended(
+        data.announced, size
+    )
+    if size == data.announced:
+        return Contents((Stream((range(start, end),), notes=notes),))
+    part = size
+    if layout.size_format == "I" and size >= 2**31:
+        # More than a size field holds: several streams, of the same header.
+        part = 2**30 // data.frame_bytes * data.frame_bytes
+    streams = [
+        Stream(
+            (
+                *replaced(
+                    start,
+                    data.at,
+                    [_size_patch(layout, data, min(part, size - first))],
+                ),
+                range(data.at + first, data.at + min(first + part, size)),
+            )
+        )
+        for first in range(0, size, max(1, part))
+    ]
+    return Contents(tuple(streams), notes)
+
+
+def _true_size(
+    file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
+) -> int:
+    """The size of the samples, in bytes."""
+    available = end - data.at
+    if data.announced >= available or data.announced in _UNKNOWN_SIZES[1:]:
+        return available
+    # A size field of 32 bits leaves out multiples of 4 GB.
+    step = 2 ** (8 * struct.calcsize(layout.size_format))
+    for size in range(data.announced, available, step):
+        if _chunks_follow(file, layout, start, data.at + size, end):
+            return size
+    whole = available - available % data.frame_bytes
+    return max(whole, data.announced)
 
 
 def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
@@ -217,9 +237,6 @@ def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
         return data.size_at, struct.pack("<Q", size)
     if layout.size_counts_header:
         size += layout.header_bytes
-    if layout.size_format == "I" and size >= 2**32:
-        # libsndfile takes 0 for all that the file holds.
-        size = 0
     return data.size_at, layout.pack(size)
 
 

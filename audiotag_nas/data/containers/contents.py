@@ -25,9 +25,8 @@ def read_contents(file: BinaryIO) -> Contents:
         contents = ogg.ogg_contents(file, start, end)
     else:
         contents = chunk_contents(file, start, end)
-    if contents is None and unsupported_format(head) is None:
-        if not _has_other_mark(head):
-            contents = mpeg_contents(file, start, end)
+    if contents is None and not _has_other_mark(head):
+        contents = mpeg_contents(file, start, end)
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))
     return contents
@@ -44,7 +43,9 @@ def sound_start(file: BinaryIO) -> int:
 
 
 def _has_other_mark(head: bytes) -> bool:
-    """Whether the file begins like another format that libsndfile reads."""
+    """Whether the file begins like another format than MPEG audio."""
+    if unsupported_format(head) is not None:
+        return True
     return head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff") or (
         head.startswith((b"Creative Voice File", b"NIST_1A", b" paf", b"PVF1"))
     )

@@ -11,8 +11,8 @@ from audiotag_nas.data.containers.stream import (
 )
 
 MARK = b"fLaC"
-_STREAMINFO = b"\x00\x00\x22"  # its type, and its length of 34 bytes
-_LAST_STREAMINFO = b"\x80\x00\x22"
+_STREAMINFO = b"\x00\x00\x00\x22"  # its type, and its length of 34 bytes
+_LAST_STREAMINFO = b"\x80\x00\x00\x22"
 _TOTAL_AT = 21  # 4 bits, then 4 bytes, of the number of samples
 
 
@@ -21,7 +21,7 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
     starts = []
     at = start
     while at >= 0:
-        head = read_at(file, at + len(MARK), 3)
+        head = read_at(file, at + len(MARK), 4)
         if at == start or head in (_STREAMINFO, _LAST_STREAMINFO):
             starts.append(at)
         at = find(file, MARK, at + 1, end)

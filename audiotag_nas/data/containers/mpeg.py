@@ -21,11 +21,11 @@ _FIRST_FRAME_WITHIN = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _MAX_PIECES = 20_000  # of a stream; a file of junk and frames ends there
 
-_RATES_HZ = {3: (44_100, 48_000, 32_000)}
+_RATES_HZ: dict[int, tuple[int, ...]] = {3: (44_100, 48_000, 32_000)}
 _RATES_HZ[2] = tuple(rate // 2 for rate in _RATES_HZ[3])
 _RATES_HZ[0] = tuple(rate // 4 for rate in _RATES_HZ[3])
 # By (MPEG version 1 or not, layer), kbit/s of the indices 1 to 14.
-_KBITS = {
+_KBITS: dict[tuple[bool, int], tuple[int, ...]] = {
     (True, 1): tuple(range(32, 449, 32)),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -160,6 +160,7 @@ class _Window:
         return self._end
 
 
+_ID3V1_BYTES = 128
 _TAG_STARTS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
@@ -168,8 +169,14 @@ def _tag_bytes(data: _Window, at: int, end: int) -> int:
     head = data.get(at, 32)
     if head.startswith(b"ID3"):
         return id3_bytes(head)
-    if head.startswith(b"TAG") and end - at <= 128 + 32 + 9:
-        return end - at
+    if head.startswith(b"TAG"):
+        following = data.get(at + _ID3V1_BYTES, 4)
+        if (
+            not following
+            or _frame(following)
+            or following[:3] in (*(b"ID3", b"TAG", b"APE", b"LYR"),)
+        ):
+            return min(_ID3V1_BYTES, end - at)
     if head.startswith(b"APETAGEX") and len(head) == 32:
         size = int.from_bytes(head[12:16], "little")
         is_header = bool(int.from_bytes(head[20:24], "little") & 1 << 29)
@@ -237,8 +244,8 @@ def _info(content: bytes, frame: _Frame) -> _Info | None:
         return None
     if content[36:40] == b"VBRI":
         return _Info(int.from_bytes(content[50:54], "big") or None, None, False)
-    side_bytes = (17 if is_mono else 32) if version == 3 else 9 + 8 * (
-        not is_mono
+    side_bytes = (
+        (17 if is_mono else 32) if version == 3 else 9 + 8 * (not is_mono)
     )
     at = 4 + side_bytes
     if content[at : at + 4] not in (b"Xing", b"Info"):

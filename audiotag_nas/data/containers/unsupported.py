@@ -27,6 +27,7 @@ _BRANDS = (
 _IN_OGG = (
     (b"Speex   ", "Speex (Ogg)"),
     (b"\x80theora", "Ogg video"),
+    (b"\x7fFLAC", "FLAC in Ogg of this kind"),
 )
 
 
