@@ -92,9 +92,10 @@ def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         if size in _UNKNOWN_SIZES or size > available:
             size = available
         inside = mpeg_contents(file, data.at, data.at + size)
-        if inside is not None:
-            notes = _missing(data.announced, available)
-            return Contents(inside.streams, (*notes, *inside.notes))
+        if inside is None:
+            return Contents((Stream(()),))
+        notes = _missing(data.announced, available)
+        return Contents(inside.streams, (*notes, *inside.notes))
     return _contents(file, layout, start, end, data)
 
 

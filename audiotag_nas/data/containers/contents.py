@@ -4,7 +4,11 @@ from typing import BinaryIO
 
 from audiotag_nas.data.containers import flac, ogg
 from audiotag_nas.data.containers.chunks import chunk_contents
-from audiotag_nas.data.containers.mpeg import id3_bytes, mpeg_contents
+from audiotag_nas.data.containers.mpeg import (
+    id3_bytes,
+    is_mpeg_sync,
+    mpeg_contents,
+)
 from audiotag_nas.data.containers.stream import (
     Contents,
     Stream,
@@ -27,6 +31,10 @@ def read_contents(file: BinaryIO) -> Contents:
         contents = chunk_contents(file, start, end)
     if contents is None and not _has_other_mark(head):
         contents = mpeg_contents(file, start, end)
+    if contents is None and is_mpeg_sync(head):
+        # libsndfile would take it for MPEG audio, and mpg123 write to the
+        # standard error what it finds instead.
+        return Contents((Stream(()),))
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))
     return contents

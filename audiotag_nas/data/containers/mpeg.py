@@ -8,6 +8,7 @@ gets an information frame with the right numbers.
 """
 
 import dataclasses
+import re
 from typing import BinaryIO
 
 from audiotag_nas.data.containers.stream import (
@@ -19,6 +20,7 @@ from audiotag_nas.data.containers.stream import (
 
 _FIRST_FRAME_WITHIN = 1 << 16
 _BLOCK_BYTES = 1 << 20
+_SEARCH_BYTES = 1 << 16
 _MAX_PIECES = 20_000  # of a stream; a file of junk and frames ends there
 
 _RATES_HZ: dict[int, tuple[int, ...]] = {3: (44_100, 48_000, 32_000)}
@@ -94,8 +96,9 @@ def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         ):
             if not found and at - start >= _FIRST_FRAME_WITHIN:
                 return None
-            following = data.next_sync(at + 1)
-            if any(data.get(at, min(following, at + 4096) - at)):
+            following = data.next_candidate(at + 1)
+            # Zeros are padding, not a loss.
+            if any(data.get(at, following - at)):
                 skipped += following - at
             at = following
             continue
@@ -146,22 +149,27 @@ class _Window:
             )
         return self._block[first : first + size]
 
-    def next_sync(self, at: int) -> int:
-        """Where the next byte of ones is, or a tag may begin."""
-        while at < self._end:
-            block = self.get(at, 4096)
-            marks = (block.find(mark) for mark in (b"\xff", *_TAG_STARTS))
-            places = [place for place in marks if place >= 0]
-            if places:
-                return at + min(places)
-            at += max(1, len(block) - 8)
-            if len(block) < 4096:
-                break
-        return self._end
+    def next_candidate(self, at: int) -> int:
+        """Where the next frame or tag may begin, at most a search ahead."""
+        block = self.get(at, _SEARCH_BYTES)
+        match = _CANDIDATE.search(block)
+        if match is not None:
+            return at + match.start()
+        if at + len(block) >= self._end:
+            return self._end
+        # A mark may lie across the end of the block.
+        return at + len(block) - 16
 
 
 _ID3V1_BYTES = 128
-_TAG_STARTS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+# A regular expression, since a large damaged part may be full of ones. The
+# third byte has a bit rate and a sample rate that exist.
+_CANDIDATE = re.compile(
+    rb"\xff[\xe2-\xe7\xf2-\xff][%s]|ID3|TAG|APETAGEX|LYRICSBEGIN"
+    % b"".join(
+        b"\\x%02x" % byte for byte in range(0x10, 0xF0) if byte >> 2 & 3 != 3
+    )
+)
 
 
 def _tag_bytes(data: _Window, at: int, end: int) -> int:
@@ -200,9 +208,14 @@ def id3_bytes(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
+def is_mpeg_sync(head: bytes) -> bool:
+    """Whether the bytes start with the 11 ones of a frame's header."""
+    return len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+
+
 def _frame(header: bytes) -> _Frame | None:
     """What the four bytes of a header say; None: they are none."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+    if len(header) < 4 or not is_mpeg_sync(header):
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
     bit_rate, rate = header[2] >> 4, header[2] >> 2 & 3
