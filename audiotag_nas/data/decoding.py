@@ -1,113 +1,214 @@
 """Decodes sound files block by block, whatever their headers say.
 
-soundfile's decoders, and what has to be known of them: which seek wrongly,
-which announce a length that is an estimate, how a cut file shows.
+`containers` finds the streams of a file; each is decoded by libsndfile, one
+after the other, to the end of the file. What was not read is known after the
+last block, and is then noted.
 """
 
 import contextlib
+import dataclasses
 import os
-import re
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
+from audiotag_nas.data.containers.contents import read_contents, sound_start
+from audiotag_nas.data.containers.stream import (
+    Contents,
+    Stream,
+    StreamFile,
+    read_at,
+)
+from audiotag_nas.data.containers.unsupported import unsupported_format
+from audiotag_nas.data.waveform import check_rate, checked_blocks
 from audiotag_nas.errors import DataError
-
-LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
 
 UNKNOWN_LENGTH = 2**62
 """From here on a header's number of samples is none."""
 
 _BLOCK_SAMPLES = 16_384
-_CUT_WAV = re.compile(r"data : (\d+) \(should be (\d+)\)")
 
 Note = Callable[[str], None]
+"""Called with each thing that is odd about a file, its name first."""
+
 AnyPath = str | os.PathLike
 
 
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """A sound file whose streams are known. Make one with `open_sound`."""
+
+    path: AnyPath
+    sample_rate_hz: int
+    num_channels: int
+    _contents: Contents
+
+    def blocks(
+        self, note: Note, *, limit: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """Decodes to the end, or to `limit` samples: float32 (n, channels).
+
+        Raises:
+            DataError: no sample, or one that no waveform may have.
+        """
+        num_read = 0
+        for block in checked_blocks(self._decoded(note), name=self.path):
+            if limit is not None:
+                block = block[: limit - num_read]
+            num_read += len(block)
+            yield block
+            if num_read == limit:
+                return
+        if not num_read:
+            raise DataError(f"{self.path}: must hold at least one sample.")
+
+    def _decoded(self, note: Note) -> Iterator[np.ndarray]:
+        """All that can be decoded, and a note if that is not all there was."""
+        notes: list[str] = []
+        with _opened(self.path) as file:
+            for number, stream in enumerate(self._contents.streams, start=1):
+                where = f"stream {number}: " if number > 1 else ""
+                reader = StreamFile(file, stream)
+                for text in (yield from self._decoded_stream(reader, stream)):
+                    notes.append(where + text)
+        for text in (*notes, *self._contents.notes):
+            note(f"{self.path}: {text}")
+
+    def _decoded_stream(
+        self, reader: StreamFile, stream: Stream
+    ) -> Generator[np.ndarray, None, list[str]]:
+        """The blocks of one stream; returns notes."""
+        num_bytes = sum(map(len, stream.pieces))
+        try:
+            sound = _open_stream(reader)
+        except soundfile.LibsndfileError as error:
+            _raise_kept(self.path, reader)
+            reason = _reason(error)
+            return [f"{num_bytes} bytes can't be decoded: {reason}"]
+        num_read = 0
+        with sound:
+            if (sound.samplerate, sound.channels) != (
+                self.sample_rate_hz,
+                self.num_channels,
+            ):
+                return [
+                    f"{num_bytes} bytes are not read: they have "
+                    f"{sound.channels} channels at {sound.samplerate} Hz, the "
+                    f"file starts with {self.num_channels} at "
+                    f"{self.sample_rate_hz} Hz."
+                ]
+            # A block that decoding fails in can't be trusted: it is left out.
+            # That happens in FLAC, whose own blocks are of 4096 samples.
+            size = 4096 if sound.format == "FLAC" else _BLOCK_SAMPLES
+            failure = ""
+            try:
+                while len(block := _read(sound, size)):
+                    _raise_kept(self.path, reader)
+                    yield block
+                    num_read += len(block)
+            except soundfile.LibsndfileError as error:
+                failure = _reason(error)
+            _raise_kept(self.path, reader)
+            announced = stream.announced_samples
+            if announced is None and not stream.estimated:
+                announced = sound.frames
+        if stream.notes:
+            return list(stream.notes)
+        if (
+            announced is not None
+            and num_read + stream.missing_allowed < announced < UNKNOWN_LENGTH
+        ):
+            seconds = (announced - num_read) / self.sample_rate_hz
+            return [
+                f"truncated or damaged: the header announces {announced} "
+                f"samples, {num_read} can be decoded ({seconds:.3f} s are "
+                "missing)."
+            ]
+        if failure and announced is None:
+            return [f"damaged after {num_read} samples: {failure}"]
+        return []
+
+
+def open_sound(path: AnyPath) -> Sound:
+    """Finds the streams of a file, and checks its header.
+
+    Raises:
+        DataError: missing, not decodable, or a sample rate that is none.
+    """
+    with _opened(path) as file:
+        contents = read_contents(file)
+        reader = StreamFile(file, contents.streams[0])
+        try:
+            sound = _open_stream(reader)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            _raise_kept(path, reader)
+            raise DataError(f"{path}: {_why_not(file, path, error)}") from None
+        with sound:
+            check_rate(sound.samplerate, name=path)
+            return Sound(path, sound.samplerate, sound.channels, contents)
+
+
 @contextlib.contextmanager
-def open_sound(path: AnyPath) -> Iterator[soundfile.SoundFile]:
-    """The open file, its header within the limits."""
+def _opened(path: AnyPath) -> Iterator[BinaryIO]:
+    """The file's bytes."""
     try:
         if not Path(path).is_file():
             if not Path(path).exists():
                 raise DataError(f"{path}: no such file.")
             found = "a directory" if Path(path).is_dir() else "no regular file"
             raise DataError(f"{path}: must be a sound file. Received: {found}")
-        # As bytes, since soundfile refuses a name that is not UTF-8.
-        file = _ForwardFile(os.fsencode(path))
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"{path}: can't be decoded: {error.error_string}"
-        ) from None
+        with open(path, "rb") as file:
+            yield file
     except OSError as error:
         # A directory that may not be read, a path that is too long.
         reason = error.strerror or error
         raise DataError(f"{path}: can't be opened: {reason}") from None
-    except (TypeError, UnicodeError) as error:
-        # TypeError: soundfile wants more arguments for headerless `.raw`.
-        raise DataError(f"{path}: can't be decoded: {error}") from None
-    with file:
-        if not LOWEST_RATE_HZ <= file.samplerate <= HIGHEST_RATE_HZ:
-            raise DataError(
-                f"{path}: the sample rate must be from {LOWEST_RATE_HZ} to "
-                f"{HIGHEST_RATE_HZ} Hz. Received: {file.samplerate}"
-            )
-        yield file
+    except UnicodeError as error:
+        raise DataError(f"{path}: can't be opened: {error}") from None
 
 
-def decoded_blocks(
-    path: AnyPath, note: Note, *, limit: int | None = None
-) -> Iterator[np.ndarray]:
-    """Decodes to the end, or to `limit` samples: float32 (n, channels)."""
-    num_read = 0
-    for block in _decoded(path, note):
-        if limit is not None:
-            block = block[: limit - num_read]
-        if not np.isfinite(block).all():
-            bad = np.flatnonzero(~np.isfinite(block).all(axis=1))[0]
-            raise DataError(
-                f"{path}: samples must be finite. Received: "
-                f"{block[bad].tolist()} at sample {num_read + bad}"
-            )
-        num_read += len(block)
-        yield block
-        if num_read == limit:
-            return
-    if not num_read:
-        raise DataError(f"{path}: must hold at least one sample.")
+def _open_stream(reader: StreamFile) -> soundfile.SoundFile:
+    return _ForwardFile(reader)
 
 
-def _decoded(path: AnyPath, note: Note) -> Iterator[np.ndarray]:
-    """All that can be decoded, and a note if that is not all there was."""
-    num_read = 0
-    with open_sound(path) as file:
-        announced, log = file.frames, file.extra_info
-        # MP3s without a full header announce an estimate.
-        missing_allowed = announced // 100 if file.format == "MP3" else 0
-        # A block that decoding fails in can't be trusted: it is left out.
-        # That happens in FLAC, whose own blocks are of 4096 samples.
-        size = 4096 if file.format == "FLAC" else _BLOCK_SAMPLES
-        with contextlib.suppress(soundfile.LibsndfileError):
-            while len(block := _read(file, size)):
-                yield block
-                num_read += len(block)
-    cut = _CUT_WAV.search(log)
-    if cut is not None and int(cut[2]) < int(cut[1]):
-        note(
-            f"{path}: truncated: the header announces {cut[1]} bytes of "
-            f"samples, the file holds {cut[2]}."
-        )
-    elif num_read + missing_allowed < announced < UNKNOWN_LENGTH:
-        note(
-            f"{path}: truncated or damaged: the header announces {announced} "
-            f"samples, {num_read} can be decoded."
-        )
-    elif "ended unexpectedly" in log:
-        note(f"{path}: truncated: the stream has no end mark.")
+def _why_not(file: BinaryIO, path: AnyPath, error: Exception) -> str:
+    """Why a file that exists can't be decoded, and what to do."""
+    head = read_at(file, sound_start(file), 64)
+    if not head:
+        return "must hold sound. Received: an empty file"
+    name = unsupported_format(head)
+    if name is None:
+        return f"can't be decoded: {_reason(error)}"
+    source, target = os.fspath(path), os.fspath(Path(path).with_suffix(".wav"))
+    if source.startswith("-"):
+        source, target = f"./{source}", f"./{target}"
+    return (
+        f"{name} is not supported. Convert it with: "
+        f"ffmpeg -i {shlex.quote(source)} {shlex.quote(target)}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """What libsndfile says, where it is about the content."""
+    text = str(getattr(error, "error_string", error))
+    if "does not exist" in text:
+        # Said of any file whose header it can't make sense of.
+        return "its header is damaged."
+    return text
+
+
+def _raise_kept(path: AnyPath, reader: StreamFile) -> None:
+    """Raises what happened while libsndfile read the file."""
+    error, reader.error = reader.error, None
+    if isinstance(error, OSError):
+        reason = error.strerror or error
+        raise DataError(f"{path}: can't be read: {reason}") from None
+    if error is not None:
+        raise error
 
 
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:

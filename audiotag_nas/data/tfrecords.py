@@ -34,6 +34,7 @@ import numpy as np
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.audio import read_beginning
 from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.decoding import Note
 from audiotag_nas.data.features import log_mel
 from audiotag_nas.data.prepared import (
     INDEX_NAME,
@@ -338,7 +339,7 @@ def _computed(
 
     def compute(clip: Clip) -> tuple[np.ndarray, bool] | str:
         try:
-            return _clip_features(clip, features, data)
+            return _clip_features(clip, features, data, _log_note)
         except DataError as error:
             return " ".join(str(error).removeprefix(f"{clip.path}: ").split())
 
@@ -349,16 +350,18 @@ def _computed(
 
 
 def _clip_features(
-    clip: Clip, features: FeatureConfig, data: DataConfig
+    clip: Clip, features: FeatureConfig, data: DataConfig, note: Note
 ) -> tuple[np.ndarray, bool]:
     """A clip's log-mel as stored, little-endian float16; whether it was cut.
+
+    `note` is called with what is odd about its file.
 
     Raises:
         DataError: it can't be read, or breaks a rule.
     """
     rate = features.sample_rate_hz
     samples, is_cut = read_beginning(
-        clip.path, sample_rate_hz=rate, seconds=data.clip_seconds
+        clip.path, sample_rate_hz=rate, seconds=data.clip_seconds, note=note
     )
     # Resampling may round a file's length down by a sample.
     if len(samples) < round(data.min_clip_seconds * rate) - 1:
@@ -371,6 +374,10 @@ def _clip_features(
     if not np.isfinite(values).all():
         raise DataError("its log-mel must be finite in float16.")
     return values, is_cut
+
+
+def _log_note(note: str) -> None:
+    _log.warning("%s", " ".join(note.split()))
 
 
 def _prepared_clip(clip: Clip) -> PreparedClip:

@@ -12,7 +12,6 @@ same threshold, in windows where it is present; active frames become events
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import audio
-from audiotag_nas.data.decoding import LOWEST_RATE_HZ
 from audiotag_nas.data.storage import RemotePath
+from audiotag_nas.data.waveform import checked_waveform
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
 from audiotag_nas.serving.manifest import Manifest, fetched
@@ -36,7 +35,6 @@ from audiotag_nas.serving.windows import FrameJoiner, Windows
 from audiotag_nas.terminal import escaped
 
 _BATCH_WINDOWS = 4
-_MAX_PEAK = 100.0  # more is of int16's scale; full scale is 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +49,8 @@ class ClipScores:
         events: when tags that are present are active, by onset.
         opening: the first minute; None where it was not asked for.
         frame_step_seconds: from one frame to the next.
+        notes: what is odd about samples in memory, e.g. that their channels
+            cancel. Notes on a file are in `TaggedFile`.
     """
 
     tags: tuple[str, ...]
@@ -60,6 +60,7 @@ class ClipScores:
     events: tuple[Event, ...]
     opening: Opening | None
     frame_step_seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -255,24 +256,20 @@ class Tagger:
         path = Path(path)
         block_seconds = self._windows.hop_samples / self.features.sample_rate_hz
         scores, reason = None, ""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", audio.AudioWarning)
-            try:
-                scores = self._score(
-                    audio.stream_audio(
-                        path,
-                        sample_rate_hz=self.features.sample_rate_hz,
-                        block_seconds=block_seconds,
-                    ),
-                    keep_opening=keep_opening,
-                )
-            except DataError as error:
-                reason = str(error).removeprefix(f"{path}: ")
-        notes = [
-            str(warning.message).removeprefix(f"{path}: ")
-            for warning in caught
-            if issubclass(warning.category, audio.AudioWarning)
-        ]
+        notes: list[str] = []
+        try:
+            scores = self._score(
+                audio.stream_audio(
+                    path,
+                    sample_rate_hz=self.features.sample_rate_hz,
+                    block_seconds=block_seconds,
+                    note=notes.append,
+                ),
+                keep_opening=keep_opening,
+            )
+        except DataError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+        notes = [note.removeprefix(f"{path}: ") for note in notes]
         return TaggedFile(path, scores, reason, tuple(dict.fromkeys(notes)))
 
     def score_waveform(
@@ -289,56 +286,24 @@ class Tagger:
                 full scale at 1, as soundfile and librosa read them. Integers
                 are refused, as librosa does: whether int32 is full scale at
                 2**31 or at 2**23 can't be told.
-            sample_rate_hz: of the waveform, at least 1000.
+            sample_rate_hz: of the waveform, from 1000 to 768000.
             keep_opening: keep the first minute, as the network saw it.
 
         Raises:
-            DataError: another shape, less than a frame, a sample rate that
-                is none, or samples that are not floating-point, not finite or
-                far beyond full scale.
+            DataError: less than a frame, or no valid waveform
+                (`audiotag_nas.data.waveform`).
         """
-        # Less is meant as kHz.
-        if not sample_rate_hz >= LOWEST_RATE_HZ:
-            raise DataError(
-                f"a sample rate must be at least {LOWEST_RATE_HZ} Hz "
-                f"(16 kHz is 16000). Received: {sample_rate_hz!r}"
-            )
-        waveform = np.asarray(waveform)
-        if not np.issubdtype(waveform.dtype, np.floating):
-            raise DataError(
-                "a waveform's samples must be floating-point numbers, full "
-                "scale at 1 (of int16: samples / 32768). "
-                f"Received: {waveform.dtype}"
-            )
-        waveform = waveform.astype(np.float32)
-        if waveform.ndim == 2 and waveform.shape[1] > waveform.shape[0] > 0:
-            raise DataError(
-                "a waveform must be (samples, channels); transpose what "
-                "librosa reads with mono=False. "
-                f"Received: {waveform.shape}"
-            )
-        if waveform.ndim == 2:
-            waveform = waveform.mean(axis=1)
-        if waveform.ndim != 1:
-            raise DataError(
-                "a waveform must be (samples,) or (samples, channels). "
-                f"Received: {waveform.shape}"
-            )
-        if not np.isfinite(waveform).all():
-            raise DataError("a waveform's samples must be finite.")
-        peak = float(np.abs(waveform).max(initial=0.0))
-        if peak > _MAX_PEAK:
-            raise DataError(
-                "a waveform's full scale must be 1 (of int16: samples / "
-                f"32768). Received: a sample of magnitude {peak:g}"
-            )
+        samples, notes = checked_waveform(
+            waveform, sample_rate_hz, name="waveform"
+        )
         if sample_rate_hz != self.features.sample_rate_hz:
             import soxr
 
-            waveform = soxr.resample(
-                waveform, sample_rate_hz, self.features.sample_rate_hz
+            samples = soxr.resample(
+                samples, sample_rate_hz, self.features.sample_rate_hz
             )
-        return self._score([waveform], keep_opening=keep_opening)
+        scores = self._score([samples], keep_opening=keep_opening)
+        return dataclasses.replace(scores, notes=notes)
 
     def _score(
         self, blocks: Iterable[np.ndarray], *, keep_opening: bool

@@ -1,7 +1,9 @@
 """Real files of every kind through the exported model."""
 
+import concurrent.futures
 import dataclasses
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -188,6 +190,60 @@ def test_a_truncated_file_is_tagged_with_a_note(tagger, tmp_path):
     assert any("truncated" in note for note in tagged.notes)
 
 
+def test_files_and_samples_in_memory_obey_the_same_rules(tagger, tmp_path):
+    path = tmp_path / "a.wav"
+    x = sound(1.0)
+    broken = x.copy()
+    broken[5001] = 20000.0
+    soundfile.write(path, broken, RATE_HZ, subtype="FLOAT")
+    with pytest.raises(DataError) as caught:
+        tagger.score_waveform(broken, RATE_HZ)
+    assert str(caught.value) == f"waveform: {tagger.tag_file(path).reason}"
+    assert "at sample 5001" in str(caught.value)
+    # Opposite phase: the louder channel alone, and the same note.
+    stereo = np.stack([0.9 * x, -x], axis=1)
+    soundfile.write(path, stereo, RATE_HZ, subtype="FLOAT")
+    scores, tagged = (
+        tagger.score_waveform(stereo, RATE_HZ),
+        tagger.tag_file(path),
+    )
+    (note,) = scores.notes
+    assert tagged.notes == (note.removeprefix("waveform: "),)
+    assert "channel 2 is used alone" in note
+    expected = tagger.score_waveform(-x, RATE_HZ)
+    assert expected.notes == ()
+    for one in (scores, tagged.scores):
+        np.testing.assert_allclose(
+            one.clip_scores, expected.clip_scores, atol=1e-6
+        )
+
+
+def test_notes_belong_to_their_file_when_threads_share_a_tagger(
+    tagger, tmp_path
+):
+    expected = {}
+    for number in range(12):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, sound(0.6 + number / 100), RATE_HZ)
+        kept = path.stat().st_size - 44
+        expected[path] = ()
+        if number % 2:
+            announced, kept = kept, kept - 2 * number
+            path.write_bytes(path.read_bytes()[: 44 + kept])
+            expected[path] = (
+                f"truncated: the header announces {announced} bytes of "
+                f"samples, the file holds {kept}.",
+            )
+    filters = list(warnings.filters)
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        results = list(executor.map(tagger.tag_file, [*expected] * 4))
+    assert [tagged.notes for tagged in results] == [*expected.values()] * 4
+    assert warnings.filters == filters
+    for tagged in results:
+        alone = tagger.tag_file(tagged.path).clip_scores
+        assert tagged.clip_scores == pytest.approx(alone, abs=1e-6)
+
+
 def test_the_opening_ends_after_a_minute_and_the_file_does_not(tagger):
     seconds = OPENING_SECONDS + 3
     scores = tagger.score_waveform(sound(seconds), RATE_HZ, keep_opening=True)
@@ -222,7 +278,7 @@ def test_samples_in_memory_are_checked(tagger):
         tagger.score_waveform(np.zeros((2, 4000)), RATE_HZ)
     with pytest.raises(DataError, match=r"16 kHz is 16000\). Received: 16"):
         tagger.score_waveform(np.zeros(4000), 16)
-    with pytest.raises(DataError, match=r"/ 32768\). .* magnitude 20000"):
+    with pytest.raises(DataError, match=r"/ 32768\). .*-20000.0\] at sample 0"):
         tagger.score_waveform(np.full(4000, -20000.0), RATE_HZ)
 
 
