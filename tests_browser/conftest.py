@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,9 +93,9 @@ def tensorboard(tmp_path_factory):
 
 @pytest.fixture
 def browser(tmp_path) -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium; it loads nothing but the test's pages."""
+    """A headless Chromium with a new profile."""
     options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = shutil.which("chromium")
     for argument in (
         "--headless",
         "--no-sandbox",
@@ -109,7 +110,7 @@ def browser(tmp_path) -> Iterator[webdriver.Chrome]:
         f"--user-data-dir={tmp_path / 'profile'}",
     ):
         options.add_argument(argument)
-    service = webdriver.ChromeService("/usr/bin/chromedriver")
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
     with webdriver.Chrome(options=options, service=service) as driver:
         driver.set_page_load_timeout(LIMIT_SECONDS)
         driver.set_script_timeout(LIMIT_SECONDS)

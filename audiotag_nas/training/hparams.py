@@ -23,8 +23,8 @@ The dashboard prints every number with five significant digits, 16 as `16.000`.
 Hyperparameters are therefore written as text: `16`. It sorts text as text, so
 each choice gets one leading space for every later choice, which HTML and SVG do
 not show: 8 stays before 16. The price: an axis has equal steps instead of a
-linear or logarithmic scale, a filter has one box per choice instead of a
-minimum and a maximum, and the dashboard's own CSV has the leading spaces
+linear or logarithmic scale, a filter has one box per choice, in arbitrary
+order, instead of a minimum and a maximum, and the dashboard's own CSV has the leading spaces
 (`export_trials` writes one without). Metrics must be numbers, so a parameter
 count of 210240 is printed as `2.1024e+5` in the table.
 
