@@ -24,9 +24,9 @@ Hyperparameters are therefore written as text: `16`. It sorts text as text, so
 each choice gets one leading space for every later choice, which HTML and SVG do
 not show: 8 stays before 16. The price: an axis has equal steps instead of a
 linear or logarithmic scale, a filter has one box per choice, in arbitrary
-order, instead of a minimum and a maximum, and the dashboard's own CSV has the leading spaces
-(`export_trials` writes one without). Metrics must be numbers, so a parameter
-count of 210240 is printed as `2.1024e+5` in the table.
+order, instead of a minimum and a maximum, and the dashboard's own CSV has the
+leading spaces (`export_trials` writes one without). Metrics must be numbers, so
+a parameter count of 210240 is printed as `2.1024e+5` in the table.
 
 A trial's file is made in memory and renamed into place: a session is there
 whole or not at all. An existing one is not written again, unless its trial
