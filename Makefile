@@ -3,6 +3,8 @@
 #   make test    the tests
 # And a third, in an environment of its own, with older libraries:
 #   make test-tfio    remote storage, and the core of the tests
+# A fourth needs Chromium, which it installs where apt-get can:
+#   make test-browser    TensorBoard's page
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= demo
@@ -24,7 +26,7 @@ TFIO_CORE := tests/data/test_audio.py tests/data/test_features.py \
 	tests/search/test_model_based.py tests/search/test_reward_model.py \
 	tests/training/test_trainer.py
 
-.PHONY: demo test test-tfio lint clean
+.PHONY: demo test test-tfio test-browser chromium lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/audiotag-nas run --config=$(CONFIG) --workdir=$(WORKDIR) \
@@ -35,6 +37,19 @@ test: $(VENV)/installed-dev
 
 test-tfio: $(TFIO_VENV)/installed
 	$(TFIO_BIN)/python -m pytest $(SIDE_BY_SIDE) tests_tfio $(TFIO_CORE)
+
+test-browser: $(VENV)/installed-dev chromium
+	$(BIN)/python -m pytest tests_browser
+
+# Debian's packages: a browser and the driver of the same version.
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+	|| { command -v apt-get >/dev/null \
+	    && apt-get update -qq && apt-get install -qq --no-install-recommends \
+	        --yes chromium chromium-driver >/dev/null; } \
+	|| { echo "make test-browser: chromium and chromedriver must be on PATH," \
+	    "and apt-get could not install them (as root:" \
+	    "apt-get install chromium chromium-driver)." >&2; exit 1; }
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -92,6 +92,8 @@ EXTRAS_REQUIRE = {
         # What the metrics and features are compared with.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
+        # Drives Chromium in tests_browser; 4.20 is the oldest that was tried.
+        "selenium>=4.20,<5",
         # Format, lint and types, as CI runs them.
         "ruff>=0.17,<0.18",
         "mypy>=2,<3",

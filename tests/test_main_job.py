@@ -178,7 +178,7 @@ def test_the_dashboard_lists_every_trial_with_its_eer(demo):
         name: value.value
         for name, group in Dashboard(workdir / "logs").groups().items()
         for value in group.metric_values
-        if value.name.tag == "validation_eer"
+        if value.name.tag == "EER"
     }
     told = {
         trial_id: line["result"]["metrics"]["validation_eer"]

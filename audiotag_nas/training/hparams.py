@@ -1,16 +1,35 @@
-"""Every trial in TensorBoard's HParams dashboard; nothing else writes there.
-
-One experiment at the root of the log directory names all hyperparameters - the
-decisions of the architecture search, the axes of the grid, and the `stage` that
-tells the two apart - and the metrics. The dashboard shows one experiment for a
-log directory, so the stages share it; a trial leaves the hyperparameters of the
-other stage empty, and the filter on `stage` shows one of them alone.
+"""Writes every trial for TensorBoard's HParams dashboard.
 
     <log_dir>/events.out.tfevents.experiment
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
+TensorBoard shows one experiment for the directory that it is given. If it finds
+several experiment summaries below it, it takes an arbitrary one. If it finds
+none, it collects the experiment from the sessions: every hyperparameter and
+every scalar that occurs. Its parallel coordinates then draw only the sessions
+that have a value in every displayed column; at first these are five
+hyperparameters (those that differ first, then by name) and five metrics.
+
+So there is one experiment summary, at the root, and each stage is an experiment
+of its own without one:
+
+- `tensorboard --logdir <log_dir>` compares the stages. The summary names what
+  every completed trial has: the stage, and the metrics except for the latency.
+- `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
+  and the metrics that its trials have. Metrics are sorted by tag and have no
+  headings, so the tags are readable, and those that matter most sort first.
+
+The dashboard prints every number with five significant digits, 16 as `16.000`.
+Hyperparameters are therefore written as text: `16`. It sorts text as text, so
+each choice gets one leading space for every later choice, which HTML and SVG do
+not show: 8 stays before 16. The price: an axis has equal steps instead of a
+linear or logarithmic scale, a filter has one box per choice, in arbitrary
+order, instead of a minimum and a maximum, and the dashboard's own CSV has the
+leading spaces (`export_trials` writes one without). Metrics must be numbers, so
+a parameter count of 210240 is printed as `2.1024e+5` in the table.
+
 A trial's file is made in memory and renamed into place: a session is there
-whole or not at all. One that is there is not written again, unless its trial
+whole or not at all. An existing one is not written again, unless its trial
 was trained again. Only plain TensorBoard is used, no TensorFlow.
 """
 
@@ -39,19 +58,23 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 Axes = SearchSpace | Mapping[str, Sequence[Choice]]
 
 METRICS = {
-    "validation_eer": "validation EER",
-    "validation_loss": "validation loss",
-    "num_parameters": "parameters",
-    "multiply_adds": "multiply-adds",
+    "validation_eer": "EER",
     "latency_seconds": "latency (s)",
+    "multiply_adds": "multiply-adds",
+    "num_parameters": "parameters",
     "reward": "reward",
     "seconds": "seconds",
+    "validation_loss": "validation loss",
 }
-"""The dashboard's metrics: the scalar's tag and the column's heading."""
+"""A result's metrics and their scalar tags, in the dashboard's order."""
+
+OPTIONAL_METRICS = ("latency_seconds",)
+"""Measured on request only, so not every completed trial has them."""
 
 STAGE = "stage"
-CURVES = "epochs/"
-"""Prefix of the scalars that have one value an epoch."""
+CURVES = "values per epoch/"
+"""Prefix of the scalars that have one value per epoch; sorts after `METRICS`,
+so that a stage's dashboard displays none of them at first."""
 
 
 class HParamsWriter:
@@ -62,21 +85,20 @@ class HParamsWriter:
         log_dir: str | os.PathLike,
         *,
         search_spaces: Mapping[str, Axes],
-        metrics: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes the experiment, unless it is there already.
+        """Writes the root's experiment, unless it is there already.
 
         Args:
             log_dir: what `tensorboard --logdir` is given.
             search_spaces: by stage (`search`, `grid`), the decisions or axes.
-            metrics: scalar tag -> heading; `METRICS` if None.
 
         Raises:
             StoreError: it can't be written, e.g. the disk is full.
         """
         self._log_dir = Path(log_dir)
-        self._metrics = dict(METRICS if metrics is None else metrics)
-        self._choices = _union(search_spaces)
+        self._labels = {
+            stage: _stage_labels(axes) for stage, axes in search_spaces.items()
+        }
         self._write_experiment(list(search_spaces))
 
     def session_dir(self, trial: Trial) -> Path:
@@ -119,7 +141,7 @@ class HParamsWriter:
             *_curve_events(result, start),
             *(
                 _event(end, scalar_pb(tag, value))
-                for tag, value in self._values(result).items()
+                for tag, value in _metric_values(result).items()
             ),
         ]
         if result.reason:
@@ -134,12 +156,10 @@ class HParamsWriter:
 
     def _write_experiment(self, stages: list[str]) -> None:
         hparams = [summary_v2.HParam(STAGE, summary_v2.Discrete(stages, str))]
-        for name, (kind, choices) in self._choices.items():
-            domain = summary_v2.Discrete(sorted(choices), kind)
-            hparams.append(summary_v2.HParam(name, domain))
         metrics = [
-            summary_v2.Metric(tag, display_name=heading)
-            for tag, heading in self._metrics.items()
+            summary_v2.Metric(tag)
+            for name, tag in METRICS.items()
+            if name not in OPTIONAL_METRICS
         ]
         # No clock in it: the same stages give the same bytes.
         summary = summary_v2.hparams_config_pb(
@@ -152,49 +172,57 @@ class HParamsWriter:
                 _write_bytes(path, data)
 
     def _start(self, trial: Trial, start: float) -> Any:
-        values: dict[str, Choice] = {STAGE: trial.stage}
+        labels = self._labels.get(trial.stage, {})
+        values = {STAGE: trial.stage}
         for name, value in trial.hparams.items():
-            kind = self._choices.get(name, (type(value), ()))[0]
-            values[name] = kind(value)
+            values[name] = labels.get(name, {}).get(value, _text(value))
         return summary_v2.hparams_pb(
             values, trial_id=trial.trial_id, start_time_secs=start
         )
 
-    def _values(self, result: TrialResult) -> dict[str, float]:
-        """The metrics that the trial has, by scalar tag."""
-        known = {"seconds": result.seconds} | result.metrics
-        if result.reward is not None:
-            known["reward"] = result.reward
-        return {tag: float(known[tag]) for tag in self._metrics if tag in known}
+
+def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
+    """The text of every choice, by the decision's name."""
+    if isinstance(axes, SearchSpace):
+        axes = {d.name: d.choices for d in axes.decisions}
+    return {name: _choice_labels(choices) for name, choices in axes.items()}
 
 
-def _union(
-    search_spaces: Mapping[str, Axes],
-) -> dict[str, tuple[type, tuple[Choice, ...]]]:
-    """All stages' hyperparameters: one type and the choices of each.
+def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
+    """Texts that sort like the choices: numbers by value, others as given.
 
-    Numbers of both kinds count as float, and any other mixture as text, since
-    a column of the dashboard has one type.
+    A space sorts before every visible character.
     """
-    union: dict[str, list[Choice]] = {}
-    for axes in search_spaces.values():
-        if isinstance(axes, SearchSpace):
-            axes = {d.name: d.choices for d in axes.decisions}
-        for name, choices in axes.items():
-            union.setdefault(name, []).extend(choices)
-    result: dict[str, tuple[type, tuple[Choice, ...]]] = {}
-    for name, choices in union.items():
-        kinds = {type(choice) for choice in choices}
-        if len(kinds) == 1:
-            kind = kinds.pop()
-        else:
-            kind = float if kinds == {int, float} else str
-        result[name] = (kind, tuple({kind(choice) for choice in choices}))
-    return result
+    numbers = [c for c in choices if isinstance(c, int | float)]
+    is_numeric = len(numbers) == len(choices)
+    ordered = list(dict.fromkeys(sorted(numbers) if is_numeric else choices))
+    return {
+        choice: " " * (len(ordered) - 1 - rank) + _text(choice)
+        for rank, choice in enumerate(ordered)
+    }
+
+
+def _text(choice: Choice) -> str:
+    """A choice as text; a whole number without a decimal point."""
+    if isinstance(choice, float) and choice.is_integer():
+        return str(int(choice))
+    return str(choice)
+
+
+def _metric_values(result: TrialResult) -> dict[str, float]:
+    """The metrics that the trial has, by scalar tag."""
+    known = {"seconds": result.seconds} | result.metrics
+    if result.reward is not None:
+        known["reward"] = result.reward
+    return {
+        tag: float(known[name])
+        for name, tag in METRICS.items()
+        if name in known
+    }
 
 
 def _curve_events(result: TrialResult, start: float) -> list[Any]:
-    """One scalar an epoch and curve; epochs are spread over the seconds."""
+    """One scalar per epoch and curve; epochs are spread over the seconds."""
     events = []
     for name, values in result.history.items():
         for epoch, value in enumerate(values, start=1):

@@ -4,9 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from tensorboard.plugins.hparams import (
-    api_pb2,
-)
+from tensorboard.plugins.hparams import api_pb2
 
 from audiotag_nas.errors import StoreError
 from audiotag_nas.space import Decision, SearchSpace
@@ -77,62 +75,113 @@ def log_dir(tmp_path):
     return tmp_path / "logs"
 
 
-def plain(group):
-    return {
-        name: getattr(value, value.WhichOneof("kind"))
-        for name, value in group.hparams.items()
-    }
+def hparams(group):
+    """The hyperparameters as the page shows them, without leading spaces."""
+    return {k: v.string_value.strip() for k, v in group.hparams.items()}
 
 
 def metric_values(group):
     return {m.name.tag: m.value for m in group.sessions[0].metric_values}
 
 
-def test_experiment_names_all_hyperparameters_and_metrics(log_dir):
+def names(experiment):
+    return (
+        {info.name for info in experiment.hparam_infos},
+        {info.name.tag for info in experiment.metric_infos},
+    )
+
+
+def test_the_root_names_what_every_completed_trial_has(log_dir):
     experiment = Dashboard(log_dir).experiment()
-    domains = {
-        info.name: [
-            getattr(v, v.WhichOneof("kind"))
-            for v in info.domain_discrete.values
-        ]
-        for info in experiment.hparam_infos
-    }
-    assert domains == {
-        "stage": ["grid", "search"],
-        "block1_filters": [8, 16, 64],
-        "recurrent": ["bgru", "gated_bgru"],
-        "mixup_alpha": [0, 0.2, 1.5],
-        "spectrogram_size": ["124x64", "249x128"],
-        "batch_size": [22, 44],
-    }
-    assert {
-        info.name.tag: info.display_name for info in experiment.metric_infos
-    } == {
-        "validation_eer": "validation EER",
-        "validation_loss": "validation loss",
-        "num_parameters": "parameters",
-        "multiply_adds": "multiply-adds",
-        "latency_seconds": "latency (s)",
-        "reward": "reward",
-        "seconds": "seconds",
-    }
+    (stage,) = experiment.hparam_infos
+    assert stage.name == "stage"
+    assert [v.string_value for v in stage.domain_discrete.values] == [
+        "grid",
+        "search",
+    ]
+    assert [info.name.tag for info in experiment.metric_infos] == [
+        "EER",
+        "multiply-adds",
+        "parameters",
+        "reward",
+        "seconds",
+        "validation loss",
+    ]
+
+
+def test_a_stage_names_its_decisions_and_the_metrics_that_it_has(log_dir):
+    assert names(Dashboard(log_dir / "search").experiment()) == (
+        {"stage", "block1_filters", "recurrent"},
+        {
+            "EER",
+            "latency (s)",
+            "multiply-adds",
+            "parameters",
+            "reward",
+            "seconds",
+            "validation loss",
+            "values per epoch/training_loss",
+            "values per epoch/validation_eer",
+        },
+    )
+    assert names(Dashboard(log_dir / "grid").experiment()) == (
+        {"stage", "mixup_alpha", "spectrogram_size", "batch_size"},
+        {"EER", "reward", "seconds"},
+    )
+
+
+def test_the_metrics_that_a_stage_shows_first_are_no_curves(log_dir):
+    # The page displays the first five.
+    experiment = Dashboard(log_dir / "search").experiment()
+    assert [info.name.tag for info in experiment.metric_infos[:5]] == [
+        "EER",
+        "latency (s)",
+        "multiply-adds",
+        "parameters",
+        "reward",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choices", "shown"),
+    [
+        ((16, 128, 8), ["8", "16", "128"]),
+        ((0, 0.25, -1.5, 10), ["-1.5", "0", "0.25", "10"]),
+        ((2.0, 0.00001), ["1e-05", "2"]),
+        (("62x40", "124x64", "13x9"), ["62x40", "124x64", "13x9"]),
+        ((True, False), ["False", "True"]),
+    ],
+)
+def test_choices_are_shown_plainly_and_sort_as_text_in_their_order(
+    tmp_path, choices, shown
+):
+    writer = HParamsWriter(tmp_path, search_spaces={"grid": {"axis": choices}})
+    for number, choice in enumerate(choices):
+        trial_id = f"grid-{number:04d}"
+        trial = make_trial(trial_id, {"axis": choice})
+        writer.write(trial, TrialResult(trial_id, "completed", 0.5))
+    groups = Dashboard(tmp_path / "grid").groups()
+    texts = [group.hparams["axis"].string_value for group in groups.values()]
+    assert [text.strip() for text in sorted(texts)] == shown
 
 
 def test_a_completed_trial_shows_its_decisions_and_metrics(log_dir):
-    group = Dashboard(log_dir).groups()["search-0000"]
-    assert plain(group) == {
+    group = Dashboard(log_dir / "search").groups()["search-0000"]
+    assert hparams(group) == {
         "stage": "search",
-        "block1_filters": 64,
+        "block1_filters": "64",
         "recurrent": "bgru",
     }
     assert metric_values(group) == {
-        "validation_eer": 0.125,
-        "validation_loss": 0.5,
-        "num_parameters": 210240,
-        "multiply_adds": 33554432,
-        "latency_seconds": 0.03125,
+        "EER": 0.125,
+        "latency (s)": 0.03125,
+        "multiply-adds": 33554432,
+        "parameters": 210240,
         "reward": 0.875,
         "seconds": 75.5,
+        "validation loss": 0.5,
+        "values per epoch/training_loss": 1,
+        "values per epoch/validation_eer": 0.25,
     }
     (session,) = group.sessions
     assert session.status == api_pb2.STATUS_SUCCESS
@@ -148,13 +197,13 @@ def test_a_failed_trial_shows_as_a_failure_with_its_reason(log_dir):
     assert event.tensor_proto.string_val[0] == b"NaN weights"
 
 
-def test_a_grid_trial_shows_its_axes_and_leaves_the_others_empty(log_dir):
+def test_a_grid_trial_shows_its_axes(log_dir):
     group = Dashboard(log_dir).groups()["grid-0000"]
-    assert plain(group) == {
+    assert hparams(group) == {
         "stage": "grid",
-        "mixup_alpha": 0,
+        "mixup_alpha": "0",
         "spectrogram_size": "249x128",
-        "batch_size": 22,
+        "batch_size": "22",
     }
 
 
@@ -165,14 +214,18 @@ def test_the_stage_filter_shows_one_stage(log_dir):
     assert list(groups) == ["grid-0000"]
 
 
-def test_curves_have_one_value_an_epoch(log_dir):
+def test_curves_have_one_value_per_epoch(log_dir):
     dashboard = Dashboard(log_dir)
-    assert dashboard.scalars("search/search-0000", "epochs/validation_eer") == [
+    assert dashboard.scalars(
+        "search/search-0000", "values per epoch/validation_eer"
+    ) == [
         (1, 0.5),
         (2, 0.125),
         (3, 0.25),
     ]
-    assert dashboard.scalars("search/search-0000", "epochs/training_loss") == [
+    assert dashboard.scalars(
+        "search/search-0000", "values per epoch/training_loss"
+    ) == [
         (1, 3),
         (2, 2),
         (3, 1),
@@ -201,7 +254,11 @@ def test_a_trial_that_was_trained_again_shows_its_last_training_alone(log_dir):
     dashboard = Dashboard(log_dir)
     group = dashboard.groups()["search-0001"]
     assert [s.status for s in group.sessions] == [api_pb2.STATUS_SUCCESS]
-    assert metric_values(group) == metrics | {"reward": 0.625, "seconds": 7.5}
+    assert metric_values(group) == {
+        "EER": 0.375,
+        "reward": 0.625,
+        "seconds": 7.5,
+    }
     tags = dashboard.multiplexer.GetAccumulator("search/search-0001").Tags()
     assert "reason" not in tags["tensors"]
 
@@ -252,7 +309,7 @@ def test_a_stage_without_a_space_shows_by_its_name(tmp_path):
         "baseline-0000", "completed", 0.5, {"validation_eer": 0.5}
     )
     writer.write(trial, result)
-    assert plain(Dashboard(tmp_path).groups()["baseline-0000"]) == {
+    assert hparams(Dashboard(tmp_path).groups()["baseline-0000"]) == {
         "stage": "baseline"
     }
 
