@@ -46,6 +46,7 @@ twice. It never exceeds the best whole child's: nothing that was not trained to
 its end leads.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -266,13 +267,18 @@ def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
 
 def _reward_curve(result: TrialResult) -> list[float]:
     """What the reward would have been after each epoch: costs do not change."""
-    if "quality" not in result.history or result.reward is None:
+    if not result.history.get("quality") or result.reward is None:
         raise ConfigError(
             f"{result.trial_id}: children can be stopped early only where "
             "their history has the curve `quality`. "
             f"Received: {sorted(result.history)}"
         )
-    quality = result.history["quality"]
+    quality = result.curve("quality")
+    if not all(map(math.isfinite, quality)):
+        raise ConfigError(
+            f"{result.trial_id}: the curve `quality` must be finite. "
+            f"Received: {quality}"
+        )
     # In this order a child without costs keeps its qualities to the last bit.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]
