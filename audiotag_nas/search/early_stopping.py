@@ -46,7 +46,6 @@ twice. It never exceeds the best whole child's: nothing that was not trained to
 its end leads.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -58,7 +57,7 @@ from audiotag_nas.search.learning_curves import (
     EpochFit,
     LearningCurves,
 )
-from audiotag_nas.trial import TrialResult, TrialStatus
+from audiotag_nas.trial import MAX_REWARD, TrialResult, TrialStatus
 
 EARLY_STOPPERS = ("none", "halving", "curve")
 
@@ -274,11 +273,12 @@ def _reward_curve(result: TrialResult) -> list[float]:
             f"Received: {sorted(result.history)}"
         )
     quality = result.curve("quality")
-    if not all(map(math.isfinite, quality)):
-        raise ConfigError(
-            f"{result.trial_id}: the curve `quality` must be finite. "
-            f"Received: {quality}"
-        )
+    for value in (*quality, result.reward):
+        if not abs(value) <= MAX_REWARD:
+            raise ConfigError(
+                f"{result.trial_id}: its reward and the curve `quality` must "
+                f"be at most {MAX_REWARD:g} in magnitude. Received: {value:g}"
+            )
     # In this order a child without costs keeps its qualities to the last bit.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]

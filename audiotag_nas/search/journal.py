@@ -308,7 +308,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
     if fields.trial.trial_id != fields.result.trial_id:
         raise ConfigError(
             f"trial {fields.trial.trial_id} with the result of "
-            f"{fields.result.trial_id}"
+            f"{fields.result.trial_id[:60]!r}"
         )
     if "architecture" in fields.trial.settings:
         # Every reader of a working directory builds it.

@@ -168,7 +168,11 @@ def _nested(depth: int) -> list:
             lambda v: v["trial"].update(hparams={"a": []}),
             "trial.hparams.a: ",
         ),
-        (2, lambda v: v["trial"].update(trial_id="x"), "result of search-0001"),
+        (
+            2,
+            lambda v: v["trial"].update(trial_id="x"),
+            "result of 'search-0001'",
+        ),
         (2, lambda v: v["trial"].update(trial_id="../x"), "letters, digits"),
         (2, lambda v: v["trial"].update(trial_id=".."), "letters, digits"),
         (2, lambda v: v["trial"].update(trial_id="a\n"), "letters, digits"),
