@@ -367,7 +367,8 @@ class ExperimentConfig(Section):
         Raises:
             ConfigError: an unknown field, or a value of the wrong type.
         """
-        return from_json(cls, value, "config").validate()
+        config: ExperimentConfig = from_json(cls, value, "config")
+        return config.validate()
 
     def differences(self, other: "ExperimentConfig") -> list[str]:
         """One line a differing field: `training.epochs: 3 here, 5 there`."""

@@ -42,6 +42,7 @@ _POSITIVE_TO_MOST = (
     f"above 0 and at most {MAX_REWARD:g}",
     lambda x: 0 < x <= MAX_REWARD,
 )
+_DAY = 86400.0
 _SOME_POSITIVE = ("different positive numbers, at least one", _each(_positive))
 
 RULES: dict[str, tuple[str, Any]] = {
@@ -50,7 +51,10 @@ RULES: dict[str, tuple[str, Any]] = {
     "threads_per_trial": _POSITIVE,
     "data.source": _one_of("synthetic", "chime_home", "manifest"),
     "data.tags": ("different names, at least one", _each(bool)),
-    "data.clip_seconds": _POSITIVE,
+    "data.clip_seconds": (
+        f"above 0 and at most {_DAY:g}",
+        lambda seconds: 0 < seconds <= _DAY,
+    ),
     "data.min_clip_seconds": _POSITIVE,
     "data.validation_folds": (
         "different folds from 0 up, at least one",

@@ -1,18 +1,35 @@
 """Typed dataclasses as trees of named fields: check, find, read from JSON.
 
-What `audiotag_nas.config` needs of a tree of dataclasses whose leaves are
-bool, int, float, str or tuples of one of them. Errors name a field by its
-path from the root, e.g. `config.training.epochs`.
+`audiotag_nas.config` is a tree of dataclasses whose leaves are bool, int,
+float, str or tuples of one of them; the journal and the other files of a
+working directory hold such values as JSON. Errors name a field by its path
+from the root, e.g. `config.training.epochs`.
 """
 
 import dataclasses
 import difflib
+import enum
+import functools
+import reprlib
+import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audiotag_nas.errors import ConfigError
+
+_MAX_INT = 2**63
+"""Beyond it NumPy and TensorFlow have no integers."""
+
+_MAX_FLOAT = sys.float_info.max
+
+_MAX_DEPTH = 16
+
+_SHORT = reprlib.Repr()
+"""Shows values in error messages: of long and deep ones, the start."""
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 class Section:
@@ -64,9 +81,21 @@ def field_type(section: Any, path: str) -> Any:
 
 def type_name(hint: Any) -> str:
     """A field's type in words, for error messages."""
-    if isinstance(hint, types.GenericAlias):
-        return f"several values, each {type_name(typing.get_args(hint)[0])}"
-    names = {int: "an int", float: "a finite number", bool: "true or false"}
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is dict or origin in (dict, Mapping):
+        return "an object with named fields"
+    if origin in (list, Sequence, tuple):
+        return f"several values, each {type_name(arguments[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(type_name(argument) for argument in arguments)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return f"one of {[str(member) for member in hint]}"
+    names = {
+        int: "an int",
+        float: "a finite number",
+        bool: "true or false",
+        types.NoneType: "null",
+    }
     return names.get(hint, "a string")
 
 
@@ -96,26 +125,102 @@ def check_types(section: Any, path: str) -> None:
             )
 
 
-def from_json(cls: Any, value: Mapping[str, Any], path: str) -> Any:
-    """The dataclass that `dataclasses.asdict` and JSON turned to `value`.
+def from_json(hint: Any, value: Any, path: str = "") -> Any:
+    """The value of type `hint` that `dataclasses.asdict` and JSON turned to
+    `value`.
+
+    Args:
+        hint: a dataclass, an enumeration of strings, `bool`, `int`, `float`,
+            `str`, a union of these, a `dict`, `Mapping`, `list`, `Sequence`
+            or `tuple` of one type, or `Any` for plain JSON.
+        value: as `json.loads` gives it.
+        path: where `value` belongs, for error messages.
 
     Raises:
-        ConfigError: a field that `cls` does not have.
+        ConfigError: naming the first field that is missing or unknown, or
+            whose value is not of its type.
     """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _dataclass_from_json(hint, value, path)
+    if hint is Any:
+        _check_plain(value, path)
+    elif origin in (dict, Mapping) and isinstance(value, dict):
+        return {
+            name: from_json(arguments[1], item, _joined(path, name))
+            for name, item in value.items()
+        }
+    elif origin in (list, Sequence, tuple) and isinstance(value, list):
+        # Curves are long: a path for each of their numbers would be slow.
+        if not all(_fits(item, arguments[0]) for item in value):
+            value = [
+                from_json(arguments[0], item, f"{path}[{index}]")
+                for index, item in enumerate(value)
+            ]
+        return tuple(value) if origin is tuple else value
+    elif isinstance(hint, type) and issubclass(hint, enum.Enum):
+        try:
+            return hint(value)
+        except ValueError:
+            raise _unfit(value, hint, path) from None
+    elif not _fits(value, hint):
+        raise _unfit(value, hint, path)
+    return value
+
+
+def _dataclass_from_json(cls: Any, value: Any, path: str) -> Any:
+    if not isinstance(value, dict):
+        raise _unfit(value, dict, path)
     hints = _hints(cls)
+    where = f"{path}: " if path else ""
     unknown = sorted(set(value) - set(hints))
     if unknown:
         raise ConfigError(
-            f"{path}: no field named {unknown[0]!r}. {_allowed(hints)}"
+            f"{where}no field named {_SHORT.repr(unknown[0])}. "
+            f"{_allowed(hints)}"
         )
-    fields = {}
-    for name, item in value.items():
-        if dataclasses.is_dataclass(hints[name]) and isinstance(item, dict):
-            item = from_json(hints[name], item, f"{path}.{name}")
-        elif isinstance(item, list):
-            item = tuple(item)
-        fields[name] = item
-    return cls(**fields)
+    for field in dataclasses.fields(cls):
+        if (
+            field.name not in value
+            and field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        ):
+            raise ConfigError(f"{where}must have a field {field.name!r}.")
+    fields = {
+        name: from_json(hints[name], item, _joined(path, name))
+        for name, item in value.items()
+    }
+    try:
+        return cls(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from None
+
+
+def _check_plain(value: Any, path: str, depth: int = 0) -> None:
+    """Checks plain JSON: numbers of usual size, no deep nesting."""
+    if depth > _MAX_DEPTH:
+        raise ConfigError(f"{path}: nested deeper than {_MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_plain(item, _joined(path, name), depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_plain(item, f"{path}[{index}]", depth + 1)
+    elif value is not None and not _fits(value, type(value)):
+        raise _unfit(value, type(value), path)
+
+
+def _unfit(value: Any, hint: Any, path: str) -> ConfigError:
+    where = f"{path}: " if path else ""
+    return ConfigError(
+        f"{where}must be {type_name(hint)}. Received: {_SHORT.repr(value)}"
+    )
+
+
+def _joined(path: str, name: str) -> str:
+    if not name.isprintable() or len(name) > 60:
+        name = _SHORT.repr(name)
+    return f"{path}.{name}" if path else name
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -130,6 +235,11 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _hints(section: Any) -> dict[str, Any]:
+    return _cached_hints(section)
+
+
+@functools.cache
+def _cached_hints(section: Any) -> dict[str, Any]:
     return typing.get_type_hints(section)
 
 
@@ -138,8 +248,13 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(hint, types.GenericAlias):
         item = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(v, item) for v in value)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in typing.get_args(hint))
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        return isinstance(value, int | float) and abs(value) < float("inf")
-    return isinstance(value, hint)
+        # An int may be too great for a float: `float(value)` would raise.
+        return isinstance(value, int | float) and abs(value) <= _MAX_FLOAT
+    if hint is int:
+        return isinstance(value, int) and -_MAX_INT <= value < _MAX_INT
+    return isinstance(hint, type) and isinstance(value, hint)

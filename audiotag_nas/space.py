@@ -22,6 +22,7 @@ from typing import Any
 
 from audiotag_nas.decision import Choice, Decision
 from audiotag_nas.errors import ConfigError
+from audiotag_nas.fields import from_json
 
 Tokens = tuple[int, ...]
 
@@ -249,9 +250,12 @@ class Architecture:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
-        fields = dict(value)
-        blocks = tuple(ConvBlock(**block) for block in fields.pop("blocks"))
-        return cls(blocks=blocks, **fields)
+        """The architecture that `to_json` gave.
+
+        Raises:
+            ConfigError: naming the field that is missing, unknown or wrong.
+        """
+        return from_json(cls, value, "architecture")
 
 
 def conv_space(

@@ -4,12 +4,12 @@ This file is also what the config flags are given in place of a Python file:
 `--config=stored_config.py:<path>` calls `get_config(<path>)`.
 """
 
-import json
 import os
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.errors import StoreError
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.stored_json import read_json
 
 CONFIG_NAME = "config.json"
 
@@ -21,11 +21,10 @@ def get_config(path: str | os.PathLike) -> ExperimentConfig:
         StoreError: it can't be read, or is no such config.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        return ExperimentConfig.from_json(value)
-    except OSError as error:
+        return ExperimentConfig.from_json(read_json(path))
+    except FileNotFoundError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except ConfigError as error:
         raise StoreError(f"{path}: {error}") from None
 
 

@@ -9,17 +9,22 @@ machine.
 import dataclasses
 import enum
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from audiotag_nas.errors import ConfigError
-from audiotag_nas.space import Choice, Tokens
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.fields import from_json
+from audiotag_nas.space import Architecture, Choice, Tokens
 
 MAX_REWARD = 1e15
 """The greatest magnitude of a reward that is told to a searcher.
 
 Beyond it differences of rewards say nothing, and the squares of gradients in
 single precision overflow from about 1e18."""
+
+_MAX_ID = 100
+_TRIAL_ID = re.compile(rf"(?!\.)[A-Za-z0-9_.-]{{1,{_MAX_ID}}}")
 
 StopRule = Sequence[Sequence[float]]
 """[epoch, least quality] pairs: when a training is to be stopped early.
@@ -69,14 +74,40 @@ class Trial:
     settings: dict[str, Any]
     seed: int
 
+    def __post_init__(self) -> None:
+        # Directories are named by it, and some of them are removed.
+        if not _TRIAL_ID.fullmatch(self.trial_id):
+            raise ConfigError(
+                "`trial_id` must be letters, digits and -_. only, at most "
+                f"{_MAX_ID}, with no . in front. Received: {self.trial_id!r}"
+            )
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network that it trains.
+
+        Raises:
+            StoreError: the settings have none, or none that is valid.
+        """
+        try:
+            return Architecture.from_json(self.settings["architecture"])
+        except KeyError:
+            reason = "`settings` must have an `architecture`."
+        except ConfigError as error:
+            reason = str(error)
+        raise StoreError(f"trial {self.trial_id}: {reason}")
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Trial":
-        fields = dict(value)
-        fields["tokens"] = tuple(fields["tokens"])
-        return cls(**fields)
+        """The trial that `to_json` gave.
+
+        Raises:
+            ConfigError: naming the field that is missing, unknown or wrong.
+        """
+        return from_json(cls, value, "trial")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +134,9 @@ class TrialResult:
     status: TrialStatus
     reward: float | None
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
-    history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    history: Mapping[str, Sequence[float | None]] = dataclasses.field(
+        default_factory=dict
+    )
     seconds: float = 0.0
     reason: str = ""
 
@@ -119,6 +152,33 @@ class TrialResult:
             raise ConfigError(
                 f"{self.trial_id}: a failed trial has a reason and no reward."
             )
+
+    def metric(self, name: str) -> float:
+        """One of the metrics.
+
+        Raises:
+            StoreError: the result does not have it.
+        """
+        if name not in self.metrics:
+            raise StoreError(
+                f"trial {self.trial_id}: its result must have the metric "
+                f"`{name}`. Received: {sorted(self.metrics)}"
+            )
+        return self.metrics[name]
+
+    def curve(self, name: str) -> list[float]:
+        """One of the curves; NaN where a number was not finite.
+
+        Raises:
+            StoreError: the result does not have it.
+        """
+        if not self.history.get(name):
+            raise StoreError(
+                f"trial {self.trial_id}: its history must have the curve "
+                f"`{name}`. Received: {sorted(self.history)}"
+            )
+        curve = self.history[name]
+        return [math.nan if value is None else value for value in curve]
 
     @property
     def stopped_epoch(self) -> int:

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable
 
-from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.space import Architecture, ConvBlock, SearchSpace, Tokens
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
@@ -49,11 +49,17 @@ def make_fake_trials(
             round=round_number,
             tokens=tokens,
             hparams=space.values(tokens),
-            settings={"epochs": 3, "architecture": {"blocks": list(tokens)}},
+            settings={"epochs": 3, "architecture": _fake_architecture(tokens)},
             seed=1000 * seed + number,
         )
 
     return make_trial
+
+
+def _fake_architecture(tokens: Tokens) -> dict:
+    """A valid one, as JSON; other tokens have another."""
+    blocks = tuple(ConvBlock(1 + token, 1, 3) for token in tokens)
+    return Architecture(blocks).to_json()
 
 
 class HashSearcher:

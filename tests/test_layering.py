@@ -49,6 +49,7 @@ HALL = {
     "shipped",
     "space",
     "stored_config",
+    "stored_json",
     "terminal",
     "trial",
 }

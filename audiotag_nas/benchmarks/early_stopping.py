@@ -24,7 +24,7 @@ from audiotag_nas.benchmarks.table import RecordedTable
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.early_stopping import make_early_stopper
 from audiotag_nas.search.events import SearchOutcome
-from audiotag_nas.search.journal import Journal
+from audiotag_nas.search.journal import Journal, JournalEntry
 from audiotag_nas.search.loop import MakeTrial, run_search
 from audiotag_nas.search.searcher import Searcher, make_searcher
 from audiotag_nas.space import SearchSpace, Tokens
@@ -351,6 +351,9 @@ def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
 
 class _UnwrittenJournal(Journal):
     """A journal in memory: a replay costs milliseconds and needs no disk."""
+
+    def _read(self) -> tuple[list[JournalEntry], int, int]:
+        return [], 0, 0
 
     def _write(self, data: bytes) -> None:
         del data

@@ -18,7 +18,7 @@ import os
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig, SearchConfig
-from audiotag_nas.errors import StoreError
+from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.report.explain_plot import (
@@ -36,7 +36,7 @@ from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.reward_model import RewardModel
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.trial import TrialStatus
+from audiotag_nas.trial import MAX_REWARD, TrialStatus
 
 MIN_WHOLE = 8
 """Children that must have been trained whole."""
@@ -153,6 +153,8 @@ def explain(workdir: str | os.PathLike) -> Explanation:
             f"{num_whole} ({num_stopped} stopped early, {num_failed} failed)"
         )
     space = config.search.space()
+    for entry in entries:
+        _check_entry(entry, space, workspace)
     rewards = fair_rewards(config, entries)
     model = RewardModel(space)
     model.learn(rewards, max_iterations=_MAX_ITERATIONS)
@@ -174,6 +176,23 @@ def explain(workdir: str | os.PathLike) -> Explanation:
             model, space, seed=stages.derive_seed(config.seed, "explain")
         ),
     )
+
+
+def _check_entry(
+    entry: JournalEntry, space: SearchSpace, workspace: Workspace
+) -> None:
+    """Raises StoreError where a trial is not one of the config's search."""
+    where = f"{workspace.journal_path}, line {entry.line_number}"
+    try:
+        space.validate(entry.trial.tokens)
+    except ConfigError as error:
+        raise StoreError(f"{where}: {error}") from None
+    reward = entry.result.reward
+    if reward is not None and abs(reward) > MAX_REWARD:
+        raise StoreError(
+            f"{where}: a reward must be at most {MAX_REWARD:g} in magnitude. "
+            f"Received: {reward:g}"
+        )
 
 
 def fair_rewards(

@@ -67,7 +67,7 @@ def export_trial(
             open_prepared(workspace.split_dir(size, "development")),
             config,
         ),
-        reported={"validation_mean_eer": result.metrics["validation_eer"]},
+        reported={"validation_mean_eer": result.metric("validation_eer")},
     )
     return result
 

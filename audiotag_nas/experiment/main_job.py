@@ -131,7 +131,7 @@ def _evaluate(
 ) -> MainJobResult:
     config = tuner.config
     # "Converges faster" is measured against the baseline's own best.
-    target = results[0].metrics["validation_eer"]
+    target = results[0].metric("validation_eer")
     default_size = config.features.spectrogram_size(config.data.clip_seconds)
     baseline = _score(
         tuner, "baseline", CRNN_BASELINE, default_size, {}, results[0], target
@@ -172,7 +172,7 @@ def _score(
         open_prepared(workspace.split_dir(size, "evaluation")),
         tags=tags,
     )
-    curve = result.history["validation_eer"]
+    curve = result.curve("validation_eer")
     return FinalSystem(
         name=name,
         architecture=architecture,
@@ -185,7 +185,7 @@ def _score(
         compared=ComparedSystem(
             name=name,
             report=evaluation.evaluate(scored, config, thresholds=thresholds),
-            num_parameters=int(result.metrics["num_parameters"]),
+            num_parameters=int(result.metric("num_parameters")),
             epochs_to_target=epochs_until(curve, target),
             num_epochs=len(curve),
         ),
@@ -205,7 +205,7 @@ def _export(
         thresholds=system.thresholds,
         reported={
             "evaluation_mean_eer": report.mean_eer,
-            "validation_mean_eer": system.result.metrics["validation_eer"],
+            "validation_mean_eer": system.result.metric("validation_eer"),
             **{f"evaluation_eer_{t}": m.eer for t, m in report.tags.items()},
         },
     )

@@ -76,7 +76,7 @@ class MainJobResult:
     def winner(self) -> FinalSystem:
         """The lower validation EER; the evaluation split chooses nothing."""
         systems = (self.found, self.baseline)
-        return min(systems, key=lambda s: s.result.metrics["validation_eer"])
+        return min(systems, key=lambda s: s.result.metric("validation_eer"))
 
 
 def summary(
@@ -132,9 +132,9 @@ def write_report(
         )
     plots.plot_learning_curves(
         directory / "learning_curves.png",
-        {s.name: s.result.history["validation_eer"] for s in systems},
+        {s.name: s.result.curve("validation_eer") for s in systems},
         title="final training",
-        target=result.baseline.result.metrics["validation_eer"],
+        target=result.baseline.result.metric("validation_eer"),
     )
     plots.plot_search(
         directory / "search.png",

@@ -174,10 +174,11 @@ def front_lines(
 
 
 def _candidate(trainings: Sequence[JournalEntry]) -> Candidate:
-    metrics = [entry.result.metrics for entry in trainings]
+    results = [entry.result for entry in trainings]
 
     def mean(name: str) -> float:
-        return math.fsum(each[name] for each in metrics) / len(metrics)
+        # Divided first: a sum of great numbers would be infinite.
+        return math.fsum(each.metric(name) / len(results) for each in results)
 
     return Candidate(
         trial_id=trainings[0].trial.trial_id,
@@ -186,7 +187,7 @@ def _candidate(trainings: Sequence[JournalEntry]) -> Candidate:
         costs={
             cost: mean(cost)
             for cost in COSTS
-            if all(cost in each for each in metrics)
+            if all(cost in each.metrics for each in results)
         },
         num_trainings=len(trainings),
     )

@@ -10,7 +10,6 @@ import time
 from typing import TextIO
 
 from audiotag_nas.search.loop import TrialFinished
-from audiotag_nas.space import Architecture
 from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
@@ -92,7 +91,8 @@ class Progress:
         if result.status is TrialStatus.FAILED:
             outcome = f"failed: {result.reason}"
         else:
-            outcome = f"EER {result.metrics['validation_eer']:.3f}"
+            eer = result.metrics.get("validation_eer", math.nan)
+            outcome = f"EER {eer:.3f}"
             if not is_eer(result):
                 outcome += f"  reward {result.reward:.3f}"
             if result.stopped_epoch:
@@ -133,6 +133,5 @@ class Progress:
 
 def _describe(trial: Trial) -> str:
     if trial.stage == "search":
-        architecture = Architecture.from_json(trial.settings["architecture"])
-        return architecture.describe().partition(" |")[0]
+        return trial.architecture.describe().partition(" |")[0]
     return "  ".join(f"{name} {v}" for name, v in trial.hparams.items())

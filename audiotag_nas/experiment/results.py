@@ -53,7 +53,7 @@ def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
 
 def architecture_of(trial: Trial) -> Architecture:
     """What a trial trains."""
-    return Architecture.from_json(trial.settings["architecture"])
+    return trial.architecture
 
 
 def results_lines(
@@ -75,17 +75,17 @@ def results_lines(
     if stopped:
         lines[0] += f"; {len(stopped)} of those completed were stopped early"
     for entry in done[:num_trials]:
-        metrics, trial = entry.result.metrics, entry.trial
+        result, trial = entry.result, entry.trial
         if trial.stage == "search":
             what = architecture_of(trial).describe()
         else:
             what = "  ".join(f"{k} {v}" for k, v in trial.hparams.items())
-        if entry.result.stopped_epoch:
-            what += f"  stopped at epoch {entry.result.stopped_epoch}"
+        if result.stopped_epoch:
+            what += f"  stopped at epoch {result.stopped_epoch}"
         lines.append(
-            f"  {trial.trial_id}  reward {entry.result.reward:.4f}  "
-            f"EER {metrics['validation_eer']:.4f}  "
-            f"{metrics['num_parameters']:>9,.0f} parameters  {what}"
+            f"  {trial.trial_id}  reward {result.reward:.4f}  "
+            f"EER {result.metric('validation_eer'):.4f}  "
+            f"{result.metric('num_parameters'):>9,.0f} parameters  {what}"
         )
     if len(done) > num_trials:
         last = " (those stopped early come last)" if stopped else ""

@@ -16,9 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from audiotag_nas.errors import UserError
+from audiotag_nas.errors import StoreError, UserError
+from audiotag_nas.fields import from_json
 from audiotag_nas.files import atomic_write_text
 from audiotag_nas.search.loop import SearchEvent, TrialFinished
+from audiotag_nas.space import Architecture
+from audiotag_nas.stored_json import read_json
 from audiotag_nas.trial import Trial
 
 SCHEMA_VERSION = 1
@@ -162,10 +165,16 @@ def recommended_id(session: Session | None, stage: str) -> str:
 def read_session(path: Path) -> Session | None:
     """The last session; None if there was none, or it can't be read."""
     try:
-        value = json.loads(path.read_text())
+        value = read_json(path)
+        if not isinstance(value, dict):
+            return None
         if value.pop("schema_version") != SCHEMA_VERSION:
             return None
-        stages = [StageRun(**stage) for stage in value.pop("stages")]
-        return Session(**value, stages=stages)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        session: Session = from_json(Session, value)
+        for stage in session.stages:
+            for trial_id in stage.running:
+                # Those who look show the network.
+                Architecture.from_json(stage.settings[trial_id]["architecture"])
+        return session
+    except (OSError, StoreError, ValueError, KeyError):
         return None

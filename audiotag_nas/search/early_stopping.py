@@ -57,7 +57,7 @@ from audiotag_nas.search.learning_curves import (
     EpochFit,
     LearningCurves,
 )
-from audiotag_nas.trial import TrialResult, TrialStatus
+from audiotag_nas.trial import MAX_REWARD, TrialResult, TrialStatus
 
 EARLY_STOPPERS = ("none", "halving", "curve")
 
@@ -266,13 +266,19 @@ def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
 
 def _reward_curve(result: TrialResult) -> list[float]:
     """What the reward would have been after each epoch: costs do not change."""
-    if "quality" not in result.history or result.reward is None:
+    if not result.history.get("quality") or result.reward is None:
         raise ConfigError(
             f"{result.trial_id}: children can be stopped early only where "
             "their history has the curve `quality`. "
             f"Received: {sorted(result.history)}"
         )
-    quality = result.history["quality"]
+    quality = result.curve("quality")
+    for value in (*quality, result.reward):
+        if not abs(value) <= MAX_REWARD:
+            raise ConfigError(
+                f"{result.trial_id}: its reward and the curve `quality` must "
+                f"be at most {MAX_REWARD:g} in magnitude. Received: {value:g}"
+            )
     # In this order a child without costs keeps its qualities to the last bit.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]

@@ -4,10 +4,11 @@ It is the state of a search: replaying it through a searcher gives what an
 uninterrupted search has (see `loop`). One file serves all stages of a working
 directory. A line is
 
-    {"schema_version": 1, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
-     "trial": {...}, "result": {...}}
+    {"schema_version": 2, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
+     "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
 with the fields of `Trial` and `TrialResult`; docs/journal.md has them all.
+A line that does not have the types and the checksum is refused.
 Only the driver, which holds `lock.driver_lock`, may open a `Journal`; anyone
 may `read_entries`.
 """
@@ -15,19 +16,40 @@ may `read_entries`.
 import contextlib
 import dataclasses
 import datetime
+import hashlib
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import logging
 
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.fields import flatten
+from audiotag_nas.fields import flatten, from_json
+from audiotag_nas.stored_json import (
+    check_regular,
+    parse_json,
+    read_regular_file,
+)
 from audiotag_nas.trial import Trial, TrialResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_CHECKSUM = re.compile(rb', "checksum": "([0-9a-f]{16})"\}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """The fields of a line, in order; their types are the schema."""
+
+    schema_version: int
+    order: int
+    finished_at: str
+    trial: Trial
+    result: TrialResult
+    checksum: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +97,13 @@ class Journal:
         entries: every line, in order.
 
     Raises:
-        StoreError: a line other than the last is damaged (with the file, the
-            line and what is wrong), or the file can't be read or cut.
+        StoreError: a line is damaged (with the file, the line and what is
+            wrong), but for a torn last one; or the file can't be read or cut.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        entries, self._num_bytes, torn = _read(self.path)
+        entries, self._num_bytes, torn = self._read()
         self.entries: list[JournalEntry] = entries
         self._by_trial_id = {entry.trial.trial_id: entry for entry in entries}
         if torn:
@@ -109,7 +131,8 @@ class Journal:
         Returns:
             The entry as it will be read again: callers that go on with it,
             not with `result`, have the same numbers now and after a resume
-            (numbers that are not finite become None).
+            (a metric that is not finite is left out, and such a number of a
+            curve becomes None).
 
         Raises:
             StoreError: the trial is in the journal already, or the line can't
@@ -133,9 +156,10 @@ class Journal:
                 "order": self.entries[-1].order + 1 if self.entries else 0,
                 "finished_at": now.isoformat().replace("+00:00", "Z"),
                 "trial": trial.to_json(),
-                "result": result.to_json(),
+                "result": _with_finite_metrics(result).to_json(),
             }
         ).encode()
+        line = with_checksum(line)
         last_line = self.entries[-1].line_number if self.entries else 0
         entry = _decode(line, line_number=last_line + 1)
         self._write(line + b"\n")
@@ -143,8 +167,12 @@ class Journal:
         self._by_trial_id[trial.trial_id] = entry
         return entry
 
+    def _read(self) -> tuple[list[JournalEntry], int, int]:
+        return _read(self.path)
+
     def _write(self, data: bytes) -> None:
         """Adds `data` to the file durably, or leaves it as it was."""
+        check_regular(self.path)
         try:
             is_new = not self.path.exists()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,16 +219,25 @@ def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
     return _read(Path(path))[0]
 
 
+def with_checksum(line: bytes) -> bytes:
+    """A line with its checksum added as the last field.
+
+    It is the start of the SHA-256 of the line without that field. Bytes are
+    hashed, not values, so that any program can check it.
+
+    Args:
+        line: a JSON object with no checksum yet, and no newline.
+    """
+    digest = hashlib.sha256(line).hexdigest()[:16]
+    return line[:-1] + f', "checksum": "{digest}"}}'.encode()
+
+
 def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
     """The entries, the bytes they take, and the bytes torn off after them."""
     try:
-        data = path.read_bytes()
+        data = read_regular_file(path, max_bytes=None)
     except FileNotFoundError:
         return [], 0, 0
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be read ({error.strerror})."
-        ) from error
     *lines, rest = data.split(b"\n")
     if lines and not rest and not _is_json(lines[-1]):
         # A power cut may leave a last line whose end alone reached the disk.
@@ -221,63 +258,84 @@ def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
                     f"trial {trial_id} is on line {line_numbers[trial_id]} "
                     "already"
                 )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _OtherVersionError as error:
+            raise StoreError(f"{path}, line {number}: {error}") from None
+        except (ValueError, StoreError) as error:
             raise StoreError(
-                f"{path}, line {number}: damaged: {_explain(error)}"
+                f"{path}, line {number}: damaged: {error}"
             ) from error
         line_numbers[trial_id] = number
         entries.append(entry)
     return entries, len(data) - len(rest), len(rest)
 
 
+class _OtherVersionError(ValueError):
+    """A line was written by another version of this project."""
+
+
 def _decode(line: bytes, *, line_number: int) -> JournalEntry:
-    """One line's entry; raises ValueError, TypeError, KeyError or such."""
-    try:
-        value = json.loads(line, parse_constant=_refuse_constant)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from error
+    """One line's entry.
+
+    Raises:
+        _OtherVersionError: it is of another format version.
+        ValueError, StoreError: it is damaged.
+    """
+    value = parse_json(line)
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
-    version = value.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"`schema_version` must be {SCHEMA_VERSION}. Received: {version!r}"
+    version: Any = value.get("schema_version")
+    is_version = isinstance(version, int) and not isinstance(version, bool)
+    if is_version and 0 < version < 1000 and version != SCHEMA_VERSION:
+        raise _OtherVersionError(
+            f"the journal has format version {version}; this version of "
+            f"audiotag-nas reads and continues version {SCHEMA_VERSION} only. "
+            "Use the version that wrote it, or another --workdir."
         )
-    trial = Trial.from_json(value["trial"])
-    result = TrialResult.from_json(value["result"])
-    if not isinstance(value["order"], int):
+    if not is_version or version != SCHEMA_VERSION:
         raise ValueError(
-            f"`order` must be an int. Received: {value['order']!r}"
+            f"`schema_version` must be {SCHEMA_VERSION}. Received: "
+            f"{str(version)[:40]!r}"
         )
-    if trial.trial_id != result.trial_id:
+    match = _CHECKSUM.search(line, max(0, len(line) - 34))
+    if match is None or match.end() != len(line):
+        raise ValueError("the last field must be a `checksum`")
+    if with_checksum(line[: match.start()] + b"}") != line:
+        raise ValueError(
+            "the checksum must be that of the line; something changed the "
+            f"line after it was written. Received: {match[1].decode()}"
+        )
+    fields: _Line = from_json(_Line, value)
+    if fields.trial.trial_id != fields.result.trial_id:
         raise ConfigError(
-            f"trial {trial.trial_id} with the result of {result.trial_id}"
+            f"trial {fields.trial.trial_id} with the result of "
+            f"{fields.result.trial_id[:60]!r}"
         )
+    if "architecture" in fields.trial.settings:
+        # Every reader of a working directory builds it.
+        _ = fields.trial.architecture
     return JournalEntry(
-        order=value["order"],
-        finished_at=value["finished_at"],
-        trial=trial,
-        result=result,
+        order=fields.order,
+        finished_at=fields.finished_at,
+        trial=fields.trial,
+        result=fields.result,
         line_number=line_number,
     )
 
 
 def _is_json(line: bytes) -> bool:
+    """False for what half a write can leave; damage of another kind is not."""
     try:
-        json.loads(line)
-    except ValueError:
+        json.loads(line.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return False
+    except (ValueError, RecursionError):
+        return True
     return True
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"no field {error}"
-    return str(error)
+def _with_finite_metrics(result: TrialResult) -> TrialResult:
+    metrics = {k: v for k, v in result.metrics.items() if math.isfinite(v)}
+    return dataclasses.replace(result, metrics=metrics)
 
 
 def _dump(value: Any) -> str:
@@ -286,13 +344,19 @@ def _dump(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """`value` with None for NaN and infinities, which JSON does not have."""
+    """`value` with None for NaN and infinities, and with valid Unicode.
+
+    JSON has no others.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        # A file name that is no UTF-8 has half surrogates in Python.
+        return value.encode(errors="backslashreplace").decode()
     return value
 
 

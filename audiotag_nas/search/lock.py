@@ -16,6 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audiotag_nas.errors import StoreError
+from audiotag_nas.fields import from_json
+from audiotag_nas.stored_json import (
+    check_regular,
+    parse_json,
+    read_regular_file,
+)
 
 LOCK_NAME = "driver.lock"
 
@@ -34,7 +40,7 @@ class Holder:
     pid: int
     host: str
     since: str
-    is_alive: bool | None
+    is_alive: bool | None = None
 
 
 def read_holder(workdir: str | os.PathLike) -> Holder | None:
@@ -45,12 +51,26 @@ def read_holder(workdir: str | os.PathLike) -> Holder | None:
     """
     path = Path(workdir) / LOCK_NAME
     try:
-        holder = json.loads(path.read_bytes())
-        pid, host, since = holder["pid"], holder["host"], holder["since"]
-    except (OSError, ValueError, KeyError, TypeError):
+        written = _written_holder(read_regular_file(path))
+    except (OSError, StoreError):
         return None
-    is_alive = _has_open(pid, path) if host == socket.gethostname() else None
-    return Holder(pid=pid, host=host, since=since, is_alive=is_alive)
+    if written is None or written.host != socket.gethostname():
+        return written
+    is_alive = _has_open(written.pid, path)
+    return dataclasses.replace(written, is_alive=is_alive)
+
+
+def _written_holder(data: bytes) -> Holder | None:
+    """What the lock's file says; None where it does not name a process."""
+    try:
+        holder: Holder = from_json(Holder, parse_json(data))
+    except ValueError:
+        return None
+    is_text = holder.host.isprintable() and holder.since.isprintable()
+    is_process = 0 < holder.pid < 2**31
+    # Whether it lives was not known when the file was written.
+    is_unknown = holder.is_alive is None
+    return holder if is_text and is_process and is_unknown else None
 
 
 def _has_open(pid: int, path: Path) -> bool:
@@ -89,12 +109,15 @@ def driver_lock(workdir: str | os.PathLike) -> Iterator[None]:
     path = Path(workdir) / LOCK_NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        # Without O_NONBLOCK, some devices wait for others when opened.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK
+        file = os.open(path, flags, 0o644)
     except OSError as error:
         raise StoreError(
             f"{path}: can't be opened ({error.strerror})."
         ) from error
     try:
+        check_regular(path, os.fstat(file))
         _lock(file, path)
         _write_holder(file, path)
         try:
@@ -138,10 +161,9 @@ def _write_holder(file: int, path: Path) -> None:
 
 def _describe_holder(file: int) -> str:
     try:
-        holder = json.loads(os.pread(file, 4096, 0))
-        return (
-            f"process {holder['pid']} on {holder['host']} since "
-            f"{holder['since']}"
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        holder = _written_holder(os.pread(file, 4096, 0))
+    except OSError:
+        holder = None
+    if holder is None:
         return "which has not said who it is"
+    return f"process {holder.pid} on {holder.host} since {holder.since}"

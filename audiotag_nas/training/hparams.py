@@ -226,6 +226,8 @@ def _curve_events(result: TrialResult, start: float) -> list[Any]:
     events = []
     for name, values in result.history.items():
         for epoch, value in enumerate(values, start=1):
+            if value is None:  # it was not finite
+                continue
             at = start + result.seconds * epoch / len(values)
             events.append(
                 _event(at, scalar_pb(CURVES + name, float(value)), step=epoch)

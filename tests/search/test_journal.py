@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 
@@ -10,6 +11,7 @@ from audiotag_nas.search.journal import Journal, read_entries
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import TrialResult, TrialStatus
 from tests.fakes import fake_train, make_fake_trials
+from tests.journals import change_line, sealed
 
 SPACE = SearchSpace((Decision("filters", (8, 16)), Decision("height", (1, 3))))
 make_trial = make_fake_trials(SPACE)
@@ -25,15 +27,6 @@ def path(tmp_path):
     return journal.path
 
 
-def _change(path, line: int, change) -> None:
-    """Lets `change` edit the JSON of one line, from 1."""
-    lines = path.read_text().splitlines()
-    value = json.loads(lines[line - 1])
-    change(value)
-    lines[line - 1] = json.dumps(value)
-    path.write_text("\n".join(lines) + "\n")
-
-
 def test_a_line_is_what_the_document_says(path):
     line = json.loads(path.read_text().splitlines()[1])
     assert list(line) == [
@@ -42,15 +35,28 @@ def test_a_line_is_what_the_document_says(path):
         "finished_at",
         "trial",
         "result",
+        "checksum",
     ]
-    assert (line["schema_version"], line["order"]) == (1, 1)
+    assert (line["schema_version"], line["order"]) == (2, 1)
     assert line["trial"] == {
         "trial_id": "search-0001",
         "stage": "search",
         "round": 1,
         "tokens": [1, 0],
         "hparams": {"filters": 16, "height": 1},
-        "settings": {"epochs": 3, "architecture": {"blocks": [1, 0]}},
+        "settings": {
+            "epochs": 3,
+            "architecture": {
+                "blocks": [
+                    {"filters": 2, "height": 1, "width": 3},
+                    {"filters": 1, "height": 1, "width": 3},
+                ],
+                "recurrent": "bgru",
+                "recurrent_units": 64,
+                "dropout": 0.1,
+                "input_norm": False,
+            },
+        },
         "seed": 1,
     }
     assert line["result"]["status"] == "completed"
@@ -123,24 +129,132 @@ def test_a_last_line_without_its_beginning_is_torn_too(path):
     assert path.read_bytes() == whole
 
 
+def _nested(depth: int) -> list:
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("line", "change", "reason"),
     [
-        (2, lambda v: v.update(schema_version=2), "must be 1. Received: 2"),
-        (3, lambda v: v.pop("schema_version"), "must be 1. Received: None"),
-        (2, lambda v: v.pop("result"), "no field 'result'"),
-        (1, lambda v: v["trial"].pop("seed"), "missing 1 required"),
-        (1, lambda v: v["trial"].update(size=3), "unexpected keyword"),
+        (3, lambda v: v.pop("schema_version"), "must be 2. Received: 'None'"),
+        (1, lambda v: v.update(schema_version=2.0), "be 2. Received: '2.0'"),
+        (1, lambda v: v.update(schema_version=True), "be 2. Received: 'True'"),
+        (2, lambda v: v.pop("result"), "must have a field 'result'"),
+        (2, lambda v: v.update(result=[0.5]), "result: must be an object with"),
+        (2, lambda v: v.update(note="mine"), "no field named 'note'"),
+        (2, lambda v: v.update(order=0), "must grow. Received: 0 after 0"),
+        (2, lambda v: v.update(order="1"), "order: must be an int"),
+        (2, lambda v: v.update(order=True), "order: must be an int"),
+        (3, lambda v: v.update(order=2**63), "order: must be an int"),
+        (2, lambda v: v.update(finished_at=7), "finished_at: must be a string"),
+        (
+            1,
+            lambda v: v["trial"].pop("seed"),
+            "trial: must have a field 'seed'",
+        ),
+        (1, lambda v: v["trial"].update(size=3), "no field named 'size'"),
+        (1, lambda v: v["trial"].update(settings=None), "trial.settings: must"),
+        (1, lambda v: v["trial"].update(tokens=[0.5]), "trial.tokens[0]: must"),
+        (
+            1,
+            lambda v: v["trial"].update(tokens=1),
+            "several values, each an int",
+        ),
+        (
+            1,
+            lambda v: v["trial"].update(hparams={"a": []}),
+            "trial.hparams.a: ",
+        ),
+        (
+            2,
+            lambda v: v["trial"].update(trial_id="x"),
+            "result of 'search-0001'",
+        ),
+        (2, lambda v: v["trial"].update(trial_id="../x"), "letters, digits"),
+        (2, lambda v: v["trial"].update(trial_id=".."), "letters, digits"),
+        (2, lambda v: v["trial"].update(trial_id="a\n"), "letters, digits"),
+        (2, lambda v: v["trial"].update(trial_id="a\0"), "letters, digits"),
+        (
+            2,
+            lambda v: v["trial"]["settings"].update(architecture="small"),
+            "architecture: must be an object with named fields",
+        ),
+        (
+            2,
+            lambda v: v["trial"]["settings"]["architecture"].update(blocks=[]),
+            "must have at least one block",
+        ),
+        (
+            2,
+            lambda v: v["trial"]["settings"]["architecture"].update(
+                dropout="a"
+            ),
+            "architecture.dropout: must be a finite number. Received: 'a'",
+        ),
+        (
+            2,
+            lambda v: v["trial"]["settings"].update(epochs=_nested(20)),
+            "nested deeper than 16",
+        ),
+        (
+            2,
+            lambda v: v["trial"]["settings"].update(epochs=10**400),
+            "trial.settings.epochs: must be an int. Received: 1000",
+        ),
+        (
+            2,
+            lambda v: v["trial"].update(tokens=_nested(500)),
+            "tokens[0]: must",
+        ),
         (2, lambda v: v["result"].update(reward=None), "must be finite"),
+        (2, lambda v: v["result"].update(reward=True), "number or null. Rec"),
+        (
+            2,
+            lambda v: v["result"].update(reward=10**400),
+            "result.reward: must",
+        ),
         (2, lambda v: v["result"].update(reward=math.nan), "NaN is not a numb"),
         (2, lambda v: v["result"].update(status="lost"), "'lost'"),
-        (2, lambda v: v.update(order=0), "must grow. Received: 0 after 0"),
-        (2, lambda v: v.update(order="1"), "must be an int"),
-        (2, lambda v: v["trial"].update(trial_id="x"), "result of search-0001"),
+        (2, lambda v: v["result"].update(status=["lost"]), "one of ['complete"),
+        (2, lambda v: v["result"].update(metrics=None), "result.metrics: must"),
+        (
+            2,
+            lambda v: v["result"]["metrics"].update(validation_eer=None),
+            "result.metrics.validation_eer: must be a finite number. Received",
+        ),
+        (
+            2,
+            lambda v: v["result"]["metrics"].update(validation_eer="0.5"),
+            "result.metrics.validation_eer: must be a finite number. Received",
+        ),
+        (
+            2,
+            lambda v: v["result"]["metrics"].update(num_parameters=[5]),
+            "result.metrics.num_parameters: must be a finite number. Received",
+        ),
+        (
+            2,
+            lambda v: v["result"].update(history={"quality": [0.5, "0.6"]}),
+            "result.history.quality[1]: must be a finite number or null",
+        ),
+        (
+            2,
+            lambda v: v["result"].update(reason=None),
+            "result.reason: must be",
+        ),
+        (2, lambda v: v["result"].update(reason="\ud800"), "surrogate"),
+        (
+            2,
+            lambda v: v["result"].update(seconds="long"),
+            "result.seconds: must",
+        ),
     ],
 )
 def test_a_damaged_line_is_named_with_what_is_wrong(path, line, change, reason):
-    _change(path, line, change)
+    change_line(path, line, change)
     with pytest.raises(StoreError) as caught:
         Journal(path)
     assert str(caught.value).startswith(f"{path}, line {line}: damaged: ")
@@ -167,7 +281,7 @@ def test_a_trial_has_one_line(path):
 
     lines = path.read_text().splitlines()
     again = json.loads(lines[0]) | {"order": 3}
-    path.write_text("\n".join([*lines, json.dumps(again)]) + "\n")
+    path.write_text("\n".join([*lines, sealed(again)]) + "\n")
     with pytest.raises(
         StoreError, match="line 4: damaged: trial search-0000 is on line 1"
     ):
@@ -194,10 +308,118 @@ def test_a_file_that_another_program_changed_is_not_written_to(path):
 
 
 def test_a_path_that_can_not_be_read_or_written_is_one_clear_line(tmp_path):
-    with pytest.raises(StoreError, match=r"can't be read \(Is a directory\)"):
+    with pytest.raises(
+        StoreError, match=r"must be a regular file\. Received: a dir"
+    ):
         Journal(tmp_path)
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "new" / "trials.jsonl")
     (tmp_path / "new").write_text("")  # where the directory should be
     with pytest.raises(StoreError, match="can't be written"):
         journal.append(TRIALS[0], fake_train(TRIALS[0]))
+
+
+def test_each_changed_byte_of_a_line_is_noticed(path):
+    # Also a digit of a reward for another: JSON and schema stay valid.
+    whole = path.read_bytes()
+    start = whole.index(b"\n") + 1
+    end = whole.index(b"\n", start)
+    for position in range(start, end):
+        changed = bytearray(whole)
+        changed[position] = ord("7") if changed[position] != ord("7") else 56
+        path.write_bytes(changed)
+        with pytest.raises(StoreError, match=r"trials\.jsonl, line 2: "):
+            read_entries(path)
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_a_wrong_checksum_is_an_error_that_names_the_line(path, line):
+    # The last line too: it is whole, so its trial need not run again.
+    lines = path.read_text().splitlines()
+    lines[line - 1] = lines[line - 1].replace('"reward": 0.', '"reward": 0.1')
+    path.write_text("\n".join(lines) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreError, match=f"trials.jsonl, line {line}: damaged: the checksum"
+    ):
+        Journal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_line_without_a_checksum_is_refused(path):
+    lines = path.read_text().splitlines()
+    value = json.loads(lines[1])
+    del value["checksum"]
+    lines[1] = json.dumps(value)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(StoreError, match="line 2: damaged: the last field"):
+        read_entries(path)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_journal_of_another_version_is_one_clear_line(path, version):
+    # As version 1 wrote it, without a checksum.
+    value = json.loads(path.read_text().splitlines()[0])
+    del value["checksum"]
+    path.write_text(json.dumps(value | {"schema_version": version}) + "\n")
+    with pytest.raises(StoreError) as caught:
+        Journal(path)
+    assert str(caught.value) == (
+        f"{path}, line 1: the journal has format version {version}; this "
+        "version of audiotag-nas reads and continues version 2 only. Use the "
+        "version that wrote it, or another --workdir."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"order": ' + b"1" * 5000 + b"}", "too many digits"),
+        (b'{"order": 1, "order": 2}', "'order' occurs twice"),
+    ],
+)
+@pytest.mark.parametrize("line", [2, 4])
+def test_hostile_json_is_damage_wherever_it_stands(path, text, reason, line):
+    lines = [*path.read_bytes().splitlines(), b""]
+    lines[line - 1] = text
+    path.write_bytes(b"\n".join(lines).rstrip(b"\n") + b"\n")
+    with pytest.raises(StoreError, match=f"line {line}: damaged: .*{reason}"):
+        Journal(path)
+
+
+def test_a_metric_that_is_not_finite_is_left_out(path):
+    result = TrialResult(
+        "search-0003",
+        TrialStatus.COMPLETED,
+        0.5,
+        metrics={"validation_eer": 0.5, "validation_loss": math.inf},
+    )
+    entry = Journal(path).append(TRIALS[3], result)
+    assert entry.result.metrics == {"validation_eer": 0.5}
+    assert read_entries(path)[3] == entry
+
+
+def test_a_reason_with_a_file_name_that_is_no_unicode_is_kept(path):
+    reason = f"no file {os.fsdecode(b'caf%c.wav' % 0xE9)}"
+    result = TrialResult("search-0003", TrialStatus.FAILED, None, reason=reason)
+    entry = Journal(path).append(TRIALS[3], result)
+    assert entry.result.reason == "no file caf\\udce9.wav"
+    assert read_entries(path)[3] == entry
+
+
+def test_what_is_no_regular_file_is_refused_and_does_not_block(tmp_path):
+    path = tmp_path / "trials.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match=r"must be a regular file\..*a FIFO"):
+        read_entries(path)
+    path.unlink()
+    journal = Journal(path)
+    os.mkfifo(path)
+    with pytest.raises(StoreError, match=r"must be a regular file\..*a FIFO"):
+        journal.append(TRIALS[0], fake_train(TRIALS[0]))
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(StoreError, match="Received: a character device"):
+        read_entries(path)

@@ -260,7 +260,8 @@ def _journaled(path: Path) -> list[dict]:
     entries = []
     for line in path.read_text().splitlines():
         value = json.loads(line)
-        del value["finished_at"], value["order"], value["result"]["seconds"]
+        del value["finished_at"], value["order"], value["checksum"]
+        del value["result"]["seconds"]
         entries.append(value)
     return sorted(entries, key=lambda value: value["trial"]["trial_id"])
 

@@ -1,0 +1,145 @@
+"""JSON that this project wrote earlier, read as input that may be damaged.
+
+A file can have been truncated, edited, or replaced by a pipe or a directory.
+Reading never blocks, uses bounded memory, and raises nothing but
+`StoreError` (files) and `ValueError` (text).
+"""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+from audiotag_nas.errors import StoreError
+
+MAX_BYTES = 16 * 2**20
+"""Size limit of a small file; real ones have a few kilobytes."""
+
+
+def read_regular_file(
+    path: str | os.PathLike, *, max_bytes: int | None = MAX_BYTES
+) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        StoreError: it is no regular file, has more than `max_bytes` bytes or
+            can't be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for a writer.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(file)
+            check_regular(path, status)
+            if max_bytes is not None and status.st_size > max_bytes:
+                raise StoreError(
+                    f"{path}: must have at most {max_bytes} bytes. "
+                    f"Received: {status.st_size}"
+                )
+            with open(file, "rb", closefd=False) as stream:
+                return stream.read()
+        finally:
+            os.close(file)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
+    except MemoryError:
+        raise StoreError(
+            f"{path}: can't be read (more than fits into memory)."
+        ) from None
+
+
+def check_regular(
+    path: str | os.PathLike, status: os.stat_result | None = None
+) -> None:
+    """Checks that `path` is a regular file; a missing one is accepted.
+
+    Args:
+        path: the file.
+        status: its status, where it is open already.
+
+    Raises:
+        StoreError: it is a directory, a FIFO, a device or a socket.
+    """
+    if status is None:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(
+            f"{path}: must be a regular file. "
+            f"Received: {_KINDS.get(stat.S_IFMT(status.st_mode), 'another')}"
+        )
+
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def parse_json(data: bytes) -> Any:
+    """The JSON value in UTF-8 text.
+
+    Raises:
+        ValueError: not UTF-8 or not JSON, a name that an object has twice, a
+            number that JSON does not have (NaN), nesting that is too deep, or
+            half a surrogate pair, which is no text.
+    """
+    try:
+        value = json.loads(
+            data.decode(),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x})"
+        ) from None
+    except UnicodeEncodeError:
+        raise ValueError("a string has half a surrogate pair") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error})") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise ValueError("a number has too many digits") from None
+        raise
+    return value
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """The JSON value in a small file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        StoreError: as `read_regular_file`, or as `parse_json` naming the file.
+    """
+    data = read_regular_file(path)
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise StoreError(f"{Path(path)}: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:60]!r} occurs twice in an object")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
