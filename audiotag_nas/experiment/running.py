@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from audiotag_nas.errors import UserError
+from audiotag_nas.errors import StoreError, UserError
 from audiotag_nas.files import atomic_write_text
 from audiotag_nas.search.loop import SearchEvent, TrialFinished
 from audiotag_nas.trial import Trial
@@ -138,7 +138,7 @@ class RunningFile:
             "schema_version": SCHEMA_VERSION,
             **dataclasses.asdict(self._session),
         }
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(StoreError):
             atomic_write_text(self._path, json.dumps(value) + "\n")
 
 

@@ -207,9 +207,9 @@ class Tagger:
             )
         # The files are checked before anything in them runs.
         with fetched(export_dir) as (directory, manifest):
-            import tensorflow as tf
+            from audiotag_nas.serving.saved_model import load_saved_model
 
-            saved_model = tf.saved_model.load(os.fspath(directory))
+            saved_model = load_saved_model(directory)
         events = EventSettings() if events is None else events
         tagger = cls(saved_model, manifest, events)
         if threshold is not None:
