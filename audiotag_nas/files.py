@@ -1,7 +1,9 @@
 """Files and directories that appear whole or not at all.
 
 Everything is written beside its place and renamed, so that a kill or a full
-disk never leaves half a file where a good one is expected.
+disk never leaves half a file where a good one is expected. Every writer of the
+package comes through here: an error of the disk is a StoreError that names
+the file in its final place.
 """
 
 import contextlib
@@ -9,31 +11,80 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from audiotag_nas.errors import StoreError
 
+_CONTINUES = " The same command continues once it can be written."
 
-def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Writes `data` to `path`, whole or not at all; makes its directory."""
+
+def atomic_write_bytes(
+    path: str | os.PathLike,
+    data: bytes,
+    *,
+    temporary_name: str | None = None,
+) -> None:
+    """Writes `data` to `path`, whole or not at all; makes its directory.
+
+    Args:
+        path: the file.
+        data: its content.
+        temporary_name: what the temporary file is called after, by default
+            `path`; for directories whose readers select files by name.
+
+    Raises:
+        StoreError: it can't be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path.with_name(temporary_name or path.name))
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def atomic_write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` as UTF-8 to `path`, whole or not at all."""
-    atomic_write_bytes(path, text.encode())
+    """Writes `text` as UTF-8 to `path`, whole or not at all.
+
+    A file's name in it that is not UTF-8 keeps its bytes.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    atomic_write_bytes(path, text.encode(errors="surrogateescape"))
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
+    """A path of the same name to write, renamed to `path` at the block's end.
+
+    For libraries that write to a path only. If the block raises, `path` stays
+    as it was.
+
+    Raises:
+        StoreError: it can't be written.
+    """
+    path = Path(path)
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        directory = _beside(path)
+        directory.mkdir()
+        try:
+            yield directory / path.name
+            with open(directory / path.name, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(directory / path.name, path)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -42,23 +93,81 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
     What stood at `path` is replaced then, and only then; if the block raises,
     it stays as it was. Where `path` is a link, what it points to is.
+
+    Raises:
+        StoreError: it can't be written, or a file within it; named by the
+            final place.
     """
-    path = Path(path).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    temporary.mkdir()
+    final = Path(path).resolve()
+    with store_errors(path):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(final)
+        temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            # A directory can't be renamed onto a filled one: step aside.
-            old = _beside(path)
-            os.rename(path, old)
-            os.rename(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.rename(temporary, path)
+        with _final_names(temporary, Path(path)):
+            yield temporary
+        with store_errors(path):
+            if final.exists():
+                # A directory can't be renamed onto a filled one: step aside.
+                old = _beside(final)
+                os.rename(final, old)
+                os.rename(temporary, final)
+                shutil.rmtree(old)
+            else:
+                os.rename(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _final_names(temporary: Path, final: Path) -> Iterator[None]:
+    """Errors within name files by their final place.
+
+    An OSError of a file elsewhere (one that is read) is no error of writing.
+    """
+    try:
+        yield
+    except StoreError as error:
+        # The temporary name means nothing to a user, and is removed.
+        text = str(error).replace(str(temporary), str(final))
+        raise StoreError(text) from error
+    except OSError as error:
+        failed = Path(os.fsdecode(error.filename or temporary))
+        if not failed.is_relative_to(temporary):
+            raise
+        with store_errors(final / failed.relative_to(temporary)):
+            raise
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """A directory of the system's temporary files, removed after the block.
+
+    Raises:
+        StoreError: there is no room for it, or no right to make it.
+    """
+    with store_errors("a temporary directory (TMPDIR)", goes_on=False):
+        directory = tempfile.TemporaryDirectory(
+            prefix="audiotag_nas-", ignore_cleanup_errors=True
+        )
+    with directory as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def plain_path(directory: str | os.PathLike) -> Iterator[str]:
+    """Another path of a directory, for libraries that misread special names.
+
+    TensorFlow takes some paths as glob patterns, so that it does not find
+    `exp[1]`, and encodes them as strict UTF-8. The path is valid within the
+    block only. Where there is no `/proc`, it is the directory's own path.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        path = f"/proc/self/fd/{descriptor}"
+        yield path if os.path.isdir(path) else os.fspath(directory)
+    finally:
+        os.close(descriptor)
 
 
 def remove_partials(directory: str | os.PathLike) -> None:
@@ -74,7 +183,7 @@ def remove_partials(directory: str | os.PathLike) -> None:
 
 
 def write_output(path: str | os.PathLike, text: str) -> None:
-    """As `atomic_write_text`, for what a tool writes once its work is done.
+    """As `atomic_write_text`, for a tool's output after its work is done.
 
     Raises:
         StoreError: it can't be written.
@@ -122,13 +231,21 @@ def _write_probe(directory: Path) -> None:
 def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
     """Raises a StoreError that names `path` where it can't be written.
 
-    `goes_on`: of a command that keeps what it has done, as `unwritable`.
+    Args:
+        path: the file or directory.
+        goes_on: whether the same command continues with what it has finished,
+            which the message then says. False removes that sentence from a
+            StoreError raised within as well.
     """
     try:
         yield
     except BrokenPipeError:
         # Of the output's reader: no fault of the file.
         raise
+    except StoreError as error:
+        if goes_on or not str(error).endswith(_CONTINUES):
+            raise
+        raise StoreError(str(error).removesuffix(_CONTINUES)) from error
     except OSError as error:
         reason = error.strerror or str(error)
         if not goes_on:
@@ -137,11 +254,8 @@ def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
 
 
 def unwritable(path: object, reason: str) -> StoreError:
-    """The error of a command that can go on once `path` can be written."""
-    return StoreError(
-        f"{path}: can't be written ({reason}). The same command goes on once "
-        "it can."
-    )
+    """The error of a command that continues once `path` can be written."""
+    return StoreError(f"{path}: can't be written ({reason}).{_CONTINUES}")
 
 
 def file_digest(path: str | os.PathLike) -> str:

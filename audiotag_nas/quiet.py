@@ -54,8 +54,14 @@ def quiet_tensorflow_import() -> None:
 def without_notices() -> Iterator[None]:
     """Holds back what is written to file descriptor 2, drops the notices."""
     sys.stderr.flush()
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115  closed below
+    except OSError:
+        # Without room for it the notices are shown.
+        yield
+        return
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with held:
         os.dup2(held.fileno(), 2)
         try:
             yield

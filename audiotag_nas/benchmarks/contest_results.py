@@ -14,7 +14,7 @@ from typing import Any
 from absl import logging
 
 from audiotag_nas.errors import ConfigError, DataError, StoreError
-from audiotag_nas.files import file_digest
+from audiotag_nas.files import file_digest, store_errors
 
 CHECKPOINTS = (25, 50, 100, 200)
 CSV_PREFIX = "csv:"
@@ -128,15 +128,21 @@ class ResultsFile:
                 "%s: dropped a torn last line; its task will run again.",
                 self.path,
             )
-            os.truncate(self.path, self.path.stat().st_size - torn)
+            with store_errors(self.path):
+                os.truncate(self.path, self.path.stat().st_size - torn)
 
     def append(self, result: TaskResult) -> None:
-        """Writes one line to disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Writes one line to disk.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        with store_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(result.to_json(), allow_nan=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         self.results[result.task] = result
 
 

@@ -16,6 +16,7 @@ What is mapped has no control flow for AutoGraph to convert: looking for it
 would take longer than a small child's epoch, for every child anew.
 """
 
+import os
 from collections.abc import Collection, Sequence
 
 import tensorflow as tf
@@ -197,7 +198,10 @@ def _parsed(
     precision, TensorFlow would say so on the screen for the first reshape.
     """
     columns = prepared.columns(tags)
-    paths = [str(shard.path) for shard in prepared.select_shards(folds)]
+    # As bytes: a path need not be UTF-8.
+    paths = [
+        os.fsencode(str(shard.path)) for shard in prepared.select_shards(folds)
+    ]
     shape = (-1, prepared.num_frames, prepared.num_mels)
     schema = {
         "features": tf.io.FixedLenFeature([], tf.string),

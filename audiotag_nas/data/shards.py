@@ -1,6 +1,7 @@
 """Writes examples to TFRecord shards; the format is `tfrecords`'."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ MAX_CLIPS_PER_SHARD = 2000
 
 @contextlib.contextmanager
 def store_errors(path: Place) -> Iterator[None]:
-    """As `files.store_errors`; of TensorFlow's own errors too."""
+    """As `files.store_errors`, also for TensorFlow's own errors."""
     try:
         with files.store_errors(path):
             yield
@@ -89,7 +90,10 @@ class ShardWriter:
             self._close()
             name, count = self._next_name(fold), 0
             with store_errors(self._split_dir / name):
-                self._writer = tf.io.TFRecordWriter(str(self._split_dir / name))
+                # As bytes: a path need not be UTF-8.
+                self._writer = tf.io.TFRecordWriter(
+                    os.fsencode(self._split_dir / name)
+                )
             self._counts.append((name, fold, count))
         with store_errors(self._split_dir / name):
             self._writer.write(example)

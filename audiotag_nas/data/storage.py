@@ -20,14 +20,18 @@ import functools
 import hashlib
 import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from audiotag_nas.errors import StoreError
-from audiotag_nas.files import atomic_directory, file_digest
+from audiotag_nas.files import (
+    atomic_directory,
+    atomic_write_bytes,
+    file_digest,
+    temporary_directory,
+)
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+(/.*)?")
 _READ_BYTES = 16 * 2**20  # a remote read costs a round trip
@@ -176,7 +180,7 @@ def new_directory(place: Place, *, last: str) -> Iterator[Path]:
     that `place` has a file of that name only if all others are there.
 
     Raises:
-        StoreError: a remote place can't be written.
+        StoreError: `place` can't be written.
     """
     if not isinstance(place, RemotePath):
         with atomic_directory(place) as directory:
@@ -188,10 +192,10 @@ def new_directory(place: Place, *, last: str) -> Iterator[Path]:
     ):
         # Before hours of work: is the server there, and does it know us?
         (place / last).read_bytes()
-    with tempfile.TemporaryDirectory(prefix="audiotag_nas_") as name:
-        yield Path(name)
+    with temporary_directory() as directory:
+        yield directory
         with _store_errors(place, "written"):
-            _upload(Path(name), place, last)
+            _upload(directory, place, last)
 
 
 @contextlib.contextmanager
@@ -201,16 +205,15 @@ def local_copy(place: RemotePath, names: Iterable[str]) -> Iterator[Path]:
     Raises:
         StoreError: a file can't be read, or its name leads elsewhere.
     """
-    with tempfile.TemporaryDirectory(prefix="audiotag_nas_") as directory:
+    with temporary_directory() as directory:
         for name in names:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts:
                 raise StoreError(f"{place}: lists {name!r}, outside itself.")
-            target = Path(directory) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
             with _store_errors(place / name, "read"):
-                target.write_bytes((place / name).read_bytes())
-        yield Path(directory)
+                data = (place / name).read_bytes()
+            atomic_write_bytes(directory / path, data)
+        yield directory
 
 
 @contextlib.contextmanager

@@ -141,7 +141,7 @@ class RunningFile:
             "schema_version": SCHEMA_VERSION,
             **dataclasses.asdict(self._session),
         }
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(StoreError):
             atomic_write_text(self._path, json.dumps(value) + "\n")
 
 

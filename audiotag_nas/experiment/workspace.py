@@ -225,12 +225,7 @@ class Workspace:
 
     def _write_config(self, config: ExperimentConfig) -> None:
         text = json.dumps(config.to_json(), indent=2) + "\n"
-        try:
-            atomic_write_text(self.config_path, text)
-        except OSError as error:
-            raise StoreError(
-                f"{self.workdir}: can't be written: {error.strerror}"
-            ) from None
+        atomic_write_text(self.config_path, text)
 
     def remove_partials(self) -> None:
         """Removes what a killed command left half written; needs the lock."""

@@ -13,9 +13,10 @@ _LAZY = {
     "build_crnn": "audiotag_nas.models.crnn",
     "build_named": "audiotag_nas.models.named",
     "load_model": "audiotag_nas.models.loading",
+    "save_model": "audiotag_nas.models.loading",
 }
 
-__all__ = ["NAMES", "build_crnn", "build_named", "load_model"]
+__all__ = ["NAMES", "build_crnn", "build_named", "load_model", "save_model"]
 
 
 def __getattr__(name: str) -> Any:

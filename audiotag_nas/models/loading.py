@@ -1,9 +1,10 @@
-"""Networks from `.keras` files."""
+"""Reads and writes networks as `.keras` files."""
 
 import os
 
 import keras
 
+from audiotag_nas.files import atomic_file
 from audiotag_nas.models import layers  # noqa: F401  registers the layers
 
 
@@ -16,3 +17,13 @@ def load_model(path: str | os.PathLike) -> keras.Model:
         ValueError: there is no such file, or no network in it (Keras's own).
     """
     return keras.models.load_model(path, compile=False)
+
+
+def save_model(model: keras.Model, path: str | os.PathLike) -> None:
+    """Writes a `.keras` file, whole or not at all; makes its directory.
+
+    Raises:
+        StoreError: it can't be written, e.g. the disk is full.
+    """
+    with atomic_file(path) as temporary:
+        model.save(temporary)

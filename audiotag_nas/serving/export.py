@@ -24,8 +24,11 @@ from tensorflow.python.framework import kernels
 import audiotag_nas
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data.log_mel_layer import LogMel
+from audiotag_nas.data.shards import store_errors
 from audiotag_nas.data.storage import RemotePath, as_place, new_directory
 from audiotag_nas.errors import ConfigError
+from audiotag_nas.files import plain_path
+from audiotag_nas.models import save_model
 from audiotag_nas.serving import manifest as manifests
 from audiotag_nas.space import Architecture
 
@@ -71,8 +74,8 @@ def export_model(
             are not those of `features` and `tags`.
         ExportError: the written model differs from the live one, or holds an
             operation that a CPU can't run.
-        StoreError: a remote `export_dir` can't be written, or a local one has
-            other files than an exported model's.
+        StoreError: `export_dir` can't be written, or a local one has other
+            files than an exported model's.
     """
     place = as_place(export_dir)
     manifests.check_replaceable(place)
@@ -100,7 +103,7 @@ def export_model(
     with new_directory(place, last=manifests.FILE_NAME) as directory:
         portable = portable_copy(model)
         _write_saved_model(portable, features, directory)
-        portable.save(directory / manifests.KERAS_FILE_NAME)
+        save_model(portable, directory / manifests.KERAS_FILE_NAME)
         check_operations(directory)
         _check_equal(model, directory, features, clip_seconds)
         manifests.write_manifest(directory, manifest)
@@ -180,7 +183,8 @@ def _write_saved_model(
 
     archive.add_endpoint("serve", serve, input_signature=signature)
     archive.add_endpoint("log_mel", log_mel, input_signature=signature)
-    archive.write_out(str(directory), verbose=False)
+    with store_errors(directory), plain_path(directory) as path:
+        archive.write_out(path, verbose=False)
 
 
 def _check_equal(
@@ -190,7 +194,8 @@ def _check_equal(
     clip_seconds: float,
 ) -> None:
     """Compares the SavedModel with the live model on made-up waveforms."""
-    reloaded = tf.saved_model.load(str(directory))
+    with plain_path(directory) as path:
+        reloaded = tf.saved_model.load(path)
     front_end = LogMel(features)
     rng = np.random.default_rng(0)
     clip = max(

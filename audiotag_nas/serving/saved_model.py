@@ -5,6 +5,7 @@ from typing import Any
 
 from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.errors import StoreError
+from audiotag_nas.files import plain_path
 
 _ENDPOINTS = ("serve", "log_mel")
 _OUTPUTS = ("clip_scores", "frame_scores")
@@ -30,7 +31,8 @@ def load_saved_model(
     import tensorflow as tf
 
     try:
-        saved_model = tf.saved_model.load(os.fspath(directory))
+        with plain_path(directory) as path:
+            saved_model = tf.saved_model.load(path)
     except Exception as error:
         # The files are foreign: what damage in them raises is not documented.
         raise StoreError(

@@ -6,7 +6,6 @@ it does on those (`quality`), less what it costs (`goals`). It never sees the
 evaluation split.
 """
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping
@@ -22,8 +21,7 @@ from audiotag_nas.errors import (
     ConfigError,
     UserError,
 )
-from audiotag_nas.files import store_errors
-from audiotag_nas.models import build_crnn
+from audiotag_nas.models import build_crnn, save_model
 from audiotag_nas.space import Architecture
 from audiotag_nas.training import goals, trainer
 from audiotag_nas.training import strategy as strategies
@@ -161,25 +159,6 @@ def _cost_metrics(
     if config.search.weighs_costs:
         metrics["cost_penalty"] = penalty
     return metrics, penalty
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file, whole or not at all.
-
-    Raises:
-        StoreError: it can't be written, e.g. the disk is full.
-    """
-    # Keras insists on the ending.
-    temporary = path.with_name(f".partial-{path.name}")
-    with store_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            model.save(temporary)
-            temporary.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
 
 
 def train_network(

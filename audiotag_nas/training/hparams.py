@@ -168,8 +168,7 @@ class HParamsWriter:
         path = self._log_dir / "events.out.tfevents.experiment"
         data = _records([_event(0.0), _event(0.0, summary)])
         if not path.exists() or path.read_bytes() != data:
-            with store_errors(path):
-                _write_bytes(path, data)
+            _write_bytes(path, data)
 
     def _start(self, trial: Trial, start: float) -> Any:
         labels = self._labels.get(trial.stage, {})
@@ -273,6 +272,4 @@ def _records(events: Sequence[event_pb2.Event]) -> bytes:
 
 def _write_bytes(path: Path, data: bytes) -> None:
     """Writes under a name that TensorBoard does not read, then renames."""
-    unread = path.with_name(".unfinished")
-    atomic_write_bytes(unread, data)
-    os.replace(unread, path)
+    atomic_write_bytes(path, data, temporary_name="unfinished")

@@ -27,6 +27,7 @@ from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.files import store_errors
 from audiotag_nas.quiet import is_log
 from audiotag_nas.training import gpus
 from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
@@ -245,7 +246,9 @@ class ProcessRunner:
         taken = {worker.slot for worker in self._workers}
         slot = min(set(range(self._num_workers)) - taken)
         mine, theirs = connections.Pipe()
-        log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
+        with store_errors("a temporary file (TMPDIR)"):
+            # It is closed with the worker.
+            log = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             process = subprocess.Popen(
                 [

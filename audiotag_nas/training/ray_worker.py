@@ -13,7 +13,6 @@ import json
 import os
 import queue
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import audiotag_nas
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError, UserError
+from audiotag_nas.files import temporary_directory
 from audiotag_nas.training import node_features
 from audiotag_nas.training.runners import run_target
 from audiotag_nas.trial import Trial
@@ -116,18 +116,18 @@ def _train(
     run_trial = _import_function(setup["target"])
     trial = Trial.from_json(setup["trial"])
     send({"kind": "training"})
-    with tempfile.TemporaryDirectory(prefix="audiotag_nas-") as directory:
+    with temporary_directory() as directory:
         result = run_target(
             run_trial,
             trial,
             config=config,
             features_dir=features_dir,
-            trials_dir=Path(directory),
+            trials_dir=directory,
             on_epoch=lambda epoch, numbers: send(
                 {"kind": "epoch", "epoch": epoch, "numbers": numbers}
             ),
         )
-        files = _read_files(Path(directory) / trial.trial_id)
+        files = _read_files(directory / trial.trial_id)
     return {"kind": "result", "result": result.to_json()}, files
 
 

@@ -33,10 +33,10 @@ _WORKERS = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.benchmarks import perceptrons
-    from audiotag_nas.files import atomic_write_text
+    from audiotag_nas.files import atomic_write_text, check_writable_directory
 
     directory = Path(_OUTPUT_DIR.value)
-    directory.mkdir(parents=True, exist_ok=True)
+    check_writable_directory(directory)
     # Networks this small lose by a second thread. Workers must start anew to
     # read it before their libraries do.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -69,7 +69,6 @@ def main(argv: Sequence[str]) -> None:
     print(text, end="")
     if _OUTPUT_DIR.value is not None:
         directory = Path(_OUTPUT_DIR.value)
-        directory.mkdir(parents=True, exist_ok=True)
         atomic_write_text(directory / "rewards.txt", text)
         plot_rewards(directory / "rewards.png", scores)
 
