@@ -74,6 +74,9 @@ def print_lines(*lines: object, file: TextIO | None = None) -> None:
         stream.flush()
 
 
+EXIT_UNWRITABLE = 1
+
+
 def plain_warnings() -> None:
     """From now on a warning is one line on the standard error, once."""
     seen: set[str] = set()
@@ -92,7 +95,8 @@ def quiet_when_reader_is_gone() -> Iterator[None]:
     """Ends the process without a word where nobody reads its output.
 
     SIGPIPE's default action would do that too, but would also kill a search
-    whose worker has died while it was written to.
+    whose worker has died while it was written to. Output that can't be
+    written, as to a file on a full disk, ends the process with one line.
     """
     try:
         try:
@@ -107,11 +111,19 @@ def quiet_when_reader_is_gone() -> Iterator[None]:
         if not gone:
             # Another pipe, e.g. a worker's: that is no way to end.
             raise
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in gone:
-            os.dup2(nowhere, number)
-        os.close(nowhere)
+        _discard(gone)
         sys.exit(EXIT_READER_GONE)
+    except OSError as error:
+        if not _output_fails():
+            raise
+        # What is still buffered would fail again on the way out.
+        _discard([1])
+        print(
+            f"error: standard output: can't be written ({error.strerror}).",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(EXIT_UNWRITABLE)
 
 
 @contextlib.contextmanager
@@ -218,6 +230,26 @@ def _raise_terminated(number: int, frame: FrameType | None) -> None:
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def _output_fails() -> bool:
+    """Whether the standard output can't be written."""
+    try:
+        if sys.stdout is not None:
+            # Unbuffered output has nothing left to flush.
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _discard(file_descriptors: list[int]) -> None:
+    """What is written to them from now on is lost."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in file_descriptors:
+        os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _reader_is_gone(file_descriptor: int) -> bool:

@@ -10,9 +10,15 @@ import pytest
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import (
     atomic_directory,
+    atomic_file,
+    atomic_write_bytes,
+    atomic_write_text,
     check_writable,
+    plain_path,
     remove_partials,
+    store_errors,
 )
+from tests.full_disk import room_for
 
 KILLED = """
 import os, signal, sys
@@ -95,3 +101,128 @@ def test_what_cant_be_written_is_told_as_the_kernel_tells_it(
         check_writable(path)
     assert str(caught.value) == f"{path}: can't be written ({reason})."
     assert names(tmp_path) == ["directory", "nowhere", "old", "pipe"]
+
+
+CONTINUES = " The same command continues once it can be written."
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_file_without_room_is_named_and_stays_as_it_was(tmp_path, exists):
+    path = tmp_path / "a" / "x.csv"
+    if exists:
+        atomic_write_text(path, "old")
+    with room_for(700), pytest.raises(StoreError) as caught:
+        atomic_write_bytes(path, bytes(701))
+    reason = f"{path}: can't be written (File too large)."
+    assert str(caught.value) == reason + CONTINUES
+    assert names(path.parent) == (["x.csv"] if exists else [])
+    with room_for(700):
+        atomic_write_bytes(path, bytes(700))
+    assert path.read_bytes() == bytes(700)
+
+
+def library_writes(path):
+    with open(path, "wb", buffering=0) as file:
+        if file.write(bytes(801)) < 801:
+            file.write(b"x")
+
+
+def test_a_librarys_file_without_room_is_named_and_stays_as_it_was(tmp_path):
+    path = tmp_path / "x.keras"
+    path.write_text("old")
+    with (
+        room_for(800),
+        pytest.raises(StoreError) as caught,
+        atomic_file(path) as temporary,
+    ):
+        library_writes(temporary)
+    assert f"{path}: can't be written (File too large)." in str(caught.value)
+    assert names(tmp_path) == ["x.keras"]
+    assert path.read_text() == "old"
+    with atomic_file(path) as temporary:
+        assert temporary.name == "x.keras"
+        library_writes(temporary)
+    assert path.read_bytes() == bytes(801)
+    assert names(tmp_path) == ["x.keras"]
+
+
+def write_a_file(directory):
+    atomic_write_bytes(directory / "b" / "x.wav", bytes(901))
+
+
+def open_nowhere(directory):
+    (directory / "c" / "x.wav").touch()
+
+
+def fill(directory):
+    library_writes(directory / "y.wav")
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_a_file, "data/b/x.wav"),
+        (open_nowhere, "data/c/x.wav"),
+        # The kernel's refusal to write names no file.
+        (fill, "data"),
+    ],
+)
+def test_a_file_of_a_directory_is_named_by_its_final_place(
+    tmp_path, monkeypatch, write, name
+):
+    monkeypatch.chdir(tmp_path)
+    with (
+        room_for(600),
+        pytest.raises(StoreError) as caught,
+        atomic_directory("data") as directory,
+    ):
+        write(directory)
+    assert str(caught.value).startswith(f"{name}: can't be written (")
+    assert names(tmp_path) == []
+
+
+def test_what_cant_be_read_elsewhere_is_no_error_of_writing(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError) as caught,
+        atomic_directory(tmp_path / "data"),
+    ):
+        (tmp_path / "gone.wav").read_bytes()
+    assert caught.value.filename == str(tmp_path / "gone.wav")
+
+
+def test_a_command_that_begins_anew_does_not_promise_to_continue(tmp_path):
+    path = tmp_path / "x.csv"
+    with (
+        pytest.raises(StoreError) as caught,
+        room_for(5),
+        store_errors(tmp_path, goes_on=False),
+    ):
+        atomic_write_text(path, "123456")
+    assert str(caught.value) == f"{path}: can't be written (File too large)."
+
+
+ODD_NAMES = (
+    *(b"exp[1]", b"a*b", b"q?", b"{x}", b"b\\c", b"50%s", b"new\nline"),
+    *(b"two words ", "\N{SNOWMAN}".encode(), b"\xff\xfe", b"'\"", b"-d"),
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_every_directory_has_a_path_without_special_characters(tmp_path, name):
+    directory = tmp_path / os.fsdecode(name)
+    directory.mkdir()
+    (directory / "in").write_text("it")
+    num_open = len(os.listdir("/proc/self/fd"))
+    with plain_path(directory) as path:
+        assert set(path) <= set("/abcdefghijklmnopqrstuvwxyz0123456789")
+        assert os.listdir(path) == ["in"]
+        assert os.path.samefile(path, directory)
+    assert len(os.listdir("/proc/self/fd")) == num_open
+
+
+def test_a_text_keeps_the_bytes_of_a_name_that_is_not_utf_8(tmp_path):
+    atomic_write_text(
+        tmp_path / "x",
+        "caf\N{LATIN SMALL LETTER E WITH ACUTE}" + os.fsdecode(b"\xff"),
+    )
+    assert (tmp_path / "x").read_bytes() == b"caf\xc3\xa9\xff"

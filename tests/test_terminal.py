@@ -225,3 +225,30 @@ def test_without_the_block_sigterm_ends_the_process_as_ever():
         "os.kill(os.getpid(), signal.SIGTERM)\n"
     )
     assert done.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--help",), ("check",)])
+def test_output_to_a_full_disk_is_one_line(bad_manifest, arguments, unbuffered):
+    if arguments == ("check",):
+        arguments = ("check", f"--manifest={bad_manifest}")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*TOOL, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: standard output: can't be written (No space left on device).\n"
+    )
+
+
+def test_another_full_disk_is_no_fault_of_the_output():
+    done = run_code("raise OSError(28, 'a defect')")
+    assert "OSError: [Errno 28] a defect" in done.stderr
+    assert "standard output" not in done.stderr

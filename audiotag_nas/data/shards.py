@@ -22,8 +22,8 @@ def store_errors(path: Place) -> Iterator[None]:
         with files.store_errors(path):
             yield
     except tf.errors.OpError as error:
-        # It begins with the path: "<path>; No space left on device".
-        reason = error.message.rpartition("; ")[2]
+        # As in "<path>; No space left on device [Op:SaveV2]".
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise files.unwritable(path, reason) from error
 
 

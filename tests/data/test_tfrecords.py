@@ -14,6 +14,7 @@ import tensorflow as tf
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.pipeline import make_evaluation_dataset
 from audiotag_nas.data.tfrecords import open_prepared, prepare
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from tests.full_disk import room_for
@@ -452,3 +453,22 @@ def test_a_clips_features_do_not_depend_on_the_others(clips, tmp_path):
     everything = list(records(run(clips, tmp_path / "all")))
     alone = list(records(run(clips[3:4], tmp_path / "alone")))
     np.testing.assert_array_equal(alone[0][0], everything[4][0])
+
+
+def test_a_directory_of_any_name_holds_features(clips, tmp_path):
+    name = os.fsdecode(b"\xff [1-2] *?{}\\ %s\n'\"")
+    gone = dataclasses.replace(
+        clips[1], clip_id="gone", path=tmp_path / name / "gone.wav"
+    )
+    odd = run([*clips, gone], tmp_path / name)
+    plain = run([*clips, gone], tmp_path / "plain")
+    assert [s.sha256 for s in odd.shards] == [s.sha256 for s in plain.shards]
+    assert os.fsencode(name) in (tmp_path / name / "rejected.csv").read_bytes()
+    assert open_prepared(tmp_path / name).clips == plain.clips
+    batches = [
+        make_evaluation_dataset(prepared, tags=("m", "c"), batch_size=3)
+        for prepared in (odd, plain)
+    ]
+    for batch, expected in zip(*batches, strict=True):
+        for values, others in zip(batch, expected, strict=True):
+            np.testing.assert_array_equal(values, others)

@@ -11,6 +11,7 @@ from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.shipped import load_config
 from audiotag_nas.trial import TrialResult, TrialStatus
+from tests.full_disk import room_for
 
 
 def write_chunk(chunks, name: str) -> None:
@@ -345,3 +346,24 @@ def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
     preparation.check_evaluation_scorable(
         ExperimentConfig(data=data), Workspace("unused")
     )
+
+
+def test_a_full_disk_stops_the_synthetic_data_set_and_leaves_no_piece(tmp_path):
+    config = ExperimentConfig(
+        data=DataConfig(source="synthetic"),
+        synthetic=SyntheticConfig(
+            num_development_clips=20, num_evaluation_clips=10
+        ),
+    )
+    workspace = Workspace(tmp_path)
+    # A recording at 48 kHz has 768044 bytes.
+    with (
+        room_for(300_000),
+        pytest.raises(
+            StoreError,
+            match=rf"^{tmp_path}/dataset/chunks/\S+\.48kHz\.wav: can't be "
+            r"written \(File too large\)\. The same command continues",
+        ),
+    ):
+        preparation.write_synthetic_dataset(config, workspace)
+    assert list(tmp_path.iterdir()) == []

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from audiotag_nas.errors import ConfigError
+from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.report import plots
+from tests.full_disk import room_for
 
 TAGS = ("c", "m", "f", "v", "p", "b", "o")
 
@@ -163,3 +164,13 @@ def test_importing_the_module_imports_no_matplotlib():
         "sys.exit('matplotlib' in sys.modules or 'tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_picture_without_room_is_named(tmp_path):
+    path = tmp_path / "report" / "curves.png"
+    with (
+        room_for(999),
+        pytest.raises(StoreError, match=rf"^{path}: can't be written \(File"),
+    ):
+        plots.plot_learning_curves(path, {"found": [0.4, 0.3, 0.1]}, title="x")
+    assert list(path.parent.iterdir()) == []

@@ -14,11 +14,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from audiotag_nas.data import features as numpy_features
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.models import build_crnn
+from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.serving import export
 from audiotag_nas.serving.manifest import read_manifest
 from audiotag_nas.serving.saved_model import load_saved_model
 from audiotag_nas.serving.tagger import Tagger
+from tests.full_disk import room_for
 from tests.serving.conftest import CLIP_SECONDS, TAGS
 
 
@@ -383,3 +384,48 @@ def test_a_network_that_scores_nan_is_not_written(exported, tmp_path):
     with pytest.raises(export.ExportError, match="differ from the live"):
         export_again(exported, tmp_path / "export", model)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("largest", ["variables", "saved_model.pb"])
+def test_a_model_without_room_is_named_and_leaves_the_old_one(
+    exported, tmp_path, largest
+):
+    directory = tmp_path / "export"
+    shutil.copytree(exported.directory, directory)
+    before = read_manifest(directory)
+    path = directory / largest
+    if path.is_dir():
+        path = path / "variables.data-00000-of-00001"
+    with (
+        room_for(path.stat().st_size - 100),
+        pytest.raises(
+            StoreError,
+            match=rf"^{directory}\S*: can't be written "
+            r"\(File too large\)\. The same command continues",
+        ),
+    ):
+        export_again(exported, directory)
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+    assert read_manifest(directory) == before
+
+
+def test_a_model_is_written_to_and_read_from_a_directory_of_any_name(
+    exported, saved_model, tmp_path
+):
+    directory = tmp_path / os.fsdecode(b"-\xff [1-2] *?{}\\ %s\n'\"")
+    export_again(exported, directory)
+    x = waveforms(2, 3000)
+    expected = saved_model.serve(x)
+    tagger = Tagger.load(directory)
+    written = tagger._saved_model.serve(x)
+    for name, scores in expected.items():
+        np.testing.assert_allclose(written[name], scores, atol=1e-6)
+    model = load_model(directory / "model.keras")
+    assert model.count_params() == exported.model.count_params()
+
+
+@pytest.mark.parametrize("name", [b"exp[1]", b"a\\b", b"\xff"])
+def test_a_copy_under_a_special_name_is_read(exported, tmp_path, name):
+    directory = tmp_path / os.fsdecode(name)
+    shutil.copytree(exported.directory, directory)
+    assert Tagger.load(directory).tags == TAGS
