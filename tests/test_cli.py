@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,43 @@ def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
     assert line.startswith("error: config.grid.spectrogram_size: ")
     assert part in line
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("tool", "flag"),
+    [("check", "--noaudio=True"), ("run", "--noalsologtostderr=1")],
+)
+def test_a_negated_flag_with_a_value_is_named_and_no_config(
+    run_tool, tool, flag
+):
+    done = run_tool(tool, flag)
+    assert done.returncode == 2
+    assert one_line_error(done) == f"error: {flag} does not take an argument"
+
+
+def test_other_programs_backends_do_not_decide(tmp_path):
+    # A tool of one's own; the real ones take long to come to Keras.
+    script = (
+        "from audiotag_nas import cli\n"
+        "def main(argv):\n"
+        "    import keras\n"
+        "    from audiotag_nas.report.figures import pyplot\n"
+        "    print(keras.backend.backend(), pyplot().get_backend())\n"
+        "cli.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "junk"}
+        | {"KERAS_BACKEND": "torch", "MPLCONFIGDIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (0, "tensorflow Agg\n")
+    assert done.stderr == (
+        "warning: KERAS_BACKEND: must be 'tensorflow', which is used instead. "
+        "Received: 'torch'\n"
+    )
 
 
 def test_a_missing_workdir_is_named(run_tool):
