@@ -169,14 +169,26 @@ def test_what_is_no_config_file_is_told_with_the_line(
     [
         # Two frames that overlap would leave out most of 4 s.
         (["--config.grid.spectrogram_size=62x40,2x40"], "2x40: 4.0 s"),
-        # A clip cut to another length: (3200 - 2048) // 61 = 18 samples from
-        # frame to frame give 65 frames.
+        # A clip cut to another length: 62 frames of 4 s are 2048 samples long,
+        # (64000 - 2048) // 61 = 1015 apart, so 16000 samples give 1 + 13952 //
+        # 1015 = 14.
         (
             [
-                "--config.data.clip_seconds=0.2",
-                "--config.data.min_clip_seconds=0.2",
+                "--config.data.clip_seconds=1",
+                "--config.data.min_clip_seconds=1",
             ],
-            "62x40: the nearest that 0.2 s give is 65x40",
+            "must have a size of the 14 frames that the search trains on "
+            "(14x40, by config.features and data.clip_seconds=1.0), e.g. "
+            "14x40,14x64. Received: 62x40,62x64",
+        ),
+        (
+            [
+                "--config.data.clip_seconds=1",
+                "--config.data.min_clip_seconds=1",
+                # (16000 - 1024) // 3999 = 3 apart give 4993.
+                "--config.grid.spectrogram_size=14x40,4000x40",
+            ],
+            "4000x40: the nearest that 1.0 s give is",
         ),
     ],
 )
