@@ -33,8 +33,6 @@ INSTALL_REQUIRES = [
     "scipy>=1.13,<1.18",
     # One BLAS thread for the controller; 3.5 is the first for NumPy 2.
     "threadpoolctl>=3.5,<4",
-    # The mel matrix; 0.11 is the first for NumPy 2.
-    "librosa>=0.11,<0.12",
     # Decodes wav, flac, ogg, opus and mp3 without ffmpeg; its wheels have
     # mp3 from 0.12 on.
     "soundfile>=0.12.1,<0.15",
@@ -78,6 +76,7 @@ EXTRAS_REQUIRE = {
         "pytest-xdist>=3.7,<4",
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
+        "librosa>=0.11,<0.12",
         "moto[server]>=5,<6",
     ],
     "dev": [
@@ -89,9 +88,11 @@ EXTRAS_REQUIRE = {
         "pytest>=8,<10",
         # The tests on all cores: a child's graph is traced on one.
         "pytest-xdist>=3.7,<4",
-        # What the metrics and features are compared with.
+        # What the metrics and features are compared with; librosa 0.11 is the
+        # first for NumPy 2.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
+        "librosa>=0.11,<0.12",
         # Drives Chromium in tests_browser; 4.20 is the oldest that was tried.
         "selenium>=4.20,<5",
         # Format, lint and types, as CI runs them.

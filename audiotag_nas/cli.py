@@ -48,6 +48,8 @@ WORKDIR_HELP = "The experiment's directory; made if need be."
 
 GOES_ON = "interrupted. What was finished is kept; the same command goes on."
 
+_KERAS_BACKEND = "tensorflow"
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -295,6 +297,7 @@ def run(
     absl_logging.get_absl_handler().addFilter(escape_record)
 
     def guarded(argv: Sequence[str]) -> int | None:
+        _fix_backends()
         try:
             return tool_main(argv)
         except UserError as error:
@@ -320,7 +323,7 @@ def run(
             _fail(f"error: {flag_errors.line(error)}", EXIT_USAGE)
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
-            _fail(f"error: {flag_errors.config_file_line(error)}", EXIT_USAGE)
+            _fail(f"error: {flag_errors.unforeseen_line(error)}", EXIT_USAGE)
         if kept:
             print_lines(f"config: {kept}, as no --config is given")
         if positional is None and len(rest) > 1:
@@ -352,6 +355,23 @@ def _overview(tools: dict[str, str]) -> str:
             f"configs (--config=NAME or a file): {', '.join(list_configs())}",
         ]
     )
+
+
+def _fix_backends() -> None:
+    """Sets the backends of Keras and matplotlib to those this package needs.
+
+    Other programs' settings, also Keras's own file, must not decide them.
+    """
+    given = os.environ.get("KERAS_BACKEND", _KERAS_BACKEND)
+    if given != _KERAS_BACKEND:
+        print(
+            f"warning: KERAS_BACKEND: must be {_KERAS_BACKEND!r}, which is "
+            f"used instead. Received: {given!r}",
+            file=sys.stderr,
+        )
+    os.environ["KERAS_BACKEND"] = _KERAS_BACKEND
+    # No window is ever shown.
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def _with_flagfiles(argv: Sequence[str]) -> list[str]:

@@ -349,13 +349,35 @@ class ExperimentConfig(Section):
                 f"Received: {self.threads_per_trial}"
             )
         self.search.space()
-        for size in self.grid.spectrogram_size:
-            try:
-                features.resized(size, data.clip_seconds)
-            except ConfigError as error:
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """That search and grid train on spectrograms of one frame rate.
+
+        The default size follows `data.clip_seconds`; the grid's are given.
+        """
+        data, features = self.data, self.features
+        default = features.spectrogram_size(data.clip_seconds)
+        frames, _ = parse_spectrogram_size(default)
+        sizes = self.grid.spectrogram_size
+        try:
+            parsed = [parse_spectrogram_size(size) for size in sizes]
+            if all(of_grid != frames for of_grid, _ in parsed):
+                fitting = dict.fromkeys(
+                    f"{frames}x{mels}" for _, mels in parsed
+                )
                 raise ConfigError(
-                    f"config.grid.spectrogram_size: {error}"
-                ) from None
+                    f"must have a size of the {frames} frames that the search "
+                    f"trains on ({default}, by config.features and "
+                    f"data.clip_seconds={data.clip_seconds}), e.g. "
+                    f"{','.join(fitting)}. Received: {','.join(sizes)}"
+                )
+            for size in sizes:
+                features.resized(size, data.clip_seconds)
+        except ConfigError as error:
+            raise ConfigError(
+                f"config.grid.spectrogram_size: {error}"
+            ) from None
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -36,6 +36,17 @@ def flagfile_line(error: flags.CantOpenFlagFileError) -> str:
     return f"--flagfile: {_one_line(error).removeprefix('ERROR:: ')}"
 
 
+def unforeseen_line(error: Exception) -> str:
+    """Of an error that is not absl's own: the config file's, or a flag's.
+
+    absl raises a bare `ValueError` for `--noflag=value`.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if any("config_flags" in frame.filename for frame in frames):
+        return config_file_line(error)
+    return _one_line(error)
+
+
 def config_file_line(error: BaseException) -> str:
     """Of a config file that raised, with the line where it did."""
     name = type(error).__name__

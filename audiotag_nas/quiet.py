@@ -2,8 +2,8 @@
 
 On processors where oneDNN is on by default, importing TensorFlow writes
 notices to the standard error before its own log level counts, so that no
-setting silences them. What is no notice (a warning, an error) is passed on
-once the import is done.
+setting silences them. All else, e.g. a warning or the last words of a process
+that dies in the import, is passed on.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ import importlib.util
 import logging
 import os
 import re
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
@@ -52,27 +52,35 @@ def quiet_tensorflow_import() -> None:
 
 @contextlib.contextmanager
 def without_notices() -> Iterator[None]:
-    """Holds back what is written to file descriptor 2, drops the notices."""
+    """Drops the notices that are written to file descriptor 2.
+
+    A process of its own filters them: this one may be ended by TensorFlow, at
+    once and without a Python exception, and what it wrote last says why.
+    """
     sys.stderr.flush()
-    try:
-        held = tempfile.TemporaryFile()  # noqa: SIM115  closed below
-    except OSError:
-        # Without room for it the notices are shown.
-        yield
-        return
     screen = os.dup(2)
-    with held:
-        os.dup2(held.fileno(), 2)
+    # This file as a script, without the package. A session of its own, so
+    # that Ctrl-C does not end it before what it has to pass on.
+    command = [sys.executable, "-I", "-S", __file__]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, start_new_session=True
+    ) as relay:
+        if relay.stdin is None:
+            raise RuntimeError("the relay has no standard input.")
+        os.dup2(relay.stdin.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
-            held.seek(0)
-            for line in held:
-                if not _NOTICE.match(line):
-                    os.write(2, line)
+
+
+def _relay() -> None:
+    """Copies the standard input to the standard error, but for notices."""
+    for line in sys.stdin.buffer:
+        if not _NOTICE.match(line):
+            os.write(2, line)
 
 
 @contextlib.contextmanager
@@ -104,25 +112,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+            # The loader stays itself: TensorFlow's resources are read by it.
+            run = without_notices()(spec.loader.exec_module)
+            vars(spec.loader)["exec_module"] = run
         return spec
 
 
-class _Loader(importlib.abc.Loader):
-    """Runs a module by another loader, without its notices."""
-
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self._loader = loader
-
-    def create_module(
-        self, spec: importlib.machinery.ModuleSpec
-    ) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        with without_notices():
-            self._loader.exec_module(module)
-
-    def __getattr__(self, name: str) -> object:
-        # Resource readers and the like, as the loader itself has them.
-        return getattr(self._loader, name)
+if __name__ == "__main__":
+    _relay()

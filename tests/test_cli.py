@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -168,14 +169,26 @@ def test_what_is_no_config_file_is_told_with_the_line(
     [
         # Two frames that overlap would leave out most of 4 s.
         (["--config.grid.spectrogram_size=62x40,2x40"], "2x40: 4.0 s"),
-        # A clip cut to another length: (3200 - 2048) // 61 = 18 samples from
-        # frame to frame give 65 frames.
+        # A clip cut to another length: 62 frames of 4 s are 2048 samples long,
+        # (64000 - 2048) // 61 = 1015 apart, so 16000 samples give 1 + 13952 //
+        # 1015 = 14.
         (
             [
-                "--config.data.clip_seconds=0.2",
-                "--config.data.min_clip_seconds=0.2",
+                "--config.data.clip_seconds=1",
+                "--config.data.min_clip_seconds=1",
             ],
-            "62x40: the nearest that 0.2 s give is 65x40",
+            "must have a size of the 14 frames that the search trains on "
+            "(14x40, by config.features and data.clip_seconds=1.0), e.g. "
+            "14x40,14x64. Received: 62x40,62x64",
+        ),
+        (
+            [
+                "--config.data.clip_seconds=1",
+                "--config.data.min_clip_seconds=1",
+                # (16000 - 1024) // 3999 = 3 apart give 4993.
+                "--config.grid.spectrogram_size=14x40,4000x40",
+            ],
+            "4000x40: the nearest that 1.0 s give is",
         ),
     ],
 )
@@ -189,6 +202,43 @@ def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
     assert line.startswith("error: config.grid.spectrogram_size: ")
     assert part in line
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("tool", "flag"),
+    [("check", "--noaudio=True"), ("run", "--noalsologtostderr=1")],
+)
+def test_a_negated_flag_with_a_value_is_named_and_no_config(
+    run_tool, tool, flag
+):
+    done = run_tool(tool, flag)
+    assert done.returncode == 2
+    assert one_line_error(done) == f"error: {flag} does not take an argument"
+
+
+def test_other_programs_backends_do_not_decide(tmp_path):
+    # A tool of one's own; the real ones take long to come to Keras.
+    script = (
+        "from audiotag_nas import cli\n"
+        "def main(argv):\n"
+        "    import keras\n"
+        "    from audiotag_nas.report.figures import pyplot\n"
+        "    print(keras.backend.backend(), pyplot().get_backend())\n"
+        "cli.run(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "junk"}
+        | {"KERAS_BACKEND": "torch", "MPLCONFIGDIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (0, "tensorflow Agg\n")
+    assert done.stderr == (
+        "warning: KERAS_BACKEND: must be 'tensorflow', which is used instead. "
+        "Received: 'torch'\n"
+    )
 
 
 def test_a_missing_workdir_is_named(run_tool):

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
     assert f"config.{path}" in message
     assert rule in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["demo", "chime_home", "smoke"])
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 3.9, 10.0])
+def test_the_sizes_that_an_error_names_fit(name, seconds):
+    config = load_config(name)
+    config.data.dataset_dir = {"chime_home": "/somewhere"}.get(name, "")
+    config.data.clip_seconds = config.data.min_clip_seconds = seconds
+    with pytest.raises(ConfigError, match="frames that the search") as caught:
+        config.validate()
+    (sizes,) = re.findall(r"e\.g\. (\S+)\. Received", str(caught.value))
+    config.grid.spectrogram_size = tuple(sizes.split(","))
+    config.validate()
+    assert config.features.spectrogram_size(seconds) in sizes.split(",")
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,12 @@ def test_the_pictures_and_the_report_are_there(demo):
         data = (workdir / "report" / name).read_bytes()
         assert data.startswith(b"\x89PNG")
     assert "mean EER" in report
+    data = report.split("## Data\n\n")[1].split("\n\n")[0]
+    assert data.splitlines() == [
+        f"    {size} {split}: {count} clips"
+        for size in ("31x16", "25x16")
+        for split, count in (("development", 60), ("evaluation", 30))
+    ]
 
 
 def test_a_search_killed_and_started_again_ends_as_if_undisturbed(

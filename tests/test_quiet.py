@@ -4,6 +4,8 @@ import logging
 import subprocess
 import sys
 
+import pytest
+
 from audiotag_nas.quiet import without_notices, without_retracing_notes
 
 
@@ -17,6 +19,25 @@ def test_notices_are_dropped_and_all_else_comes_through(capfd):
         subprocess.run([sys.executable, "-c", script], check=True)
     written = capfd.readouterr().err
     assert written == "E0000 00:00:1 x.cc:1] an error\nTraceback\n"
+
+
+@pytest.mark.parametrize(
+    "end", ["os._exit(1)", "os.abort()", "os.kill(os.getpid(), 9)"]
+)
+def test_last_words_come_through_however_the_process_ends(end):
+    script = (
+        "import os\n"
+        "from audiotag_nas.quiet import without_notices\n"
+        "with without_notices():\n"
+        "    os.write(2, b'I0000 00:00:1 port.cc:153] oneDNN is on\\n')\n"
+        "    os.write(2, b'F0000 00:00:1 x.cc:1] no such flag\\n')\n"
+        f"    {end}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert done.stderr == "F0000 00:00:1 x.cc:1] no such flag\n"
 
 
 def test_tensorflow_imports_whole_and_without_a_word():

@@ -13,7 +13,6 @@ Nothing here looks at a second clip: a clip's features are its own.
 """
 
 import functools
-import warnings
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,11 @@ import numpy as np
 from audiotag_nas.config import FeatureConfig
 
 _FRAMES_AT_ONCE = 32  # what the processor's cache holds
+# Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic
+# above, 27 steps to a factor of 6.4.
+_LINEAR_TO_HZ = 1000.0
+_HZ_PER_MEL = 200 / 3
+_LOG_STEP = np.log(6.4) / 27
 _WINDOW_COSINES = {"hamming": (0.54, 0.46), "hann": (0.5, 0.5)}
 
 
@@ -42,13 +46,11 @@ def analysis_window(config: FeatureConfig) -> np.ndarray:
 def mel_matrix(config: FeatureConfig) -> np.ndarray:
     """The mel filters, float32 (FFT bins, mel bins), read-only.
 
-    They are librosa's triangles, linear in Hz. With `mel_norm="peak"` each is
-    divided by its largest value. A filter narrower than the spacing of the
-    FFT bins can hold none of them; it stays zero, and its mel bin is constant
-    at the logarithm of the floor. The baseline's settings have no such
-    filter.
-
-    The first call for some settings imports librosa.
+    They are the triangles of `librosa.filters.mel`, linear in Hz. With
+    `mel_norm="peak"` each is divided by its largest value. A filter narrower
+    than the spacing of the FFT bins can hold none of them; it stays zero, and
+    its mel bin is constant at the logarithm of the floor. The baseline's
+    settings have no such filter.
     """
     return _mel_matrix(*_mel_settings(config))
 
@@ -155,25 +157,38 @@ def _mel_matrix(
     mel_scale: str,
     mel_norm: str,
 ) -> np.ndarray:
-    import librosa  # costs seconds: only what computes features pays
-
-    with warnings.catch_warnings():
-        # Empty filters are documented above; the advice to use fewer mels
-        # is not the reader's to follow when a search varies their number.
-        warnings.filterwarnings("ignore", message="Empty filters")
-        filters = librosa.filters.mel(
-            sr=sample_rate_hz,
-            n_fft=frame_length,
-            n_mels=num_mels,
-            fmin=fmin_hz,
-            fmax=fmax_hz,
-            htk=mel_scale == "htk",
-            norm="slaney" if mel_norm == "slaney" else None,
-            dtype=np.float32,
-        )
-    if mel_norm == "peak":
+    bins_hz = np.fft.rfftfreq(frame_length, 1 / sample_rate_hz)
+    # Each filter rises from its left edge to its centre, which is the left
+    # edge of the next one, and falls to its right edge.
+    low, high = _hz_to_mel(np.array([fmin_hz, fmax_hz], np.float64), mel_scale)
+    edges_hz = _mel_to_hz(np.linspace(low, high, num_mels + 2), mel_scale)
+    widths_hz = np.diff(edges_hz)[:, np.newaxis]
+    offsets_hz = bins_hz - edges_hz[:, np.newaxis]
+    rising = offsets_hz[:-2] / widths_hz[:-1]
+    falling = -offsets_hz[2:] / widths_hz[1:]
+    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if mel_norm == "slaney":
+        areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
+        # In place: the product is rounded to float32.
+        filters *= (1 / areas_hz)[:, np.newaxis]
+    elif mel_norm == "peak":
         peaks = filters.max(axis=1, keepdims=True)
         filters = filters / np.where(peaks > 0, peaks, 1)
     matrix = np.ascontiguousarray(filters.T)
     matrix.setflags(write=False)  # shared by every caller
     return matrix
+
+
+def _hz_to_mel(hz: np.ndarray, mel_scale: str) -> np.ndarray:
+    if mel_scale == "htk":
+        return 2595 * np.log10(1 + hz / 700)
+    above = np.log(np.maximum(hz, _LINEAR_TO_HZ) / _LINEAR_TO_HZ) / _LOG_STEP
+    return np.minimum(hz, _LINEAR_TO_HZ) / _HZ_PER_MEL + above
+
+
+def _mel_to_hz(mels: np.ndarray, mel_scale: str) -> np.ndarray:
+    if mel_scale == "htk":
+        return 700 * (10 ** (mels / 2595) - 1)
+    linear_to = _LINEAR_TO_HZ / _HZ_PER_MEL
+    above = np.exp(_LOG_STEP * (np.maximum(mels, linear_to) - linear_to))
+    return np.where(mels < linear_to, _HZ_PER_MEL * mels, _LINEAR_TO_HZ * above)

@@ -1,18 +1,21 @@
 """What a check finds in a file, and counts of what is there.
 
 Readers and checks share one parser each: a reader stops at the first error
-(`raise_first`), a check collects them all.
+(`raise_first`), a check collects them all. What stops no reader travels with
+the clips: `finding_lines` is what a person sees of it.
 """
 
 import collections
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.errors import DataError
 
 SPLITS = ("development", "evaluation")
+
+_MAX_NOTES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +117,40 @@ def shared_segments(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
         for segment, members in by_segment.items()
         if len({clip.split for clip in members}) > 1
     }
+
+
+def shared_segment_findings(
+    clips: Iterable[Clip], place: Callable[[Clip], tuple[str, int | None]]
+) -> Iterator[Finding]:
+    """An error for each segment with clips in both splits.
+
+    Args:
+        clips: of both splits.
+        place: file and line that list a clip.
+    """
+    for segment, members in shared_segments(clips).items():
+        of_split = {clip.split: clip for clip in reversed(members)}
+        development, evaluation = (of_split[split] for split in SPLITS)
+        path, line = place(evaluation)
+        reason = (
+            "development and evaluation must not share a segment. Received: "
+            f"{shown(segment)}, of {shown(evaluation.clip_id)} in evaluation "
+            f"and {shown(development.clip_id)} in development"
+        )
+        yield Finding(path, line, reason)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """A line per finding: every error, and the first notes."""
+    errors = [f"error: {f}" for f in findings if f.is_error]
+    notes = [f"note: {f}" for f in findings if not f.is_error]
+    lines = errors + notes[:_MAX_NOTES]
+    if len(notes) > _MAX_NOTES:
+        lines.append(
+            f"... and {len(notes) - _MAX_NOTES} more notes (the tool `check` "
+            "lists all)"
+        )
+    return lines
 
 
 def split_segments(clips: Iterable[Clip]) -> dict[str, list[int]]:

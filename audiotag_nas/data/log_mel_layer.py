@@ -3,9 +3,8 @@
     waveforms (batch, samples) -> log-mels (batch, frames, mel bins)
 
 The same computation as `features.log_mel`, from the same constants, which
-become part of the graph: an exported model needs neither librosa nor this
-package. Equal to NumPy's within 1e-5 (nepers) or 5e-5 dB; both compute in
-float64.
+become part of the graph: an exported model does not need this package. Equal
+to NumPy's within 1e-5 (nepers) or 5e-5 dB; both compute in float64.
 
 Each clip is computed alone: what else is in the batch makes no difference.
 """

@@ -6,7 +6,7 @@
 
 One row is one clip; docs/data.md says what each column takes. Every row is
 looked at before any is refused: `check_manifest` says of each what is wrong,
-`read_clips` gives the clips of one split.
+`read_manifest` and `read_clips` refuse what it calls an error.
 """
 
 import collections
@@ -26,7 +26,7 @@ from audiotag_nas.data.findings import (
     check_split,
     count_tags,
     read_lines,
-    shared_segments,
+    shared_segment_findings,
     shown,
     split_segments,
 )
@@ -83,6 +83,10 @@ class ManifestReport:
         """Those of the accepted rows, of both splits."""
         return [row.clip for row in self.rows if row.clip is not None]
 
+    def split_clips(self, split: str) -> list[Clip]:
+        """Those of the accepted rows of one split."""
+        return [clip for clip in self.clips if clip.split == split]
+
     @property
     def rejected(self) -> list[ManifestRow]:
         return [row for row in self.rows if not row.accepted]
@@ -127,19 +131,36 @@ def read_clips(
         manifest_path: the CSV file.
         data_root: the directory that its paths are relative to and stay in.
         split: `development` or `evaluation`.
-        strict: False leaves rejected rows out instead of raising.
+        strict: False leaves rejected rows out instead of raising, and takes
+            segments that are in both splits.
 
     Returns:
         Clips whose id is the path in the data root. Development clips have a
         fold, evaluation clips none.
 
     Raises:
-        DataError: the manifest can't be read, a row is rejected, or there is
-            no clip of that split.
+        DataError: the manifest can't be read, or there is no clip of that
+            split; if strict, as `read_manifest`.
     """
     check_split(split)
+    read = read_manifest if strict else check_manifest
+    clips = read(manifest_path, data_root).split_clips(split)
+    if not clips:
+        raise DataError(f"{manifest_path}: has no row of the split {split!r}.")
+    return clips
+
+
+def read_manifest(
+    manifest_path: str | os.PathLike, data_root: str | os.PathLike
+) -> ManifestReport:
+    """A manifest without errors: its clips, and the notes on them.
+
+    Raises:
+        DataError: the manifest can't be read, a row is rejected, or a segment
+            has clips in both splits.
+    """
     report = check_manifest(manifest_path, data_root)
-    if report.rejected and strict:
+    if report.rejected:
         reasons = [
             f"line {row.line}: {' '.join(row.reasons)}"
             for row in report.rejected[:_NUM_REASONS_SHOWN]
@@ -149,10 +170,10 @@ def read_clips(
             f"rows are rejected (the tool `check` lists all). "
             f"{' '.join(reasons)}"
         )
-    clips = [clip for clip in report.clips if clip.split == split]
-    if not clips:
-        raise DataError(f"{manifest_path}: has no row of the split {split!r}.")
-    return clips
+    for finding in report.findings:
+        if finding.is_error:
+            raise FileError(finding)
+    return report
 
 
 def check_manifest(
@@ -377,19 +398,11 @@ def _across_rows(path: str, rows: list[ManifestRow]) -> list[Finding]:
     """What shows only when rows are held against one another."""
     clips = [row.clip for row in rows if row.clip is not None]
     line_of = {row.clip.clip_id: row.line for row in rows if row.clip}
-    findings = []
-    for segment, members in shared_segments(clips).items():
-        first = members[0]
-        other = next(c for c in members if c.split != first.split)
-        findings.append(
-            Finding(
-                path,
-                line_of[other.clip_id],
-                "development and evaluation must not share a segment. "
-                f"Received: {shown(segment)}, in {first.split} in line "
-                f"{line_of[first.clip_id]}",
-            )
+    findings = list(
+        shared_segment_findings(
+            clips, lambda clip: (path, line_of[clip.clip_id])
         )
+    )
     for segment, folds in split_segments(clips).items():
         reason = (
             f"the segment {shown(segment)} lies in the folds "

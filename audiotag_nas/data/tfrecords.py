@@ -71,7 +71,7 @@ Progress = Callable[[int, int], None]
 _REJECTED_NAME = "rejected.csv"
 _NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
 _CLIPS_IN_FLIGHT = 64  # bounds the memory that finished clips wait in
-_LIBRARIES = ("librosa", "soundfile", "soxr")  # they decide the numbers
+_LIBRARIES = ("soundfile", "soxr")  # they decide the numbers
 
 _log = logging.getLogger(__name__)
 

@@ -64,7 +64,9 @@ def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
         _step(progress, 7, "evaluation split")
         settings = stages.grid_space(config).values(grid.recommendation)
         result = _evaluate(tuner, architecture, settings, results)
-        write_report(result, search, config, workspace)
+        write_report(
+            result, search, config, workspace, data_lines=tuner.data_lines
+        )
         _step(progress, 8, "export and tag one recording")
         _export(result.winner, config, workspace)
         picture = _tag_one(result.winner, config, workspace, progress)

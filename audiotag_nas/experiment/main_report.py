@@ -114,8 +114,16 @@ def write_report(
     search: SearchOutcome,
     config: ExperimentConfig,
     workspace: Workspace,
+    *,
+    data_lines: Sequence[str],
 ) -> None:
-    """Writes tables, curves, pictures and scores into the report directory."""
+    """Writes tables, curves, pictures and scores into the report directory.
+
+    Args:
+        result, search: what the stages found.
+        config, workspace: the experiment.
+        data_lines: what was found in the data, see `PreparedData`.
+    """
     directory, tags = workspace.report_dir, config.data.tags
     systems = (result.baseline, result.found)
     scored = result.baseline.scored
@@ -157,7 +165,7 @@ def write_report(
     atomic_write_text(
         directory / "results.json", json.dumps(results, indent=2) + "\n"
     )
-    text = _report_text(result, config, front)
+    text = _report_text(result, config, front, data_lines)
     atomic_write_text(directory / "report.md", text)
 
 
@@ -184,7 +192,10 @@ def _write_front(picture: Path, workspace: Workspace) -> str:
 
 
 def _report_text(
-    result: MainJobResult, config: ExperimentConfig, front: str
+    result: MainJobResult,
+    config: ExperimentConfig,
+    front: str,
+    data_lines: Sequence[str],
 ) -> str:
     systems = (result.baseline, result.found)
     table = comparison_table(
@@ -198,6 +209,8 @@ def _report_text(
         f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
         for s in systems
     )
+    # A code block: names of files and segments are not Markdown.
+    data = "\n".join(f"    {line}" for line in data_lines)
     return (
         f"# {config.name}: baseline against found network\n\n{table}\n\n"
         "![validation EER by epoch](learning_curves.png)\n\n"
@@ -206,6 +219,7 @@ def _report_text(
         "The children that no other beats in validation EER and all costs, "
         f"at the children's budget.\n\n{front}\n\n"
         "![EER over parameters](pareto.png)\n\n"
+        f"## Data\n\n{data}\n\n"
         "The scores are beside this file. This computes the EERs again:\n\n"
         f"```\n{score_command(config.data.tags)}\n```\n"
     )

@@ -7,8 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data import chime_home, manifest, tfrecords
+from audiotag_nas.data import (
+    chime_home,
+    chime_home_check,
+    manifest,
+    tfrecords,
+)
 from audiotag_nas.data.clip import Clip, check_carried, split_folds
+from audiotag_nas.data.findings import (
+    SPLITS,
+    Finding,
+    finding_lines,
+    raise_first,
+    shared_segment_findings,
+)
 from audiotag_nas.data.prepared import json_digest
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.experiment.workspace import Workspace
@@ -17,6 +29,32 @@ from audiotag_nas.search.journal import read_entries
 NUM_FOLDS = 5
 
 Progress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """The clips of both splits, and what was found in them.
+
+    Attributes:
+        clips: by split.
+        findings: what does not stop the training, but a person should know.
+    """
+
+    clips: dict[str, list[Clip]]
+    findings: tuple[Finding, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedData:
+    """The log-mels of an experiment.
+
+    Attributes:
+        development: those of the development split, the default size first.
+        lines: what a person should know of data set and log-mels.
+    """
+
+    development: list[tfrecords.PreparedSet]
+    lines: list[str]
 
 
 def write_synthetic_dataset(
@@ -47,24 +85,63 @@ def read_clips(
         ConfigError: there is no such data set or manifest.
         DataError: it breaks a rule of its format, or the split has no clips.
     """
+    data, root = config.data, _data_root(config, workspace)
+    if data.source == "manifest":
+        return manifest.read_clips(data.manifest_path, root, split)
+    raw = data.raw and split == "development"
+    clips = chime_home.read_clips(root, split, raw=raw)
+    if raw:
+        clips = _fold_raw(clips, chime_home.read_clips(root, "development"))
+    if not clips:
+        raise DataError(f"{root}: must have clips of split {split!r}.")
+    return clips
+
+
+def read_dataset(config: ExperimentConfig, workspace: Workspace) -> DataSet:
+    """The clips of both splits, and what the tool `check` finds in them.
+
+    The sound files are not opened. Errors in lists of CHiME-Home that are not
+    trained on are findings; all others are raised.
+
+    Raises:
+        ConfigError, DataError: as `read_clips`; also a segment that has clips
+            in both splits.
+    """
+    data, root = config.data, _data_root(config, workspace)
+    if data.source == "manifest":
+        report = manifest.read_manifest(data.manifest_path, root)
+        clips = {split: report.split_clips(split) for split in SPLITS}
+        for split in SPLITS:
+            if not clips[split]:
+                raise DataError(
+                    f"{data.manifest_path}: has no row of the split {split!r}."
+                )
+        return DataSet(clips, report.findings)
+    clips = {split: read_clips(config, workspace, split) for split in SPLITS}
+    evaluation_list = chime_home.find_root(root) / chime_home.list_name(
+        "evaluation", raw=False
+    )
+    used = [clip for split in SPLITS for clip in clips[split]]
+    for finding in shared_segment_findings(
+        used, lambda clip: (str(evaluation_list), None)
+    ):
+        raise_first(finding)
+    checked = chime_home_check.check_dataset(root, check_audio=False)
+    return DataSet(clips, checked.findings)
+
+
+def _data_root(config: ExperimentConfig, workspace: Workspace) -> str:
+    """The directory that holds the data set.
+
+    Raises:
+        ConfigError: there is no such data set or manifest.
+    """
     data = config.data
     _check_there("manifest_path", data.manifest_path)
     _check_there("dataset_dir", data.dataset_dir)
-    if data.source == "manifest":
-        root = data.dataset_dir or str(Path(data.manifest_path).parent)
-        clips = manifest.read_clips(data.manifest_path, root, split)
-        where = data.manifest_path
-    else:
-        synthetic = data.source == "synthetic"
-        root = str(workspace.dataset_dir) if synthetic else data.dataset_dir
-        raw = data.raw and split == "development"
-        clips = chime_home.read_clips(root, split, raw=raw)
-        if raw:
-            clips = _fold_raw(clips, chime_home.read_clips(root, "development"))
-        where = root
-    if not clips:
-        raise DataError(f"{where}: must have clips of split {split!r}.")
-    return clips
+    if data.source == "synthetic":
+        return str(workspace.dataset_dir)
+    return data.dataset_dir or str(Path(data.manifest_path).parent)
 
 
 def _check_there(name: str, path: str) -> None:
@@ -107,26 +184,28 @@ def prepare_all(
     workspace: Workspace,
     *,
     progress: Progress | None = None,
-    on_prepared: Callable[[str], None],
-) -> list[tfrecords.PreparedSet]:
+    on_line: Callable[[str], None],
+) -> PreparedData:
     """The log-mels of every size and both splits, made if need be.
 
     Args:
         config, workspace: the experiment.
         progress: called with the clips done and all of them, set by set.
-        on_prepared: called with a line that describes each.
-
-    Returns:
-        Those of the development split, the default size first.
+        on_line: called with each line of the result, as soon as it is known.
 
     Raises:
-        UserError: as `prepare`.
+        UserError: as `read_dataset` and `prepare`.
     """
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        on_line(f"  {line}")
+
     # Once, and the rows of both before the work on either.
-    clips = {
-        split: read_clips(config, workspace, split)
-        for split in ("evaluation", "development")
-    }
+    dataset = read_dataset(config, workspace)
+    for line in finding_lines(dataset.findings):
+        say(line)
     development = []
     for size in spectrogram_sizes(config):
         for split in ("development", "evaluation"):
@@ -135,13 +214,13 @@ def prepare_all(
                 workspace,
                 size=size,
                 split=split,
-                clips=clips[split],
+                clips=dataset.clips[split],
                 progress=progress,
             )
-            on_prepared(describe(prepared, size, split))
+            say(describe(prepared, size, split))
             if split == "development":
                 development.append(prepared)
-    return development
+    return PreparedData(development, lines)
 
 
 def prepare(
@@ -197,7 +276,7 @@ def prepare(
 
 def describe(prepared: tfrecords.PreparedSet, size: str, split: str) -> str:
     """A line of what was prepared, and what of it could not be or not whole."""
-    text = f"  {size} {split}: {len(prepared.clips)} clips"
+    text = f"{size} {split}: {len(prepared.clips)} clips"
     if prepared.num_cut:
         text += (
             f", {prepared.num_cut} of them longer and cut to "

@@ -54,6 +54,9 @@ from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
 class ArchitectureTuner(KeptResults):
     """Searches architectures for one experiment in one working directory.
 
+    Attributes:
+        data_lines: what a person should know of the data; `prepare` fills it.
+
     Args:
         config: the experiment; checked here, and copied.
         workdir: where everything goes; made if need be.
@@ -89,6 +92,7 @@ class ArchitectureTuner(KeptResults):
         self._journal: Journal | None = None
         self._runner: TrialRunner | None = None
         self._development: list[PreparedSet] = []
+        self.data_lines: list[str] = []
         self._running = RunningFile(self.workspace.running_path)
         self._hparams = HParamsWriter(
             self.workspace.logs_dir,
@@ -149,12 +153,14 @@ class ArchitectureTuner(KeptResults):
             return
         with self.driving():
             self.write_dataset()
-            self._development = preparation.prepare_all(
+            prepared = preparation.prepare_all(
                 self.config,
                 self.workspace,
                 progress=self._progress.count,
-                on_prepared=self._progress.line,
+                on_line=self._progress.line,
             )
+            self._development = prepared.development
+            self.data_lines = prepared.lines
 
     def train_baseline(self) -> TrialResult:
         """Trains the CRNN baseline at the children's budget.

@@ -68,8 +68,8 @@ def find_features(
         raise DataError(
             f"{split_dir} on {socket.gethostname()}: what was prepared there "
             f"must equal the driver's features, key {key[:16]}. Received: key "
-            f"{made[:16]}. Its data set, or its version of librosa, soundfile "
-            "or soxr, is another."
+            f"{made[:16]}. Its data set, or its version of soundfile or "
+            "soxr, is another."
         )
     return cached_dir
 

@@ -215,7 +215,7 @@ def test_a_split_without_rows_or_of_another_name_is_refused(root):
         manifest.read_clips(path, root, "validation")
 
 
-def test_a_segment_in_both_splits_is_the_checks_error_not_the_readers(root):
+def test_a_segment_in_both_splits_is_an_error_of_check_and_readers(root):
     path = written(
         root,
         "path,tags,split,segment\n"
@@ -225,8 +225,13 @@ def test_a_segment_in_both_splits_is_the_checks_error_not_the_readers(root):
     (finding,) = manifest.check_manifest(path, root).findings
     assert finding.is_error
     assert finding.line == 3
-    assert "'monday'" in finding.reason
-    assert len(manifest.read_clips(path, root, "evaluation")) == 1
+    assert "'monday', of 'c.ogg' in evaluation and 'a.wav'" in finding.reason
+    for split in ("development", "evaluation"):
+        with pytest.raises(DataError) as raised:
+            manifest.read_clips(path, root, split)
+        assert str(raised.value) == str(finding)
+    kept = manifest.read_clips(path, root, "evaluation", strict=False)
+    assert len(kept) == 1
 
 
 def test_a_segment_in_two_folds_is_noted(root):
@@ -239,3 +244,4 @@ def test_a_segment_in_two_folds_is_noted(root):
     (finding,) = manifest.check_manifest(path, root).findings
     assert not finding.is_error
     assert "0, 1" in finding.reason
+    assert manifest.read_manifest(path, root).findings == (finding,)

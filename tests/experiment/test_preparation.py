@@ -1,10 +1,13 @@
 """Which clips an experiment reads, and the folds of the raw list."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
 from audiotag_nas.data import audio
+from audiotag_nas.data.findings import finding_lines
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.experiment import preparation, stages
 from audiotag_nas.experiment.workspace import Workspace
@@ -286,8 +289,59 @@ def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
     assert len(clips) == 20
 
 
-def run_on_manifest(run_tool, folder, tool, evaluation):
-    """On 22 good development clips and these rows of evaluation."""
+def with_evaluation(dataset_dir, chunk: str, *, refined: bool) -> None:
+    """Adds an evaluation split of this chunk and another one."""
+    names = [chunk, "E.s9_chunk0"]
+    for name in names:
+        write_chunk(dataset_dir / "chunks", name)
+    lines = [f"{i},{name}\n" for i, name in enumerate(names)]
+    (dataset_dir / "evaluation_chunks_raw.csv").write_text("".join(lines))
+    (dataset_dir / "evaluation_chunks_refined.csv").write_text(
+        "".join(lines if refined else lines[1:])
+    )
+
+
+def test_a_recording_in_both_splits_stops_if_it_is_used(dataset_dir):
+    config = make_config(dataset_dir)
+    with_evaluation(dataset_dir, "A.s0_chunk6", refined=True)
+    with pytest.raises(DataError) as raised:
+        preparation.read_dataset(config, Workspace("unused"))
+    assert str(raised.value) == (
+        f"{dataset_dir}/evaluation_chunks_refined.csv: development and "
+        "evaluation must not share a segment. Received: 'A.s0', of "
+        "'A.s0_chunk6' in evaluation and 'A.s0_chunk4' in development"
+    )
+    # C is in the raw development list alone.
+    with_evaluation(dataset_dir, "C.s1_chunk6", refined=True)
+    with pytest.raises(DataError, match=r"'C\.s1'"):
+        preparation.read_dataset(
+            make_config(dataset_dir, raw=True), Workspace("unused")
+        )
+
+
+def test_what_check_finds_travels_with_the_clips(dataset_dir):
+    with_evaluation(dataset_dir, "A.s0_chunk6", refined=False)
+    dataset = preparation.read_dataset(
+        make_config(dataset_dir), Workspace("unused")
+    )
+    assert {s: len(clips) for s, clips in dataset.clips.items()} == {
+        "development": 3,
+        "evaluation": 1,
+    }
+    error, note = finding_lines(dataset.findings)
+    assert error.startswith(f"error: {dataset_dir}/evaluation_chunks_raw.csv:1")
+    assert "'A.s0'" in error
+    assert note == (
+        f"note: {dataset_dir}/development_chunks_refined.csv: the segment "
+        "'B.s0' lies in the folds 1, 2; they are used as listed."
+    )
+
+
+def run_on_manifest(run_tool, folder, tool, evaluation, segments=(), *flags):
+    """On 22 good development clips and these rows of evaluation.
+
+    The first rows are of the `segments`, the others each of its own.
+    """
     noise = np.random.default_rng(0).standard_normal((22, 16000)) * 0.1
     for number, samples in enumerate(noise):
         audio.write_wav(folder / f"{number}.wav", samples, sample_rate_hz=16000)
@@ -296,13 +350,51 @@ def run_on_manifest(run_tool, folder, tool, evaluation):
         for n in range(20)
     ]
     (folder / "clips.csv").write_text(
-        "\n".join(["path,tags,split,fold", *rows, *evaluation, ""])
+        "path,tags,split,fold,segment\n"
+        + "".join(
+            f"{row},{segment}\n"
+            for row, segment in itertools.zip_longest(
+                [*rows, *evaluation], segments, fillvalue=""
+            )
+        )
     )
     return run_tool(
         *(tool, "--config=smoke", f"--workdir={folder / 'w'}"),
         "--config.data.source=manifest",
         f"--config.data.manifest_path={folder / 'clips.csv'}",
         "--config.data.tags=dog,cat",
+        *flags,
+    )
+
+
+EVALUATION = ["20.wav,dog,evaluation,", "21.wav,cat,evaluation,"]
+
+
+@pytest.mark.parametrize("tool", ["prepare", "search", "grid", "run"])
+def test_a_segment_in_both_splits_stops_every_tool(run_tool, tmp_path, tool):
+    segments = ["", "yard", *[""] * 18, "yard"]
+    done = run_on_manifest(run_tool, tmp_path, tool, EVALUATION, segments)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        f"error: {tmp_path}/clips.csv:22: development and evaluation must not "
+        "share a segment. Received: 'yard', of '20.wav' in evaluation and "
+        "'1.wav' in development"
+    )
+    assert not (tmp_path / "w" / "features").exists()
+
+
+def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
+    # Rows 0 and 2 are of the folds 0 and 1.
+    done = run_on_manifest(
+        *(run_tool, tmp_path, "prepare", EVALUATION, ["pond", "", "pond"]),
+        "--config.data.min_clip_seconds=1",
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (x for x in done.stdout.splitlines() if "pond" in x)
+    assert line == (
+        f"  note: {tmp_path}/clips.csv: the segment 'pond' lies in the folds "
+        "0, 1; validation will be flattered."
     )
 
 
