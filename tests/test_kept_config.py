@@ -1,13 +1,17 @@
 """Going on without `--config`: the config that the directory keeps."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from audiotag_nas.arguments import resolved
 from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
 from audiotag_nas.shipped import load_config
+from tests.fakes import fake_train
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_a_config_that_is_given_is_taken_in_every_form(run_tool, begun, form):
         *("-config.data.source=manifest", "--config.data.manifest_path=n.csv"),
     )
     assert done.stdout == ""
-    assert kept(begun)["data"]["manifest_path"] == "n.csv"
+    assert kept(begun)["data"]["manifest_path"] == str(Path("n.csv").resolve())
     assert kept(begun)["name"] == "smoke"
     assert kept(begun)["training"]["epochs"] == 1
 
@@ -101,7 +105,8 @@ def test_overrides_alone_change_the_directorys_own(run_tool, begun, form):
 def test_a_config_that_is_given_is_compared_with_the_directorys(
     run_tool, begun
 ):
-    begun.journal_path.write_text("not empty")
+    trial = stages.baseline_trial(begun.read_config(), (0,))
+    Journal(begun.journal_path).append(trial, fake_train(trial))
     done = run_tool("prepare", "--config=smoke", f"--workdir={begun.workdir}")
     assert done.returncode == 1
     assert "training.epochs: 1 here, 3 there" in done.stderr

@@ -6,6 +6,7 @@ decision, setting and metric (docs/journal.md). Works while a search runs.
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """
 
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -22,22 +23,26 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.experiment.results import export_table
+    from audiotag_nas.experiment.generations import read_generations
+    from audiotag_nas.experiment.results import export_table, superseded_lines
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.files import write_output
     from audiotag_nas.report.tables import format_csv
-    from audiotag_nas.search.journal import read_entries
 
     output_path = cli.output_path(_OUTPUT)
     workspace = Workspace(cli.directory(_WORKDIR))
     workspace.read_config()
-    headers, rows = export_table(read_entries(workspace.journal_path))
+    generations = read_generations(workspace)
+    headers, rows = export_table(generations.current)
+    left_out = superseded_lines(len(generations.superseded))
     text = format_csv(rows, headers=headers)
     if output_path is None:
         print(text, end="")
+        for line in left_out:
+            print(line, file=sys.stderr)
         return
     write_output(output_path, text)
-    print_lines(f"{output_path}: {len(rows)} trials")
+    print_lines(f"{output_path}: {len(rows)} trials", *left_out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _WORKDIR = flags.DEFINE_string(
 _STAGE = flags.DEFINE_enum(
     "stage",
     "search",
-    ["baseline", "search", "grid", "final"],
+    ["baseline", "search", "grid", "final", "train"],
     "Whose trials.",
 )
 _NUM_TRIALS = flags.DEFINE_integer(
@@ -41,10 +41,12 @@ _COSTS = flags.DEFINE_list(
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.experiment import pareto
+    from audiotag_nas.experiment.generations import read_generations
     from audiotag_nas.experiment.results import (
         ranked_entries,
         recommended_lines,
         results_lines,
+        superseded_lines,
     )
     from audiotag_nas.experiment.workspace import Workspace
 
@@ -66,6 +68,8 @@ def main(argv: Sequence[str]) -> None:
             num_trials=_NUM_TRIALS.value,
             setting=f"--{_NUM_TRIALS.name}",
         )
+        generations = read_generations(workspace).of_stage(_STAGE.value)
+        lines += superseded_lines(len(generations.superseded))
         if _STAGE.value == "search":
             lines += recommended_lines(workspace)
     print(escaped_text("\n".join(lines)))

@@ -188,6 +188,15 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     return prepared
 
 
+def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
+    """The key of the prepared set at `split_dir`; its shards are not read.
+
+    Raises:
+        StoreError: the index is missing, damaged or of another version.
+    """
+    return _read_index(storage.as_place(split_dir)).key
+
+
 def write_index(prepared: PreparedSet, directory: Path) -> None:
     """Writes `index.json`, which `open_prepared` reads, to `directory`."""
     content = {

@@ -10,13 +10,11 @@ from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import RemotePath
-from audiotag_nas.errors import ConfigError
 from audiotag_nas.experiment import evaluation, networks
-from audiotag_nas.experiment.results import architecture_of
+from audiotag_nas.experiment.results import architecture_of, completed_entry
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.search.journal import read_entries
 from audiotag_nas.space import Architecture
-from audiotag_nas.trial import TrialResult, TrialStatus
+from audiotag_nas.trial import TrialResult
 
 if TYPE_CHECKING:
     import keras
@@ -37,22 +35,13 @@ def export_trial(
         What the training came to.
 
     Raises:
-        ConfigError: there is no such trial, or it failed.
+        ConfigError: as `completed_entry`.
         StoreError: its network is not kept any more, the log-mels are missing
             or damaged, or `export_dir` can't be written.
     """
-    entries = {
-        entry.trial.trial_id: entry
-        for entry in read_entries(workspace.journal_path)
-        if entry.result.status is TrialStatus.COMPLETED
-    }
-    if trial_id not in entries:
-        raise ConfigError(
-            f"--trial: must be a completed one of {workspace.workdir}; "
-            f"`results` lists them. Received: {trial_id!r}"
-        )
-    trial, result = entries[trial_id].trial, entries[trial_id].result
-    model = networks.load_network(workspace, trial_id)
+    entry = completed_entry(workspace, trial_id)
+    trial, result = entry.trial, entry.result
+    model = networks.load_network(workspace, trial.trial_id)
     from audiotag_nas.training.child import spectrogram_size
 
     size = spectrogram_size(trial, config)

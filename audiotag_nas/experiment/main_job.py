@@ -48,6 +48,11 @@ def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
     """
     config, workspace = tuner.config, tuner.workspace
     with tuner.driving():
+        if missing := tuner.missing_final_networks():
+            progress.line(
+                f"note: {workspace.trials_dir} lacks the networks of "
+                f"{', '.join(missing)}; they are trained again in step 6"
+            )
         _prepare(tuner, progress)
         _step(progress, 3, "CRNN baseline, at the children's budget")
         tuner.train_baseline()

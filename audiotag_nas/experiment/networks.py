@@ -1,11 +1,16 @@
 """The trained networks of a working directory."""
 
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.training.model_file import MODEL_FILE
+from audiotag_nas.trial import TrialStatus
 
 if TYPE_CHECKING:
     import keras
@@ -21,18 +26,40 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
         StoreError: it is not there.
     """
     from audiotag_nas.models import load_model
-    from audiotag_nas.training.child import MODEL_FILE
 
-    path = workspace.trials_dir / trial_id / MODEL_FILE
+    path = network_path(workspace, trial_id)
     if not path.exists():
         raise StoreError(
-            f"{path}: there is no network. The best {KEPT} of a stage are kept."
+            f"{path}: there is no network: only the best {KEPT} of a stage "
+            "are kept, or it was removed. `audiotag-nas train "
+            f"--workdir={workspace.workdir} --trial={trial_id}` trains the "
+            "architecture again."
         )
     return load_model(path)
 
 
+def network_path(workspace: Workspace, trial_id: str) -> Path:
+    """Where the network of a trial is, if it is kept."""
+    return workspace.trials_dir / trial_id / MODEL_FILE
+
+
+def missing_networks(
+    workspace: Workspace, entries: Iterable[JournalEntry]
+) -> list[JournalEntry]:
+    """Those of the completed `entries` whose network is not there."""
+    return [
+        entry
+        for entry in entries
+        if entry.result.status is TrialStatus.COMPLETED
+        and not network_path(workspace, entry.trial.trial_id).exists()
+    ]
+
+
 def drop_networks(workspace: Workspace, stage: str) -> None:
-    """Keeps the networks of the stage's best trials only."""
+    """Keeps the networks of the stage's best trials only.
+
+    Superseded ones stay: they were the best when they were trained.
+    """
     for entry in ranked_entries(workspace, stage)[KEPT:]:
         directory = workspace.trials_dir / entry.trial.trial_id
         shutil.rmtree(directory, ignore_errors=True)

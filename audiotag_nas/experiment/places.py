@@ -19,13 +19,34 @@ FIELDS = (
 """Section and name of each field that is a place; "" is the default one."""
 
 
-def with_homes(config: ExperimentConfig) -> ExperimentConfig:
-    """A copy, with `~` expanded in its places: no shell does so after a `=`."""
+DATA_PATHS = frozenset(
+    f"{section}.{name}" for section, name in FIELDS if section == "data"
+)
+"""The paths of those that say where the data are, as in `differences`."""
+
+
+def absolute(config: ExperimentConfig) -> ExperimentConfig:
+    """A copy whose places are absolute, so that they hold in any directory.
+
+    `~` is expanded: no shell does so after a `=`.
+    """
     config = copy.deepcopy(config)
     for section, name in FIELDS:
         value = getattr(getattr(config, section), name)
-        if not is_remote(value):
-            setattr(getattr(config, section), name, os.path.expanduser(value))
+        if value and not is_remote(value):
+            value = os.path.abspath(os.path.expanduser(value))
+            setattr(getattr(config, section), name, value)
+    return config
+
+
+def with_data_of(
+    config: ExperimentConfig, other: ExperimentConfig
+) -> ExperimentConfig:
+    """A copy of `config` whose data are where `other` says."""
+    config = copy.deepcopy(config)
+    for section, name in FIELDS:
+        if section == "data":
+            setattr(config.data, name, getattr(other.data, name))
     return config
 
 

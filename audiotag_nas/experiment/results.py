@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from audiotag_nas.errors import StoreError
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.experiment.generations import find_entry, read_generations
 from audiotag_nas.experiment.running import read_session, recommended_id
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.search.journal import JournalEntry, read_entries
+from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Architecture
 from audiotag_nas.trial import Trial, TrialStatus
 
@@ -15,14 +16,17 @@ def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
     """A stage's trials, the highest reward first.
 
     Those stopped early come after the others, whose rewards are of more
-    epochs, and failed ones last.
+    epochs, and failed ones last. Superseded trials are left out.
     """
-    entries = [
-        entry
-        for entry in read_entries(workspace.journal_path)
-        if entry.trial.stage == stage
-    ]
+    entries = read_generations(workspace).of_stage(stage).current
     return sorted(entries, key=entry_rank)
+
+
+def superseded_lines(num_superseded: int) -> list[str]:
+    """A line that says how many trials are left out; none if there are none."""
+    if not num_superseded:
+        return []
+    return [f"superseded by later settings and left out: {num_superseded}"]
 
 
 def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
@@ -42,6 +46,29 @@ def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
             "yet."
         )
     return entries
+
+
+def completed_entry(workspace: Workspace, trial_id: str) -> JournalEntry:
+    """The completed trial that `--trial` names: see `generations.find_entry`.
+
+    Raises:
+        ConfigError: there is none, or it is superseded and its generation is
+            not named.
+        StoreError: the config or the journal can't be read.
+    """
+    entry, is_superseded = find_entry(read_generations(workspace), trial_id)
+    if entry is None or entry.result.status is not TrialStatus.COMPLETED:
+        raise ConfigError(
+            f"--trial: must be a completed one of {workspace.workdir}; "
+            f"`results` lists them. Received: {trial_id!r}"
+        )
+    if is_superseded:
+        raise ConfigError(
+            f"--trial: {trial_id} is superseded by later settings, and `run` "
+            f"trains it again; {trial_id}.1 names the earlier one. Received: "
+            f"{trial_id!r}"
+        )
+    return entry
 
 
 def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:

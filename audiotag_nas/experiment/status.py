@@ -10,6 +10,10 @@ import time
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.generations import (
+    Generations,
+    split_generations,
+)
 from audiotag_nas.experiment.results import entry_rank
 from audiotag_nas.experiment.running import (
     Session,
@@ -30,6 +34,7 @@ class StageStatus:
     Attributes:
         stage: its name.
         num_total: trials that it is to have.
+        num_superseded: finished trials of earlier settings, left out.
         completed: the entries of those that did, the highest reward first,
             those stopped early last.
         failed: the entries of those that failed.
@@ -43,6 +48,7 @@ class StageStatus:
 
     stage: str
     num_total: int
+    num_superseded: int
     completed: list[JournalEntry]
     failed: list[JournalEntry]
     running: dict[str, float]
@@ -125,6 +131,7 @@ def read_status(
     holder = read_holder(workspace.workdir)
     session = read_session(workspace.running_path)
     entries = read_entries(workspace.journal_path)
+    generations = split_generations(entries, config, session)
     is_living = _is_of(session, holder)
     until = now if is_living or session is None else session.updated_at
     done = {entry.trial.trial_id for entry in entries}
@@ -134,7 +141,7 @@ def read_status(
         _stage_status(
             stage,
             num_total,
-            [entry for entry in entries if entry.trial.stage == stage],
+            generations.of_stage(stage),
             _running(runs, stage, done),
             until=until if is_living else None,
             is_ended=any(
@@ -142,7 +149,7 @@ def read_status(
             ),
             recommended=recommended_id(session, stage),
         )
-        for stage, num_total in _totals(config).items()
+        for stage, num_total in _totals(config, entries, runs).items()
     ]
     rate = None if current is None else _rate(current, until)
     return Status(
@@ -168,13 +175,21 @@ def read_status(
     )
 
 
-def _totals(config: ExperimentConfig) -> dict[str, int]:
-    return {
+def _totals(
+    config: ExperimentConfig, entries: list[JournalEntry], runs: list[StageRun]
+) -> dict[str, int]:
+    """The trials that each stage is to have; `train` only if there are any."""
+    trained = {e.trial.trial_id for e in entries if e.trial.stage == "train"}
+    for run in runs:
+        if run.stage == "train":
+            trained.update(run.running)
+    totals = {
         "baseline": stages.BASELINE_SPACE.size,
         "search": config.search.num_trials,
         "grid": stages.grid_space(config).size,
         "final": stages.FINAL_SPACE.size,
     }
+    return totals | ({"train": len(trained)} if trained else {})
 
 
 def _is_of(session: Session | None, holder: Holder | None) -> bool:
@@ -202,17 +217,19 @@ def _running(
 def _stage_status(
     stage: str,
     num_total: int,
-    entries: list[JournalEntry],
+    generations: Generations,
     running: dict[str, float],
     *,
     until: float | None,
     is_ended: bool,
     recommended: str,
 ) -> StageStatus:
+    entries = generations.current
     completed = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
     return StageStatus(
         stage=stage,
         num_total=num_total,
+        num_superseded=len(generations.superseded),
         completed=sorted(completed, key=entry_rank),
         failed=[e for e in entries if e.result.status is TrialStatus.FAILED],
         running={}

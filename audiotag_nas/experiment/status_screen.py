@@ -27,6 +27,7 @@ def status_lines(status: Status) -> list[str]:
     for part in (
         _running_lines(status),
         _best_lines(status),
+        _superseded_lines(status),
         _stopped_lines(status),
         _failed_lines(status),
         _pace_lines(status),
@@ -127,6 +128,16 @@ def _entry_lines(what: str, entry: JournalEntry) -> list[str]:
         *textwrap.wrap(
             words, _WIDTH, initial_indent="  ", subsequent_indent="  "
         ),
+    ]
+
+
+def _superseded_lines(status: Status) -> list[str]:
+    """How many finished trials are of earlier settings and left out above."""
+    return [
+        f"superseded by later settings: {stage.num_superseded} of the "
+        f"{stage.stage}"
+        for stage in status.stages
+        if stage.num_superseded
     ]
 
 

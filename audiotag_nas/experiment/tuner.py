@@ -11,22 +11,28 @@ working directory: a tuner made again over the same directory goes on there.
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet
-from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.data.prepared import PreparedSet, read_key
+from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.experiment import (
     networks,
     places,
     preparation,
     stages,
 )
+from audiotag_nas.experiment.generations import (
+    read_generations,
+    with_generation,
+)
 from audiotag_nas.experiment.kept_results import KeptResults
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
+    superseded_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
@@ -48,7 +54,7 @@ from audiotag_nas.training.runners import (
     RunnerSettings,
     make_runner,
 )
-from audiotag_nas.trial import TrialResult, TrialRunner, TrialStatus
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 
 
 class ArchitectureTuner(KeptResults):
@@ -84,10 +90,11 @@ class ArchitectureTuner(KeptResults):
                 f"load_config('smoke'). Received: {config!r}"
             )
         # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = places.with_homes(config.validate())
+        self.config = config = places.absolute(config.validate())
         self.workspace = Workspace(workdir)
-        self.workspace.start(config)
         self._progress = Progress() if progress is None else progress
+        for note in self.workspace.start(config):
+            self._progress.line(f"note: {note}")
         self._settings = RunnerSettings() if runner is None else runner
         self._journal: Journal | None = None
         self._runner: TrialRunner | None = None
@@ -101,6 +108,7 @@ class ArchitectureTuner(KeptResults):
                 "search": config.search.space(),
                 "grid": stages.grid_space(config),
                 "final": stages.FINAL_SPACE,
+                "train": {},
             },
         )
 
@@ -161,6 +169,23 @@ class ArchitectureTuner(KeptResults):
             )
             self._development = prepared.development
             self.data_lines = prepared.lines
+            self._keep_data()
+
+    def _keep_data(self) -> None:
+        """Checks that the data are those that finished trials learned from."""
+        keys = {
+            f"{size}/{split}": read_key(self.workspace.split_dir(size, split))
+            for size in preparation.spectrogram_sizes(self.config)
+            for split in ("development", "evaluation")
+        }
+        try:
+            self.workspace.keep_data(self.config, keys)
+        except StoreError:
+            self._development = []
+            if not self.config.data.features_dir:
+                # Of other data, they would keep the right data out.
+                self.workspace.remove_other_features(keys)
+            raise
 
     def train_baseline(self) -> TrialResult:
         """Trains the CRNN baseline at the children's budget.
@@ -214,8 +239,10 @@ class ArchitectureTuner(KeptResults):
             "grid",
             "grid",
             stages.grid_space(self.config),
-            make_trial=lambda number, round_number, tokens: stages.grid_trial(
-                self.config, architecture, number, round_number, tokens
+            make_trial=lambda number, round_number, tokens: self._generation(
+                stages.grid_trial(
+                    self.config, architecture, number, round_number, tokens
+                )
             ),
         )
 
@@ -234,15 +261,28 @@ class ArchitectureTuner(KeptResults):
             "final",
             "grid",
             stages.FINAL_SPACE,
-            make_trial=lambda number, round_number, tokens: stages.final_trial(
-                self.config, tokens, architecture, grid_tokens
+            make_trial=lambda number, round_number, tokens: self._generation(
+                stages.final_trial(
+                    self.config, tokens, architecture, grid_tokens
+                )
             ),
         )
         for result in outcome.results:
-            if result.status is TrialStatus.FAILED:
-                raise SearchError(f"{result.trial_id} failed: {result.reason}")
+            _check_completed(result)
+        self._restore_networks(outcome)
         baseline, found = outcome.results
         return baseline, found
+
+    def missing_final_networks(self) -> list[str]:
+        """Ids of the current final trainings whose network was removed.
+
+        `train_final` trains these again.
+        """
+        final = read_generations(self.workspace).of_stage("final").current
+        return [
+            entry.trial.trial_id
+            for entry in networks.missing_networks(self.workspace, final)
+        ]
 
     def get_recommended_architecture(self) -> Architecture:
         """The one that grid and final training go on with: the searcher's.
@@ -304,12 +344,45 @@ class ArchitectureTuner(KeptResults):
                 self._close_runner()
                 raise
             self._running.end(outcome.recommended[0].trial_id)
+            self._remove_superseded_sessions(stage)
             if runner.num_slots > 1 and outcome.utilization is not None:
                 self._progress.line(
                     f"  {runner.num_slots} workers, busy "
                     f"{outcome.utilization:.0%} of the time"
                 )
             return outcome
+
+    def _generation(self, trial: Trial) -> Trial:
+        """The trial under the id that the journal has it at, or takes it at."""
+        with self.driving() as journal:
+            return with_generation(trial, journal.get)
+
+    def _restore_networks(self, outcome: SearchOutcome) -> None:
+        """Trains again what the journal has and `trials/` lacks.
+
+        The journal keeps its results: the training is the same one.
+
+        Raises:
+            SearchError: a training failed.
+        """
+        missing = set(self.missing_final_networks())
+        with self.driving():
+            for trial, kept in zip(
+                outcome.trials, outcome.results, strict=True
+            ):
+                if trial.trial_id not in missing:
+                    continue
+                self._progress.line(f"  {trial.trial_id}: trained again")
+                runner = self._ready_runner()
+                runner.submit(trial)
+                result = runner.next_result()
+                _check_completed(result)
+                if result.reward != kept.reward:
+                    self._progress.line(
+                        f"  note: {trial.trial_id} now has the reward "
+                        f"{result.reward:.6f}, and {kept.reward:.6f} in the "
+                        "journal, which is kept"
+                    )
 
     def _on_event(self, event: SearchEvent) -> None:
         self._running.take(event)
@@ -321,6 +394,15 @@ class ArchitectureTuner(KeptResults):
         if not event.from_journal:
             networks.drop_networks(self.workspace, event.trial.stage)
         self._progress.trial(event)
+
+    def _remove_superseded_sessions(self, stage: str) -> None:
+        """The dashboard shows current trials only; the journal keeps all."""
+        generations = read_generations(self.workspace).of_stage(stage)
+        for entry in generations.superseded:
+            directory = self._hparams.session_dir(entry.trial)
+            shutil.rmtree(directory, ignore_errors=True)
+        for line in superseded_lines(len(generations.superseded)):
+            self._progress.line(f"  {line}")
 
     def _ready_runner(self) -> TrialRunner:
         """One runner for all stages, so that its workers stay warm."""
@@ -362,3 +444,9 @@ class ArchitectureTuner(KeptResults):
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+
+def _check_completed(result: TrialResult) -> None:
+    """Raises SearchError where a training that is needed failed."""
+    if result.status is TrialStatus.FAILED:
+        raise SearchError(f"{result.trial_id} failed: {result.reason}")

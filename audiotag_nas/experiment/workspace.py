@@ -1,8 +1,8 @@
 """A working directory: where everything of one experiment lies.
 
-config.json            the resolved config; going on needs the same, or the
-                       same with more children; another one while no
-                       trial was trained
+config.json            the resolved config; a field may change while no
+                       finished trial depends on it (`dependencies`)
+data.json              digests of what the log-mels were made from
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
 running.json           what the driver is training; only for those who look
@@ -16,20 +16,19 @@ export/                the SavedModel, or in final.export_dir
 
 import json
 import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from audiotag_nas import stored_config
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.experiment import places
+from audiotag_nas.experiment import data_keys, dependencies, places
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.serving.manifest import check_replaceable
-
-_AFTER_SEARCH = {"grid", "final"}
-"""Stages that rest on what the whole search found."""
 
 _OF_THE_DATA_SET = ("seed:", "synthetic.")
 """How differences begin of the fields that make a synthetic data set."""
@@ -58,6 +57,10 @@ class Workspace:
     @property
     def running_path(self) -> Path:
         return self.workdir / "running.json"
+
+    @property
+    def data_keys_path(self) -> Path:
+        return self.workdir / "data.json"
 
     @property
     def dataset_dir(self) -> Path:
@@ -89,22 +92,27 @@ class Workspace:
         """Where the log-mels of a spectrogram size and split lie."""
         return self.features_dir / size / split
 
-    def start(self, config: ExperimentConfig) -> None:
+    def start(self, config: ExperimentConfig) -> list[str]:
         """Keeps `config` here, or checks that it is the one kept.
 
-        Only `search.num_trials` may have grown, as long as nothing rests on
-        what fewer children found: the search then goes on as if it had had so
-        many from the start. While no trial was trained here, the config may
-        be any other, but for what a synthetic data set that is here was made
-        by: a command that failed before is not to bind what mends it.
+        Where trials are finished, a field may change that none of them
+        depends on (`dependencies`); the new value is kept. Where the data are
+        may change too, but is kept only once they turned out to be the same
+        (`keep_data`). While no trial is finished, the config may be any other,
+        except for what a synthetic data set that is here was made from: a
+        command that failed is not to bind the one that corrects it.
+
+        Returns:
+            A line for each changed field that says what it comes to.
 
         Raises:
-            ConfigError: the directory was begun with another config (naming
-                the fields that differ), or an export would replace it.
-            StoreError: the directory can't be written, another process works
-                in it where the config is to be changed, the config names a
-                remote directory that can't be used here, or something other
-                than a model stands where one is to be exported.
+            ConfigError: finished trials depend on fields that differ (naming
+                these), or an export would replace the directory.
+            StoreError: the directory can't be written, the journal is damaged,
+                another process works in the directory where the config is to
+                be changed, the config names a remote directory that can't be
+                used here, or something other than a model stands where one is
+                to be exported.
         """
         self._find_features(config)
         if config.final.export_dir:
@@ -112,21 +120,62 @@ class Workspace:
             self._check_export_dir()
         if not self.config_path.exists():
             self._write_config(config)
-            return
-        kept = self.read_config()
-        differing = places.differences(config, kept)
-        if not differing:
-            return
-        is_more = config.search.num_trials > kept.search.num_trials
-        may_grow = is_more and len(differing) == 1
-        if not may_grow and self._rests_on(differing):
-            raise self._other_config(differing)
+            return []
+        if not places.differences(config, self.read_config()):
+            return []
+        self._check_changes(config)
         with driver_lock(self.workdir):
             # Again: another command may have worked here until just now.
-            if self._rests_on(differing):
-                if not may_grow:
-                    raise self._other_config(differing)
-                self._check_may_grow()
+            return self._change_config(config)
+
+    def _change_config(self, config: ExperimentConfig) -> list[str]:
+        """Keeps what may change; needs the lock. Returns as `start`."""
+        trained = self._check_changes(config)
+        kept = self.read_config()
+        differing = places.differences(config, kept)
+        new = places.with_data_of(config, kept) if trained else config
+        if places.differences(new, kept):
+            self._write_config(new)
+        notes = []
+        for text in differing if trained else ():
+            effect = dependencies.effect(_path(text), trained)
+            notes.append(f"{text}: {effect}" if effect else text)
+        return notes
+
+    def _check_changes(self, config: ExperimentConfig) -> set[str]:
+        """Returns the stages with finished trials; raises as `start`."""
+        kept = self.read_config()
+        differing = places.differences(config, kept)
+        trained = {e.trial.stage for e in read_entries(self.journal_path)}
+        has_grown = config.search.num_trials > kept.search.num_trials
+        fixed = [
+            text
+            for text in differing
+            if dependencies.is_fixed(_path(text), trained)
+            and not (_path(text) == dependencies.NUM_TRIALS and has_grown)
+        ]
+        if not fixed and self.dataset_dir.exists():
+            fixed = [t for t in differing if t.startswith(_OF_THE_DATA_SET)]
+        if fixed:
+            raise self._other_config(fixed)
+        return trained
+
+    def keep_data(
+        self, config: ExperimentConfig, keys: Mapping[str, str]
+    ) -> None:
+        """Keeps what the data are and where; needs the lock.
+
+        Args:
+            config: the experiment.
+            keys: of the prepared log-mels, by `<size>/<split>`.
+
+        Raises:
+            StoreError: finished trials were trained on data of other content,
+                or a file can't be read or written.
+        """
+        may_differ = not read_entries(self.journal_path)
+        data_keys.keep(self.data_keys_path, keys, may_differ=may_differ)
+        if places.differences(config, self.read_config()):
             self._write_config(config)
 
     def reopen(self) -> ExperimentConfig:
@@ -146,12 +195,25 @@ class Workspace:
         if config.data.features_dir:
             self._features_dir = as_place(config.data.features_dir)
 
+    def remove_other_features(self, keys: Mapping[str, str]) -> None:
+        """Removes the log-mels here that are of other data than the trials'.
+
+        Args:
+            keys: as `keep_data`.
+
+        Raises:
+            StoreError: `data.json` can't be read.
+        """
+        for name in data_keys.differing(self.data_keys_path, keys):
+            shutil.rmtree(self.workdir / "features" / name)
+
     def check_kept(self, config: ExperimentConfig) -> None:
         """Checks that `config` is still the one kept; needs the lock.
 
         Between `start` and the lock another command may have begun the
-        directory anew, and `config` may have been changed. More children
-        there than here are no contradiction.
+        directory anew, and `config` may have been changed. More trials of the
+        search there than here are no contradiction, nor are data elsewhere:
+        `keep_data` checks these.
 
         Raises:
             ConfigError: it is not.
@@ -160,7 +222,7 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return
-        kept = self.read_config()
+        kept = places.with_data_of(self.read_config(), config)
         kept.search.num_trials = min(
             kept.search.num_trials, config.search.num_trials
         )
@@ -173,20 +235,6 @@ class Workspace:
             f"{'; '.join(differing)}. Go on with the old values, or "
             "take another --workdir."
         )
-
-    def _rests_on(self, differing: list[str]) -> bool:
-        """Whether what is here was made by the fields that differ.
-
-        Log-mels know by themselves what they were made of.
-        """
-        if self.dataset_dir.exists() and any(
-            text.startswith(_OF_THE_DATA_SET) for text in differing
-        ):
-            return True
-        try:
-            return self.journal_path.stat().st_size > 0
-        except FileNotFoundError:
-            return False
 
     def _check_export_dir(self) -> None:
         """Before hours of training: an export replaces what is there."""
@@ -213,18 +261,8 @@ class Workspace:
                 )
         check_replaceable(self._export_dir)
 
-    def _check_may_grow(self) -> None:
-        for entry in read_entries(self.journal_path):
-            if entry.trial.stage in _AFTER_SEARCH:
-                raise ConfigError(
-                    "search.num_trials: can't grow any more in "
-                    f"{self.workdir}: trial {entry.trial.trial_id} rests on "
-                    "what the search found with fewer. Go on with the old "
-                    "number, or take another --workdir."
-                )
-
     def _write_config(self, config: ExperimentConfig) -> None:
-        text = json.dumps(config.to_json(), indent=2) + "\n"
+        text = json.dumps(places.absolute(config).to_json(), indent=2) + "\n"
         atomic_write_text(self.config_path, text)
 
     def remove_partials(self) -> None:
@@ -245,3 +283,8 @@ class Workspace:
                 f"{self.config_path.name})."
             )
         return stored_config.get_config(self.config_path)
+
+
+def _path(difference: str) -> str:
+    """The field's path in a line of `places.differences`."""
+    return difference.partition(":")[0]

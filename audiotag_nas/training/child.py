@@ -25,6 +25,7 @@ from audiotag_nas.models import build_crnn, save_model
 from audiotag_nas.space import Architecture
 from audiotag_nas.training import goals, trainer
 from audiotag_nas.training import strategy as strategies
+from audiotag_nas.training.model_file import MODEL_FILE
 from audiotag_nas.training.quality import (
     QUALITIES,
     REWARDED_STAGES,
@@ -32,8 +33,6 @@ from audiotag_nas.training.quality import (
     quality_of,
 )
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
-
-MODEL_FILE = "model.keras"
 
 
 def run_trial(

@@ -1,0 +1,211 @@
+"""Trials of grid and final training that later settings superseded.
+
+The journal is append-only and its ids are unique. So a trial whose settings
+changed is journaled under the id of a new generation: `final-found`, then
+`final-found.2`. A trial that was trained with the same settings before, in
+whatever generation, is not trained again.
+
+A trial is current if the config and the results of the stages before it would
+ask for exactly this trial now; else it is superseded.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.running import (
+    Session,
+    read_session,
+    recommended_id,
+)
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import JournalEntry, read_entries
+from audiotag_nas.space import Architecture, Tokens
+from audiotag_nas.trial import Trial
+
+_MARK = "."
+
+
+@dataclasses.dataclass(frozen=True)
+class Generations:
+    """The entries of a journal, in its order.
+
+    Attributes:
+        current: of the settings that apply now.
+        superseded: of earlier settings.
+    """
+
+    current: list[JournalEntry]
+    superseded: list[JournalEntry]
+
+    def of_stage(self, stage: str) -> "Generations":
+        """Those of one stage."""
+        return Generations(
+            *(
+                [entry for entry in entries if entry.trial.stage == stage]
+                for entries in (self.current, self.superseded)
+            )
+        )
+
+
+def base_id(trial_id: str) -> str:
+    """The id without its generation: `final-found` of `final-found.2`."""
+    return trial_id.partition(_MARK)[0]
+
+
+def with_generation(
+    trial: Trial, get_entry: Callable[[str], JournalEntry | None]
+) -> Trial:
+    """The trial under the id at which the journal has it, or can take it.
+
+    Args:
+        trial: with the id of the first generation.
+        get_entry: trial id -> its entry in the journal, if any.
+    """
+    for generation in itertools.count(2):
+        entry = get_entry(trial.trial_id)
+        if entry is None or not entry.differences(trial):
+            break
+        trial = dataclasses.replace(
+            trial, trial_id=f"{base_id(trial.trial_id)}{_MARK}{generation}"
+        )
+    return trial
+
+
+def read_generations(workspace: Workspace) -> Generations:
+    """The entries of a working directory's journal.
+
+    Raises:
+        StoreError: the config or the journal can't be read.
+    """
+    entries = read_entries(workspace.journal_path)
+    later = [e for e in entries if e.trial.stage in ("grid", "final")]
+    if not later:
+        return Generations(entries, [])
+    return split_generations(
+        entries,
+        workspace.read_config(),
+        read_session(workspace.running_path),
+    )
+
+
+def split_generations(
+    entries: Sequence[JournalEntry],
+    config: ExperimentConfig,
+    session: Session | None,
+) -> Generations:
+    """Tells the current entries from the superseded.
+
+    Args:
+        entries: of the journal, all stages.
+        config: the experiment.
+        session: the driver's last; names the architecture that the search
+            recommends. Without it the grid's last trial does.
+    """
+    architecture = _found_architecture(entries, session)
+    grid = {} if architecture is None else _grid_trials(config, architecture)
+    in_grid = [e for e in entries if _is_one_of(e, grid)]
+    is_whole = bool(grid) and len(in_grid) == len(grid)
+    final = _final_trials(
+        config,
+        architecture or stages.CRNN_BASELINE,
+        _chosen_tokens(in_grid, session) if is_whole else None,
+    )
+    asked = {"grid": grid, "final": final}
+    result = Generations([], [])
+    for entry in entries:
+        trials = asked.get(entry.trial.stage)
+        is_current = trials is None or _is_one_of(entry, trials)
+        (result.current if is_current else result.superseded).append(entry)
+    return result
+
+
+def find_entry(
+    generations: Generations, trial_id: str
+) -> tuple[JournalEntry | None, bool]:
+    """The entry that an id names, and whether it is superseded.
+
+    An id without generation names the current entry of whatever generation;
+    `final-found.1` names the first generation's. None if there is none.
+    """
+    for entry in generations.current:
+        if trial_id in (entry.trial.trial_id, base_id(entry.trial.trial_id)):
+            return entry, False
+    first = trial_id.removesuffix(f"{_MARK}1")
+    for entry in (*generations.current, *generations.superseded):
+        if entry.trial.trial_id == first:
+            return entry, first == trial_id and base_id(first) == first
+    return None, False
+
+
+def _found_architecture(
+    entries: Sequence[JournalEntry], session: Session | None
+) -> Architecture | None:
+    recommended = recommended_id(session, "search")
+    for entry in entries:
+        if entry.trial.trial_id == recommended:
+            return _architecture(entry)
+    in_grid = [entry for entry in entries if entry.trial.stage == "grid"]
+    return _architecture(in_grid[-1]) if in_grid else None
+
+
+def _architecture(entry: JournalEntry) -> Architecture:
+    return Architecture.from_json(entry.trial.settings["architecture"])
+
+
+def _grid_trials(
+    config: ExperimentConfig, architecture: Architecture
+) -> dict[str, Trial]:
+    """What the grid asks for now, by base id."""
+    points = itertools.product(
+        *map(range, stages.grid_space(config).num_choices)
+    )
+    trials = (
+        stages.grid_trial(config, architecture, number, 0, tokens)
+        for number, tokens in enumerate(points)
+    )
+    return {trial.trial_id: trial for trial in trials}
+
+
+def _final_trials(
+    config: ExperimentConfig,
+    architecture: Architecture,
+    grid_tokens: Tokens | None,
+) -> dict[str, Trial]:
+    """What the final training asks for now, by base id.
+
+    Without `grid_tokens` the baseline's alone, which needs no grid.
+    """
+    systems: list[Tokens] = [(0,)] if grid_tokens is None else [(0,), (1,)]
+    trials = (
+        stages.final_trial(config, tokens, architecture, grid_tokens or ())
+        for tokens in systems
+    )
+    return {trial.trial_id: trial for trial in trials}
+
+
+def _is_one_of(entry: JournalEntry, trials: dict[str, Trial]) -> bool:
+    trial_id = entry.trial.trial_id
+    trial = trials.get(base_id(trial_id))
+    if trial is None or trial.stage != entry.trial.stage:
+        return False
+    return not entry.differences(dataclasses.replace(trial, trial_id=trial_id))
+
+
+def _chosen_tokens(
+    in_grid: Sequence[JournalEntry], session: Session | None
+) -> Tokens | None:
+    """The point that the whole grid came to; None if every one failed."""
+    recommended = recommended_id(session, "grid")
+    for entry in in_grid:
+        if entry.trial.trial_id == recommended:
+            return entry.trial.tokens
+    whole = [entry for entry in in_grid if entry.result.is_whole]
+    best = min(
+        whole,
+        key=lambda e: (-(e.result.reward or 0.0), e.trial.tokens),
+        default=None,
+    )
+    return None if best is None else best.trial.tokens
