@@ -85,7 +85,8 @@ class ExperimentFlags:
         """
         from ml_collections import config_flags
 
-        values = config_flags.get_override_values(self.config_flag)
+        flag = flags.FLAGS[self.config_flag.name]
+        values = config_flags.get_override_values(flag)
         result = {}
         for path, value in values.items():
             of, _, name = path.rpartition(".")
