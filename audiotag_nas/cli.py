@@ -84,6 +84,27 @@ class ExperimentFlags:
         """The checked config; raises ConfigError as `validated` does."""
         return validated(self.config_flag.value)
 
+    def overrides(self, section: str) -> dict[str, Any]:
+        """The fields of one section that the command line gives.
+
+        Raises:
+            ConfigError: it gives a field of another section.
+        """
+        from ml_collections import config_flags
+
+        flag = flags.FLAGS[self.config_flag.name]
+        values = config_flags.get_override_values(flag)
+        result = {}
+        for path, value in values.items():
+            of, _, name = path.rpartition(".")
+            if of != section:
+                raise ConfigError(
+                    f"config.{path}: only fields of config.{section} can be "
+                    f"given here. Received: {value!r}"
+                )
+            result[name] = value
+        return result
+
     @property
     def workdir(self) -> str:
         """As `directory` has it."""

@@ -325,20 +325,54 @@ def test_a_search_given_more_children_ends_as_if_it_had_had_them_all(
     assert kept["search"]["num_trials"] == 2
 
 
-def test_a_search_that_others_rest_on_is_given_no_more_children(demo, run_tool):
-    workdir, _ = demo
-    before = (workdir / "config.json").read_bytes()
+def test_later_settings_change_and_a_network_is_trained_longer(
+    demo, run_tool, tmp_path
+):
+    finished, _ = demo
+    workdir = shutil.copytree(finished, tmp_path / "changed")
+    shutil.rmtree(workdir / "trials" / "final-found")
+    done = run_tool("run", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    before_steps, _, _ = done.stdout.partition("[1/9]")
+    assert "lacks the networks of final-found; they are" in before_steps
+    assert journal(workdir, "final") == journal(finished, "final")
+    assert (workdir / "trials" / "final-found" / "model.keras").exists()
+    assert "in the journal, which is kept" not in done.stdout
+
+    done = run_tool("run", f"--workdir={workdir}", "--config.final.epochs=3")
+    assert done.returncode == 0, done.stderr
+    for stage in ("baseline", "search", "grid"):
+        assert journal(workdir, stage) == journal(finished, stage)
+    final = journal(workdir, "final")
+    assert list(final) == [
+        *journal(finished, "final"),
+        "final-baseline.2",
+        "final-found.2",
+    ]
+    assert final["final-found.2"]["trial"]["settings"]["epochs"] == 3
+
     done = run_tool(
-        "search",
-        "--config=smoke",
-        f"--workdir={workdir}",
-        "--config.search.num_trials=3",
+        *("train", f"--workdir={workdir}", "--trial=search-0001"),
+        *("--epochs=2", "--config.training.batch_size=11"),
+    )
+    assert done.returncode == 0, done.stderr
+    (trained,) = journal(workdir, "train").values()
+    old = journal(finished, "search")["search-0001"]["trial"]["settings"]
+    new = trained["trial"]["settings"]
+    assert new["architecture"] == old["architecture"]
+    assert (new["epochs"], new["batch_size"]) == (2, 11)
+    assert len(trained["result"]["history"]["validation_eer"]) == 2
+    done = run_tool(
+        *("export", f"--workdir={workdir}", "--trial=train-search-0001"),
+        f"--export_dir={tmp_path / 'mine'}",
+    )
+    assert done.returncode == 0, done.stderr
+    done = run_tool(
+        *("train", f"--workdir={workdir}", "--trial=search-0001"),
+        "--config.search.num_trials=5",
     )
     assert done.returncode == 1
-    last = done.stderr.splitlines()[-1]
-    assert "search.num_trials: can't grow" in last
-    assert re.search(r"trial grid-\d+ rests on", last)
-    assert (workdir / "config.json").read_bytes() == before
+    assert "search.num_trials: only fields of config.training" in done.stderr
 
 
 def test_the_tuner_gives_the_best_architectures_and_their_networks(

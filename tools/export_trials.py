@@ -1,7 +1,8 @@
 """Writes every trial of a working directory as one CSV table.
 
 All stages, in the order in which they finished; one column for every field,
-decision, setting and metric (docs/journal.md). Works while a search runs.
+decision, setting and metric (docs/journal.md). Trials that later settings
+superseded are left out and counted. Works while a search runs.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """

@@ -3,11 +3,13 @@
 Stages: `baseline` (the CRNN baseline at the children's budget), `search`
 (architectures), `grid` (mixup coefficient, spectrogram size and batch size
 of the found architecture) and `final` (baseline and found network, at the
-full budget). A trial depends on the config and the tokens alone, so that a
+full budget). `train` trains the architecture of any trial again, where a
+user asks for it. A trial depends on the config and the tokens alone, so that a
 resumed experiment asks for the same ones.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
@@ -15,6 +17,7 @@ from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
 from audiotag_nas.space import (
     CRNN_BASELINE,
     Architecture,
+    Choice,
     Decision,
     SearchSpace,
     Tokens,
@@ -171,6 +174,45 @@ def final_trial(
         architecture=architecture if found else CRNN_BASELINE,
         settings=settings | budget,
         seed=derive_seed(config.seed, "final"),
+    )
+
+
+def train_space(trial_id: str, epochs: int) -> SearchSpace:
+    """The one point of a further training of a trial's architecture."""
+    return SearchSpace(
+        (Decision("trial", (trial_id,)), Decision("epochs", (epochs,)))
+    )
+
+
+def train_trial(
+    config: ExperimentConfig, trial: Trial, settings: Mapping[str, Choice]
+) -> Trial:
+    """A further training of a trial's architecture, from the beginning.
+
+    It has the trial's settings, except for `settings`, and nothing stops it
+    early by the search's rule.
+
+    Args:
+        config: the experiment.
+        trial: whose architecture; of any stage.
+        settings: fields of `TrainingConfig`, `epochs` among them.
+    """
+    space = train_space(trial.trial_id, int(settings["epochs"]))
+    kept = {
+        name: value
+        for name, value in trial.settings.items()
+        if name not in ("architecture", "stop_rule")
+    }
+    tokens = (0,) * space.num_decisions
+    return _trial(
+        config,
+        # The mark of a generation belongs to the id of this training.
+        f"train-{trial.trial_id.replace('.', '-')}",
+        stage="train",
+        tokens=tokens,
+        hparams=space.values(tokens),
+        architecture=Architecture.from_json(trial.settings["architecture"]),
+        settings=kept | dict(settings),
     )
 
 

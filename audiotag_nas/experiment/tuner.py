@@ -10,9 +10,10 @@ working directory: a tuner made again over the same directory goes on there.
 """
 
 import contextlib
+import copy
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
@@ -32,6 +33,7 @@ from audiotag_nas.experiment.kept_results import KeptResults
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.results import (
     architecture_of,
+    completed_entry,
     superseded_lines,
 )
 from audiotag_nas.experiment.running import RunningFile
@@ -47,7 +49,7 @@ from audiotag_nas.search.loop import (
     run_search,
 )
 from audiotag_nas.search.searcher import searcher_settings
-from audiotag_nas.space import Architecture, SearchSpace, Tokens
+from audiotag_nas.space import Architecture, Choice, SearchSpace, Tokens
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.training.runners import (
     IN_PROCESS,
@@ -273,6 +275,45 @@ class ArchitectureTuner(KeptResults):
         baseline, found = outcome.results
         return baseline, found
 
+    def train(
+        self, trial_id: str, settings: Mapping[str, Choice] | None = None
+    ) -> TrialResult:
+        """Trains the architecture of any completed trial from the beginning.
+
+        With the trial's settings, but the epochs and patience of the final
+        training. It is journaled in the stage `train`.
+
+        Args:
+            trial_id: of the trial; see `generations.find_entry`.
+            settings: fields of `TrainingConfig` to be used instead.
+
+        Raises:
+            ConfigError: there is no such trial, or a setting is not allowed.
+            SearchError: the training failed.
+        """
+        entry = completed_entry(self.workspace, trial_id)
+        final = self.config.final
+        budget = {"epochs": final.epochs, "patience": final.patience}
+        checked = copy.deepcopy(self.config)
+        for name, value in (settings or {}).items():
+            setattr(checked.training, name, value)
+        checked.validate()
+        trial = stages.train_trial(
+            self.config, entry.trial, budget | dict(settings or {})
+        )
+        outcome = self._search(
+            "train",
+            "grid",
+            stages.train_space(
+                entry.trial.trial_id, int(trial.settings["epochs"])
+            ),
+            make_trial=lambda number, round_number, tokens: self._generation(
+                trial
+            ),
+        )
+        self._restore_networks(outcome)
+        return outcome.best_result
+
     def missing_final_networks(self) -> list[str]:
         """Ids of the current final trainings whose network was removed.
 
@@ -365,12 +406,12 @@ class ArchitectureTuner(KeptResults):
         Raises:
             SearchError: a training failed.
         """
-        missing = set(self.missing_final_networks())
         with self.driving():
             for trial, kept in zip(
                 outcome.trials, outcome.results, strict=True
             ):
-                if trial.trial_id not in missing:
+                path = networks.network_path(self.workspace, trial.trial_id)
+                if path.exists():
                     continue
                 self._progress.line(f"  {trial.trial_id}: trained again")
                 runner = self._ready_runner()
@@ -391,7 +432,8 @@ class ArchitectureTuner(KeptResults):
         self._hparams.write(
             event.trial, event.result, from_journal=event.from_journal
         )
-        if not event.from_journal:
+        # A network that was asked for by its trial is kept.
+        if not event.from_journal and event.trial.stage != "train":
             networks.drop_networks(self.workspace, event.trial.stage)
         self._progress.trial(event)
 

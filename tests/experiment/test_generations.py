@@ -228,3 +228,44 @@ def test_removed_networks_are_named_and_trained_again_without_new_lines(
     assert "final-found: trained again" in capsys.readouterr().out
     assert (tmp_path / "trials.jsonl").read_bytes() == before
     assert again.missing_final_networks() == []
+
+
+def test_an_architecture_is_trained_longer_under_ids_of_its_own(tmp_path):
+    run(tmp_path)
+    tuner = WholeTuner(config(), workdir=tmp_path)
+    # By default with the budget of the final training.
+    for settings in ({"epochs": 40}, {}, {"epochs": 40, "batch_size": 12}):
+        tuner.train("grid-0004", settings)
+        tuner.train("grid-0004", settings)
+    ids = [f"train-grid-0004{generation}" for generation in ("", ".2", ".3")]
+    assert tuner.trained == ids
+    entries = read_generations(tuner.workspace).of_stage("train").current
+    assert [entry.trial.trial_id for entry in entries] == ids
+    of = completed_entry(tuner.workspace, "grid-0004").trial.settings
+    first, second, third = (entry.trial.settings for entry in entries)
+    assert first == of | {"epochs": 40, "patience": 20}
+    assert second == of | {"epochs": 100, "patience": 20}
+    assert third == first | {"batch_size": 12}
+    # Nothing else is superseded or trained again by it.
+    assert run(tmp_path).trained == []
+    assert superseded_ids(tuner) == []
+    (stage,) = (s for s in read_status(tmp_path).stages if s.stage == "train")
+    assert (stage.num_total, len(stage.completed)) == (3, 3)
+
+
+def test_a_later_generation_is_trained_longer_apart_from_the_first(tmp_path):
+    run(tmp_path)
+    tuner = run(tmp_path, final__epochs=140)
+    tuner.train("final-found.1", {"epochs": 33})
+    tuner.train("final-found", {"epochs": 33})
+    assert tuner.trained[-2:] == ["train-final-found", "train-final-found-2"]
+
+
+def test_a_setting_of_a_longer_training_is_checked(tmp_path):
+    run(tmp_path)
+    tuner = WholeTuner(config(), workdir=tmp_path)
+    with pytest.raises(ConfigError, match=r"training\.batch_size: must be"):
+        tuner.train("search-0000", {"batch_size": 0})
+    with pytest.raises(ConfigError, match="must be a completed one"):
+        tuner.train("search-0099")
+    assert tuner.trained == []
