@@ -30,6 +30,7 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import plain_path
 from audiotag_nas.models import save_model
 from audiotag_nas.serving import manifest as manifests
+from audiotag_nas.serving.saved_model import open_saved_model
 from audiotag_nas.space import Architecture
 
 TOLERANCE = 1e-4
@@ -194,8 +195,7 @@ def _check_equal(
     clip_seconds: float,
 ) -> None:
     """Compares the SavedModel with the live model on made-up waveforms."""
-    with plain_path(directory) as path:
-        reloaded = tf.saved_model.load(path)
+    reloaded = open_saved_model(directory)
     front_end = LogMel(features)
     rng = np.random.default_rng(0)
     clip = max(

@@ -1,14 +1,24 @@
 """The SavedModel of an exported model, loaded by TensorFlow."""
 
 import os
+import re
 from typing import Any
 
 from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import plain_path
 
+_LINK = re.compile(r"/proc/self/fd/\d+/")
 _ENDPOINTS = ("serve", "log_mel")
 _OUTPUTS = ("clip_scores", "frame_scores")
+
+
+def open_saved_model(directory: str | os.PathLike) -> Any:
+    """TensorFlow's own loading, for a directory of any name."""
+    import tensorflow as tf
+
+    with plain_path(directory) as path:
+        return tf.saved_model.load(path)
 
 
 def load_saved_model(
@@ -28,11 +38,8 @@ def load_saved_model(
         StoreError: TensorFlow can't load it, or it lacks an endpoint or has
             another number of scores.
     """
-    import tensorflow as tf
-
     try:
-        with plain_path(directory) as path:
-            saved_model = tf.saved_model.load(path)
+        saved_model = open_saved_model(directory)
     except Exception as error:
         # The files are foreign: what damage in them raises is not documented.
         raise StoreError(
@@ -59,4 +66,5 @@ def load_saved_model(
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""
+    # The link by which TensorFlow reaches the directory means nothing to users.
+    return _LINK.sub("", lines[0]) if lines else ""

@@ -99,10 +99,11 @@ def test_what_takes_a_worker_down_fails_its_trial_alone_and_says_how(
     }
     results = run_trials(
         runner,
-        *[make_trial(do, do) for do in deeds],
+        *[make_trial(do.replace(" ", "-"), do) for do in deeds],
         *[make_trial(f"good{number}") for number in range(4)],
     )
     reasons = {name: result.reason for name, result in results.items()}
+    deeds = {do.replace(" ", "-"): reason for do, reason in deeds.items()}
     assert reasons == deeds | {f"good{number}": "" for number in range(4)}
     for name in deeds:
         assert results[name].status is TrialStatus.FAILED
