@@ -202,9 +202,11 @@ def _tag(
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
     """Draws it; a failure to draw becomes a note, as the tags are there."""
+    from audiotag_nas.errors import StoreError
+
     try:
         tagged.plot(picture)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (StoreError, OSError, RuntimeError, ValueError) as error:
         # A name that is too long, a full disk, what matplotlib refuses.
         reason = getattr(error, "strerror", None) or str(error)
         note = f"can't be drawn: {' '.join(reason.split())}"

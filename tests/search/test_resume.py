@@ -56,7 +56,7 @@ def _timeless_lines(workdir: Path) -> list[str]:
     lines = []
     for line in (workdir / "trials.jsonl").read_text().splitlines():
         value = json.loads(line)
-        del value["finished_at"], value["result"]["seconds"]
+        del value["finished_at"], value["result"]["seconds"], value["checksum"]
         lines.append(json.dumps(value))
     return lines
 
