@@ -42,6 +42,8 @@ def import_ray() -> Any:
     # Read at the import: hides what raylets say, such as the last lines of
     # their logs, which Ray prints to this process's standard output.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    # Else Ray prints the end of each task that this process gave up.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         import ray
     except ImportError:
