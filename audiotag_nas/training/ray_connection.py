@@ -1,11 +1,34 @@
-"""How a driver joins a Ray cluster, or is told why it can't."""
+"""The connection of a driver to a Ray cluster: made, checked and left.
 
+Ray does not say that a cluster is lost. If the driver's raylet dies, each
+task fails on its own, some seconds after it was submitted; if the GCS (the
+process of the head that knows the nodes) dies, calls block for a minute and
+then the process is ended. So the connection checks both itself, by their
+ports, whenever a call takes long or fails.
+"""
+
+import concurrent.futures
+import enum
 import logging
 import os
 import socket
-from typing import Any
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 from audiotag_nas.errors import ConfigError, SearchError
+
+_T = TypeVar("_T")
+
+CHECK_SECONDS = 2.0
+"""Time between two checks that the cluster answers."""
+
+# A GCS with external storage may be restarted. Ray ends this process after 60.
+_GRACE_SECONDS = 10.0
+_PROBE_SECONDS = 5.0
+# A process that is being ended may answer until its last thread has ended.
+_SETTLE_SECONDS = 1.0
 
 
 def import_ray() -> Any:
@@ -16,6 +39,11 @@ def import_ray() -> Any:
     """
     # Nobody's training is Ray's business; read when a cluster is started.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Read at the import: hides what raylets say, such as the last lines of
+    # their logs, which Ray prints to this process's standard output.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    # Else Ray prints the end of each task that this process gave up.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         import ray
     except ImportError:
@@ -25,17 +53,130 @@ def import_ray() -> Any:
     return ray
 
 
-def connect(ray: Any, address: str) -> bool:
-    """Joins the cluster; False if this process had done so already.
+class RayConnection:
+    """The cluster that this process has joined.
 
     Args:
         ray: the module.
-        address: `auto`, `local` or host:port.
+        address: `auto`, `local` or host:port; not used if this process has
+            joined a cluster before.
 
     Raises:
         ConfigError: the address is of another kind.
         SearchError: no cluster answers there.
     """
+
+    def __init__(self, ray: Any, address: str) -> None:
+        self._ray = ray
+        self._owns_ray = _join(ray, address)
+        context = ray.get_runtime_context()
+        self._gcs = _host_and_port(context.gcs_address)
+        own_id = context.get_node_id()
+        [own] = [node for node in ray.nodes() if node["NodeID"] == own_id]
+        self._raylet = _raylet_of(own)
+        self._silent_since: float | None = None
+        self._lost: str | None = None
+
+    def call(
+        self, function: Callable[..., _T], *args: Any, **kwargs: Any
+    ) -> _T:
+        """Calls a function that uses Ray.
+
+        What it raises is raised here only while the cluster answers: it is
+        then the fault of the function, not of the cluster.
+
+        Raises:
+            SearchError: the cluster is lost.
+        """
+        if self._lost is not None:
+            self._raise_lost(self._lost)
+        future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        # A thread, since a call blocks if the GCS is lost.
+        threading.Thread(target=work, daemon=True).start()
+        while not future.done():
+            concurrent.futures.wait([future], timeout=CHECK_SECONDS)
+            if not future.done():
+                self.check()
+        if future.exception() is not None:
+            time.sleep(_SETTLE_SECONDS)
+            self.wait_for_answer()
+        return future.result()
+
+    def wait_for_answer(self) -> None:
+        """Blocks until the cluster answers.
+
+        Raises:
+            SearchError: it is lost.
+        """
+        while not self.check():
+            time.sleep(_SETTLE_SECONDS)
+
+    def check(self) -> bool:
+        """Whether the cluster answers.
+
+        Raises:
+            SearchError: it is lost: the driver's raylet is gone, or that or
+                the GCS has not answered for some time.
+        """
+        raylet = _probe(self._raylet)
+        if raylet is _Answer.REFUSES:
+            # A raylet is never restarted as the same node.
+            self._raise_lost(f"the driver's raylet ({_text(self._raylet)})")
+        if raylet is _Answer.SILENCE:
+            silent = f"the driver's raylet ({_text(self._raylet)})"
+        elif _probe(self._gcs) is not _Answer.ANSWERS:
+            silent = f"the GCS on its head ({_text(self._gcs)})"
+        else:
+            self._silent_since = None
+            return True
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        if now - self._silent_since >= _GRACE_SECONDS:
+            self._raise_lost(silent)
+        return False
+
+    def alive_nodes(self) -> list[dict[str, Any]]:
+        """The nodes that the cluster has, as Ray describes them."""
+        return [node for node in self.call(self._ray.nodes) if node["Alive"]]
+
+    def node_answers(self, node_id: str) -> bool:
+        """Whether a node is part of the cluster and its raylet answers."""
+        return any(
+            _probe(_raylet_of(node)) is _Answer.ANSWERS
+            for node in self.alive_nodes()
+            if node["NodeID"] == node_id
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost is not None
+
+    def close(self) -> None:
+        """Leaves the cluster, if it was joined here; may be called again."""
+        # Ray would block on a lost cluster, or end this process.
+        if self._owns_ray and not self.is_lost:
+            self._owns_ray = False
+            self._ray.shutdown()
+
+    def _raise_lost(self, what: str) -> NoReturn:
+        self._lost = what
+        raise SearchError(
+            f"the Ray cluster is lost: {what} does not answer. Every finished "
+            "trial is in the journal. Start the cluster again and run the "
+            "same command, which continues."
+        )
+
+
+def _join(ray: Any, address: str) -> bool:
+    """Joins the cluster; False if this process had done so already."""
     if ray.is_initialized():
         return False
     if "://" in address:
@@ -47,8 +188,9 @@ def connect(ray: Any, address: str) -> bool:
     try:
         if ":" in address:
             # Ray itself would try for many minutes.
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()
+            socket.create_connection(
+                _host_and_port(address), timeout=10
+            ).close()
         ray.init(
             address=address,
             log_to_driver=False,
@@ -63,3 +205,34 @@ def connect(ray: Any, address: str) -> bool:
             "--ray_address=local one for this command alone."
         ) from None
     return True
+
+
+class _Answer(enum.Enum):
+    """What came of connecting to a port."""
+
+    ANSWERS = enum.auto()
+    REFUSES = enum.auto()  # no process listens on a machine that is there
+    SILENCE = enum.auto()
+
+
+def _probe(address: tuple[str, int]) -> _Answer:
+    try:
+        socket.create_connection(address, timeout=_PROBE_SECONDS).close()
+    except ConnectionRefusedError:
+        return _Answer.REFUSES
+    except OSError:
+        return _Answer.SILENCE
+    return _Answer.ANSWERS
+
+
+def _raylet_of(node: dict[str, Any]) -> tuple[str, int]:
+    return node["NodeManagerAddress"], int(node["NodeManagerPort"])
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"

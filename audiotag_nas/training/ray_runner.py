@@ -3,8 +3,9 @@
 Ray moves a trial to a node with room and says when a process or a node is
 gone; what that means is decided here, as for worker processes of one machine:
 a process that dies fails its own trial (after `retries`), a node that goes
-takes nothing along, since its trials are trained again elsewhere. Ray keeps
-nothing that matters: the journal is the state of a search.
+takes nothing along, since its trials are trained again elsewhere. If the
+cluster itself is lost, so is no trial: the search stops (`RayConnection`). Ray
+keeps nothing that matters: the journal is the state of a search.
 
 Each trial is a Ray task that streams messages (`ray_worker`). Ray keeps a
 task's process for the next one, so that TensorFlow is imported once in
@@ -12,10 +13,12 @@ task's process for the next one, so that TensorFlow is imported once in
 """
 
 import collections
+import contextlib
 import dataclasses
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +31,17 @@ from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.training import ray_worker
 from audiotag_nas.training.node_features import DEFAULT_CACHE_DIR
 from audiotag_nas.training.process_runner import MAX_TRIALS_PER_WORKER
-from audiotag_nas.training.ray_connection import connect, import_ray
+from audiotag_nas.training.ray_connection import (
+    CHECK_SECONDS,
+    RayConnection,
+    import_ray,
+)
 from audiotag_nas.training.runners import TARGET, OnTrialEpoch, check_limits
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
 
-_MAX_NODES_LOST = 5  # a trial that takes down node after node has failed
+_MAX_NODES_LOST = 5  # of one trial, after which the search stops
 
 
 @dataclasses.dataclass
@@ -43,10 +50,12 @@ class _Task:
 
     Attributes:
         trial: what is trained.
+        node_id: the node that trains; None before it has said so.
         since: when its training began (monotonic seconds); None before.
     """
 
     trial: Trial
+    node_id: str | None = None
     since: float | None = None
 
     @property
@@ -139,7 +148,7 @@ class RayRunner:
         self._num_lost: collections.Counter[str] = collections.Counter()
         self._num_nodes_lost: collections.Counter[str] = collections.Counter()
         self._ray = import_ray()
-        self._owns_ray = connect(self._ray, address)
+        self._connection = RayConnection(self._ray, address)
         try:
             self._check_room()
         except BaseException:
@@ -153,7 +162,7 @@ class RayRunner:
             max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
             num_cpus=self._needs["CPU"],
             num_gpus=self._needs["GPU"],
-        )(ray_worker.train_messages)
+        )(_train_on_node)
 
     @property
     def num_slots(self) -> int:
@@ -166,25 +175,31 @@ class RayRunner:
 
         Raises:
             StoreError: its features are missing or damaged here.
+            SearchError: the cluster is lost.
         """
         request = self._setup | {"trial": trial.to_json()}
         request |= self._features_of(trial)
-        task = self._train.remote(json.dumps(request))
+        task = self._connection.call(self._train.remote, json.dumps(request))
         self._tasks[task] = _Task(trial)
 
     def next_result(self) -> TrialResult:
         """Blocks until a trial has ended.
 
         Raises:
+            SearchError: the cluster is lost.
             UserError: what a node found wrong would stop every trial.
             RuntimeError: no trial was submitted.
         """
         while not self._done:
             if not self._tasks:
                 raise RuntimeError("next_result: no trial was submitted.")
-            ready, _ = self._ray.wait(
-                list(self._tasks), timeout=self._seconds_to_next_check()
+            ready, _ = self._connection.call(
+                self._ray.wait,
+                list(self._tasks),
+                timeout=self._seconds_to_next_check(),
             )
+            if not ready:
+                self._connection.check()
             for task in ready:
                 self._hear(task)
             for task in tuple(self._tasks):
@@ -193,12 +208,13 @@ class RayRunner:
 
     def close(self) -> None:
         """Kills what is trained and leaves the cluster; may be called again."""
-        while self._tasks:
-            self._cancel(self._tasks.popitem()[0])
+        # A lost cluster trains nothing, and who closes needs no more of it.
+        with contextlib.suppress(SearchError):
+            while self._tasks:
+                self._cancel(self._tasks.popitem()[0])
+        self._tasks.clear()
         self._done.clear()
-        if self._owns_ray:
-            self._owns_ray = False
-            self._ray.shutdown()
+        self._connection.close()
 
     # Within
 
@@ -218,27 +234,42 @@ class RayRunner:
         """Takes one message of a task, or its end."""
         exceptions = self._ray.exceptions
         try:
-            text, files = self._ray.get(next(task))
+            text, files = self._connection.call(self._next_message, task)
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            raise SearchError(
-                f"a node can't train; is audiotag-nas installed there? {error}"
-            ) from None
+            # Raised by Ray, or by a connection, within the worker.
+            if isinstance(error.cause, (exceptions.RayError, OSError)):
+                self._lose_node(task, str(error.cause))
+            else:
+                raise SearchError(
+                    "a node can't train; is audiotag-nas installed there? "
+                    f"{error}"
+                ) from None
         except exceptions.OutOfMemoryError:
             self._lose(task, "was ended by Ray as its node ran out of memory")
         except exceptions.WorkerCrashedError:
             self._lose(task, "ended without a word, as one does that is killed")
         except exceptions.RayError as error:
-            self._lose_node(task, error)
+            self._lose_node(task, str(error))
         else:
             self._take(task, json.loads(text), files)
+
+    def _next_message(self, task: Any) -> tuple[str, ray_worker.Files]:
+        return self._ray.get(next(task))
+
+    def _has_node(self, task: Any) -> bool:
+        """Whether a task's node, as far as it is known, is still there."""
+        node_id = self._tasks[task].node_id
+        return node_id is None or self._connection.node_answers(node_id)
 
     def _take(
         self, task: Any, message: dict[str, Any], files: ray_worker.Files
     ) -> None:
         state, kind = self._tasks[task], message["kind"]
-        if kind == "training":
+        if kind == "node":
+            state.node_id = message["node_id"]
+        elif kind == "training":
             state.since = time.monotonic()
         elif kind == "epoch":
             if self._on_epoch is not None:
@@ -273,7 +304,9 @@ class RayRunner:
 
     def _has_message(self, task: Any) -> bool:
         # A result may still be on its node, with the files in it.
-        ready, _ = self._ray.wait([task], timeout=0, fetch_local=False)
+        ready, _ = self._connection.call(
+            self._ray.wait, [task], timeout=0, fetch_local=False
+        )
         return bool(ready)
 
     def _kill(self, task: Any, reason: str) -> None:
@@ -282,12 +315,20 @@ class RayRunner:
 
     def _cancel(self, task: Any) -> None:
         try:
-            self._ray.cancel(task, force=True)
+            self._connection.call(self._ray.cancel, task, force=True)
         except self._ray.exceptions.RayError as error:
             logging.getLogger(__name__).info("can't be cancelled: %s", error)
 
     def _lose(self, task: Any, reason: str) -> None:
-        """A task's process is gone: its trial is tried again or has failed."""
+        """A task's process is gone: its trial is tried again or has failed.
+
+        Unless the cluster or the node is gone, which ends processes too, and
+        keeps results from arriving in time.
+        """
+        self._connection.wait_for_answer()
+        if not self._has_node(task):
+            self._lose_node(task, "its node does not answer")
+            return
         trial = self._tasks[task].trial
         self._num_lost[trial.trial_id] += 1
         if self._num_lost[trial.trial_id] <= self._retries:
@@ -295,15 +336,20 @@ class RayRunner:
         else:
             self._fail(task, f"its process {reason}")
 
-    def _lose_node(self, task: Any, error: Exception) -> None:
+    def _lose_node(self, task: Any, reason: str) -> None:
         """A task's node is gone, which is not its trial's fault."""
         trial = self._tasks[task].trial
         self._num_nodes_lost[trial.trial_id] += 1
         if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
             self._resubmit(task)
             return
-        text = " ".join(str(error).split())[:300]
-        self._fail(task, f"lost {_MAX_NODES_LOST} nodes, the last: {text}")
+        text = " ".join(reason.split())[:300]
+        raise SearchError(
+            f"{trial.trial_id}: its training was lost with its node "
+            f"{_MAX_NODES_LOST} times; the last time: {text}. Every finished "
+            "trial is in the journal. See `ray status`, then run the same "
+            "command, which continues."
+        )
 
     def _resubmit(self, task: Any) -> None:
         self.submit(self._tasks.pop(task).trial)
@@ -320,12 +366,12 @@ class RayRunner:
             )
         )
 
-    def _seconds_to_next_check(self) -> float | None:
+    def _seconds_to_next_check(self) -> float:
         if self._timeout_seconds is None:
-            return None
+            return CHECK_SECONDS
         # A task may begin to train, and its clock to run, at any time.
         left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
-        return max(0.0, min(left))
+        return max(0.0, min(CHECK_SECONDS, *left))
 
     def _num_rooms(self) -> int:
         """Trials that the nodes have room for, were they idle."""
@@ -335,8 +381,7 @@ class RayRunner:
                 for name, amount in self._needs.items()
                 if amount
             )
-            for node in self._ray.nodes()
-            if node["Alive"]
+            for node in self._connection.alive_nodes()
         )
 
     def _check_room(self) -> None:
@@ -345,8 +390,15 @@ class RayRunner:
                 f"--runner=ray: a trial needs {self._needs['CPU']} CPUs "
                 f"(threads_per_trial) and {self._needs['GPU']} GPUs "
                 f"(--gpus_per_trial) of one node. The cluster has: "
-                f"{[n['Resources'] for n in self._ray.nodes() if n['Alive']]}"
+                f"{[n['Resources'] for n in self._connection.alive_nodes()]}"
             )
+
+
+def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
+    """As `ray_worker.train_messages`, after a message that names the node."""
+    node_id = import_ray().get_runtime_context().get_node_id()
+    yield json.dumps({"kind": "node", "node_id": node_id}), {}
+    yield from ray_worker.train_messages(request)
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:

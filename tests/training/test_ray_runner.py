@@ -25,6 +25,7 @@ from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.training import ray_runner
 from audiotag_nas.training.ray_runner import RayRunner
 from audiotag_nas.trial import TrialStatus
 from tests.fake_children import TARGET, make_trial
@@ -47,12 +48,18 @@ LOG = "TEST_RAY_RUNNER_LOG"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def node_environment(tmp_path_factory):
+    """What the nodes' processes inherit; see `_train_slowly`."""
+    with pytest.MonkeyPatch.context() as patch:
+        log = tmp_path_factory.mktemp("log") / "trainings.txt"
+        patch.setenv(LOG, str(log))
+        patch.setenv("PYTHONPATH", str(ROOT))  # as if it were installed there
+        yield
+
+
+@contextlib.contextmanager
+def _start_cluster():
     """A head that trains nothing and two nodes of one trial each."""
-    # Inherited by the nodes' processes; see `_train_slowly`.
-    os.environ[LOG] = str(tmp_path_factory.mktemp("log") / "trainings.txt")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(ROOT)  # as if it were installed there
     cluster = Cluster(
         initialize_head=True,
         head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False},
@@ -64,10 +71,19 @@ def cluster(tmp_path_factory):
     finally:
         ray.shutdown()
         cluster.shutdown()
-        del os.environ[LOG]
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="module")
+def cluster(node_environment):
+    with _start_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def doomed_cluster(node_environment):
+    """A cluster for one test, which may kill all of it."""
+    with _start_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(name="make_runner")
@@ -369,6 +385,119 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
     assert _journaled(journal) == local_search[1]
     assert len(_trainings()) == NUM_TRIALS + num_lost
+
+
+_PROGRAM = """
+from pathlib import Path
+from audiotag_nas import cli
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.training.ray_runner import RayRunner
+
+def main(argv):
+    runner = RayRunner(
+        ExperimentConfig(), features_dir=Path(), address={address!r},
+        trials_dir=Path({directory!r}),
+        target="tests.training.test_ray_runner:_train_slowly",
+    )
+    from tests.training import test_ray_runner as tests
+    try:
+        tests._search(runner, Path({directory!r}) / "trials.jsonl")
+    finally:
+        runner.close()
+
+cli.run(main)
+"""
+
+
+def _run_program(directory: Path, address: str) -> subprocess.Popen:
+    """A search as a command; its output goes to files in the directory."""
+    code = _PROGRAM.format(directory=str(directory), address=address)
+    with (
+        open(directory / "stdout.txt", "w") as stdout,
+        open(directory / "stderr.txt", "w") as stderr,
+    ):
+        return subprocess.Popen(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=stdout, stderr=stderr
+        )
+
+
+def _daemons(cluster, where: str) -> list[int]:
+    """The pids of a cluster's processes of one kind."""
+    kind = "gcs_server" if where == "gcs" else "raylet"
+    nodes = cluster.worker_nodes if where == "others" else [cluster.head_node]
+    return [node.all_processes[kind][0].process.pid for node in nodes]
+
+
+@pytest.mark.parametrize(
+    ("killed", "says"),
+    [
+        (["head"], "the driver's raylet"),
+        (["gcs"], "the GCS on its head"),
+        # So that trainings end too, which then is not their own failure.
+        (["head", "others", "trainings"], "the driver's raylet"),
+    ],
+)
+def test_a_lost_cluster_stops_the_search_with_one_line_and_loses_no_trial(
+    doomed_cluster, cluster, tmp_path, local_search, killed, says
+):
+    Path(os.environ[LOG]).write_text("")
+    # It keeps the search from ending before the cluster does.
+    doomed = Path(os.environ[LOG]).with_name("search-0005")
+    doomed.touch()
+    journal = tmp_path / "trials.jsonl"
+    program = _run_program(tmp_path, doomed_cluster.address)
+    wait_until(lambda: doomed.name in [t[0] for t in _trainings()], seconds=60)
+    wait_until(lambda: journal.read_text().count("\n") >= 4)
+    pids = {
+        "trainings": [int(t[2]) for t in _trainings()],
+        **{w: _daemons(doomed_cluster, w) for w in ("head", "gcs", "others")},
+    }
+    for pid in sorted({pid for where in killed for pid in pids[where]}):
+        # A raylet takes its workers along.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert program.wait(timeout=120) == 1
+    lines = (tmp_path / "stderr.txt").read_text().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: the Ray cluster is lost: {says} (")
+    assert lines[0].endswith("run the same command, which continues.")
+    assert (tmp_path / "stdout.txt").read_text() == ""
+    finished = _journaled(journal)
+    assert 4 <= len(finished) < NUM_TRIALS
+    everything = local_search[1]
+    assert [line for line in everything if line in finished] == finished
+
+    assert _run_program(tmp_path, cluster.address).wait(timeout=120) == 0
+    assert _journaled(journal) == everything
+    assert (tmp_path / "stderr.txt").read_text() == ""
+    doomed.unlink()
+
+
+def test_a_trial_whose_nodes_go_one_after_another_has_not_failed(
+    doomed_cluster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ray_runner, "_MAX_NODES_LOST", 2)
+    runner = RayRunner(
+        ExperimentConfig(),
+        features_dir=tmp_path,
+        trials_dir=tmp_path,
+        address=doomed_cluster.address,
+        target=f"{__name__}:_kill_node",
+    )
+    with contextlib.closing(runner):
+        runner.submit(make_trial("a"))
+        with pytest.raises(SearchError) as error:
+            runner.next_result()
+    text = str(error.value)
+    assert text.startswith("a: its training was lost with its node 2 times")
+    assert text.endswith("run the same command, which continues.")
+    assert "\n" not in text
+
+
+def _kill_node(trial, **unused):
+    """Takes its node down, and ends as such a process does."""
+    os.kill(int(os.environ["RAY_RAYLET_PID"]), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
