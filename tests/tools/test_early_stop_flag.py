@@ -2,8 +2,11 @@
 
 import pytest
 
+from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
 from audiotag_nas.shipped import load_config
+from tests.fakes import fake_train
 
 
 @pytest.mark.parametrize(
@@ -13,8 +16,10 @@ from audiotag_nas.shipped import load_config
 def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
     # A directory that was begun without it says so before anything is done.
     workspace = Workspace(tmp_path)
-    workspace.start(load_config("smoke"))
-    workspace.journal_path.write_text("a trial")
+    config = load_config("smoke")
+    workspace.start(config)
+    trial = stages.search_trial(config, 0, 0, (0,) * 21)
+    Journal(workspace.journal_path).append(trial, fake_train(trial))
     done = run_tool(tool, "--config=smoke", f"--workdir={tmp_path}", *flag)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
