@@ -315,13 +315,27 @@ def _wrong_content(data: bytes, generator: random.Random) -> bytes:
     from audiotag_nas.benchmarks.mutations import mutate_json
 
     try:
-        documents = [json.loads(data)]
+        return json.dumps(mutate_json(json.loads(data), generator)).encode()
     except ValueError:
-        # A journal; the lock of a driver that ended holds nothing.
-        documents = [json.loads(line) for line in data.splitlines()] or [{}]
-    index = generator.randrange(len(documents))
-    documents[index] = mutate_json(documents[index], generator)
-    return "".join(json.dumps(d) + "\n" for d in documents).encode()
+        return _wrong_line(data, generator)
+
+
+def _wrong_line(data: bytes, generator: random.Random) -> bytes:
+    """A journal with a wrong value in one line, under a valid checksum."""
+    from audiotag_nas.benchmarks.mutations import mutate_json
+    from audiotag_nas.search.journal import with_checksum
+
+    # The lock of a driver that ended has no line.
+    lines = data.splitlines() or [b"{}"]
+    index = generator.randrange(len(lines))
+    document = json.loads(lines[index])
+    document.pop("checksum", None)
+    document = mutate_json(document, generator)
+    line = json.dumps(document).encode()
+    # The mutation may leave something else than an object with fields.
+    is_record = isinstance(document, dict) and document
+    lines[index] = with_checksum(line) if is_record else line
+    return b"\n".join(lines) + b"\n"
 
 
 def _model_cases(
