@@ -242,6 +242,8 @@ def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
     workdir = shutil.copytree(finished, tmp_path / "damaged")
     for features in (workdir / "features").glob("*/evaluation"):
         shutil.rmtree(features)
+    # Else the clip is no longer what the directory's evaluation was of.
+    (workdir / "data.json").unlink()
     clip = workdir / shown_clip(printed).relative_to(finished)
     clip.write_bytes(b"not a sound")
     done = run_tool("run", "--config=smoke", f"--workdir={workdir}")
