@@ -146,12 +146,15 @@ def _write_tables(
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
     """Draws it; what hinders that becomes a note, the tags are there."""
+    from audiotag_nas.errors import StoreError
+    from audiotag_nas.files import store_errors
+
     try:
-        tagged.plot(picture)
-    except (OSError, RuntimeError, ValueError) as error:
+        with store_errors(picture, goes_on=False):
+            tagged.plot(picture)
+    except (StoreError, RuntimeError, ValueError) as error:
         # A name that is too long, a full disk, what matplotlib refuses.
-        reason = getattr(error, "strerror", None) or str(error)
-        note = f"can't be drawn: {' '.join(reason.split())}"
+        note = f"can't be drawn: {' '.join(str(error).split())}"
         return dataclasses.replace(tagged, notes=(*tagged.notes, note))
     return tagged
 
