@@ -203,13 +203,14 @@ def _tag(
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
     """Draws it; a failure to draw becomes a note, as the tags are there."""
     from audiotag_nas.errors import StoreError
+    from audiotag_nas.files import store_errors
 
     try:
-        tagged.plot(picture)
-    except (StoreError, OSError, RuntimeError, ValueError) as error:
+        with store_errors(picture, goes_on=False):
+            tagged.plot(picture)
+    except (StoreError, RuntimeError, ValueError) as error:
         # A name that is too long, a full disk, what matplotlib refuses.
-        reason = getattr(error, "strerror", None) or str(error)
-        note = f"can't be drawn: {' '.join(reason.split())}"
+        note = f"can't be drawn: {' '.join(str(error).split())}"
         return dataclasses.replace(tagged, notes=(*tagged.notes, note))
     return tagged
 
