@@ -177,21 +177,28 @@ def interrupts_kept() -> Iterator[None]:
 def interrupts_deferred() -> Iterator[None]:
     """Ctrl-C and SIGTERM wait until the block has ended.
 
-    For short steps that must be done completely or not at all. Of the same
-    signals as `interrupts_kept`.
-
-    Raises:
-        KeyboardInterrupt: as `interrupts_kept`, once the block has ended.
+    For short steps that must be done completely or not at all, and for calls
+    of C libraries that call Python back: an exception there is printed and
+    lost. Once the block has ended, the handlers that were there are called.
+    Does nothing in threads other than the main one.
     """
-    received: list[type[KeyboardInterrupt]] = []
+    before: dict[int, Handler] = {}
+    if _in_main_thread():
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(kind)
+            if callable(handler):
+                before[kind] = handler
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        received.append(_error_of(number))
+        received.append(number)
 
-    with _handlers(dict.fromkeys(_interrupt_handlers(), note)):
-        yield
-    if received:
-        raise received[0]
+    try:
+        with _handlers(dict.fromkeys(before, note)):
+            yield
+    finally:
+        for number in received:
+            before[number](number, None)
 
 
 def _interrupt_handlers() -> dict[int, Handler]:

@@ -26,6 +26,7 @@ from audiotag_nas.data.containers.stream import (
 from audiotag_nas.data.containers.unsupported import unsupported_format
 from audiotag_nas.data.waveform import check_rate, checked_blocks
 from audiotag_nas.errors import DataError
+from audiotag_nas.terminal import interrupts_deferred
 
 UNKNOWN_LENGTH = 2**62
 """From here on a header's number of samples is none."""
@@ -172,7 +173,8 @@ def _opened(path: AnyPath) -> Iterator[BinaryIO]:
 
 
 def _open_stream(reader: StreamFile) -> soundfile.SoundFile:
-    return _ForwardFile(reader)
+    with interrupts_deferred():  # as in `_read`
+        return _ForwardFile(reader)
 
 
 def _why_not(file: BinaryIO, path: AnyPath, error: Exception) -> str:
@@ -212,7 +214,8 @@ def _raise_kept(path: AnyPath, reader: StreamFile) -> None:
 
 
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
-    return file.read(num_samples, dtype="float32", always_2d=True)
+    with interrupts_deferred():  # soundfile calls `StreamFile` back from C
+        return file.read(num_samples, dtype="float32", always_2d=True)
 
 
 class _ForwardFile(soundfile.SoundFile):

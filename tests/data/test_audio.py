@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import struct
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 import soxr
 
 from audiotag_nas.data import audio
+from audiotag_nas.data.containers.stream import StreamFile
 from audiotag_nas.errors import DataError
 
 
@@ -362,3 +364,25 @@ def test_what_is_no_file_is_told_apart(tmp_path):
         with pytest.raises(DataError) as caught:
             audio.inspect_audio(path)
         assert str(caught.value) == f"{path}: {told}"
+
+
+def test_an_interrupt_within_a_callback_of_libsndfile_is_not_lost(
+    tmp_path, monkeypatch, capfd
+):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(3000, 0.25), 8000)
+    readinto = StreamFile.readinto
+
+    def interrupted(self, buffer):
+        signal.raise_signal(signal.SIGINT)
+        return readinto(self, buffer)
+
+    monkeypatch.setattr(StreamFile, "readinto", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            audio.read_audio(path, sample_rate_hz=8000, note=print)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # An exception in the callback itself would be printed there and lost.
+    assert capfd.readouterr() == ("", "")
