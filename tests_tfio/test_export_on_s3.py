@@ -97,7 +97,7 @@ def test_a_manifest_writes_nothing_outside_the_copy(
     s3.put_object(
         Bucket=uploaded, Key="m/manifest.json", Body=json.dumps(manifest)
     )
-    with pytest.raises(StoreError, match="outside itself"):
+    with pytest.raises(StoreError, match="inside the model's directory"):
         Tagger.load(f"s3://{uploaded}/m")
 
 
