@@ -226,7 +226,7 @@ def json_digest(value: Any) -> str:
 def _read_index(split_dir: Place) -> PreparedSet:
     path = split_dir / INDEX_NAME
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(storage.read_bytes(path))
         if content["schema_version"] != SCHEMA_VERSION:
             raise StoreError(
                 f"{path}: schema_version must be {SCHEMA_VERSION}. "
@@ -238,6 +238,8 @@ def _read_index(split_dir: Place) -> PreparedSet:
         return _parse_index(split_dir, content)
     except OSError as error:
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
+    except RecursionError:
+        raise StoreError(f"{path}: damaged (nested too deeply).") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path}: damaged ({error}).") from None
 

@@ -32,6 +32,7 @@ from audiotag_nas.files import (
     file_digest,
     temporary_directory,
 )
+from audiotag_nas.stored_json import check_regular, read_regular_file
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+(/.*)?")
 _READ_BYTES = 16 * 2**20  # a remote read costs a round trip
@@ -160,14 +161,28 @@ def as_place(location: str | os.PathLike | RemotePath) -> Place:
     return place
 
 
+def read_bytes(place: Place) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it can't be read.
+        StoreError: it is no regular file.
+    """
+    if isinstance(place, RemotePath):
+        return place.read_bytes()
+    return read_regular_file(place, max_bytes=None)
+
+
 def digest(place: Place) -> tuple[int, str]:
     """A file's size in bytes, and the SHA-256 of them in hexadecimal.
 
     Raises:
         OSError: it can't be read.
+        StoreError: it is no regular file.
     """
     if isinstance(place, RemotePath):
         return place.digest()
+    check_regular(place)
     return place.stat().st_size, file_digest(place)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text, store_errors
+from audiotag_nas.stored_json import read_json
 
 SCHEMA_VERSION = 1
 
@@ -22,13 +23,9 @@ def read(path: Path) -> dict[str, str]:
         StoreError: it can't be read, or is damaged.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
-    except (ValueError, RecursionError):
-        value = None
     keys = value.get("keys") if isinstance(value, dict) else None
     if (
         not isinstance(keys, dict)

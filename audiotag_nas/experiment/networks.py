@@ -9,6 +9,7 @@ from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.stored_json import check_regular
 from audiotag_nas.training.model_file import MODEL_FILE
 from audiotag_nas.trial import TrialStatus
 
@@ -23,19 +24,29 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
     """The network of a trial, with its best epoch's weights.
 
     Raises:
-        StoreError: it is not there.
+        StoreError: it is not there, or damaged.
     """
     from audiotag_nas.models import load_model
 
+    train_again = (
+        f"`audiotag-nas train --workdir={workspace.workdir} "
+        f"--trial={trial_id}` trains the architecture again."
+    )
     path = network_path(workspace, trial_id)
     if not path.exists():
         raise StoreError(
             f"{path}: there is no network: only the best {KEPT} of a stage "
-            "are kept, or it was removed. `audiotag-nas train "
-            f"--workdir={workspace.workdir} --trial={trial_id}` trains the "
-            "architecture again."
+            f"are kept, or it was removed. {train_again}"
         )
-    return load_model(path)
+    check_regular(path)
+    try:
+        return load_model(path)
+    except Exception as error:
+        # What damage in the file raises is not documented by Keras.
+        raise StoreError(
+            f"{path}: can't be loaded ({type(error).__name__}), the file is "
+            f"damaged. {train_again}"
+        ) from error
 
 
 def network_path(workspace: Workspace, trial_id: str) -> Path:

@@ -234,9 +234,32 @@ def remove_the_index(prepared):
     return "index.json"
 
 
+def nest_the_index_too_deeply(prepared):
+    path = prepared.split_dir / "index.json"
+    path.write_text("[" * 100_000 + "]" * 100_000)
+    return path.name
+
+
+def replace_the_index_by_a_fifo(prepared):
+    path = prepared.split_dir / "index.json"
+    path.unlink()
+    os.mkfifo(path)
+    return path.name
+
+
+def replace_a_shard_by_a_fifo(prepared):
+    path = prepared.shards[1].path
+    path.unlink()
+    os.mkfifo(path)
+    return path.name
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        nest_the_index_too_deeply,
+        replace_the_index_by_a_fifo,
+        replace_a_shard_by_a_fifo,
         flip_a_byte_of_a_shard,
         cut_a_shard,
         remove_a_shard,

@@ -1,0 +1,57 @@
+"""Networks of a working directory that are missing or damaged."""
+
+import os
+
+import keras
+import pytest
+
+from audiotag_nas.errors import StoreError
+from audiotag_nas.experiment.networks import load_network, network_path
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.models import save_model
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = network_path(Workspace(tmp_path), "search-0007")
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    save_model(model, path)
+    return path
+
+
+def refusal(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        load_network(Workspace(tmp_path), "search-0007")
+    return str(caught.value)
+
+
+def test_a_whole_network_is_loaded(path, tmp_path):
+    model = load_network(Workspace(tmp_path), "search-0007")
+    assert model.count_params() == 3 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: b"not a zip file",
+        lambda data: data.replace(b"Dense", b"Dance"),
+    ],
+)
+def test_a_damaged_network_is_one_line_that_says_what_to_do(
+    path, tmp_path, damage
+):
+    path.write_bytes(damage(path.read_bytes()))
+    line = refusal(tmp_path)
+    assert line.startswith(f"{path}: can't be loaded (")
+    assert "train --workdir" in line
+    assert "\n" not in line
+
+
+def test_a_fifo_in_place_of_a_network_is_refused_at_once(path, tmp_path):
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal(tmp_path) == (
+        f"{path}: must be a regular file. Received: a FIFO"
+    )
