@@ -23,7 +23,7 @@ from audiotag_nas.arguments import DEFAULT_CONFIG, EARLY_STOP
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.files import check_writable
-from audiotag_nas.quiet import quiet_tensorflow_import
+from audiotag_nas.quiet import without_library_messages
 from audiotag_nas.shipped import list_configs, list_tools, tool_path
 from audiotag_nas.terminal import (
     escape_record,
@@ -311,7 +311,6 @@ def run(
         sys.stdout.reconfigure(errors="backslashreplace")
     # TensorFlow's start-up notices would bury the first lines of progress.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    quiet_tensorflow_import()
     plain_warnings()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.WARNING)
@@ -320,7 +319,8 @@ def run(
     def guarded(argv: Sequence[str]) -> int | None:
         _fix_backends()
         try:
-            return tool_main(argv)
+            with without_library_messages():
+                return tool_main(argv)
         except UserError as error:
             _fail(f"error: {error}", EXIT_FAILED)
 

@@ -1,27 +1,20 @@
-"""Keeps TensorFlow's start-up notices and such off the screen.
+"""Keeps the messages of libraries that help no user off the screen.
 
 On processors where oneDNN is on by default, importing TensorFlow writes
-notices to the standard error before its own log level counts, so that no
-setting silences them. All else, e.g. a warning or the last words of a process
-that dies in the import, is passed on.
+notices to standard error before its own log level counts. The MP3 decoder
+reports each damaged frame. All other lines are passed on, such as warnings
+and the last line of a process that dies.
 """
 
 import contextlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from types import ModuleType
+from collections.abc import Iterator
 
-_NOTICE = re.compile(
-    rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
-    rb"|To enable the following instructions"
-)
+from audiotag_nas import stderr_relay
 
 _LOG = re.compile(
     rb"(?P<level>[IWE])\d{4} |WARNING:|To enable the following instructions"
@@ -44,43 +37,47 @@ def is_log(line: bytes, *, with_errors: bool) -> bool:
     return with_errors or b"E" not in (match["level"], match["old_level"])
 
 
-def quiet_tensorflow_import() -> None:
-    """From now on the first import of TensorFlow gives no notices."""
-    if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _Finder())
-
-
 @contextlib.contextmanager
-def without_notices() -> Iterator[None]:
-    """Drops the notices that are written to file descriptor 2.
+def without_library_messages() -> Iterator[None]:
+    """Drops what C libraries print to standard error on their own.
 
-    A process of its own filters them: this one may be ended by TensorFlow, at
-    once and without a Python exception, and what it wrote last says why.
+    That is TensorFlow's start-up notices, which no setting silences, and the
+    MP3 decoder's reports of damaged frames. Other lines are passed on. For
+    commands only: file descriptor 2 belongs to the whole process. Within the
+    block, `sys.stderr` writes to the screen directly.
     """
-    sys.stderr.flush()
-    screen = os.dup(2)
-    # This file as a script, without the package. A session of its own, so
-    # that Ctrl-C does not end it before what it has to pass on.
-    command = [sys.executable, "-I", "-S", __file__]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, start_new_session=True
-    ) as relay:
-        if relay.stdin is None:
-            raise RuntimeError("the relay has no standard input.")
+    stderr = sys.stderr
+    if stderr is None:
+        yield
+        return
+    stderr.flush()
+    # Not closed at the end: a log handler made within the block may keep it.
+    screen = open(  # noqa: SIM115
+        os.dup(2), "w", buffering=1, errors="backslashreplace"
+    )
+    # A session of its own, so that Ctrl-C does not end it too early.
+    relay = subprocess.Popen(
+        [sys.executable, "-I", "-S", stderr_relay.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    if relay.stdin is None or relay.stdout is None:
+        raise RuntimeError("the relay must have a standard input and output.")
+    with relay.stdin:
         os.dup2(relay.stdin.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)
-
-
-def _relay() -> None:
-    """Copies the standard input to the standard error, but for notices."""
-    for line in sys.stdin.buffer:
-        if not _NOTICE.match(line):
-            os.write(2, line)
+    sys.stderr = screen
+    try:
+        yield
+    finally:
+        screen.flush()
+        sys.stderr = stderr
+        # Not the relay's end: processes that this one started, such as a
+        # resource tracker, may keep its standard input open.
+        with contextlib.suppress(BrokenPipeError), relay.stdout:
+            os.write(2, stderr_relay.FLUSH)
+            relay.stdout.read(len(stderr_relay.FLUSHED))
+        os.dup2(screen.fileno(), 2)
 
 
 @contextlib.contextmanager
@@ -96,27 +93,3 @@ def without_retracing_notes() -> Iterator[None]:
         yield
     finally:
         log.removeFilter(is_other)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow, once, with a loader that is quiet."""
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != "tensorflow":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            # The loader stays itself: TensorFlow's resources are read by it.
-            run = without_notices()(spec.loader.exec_module)
-            vars(spec.loader)["exec_module"] = run
-        return spec
-
-
-if __name__ == "__main__":
-    _relay()

@@ -202,14 +202,21 @@ def test_where_the_data_are_is_kept_once_they_are_known_to_be_the_same(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"keys": 3}', '{"schema_version": 1}', "[" * 9999]
+    ("text", "rule"),
+    [
+        ("", "not JSON"),
+        ("[]", "damaged: must be"),
+        ('{"keys": 3}', "damaged: must be"),
+        ('{"schema_version": 1}', "damaged: must be"),
+        ("[" * 9999, "nested too deeply"),
+    ],
 )
-def test_damaged_digests_of_the_data_are_one_line(tmp_path, text):
+def test_damaged_digests_of_the_data_are_one_line(tmp_path, text, rule):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
     journal_a_child(workspace)
     workspace.data_keys_path.write_text(text)
-    with pytest.raises(StoreError, match=r"data\.json: damaged: must be"):
+    with pytest.raises(StoreError, match=rf"data\.json: {rule}"):
         workspace.keep_data(smoke(), {"31x16/evaluation": "a" * 64})
 
 

@@ -190,3 +190,23 @@ def test_a_table_that_cant_be_written_is_told_before_the_check(root):
     assert done.stderr == (
         f"error: {target}: can't be written (Not a directory).\n"
     )
+
+
+def test_the_mp3_decoder_prints_nothing_of_its_own(tmp_path):
+    path = tmp_path / "damaged.mp3"
+    generator = np.random.default_rng(3)
+    soundfile.write(path, generator.normal(scale=0.1, size=48_000), 16_000)
+    content = bytearray(path.read_bytes())
+    for place in generator.integers(2000, len(content), size=100):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    # The content does make the decoder print, in a process that lets it.
+    script = f"import soundfile; soundfile.read({str(path)!r})"
+    alone = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert "libmpg123" in alone.stderr
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("path,tags,split\ndamaged.mp3,dog,development\n")
+    checked = check("--manifest", str(manifest))
+    assert (checked.returncode, checked.stderr) == (0, "")
