@@ -14,8 +14,6 @@ mutations of the best points told, and some random ones, each improved token
 by token until no neighbour promises more (`acquisition` has the promises).
 Where nothing promises more than a share of what uniform points differ by,
 uniform points take the places: a model that is sure may be wrong elsewhere.
-Where all that is found earns the very same, the model is put aside
-(`plateau`).
 Points trained before may be asked for again, on purpose: where noise decides
 between the best, another training of them is worth more than a new point.
 """
@@ -23,7 +21,7 @@ between the best, another training of them is worth more than a new point.
 import collections
 import copy
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +35,6 @@ from audiotag_nas.search.first_points import (
 )
 from audiotag_nas.search.moves import draw_points, mutate, some_neighbours
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.plateau import PlateauProbes
 from audiotag_nas.search.practice import MAX_ENTROPY_WEIGHT, MAX_STEPS, Practice
 from audiotag_nas.search.reward_model import RewardModel, cut_below
 from audiotag_nas.search.settings import check_setting, check_switch
@@ -118,7 +115,6 @@ class ModelBasedSearcher(BaseSearcher):
             space, num_steps=policy_steps, entropy_weight=policy_entropy
         )
         self._uniform = set(initial)
-        self._plateau = PlateauProbes(space)
         self._is_fitted = False
         self.model = self._asked_model = RewardModel(space)
 
@@ -201,10 +197,6 @@ class ModelBasedSearcher(BaseSearcher):
         if not self._told.rewards:
             drawn = draw_points(self._space, len(wishes), generator)
             return without_repeats(self._space, drawn, generator, taken=taken)
-        if self._reevaluate and self._plateau.is_due(
-            self._told.rewards, self._uniform
-        ):
-            return self._leave_plateau(len(wishes), generator, taken)
         self._fit()
         self._asked_model = self.model
         strangers = draw_points(self._space, _NUM_RANDOM, generator)
@@ -230,23 +222,6 @@ class ModelBasedSearcher(BaseSearcher):
             taken.add(point)
         self._practice.remember(chosen)
         return chosen
-
-    def _leave_plateau(
-        self,
-        num: int,
-        generator: np.random.Generator,
-        taken: Collection[Tokens],
-    ) -> list[Tokens]:
-        """`num` points that the model has no part in."""
-        probes = self._plateau.draw(
-            num,
-            self._told.rewards,
-            uniform=self._uniform,
-            taken=taken,
-            generator=generator,
-        )
-        self._uniform.update(probes.uniform)
-        return [*probes.repeats, *probes.opposites, *probes.uniform]
 
     def _best(
         self,
