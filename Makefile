@@ -21,9 +21,9 @@ SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 TFIO_CORE := tests/data/test_audio.py tests/data/test_features.py \
 	tests/data/test_pipeline.py tests/data/test_tfrecords.py \
 	tests/models/test_crnn.py tests/models/test_layers.py \
-	tests/serving/test_export.py tests/test_config.py \
-	tests/search/test_controller.py tests/search/test_loop.py \
-	tests/search/test_model_based.py tests/search/test_reward_model.py \
+	tests/serving/test_export.py tests/config/test_experiment.py \
+	tests/search/searchers/test_reinforce_plain.py tests/search/test_loop.py \
+	tests/search/reinforce/test_searcher.py tests/search/reinforce/test_reward_model.py \
 	tests/training/test_trainer.py
 
 .PHONY: demo test test-tfio test-browser chromium lint clean

@@ -128,11 +128,13 @@ setup(
         "audiotag_nas.tools": "tools",
         "audiotag_nas.configs": "configs",
     },
-    # The recorded table.
-    package_data={"audiotag_nas.benchmarks": ["*.npz"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
-    entry_points={"console_scripts": ["audiotag-nas = audiotag_nas.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "audiotag-nas = audiotag_nas.command_line.command:main"
+        ]
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3.11",

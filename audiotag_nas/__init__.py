@@ -8,15 +8,16 @@ of one that needs it.
 import importlib
 from typing import Any
 
+from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.config import ExperimentConfig, FeatureConfig
-from audiotag_nas.space import Architecture, ConvBlock, Decision, SearchSpace
+from audiotag_nas.space import Decision, SearchSpace
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "ArchitectureTuner": "audiotag_nas.experiment.tuner",
     "Tagger": "audiotag_nas.serving.tagger",
-    "load_config": "audiotag_nas.shipped",
+    "load_config": "audiotag_nas.config.shipped",
     "load_model": "audiotag_nas.models",
     "make_searcher": "audiotag_nas.search",
 }

@@ -13,9 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.fields import from_json
-from audiotag_nas.space import Architecture, Choice, Tokens
+from audiotag_nas.space import Choice, Tokens
 
 MAX_REWARD = 1e15
 """The greatest magnitude of a reward that is told to a searcher.

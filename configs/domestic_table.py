@@ -6,7 +6,7 @@ synthetic data set, so that searchers can be compared in minutes
 clips and 12 epochs make a training cost about 6 s of one core. The networks
 are scored after each epoch on the validation folds 0 and 1, alone and
 together, and on the evaluation split.
-Command: python tools/benchmarks/record_table.py --workdir=runs/table
+Command: python -m benchmarks.record_table --workdir=runs/table
 Time: about 70 minutes for two seeds on two cores.
 """
 

@@ -9,7 +9,8 @@ import random
 import time
 from collections.abc import Callable
 
-from audiotag_nas.space import Architecture, ConvBlock, SearchSpace, Tokens
+from audiotag_nas.architecture import Architecture, ConvBlock
+from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 

@@ -7,16 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from audiotag_nas.errors import ConfigError
-from audiotag_nas.space import (
+from audiotag_nas.architecture import (
     CRNN_BASELINE,
     Architecture,
     ConvBlock,
-    Decision,
-    SearchSpace,
     architecture_from_tokens,
     conv_space,
 )
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import Decision, SearchSpace
 
 
 def test_the_default_space_has_the_papers_21_decisions():

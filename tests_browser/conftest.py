@@ -12,11 +12,11 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from audiotag_nas.experiment.kept_results import architecture_of
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.kept_results import architecture_of
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
-from tests.experiment.status_driver import FakeTuner, config
 from tests.fakes import fake_failure, fake_reward
+from tests.inspection.status_driver import FakeTuner, config
 
 LIMIT_SECONDS = 300
 """The longest wait for the server or a page, on a loaded machine."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.terminal import escaped_text, print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -28,12 +28,12 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.experiment import explanation, explanation_screen
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.files import store_errors
+    from audiotag_nas.inspection import explanation, explanation_screen
 
-    workdir = cli.directory(_WORKDIR)
-    output_path = cli.picture_path(_OUTPUT)
+    workdir = command.directory(_WORKDIR)
+    output_path = command.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
     lines = explanation_screen.explanation_lines(found)
     print(escaped_text("\n".join(lines)))
@@ -44,4 +44,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

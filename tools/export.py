@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -31,13 +31,13 @@ _EXPORT_DIR = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.data.storage import as_place
-    from audiotag_nas.experiment.exporting import export_trial
+    from audiotag_nas.experiment.model_export import export_trial
     from audiotag_nas.experiment.workspace import Workspace
-    from audiotag_nas.serving.manifest import check_replaceable
+    from audiotag_nas.serving.model_manifest import check_replaceable
 
-    workspace = Workspace(cli.directory(_WORKDIR))
+    workspace = Workspace(command.directory(_WORKDIR))
     config = workspace.reopen()
-    place = as_place(cli.directory(_EXPORT_DIR))
+    place = as_place(command.directory(_EXPORT_DIR))
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)
     print_lines(
@@ -47,4 +47,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

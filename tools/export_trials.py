@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -25,13 +25,13 @@ _OUTPUT = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.generations import read_generations
-    from audiotag_nas.experiment.results import export_table, superseded_lines
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.files import write_output
+    from audiotag_nas.inspection.results import export_table, superseded_lines
     from audiotag_nas.report.tables import format_csv
 
-    output_path = cli.output_path(_OUTPUT)
-    workspace = Workspace(cli.directory(_WORKDIR))
+    output_path = command.output_path(_OUTPUT)
+    workspace = Workspace(command.directory(_WORKDIR))
     workspace.read_config()
     generations = read_generations(workspace)
     headers, rows = export_table(generations.current)
@@ -47,4 +47,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

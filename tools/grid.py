@@ -8,18 +8,18 @@ search is finished first if it is not).
 
 from collections.abc import Sequence
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 
-_EXPERIMENT = cli.define_experiment_flags()
-_RUNNER = cli.define_runner_flags()
-cli.define_early_stop_flag()
+_EXPERIMENT = command.define_experiment_flags()
+_RUNNER = command.define_runner_flags()
+command.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
     from audiotag_nas.experiment.progress import Progress
-    from audiotag_nas.experiment.results import ranked_entries
     from audiotag_nas.experiment.tuner import ArchitectureTuner
+    from audiotag_nas.inspection.results import ranked_entries
 
     progress = Progress()
     tuner = ArchitectureTuner(
@@ -38,4 +38,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, interrupted=cli.GOES_ON)
+    command.run(main, interrupted=command.GOES_ON)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -40,15 +40,15 @@ _COSTS = flags.DEFINE_list(
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.errors import ConfigError
-    from audiotag_nas.experiment import pareto
     from audiotag_nas.experiment.generations import read_generations
-    from audiotag_nas.experiment.results import (
+    from audiotag_nas.experiment.workspace import Workspace
+    from audiotag_nas.inspection import pareto
+    from audiotag_nas.inspection.results import (
         ranked_entries,
         recommended_lines,
         results_lines,
         superseded_lines,
     )
-    from audiotag_nas.experiment.workspace import Workspace
 
     if _PARETO.value and _STAGE.value != "search":
         # The grid trains one network with many settings, the others one each.
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
             "--stage: must be search with --pareto, which compares networks. "
             f"Received: {_STAGE.value!r}"
         )
-    workspace = Workspace(cli.directory(_WORKDIR))
+    workspace = Workspace(command.directory(_WORKDIR))
     workspace.read_config()
     if _PARETO.value:
         entries = ranked_entries(workspace, "search")
@@ -76,4 +76,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -9,11 +9,11 @@ point, the same command goes on.
 
 from collections.abc import Sequence
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 
-_EXPERIMENT = cli.define_experiment_flags()
-_RUNNER = cli.define_runner_flags()
-cli.define_early_stop_flag()
+_EXPERIMENT = command.define_experiment_flags()
+_RUNNER = command.define_runner_flags()
+command.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -30,4 +30,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, interrupted=cli.GOES_ON)
+    command.run(main, interrupted=command.GOES_ON)

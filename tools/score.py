@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.config import CHIME_HOME_TAGS
 from audiotag_nas.terminal import print_lines
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.metrics import evaluate_tags, score_files
     from audiotag_nas.report import tables
 
-    csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
+    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
     filenames, labels = score_files.read_labels(
         _LABELS.value, _TAGS.value, unscored=_UNSCORED.value
     )
@@ -120,4 +120,4 @@ def _lines(report) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -21,12 +21,12 @@ _WORKDIR = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.experiment.status import read_status
-    from audiotag_nas.experiment.status_screen import status_lines
+    from audiotag_nas.inspection.status import read_status
+    from audiotag_nas.inspection.status_screen import status_lines
 
-    lines = status_lines(read_status(cli.directory(_WORKDIR)))
+    lines = status_lines(read_status(command.directory(_WORKDIR)))
     print(escaped_text("\n".join(lines)))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    command.run(main)

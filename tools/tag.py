@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas import cli, terminal
+from audiotag_nas import terminal
+from audiotag_nas.command_line import command
 
 if TYPE_CHECKING:
     from audiotag_nas.serving.growing_file import Existing
-    from audiotag_nas.serving.tables import Table
+    from audiotag_nas.serving.output_tables import Table
     from audiotag_nas.serving.tagger import TaggedFile, Tagger
 
 _MODEL = flags.DEFINE_string(
@@ -85,13 +86,13 @@ def main(argv: Sequence[str]) -> int:
     paths = argv[1:]
     if not paths:
         raise ConfigError("give at least one sound file.")
-    csv_path, json_path = cli.output_path(_CSV), cli.output_path(_JSON)
+    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
     table_paths = [path for path in (csv_path, json_path) if path is not None]
     existing = _existing(table_paths)
     if existing is growing_file.Existing.REFUSE:
         for path in table_paths:
             growing_file.check_absent(path)
-    plot_dir = None if _PLOT_DIR.value is None else cli.directory(_PLOT_DIR)
+    plot_dir = None if _PLOT_DIR.value is None else command.directory(_PLOT_DIR)
     if plot_dir is not None:
         check_writable_directory(plot_dir)
     counts = _Counts(len(paths))
@@ -109,7 +110,9 @@ def main(argv: Sequence[str]) -> int:
             + _where_rows_are(table_paths, counts),
             file=sys.stderr,
         )
-        return terminal.EXIT_TERMINATED if terminated else cli.EXIT_INTERRUPTED
+        return (
+            terminal.EXIT_TERMINATED if terminated else command.EXIT_INTERRUPTED
+        )
     return _exit_status(counts)
 
 
@@ -157,7 +160,7 @@ def _tables(
     tagger: "Tagger",
     existing: "Existing",
 ) -> "list[Table]":
-    from audiotag_nas.serving.tables import CsvTable, JsonTable
+    from audiotag_nas.serving.output_tables import CsvTable, JsonTable
 
     tables: list[Table] = []
     if csv_path is not None:
@@ -244,4 +247,4 @@ def _exit_status(counts: _Counts) -> int:
 
 
 if __name__ == "__main__":
-    cli.run(main, positional="files")
+    command.run(main, positional="files")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 
-_EXPERIMENT = cli.define_experiment_flags()
-_RUNNER = cli.define_runner_flags()
+_EXPERIMENT = command.define_experiment_flags()
+_RUNNER = command.define_runner_flags()
 _TRIAL = flags.DEFINE_string(
     "trial",
     None,
@@ -54,4 +54,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, interrupted=cli.GOES_ON)
+    command.run(main, interrupted=command.GOES_ON)

@@ -13,16 +13,17 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.running import (
+from audiotag_nas.experiment.session import (
     Session,
     read_session,
     recommended_id,
 )
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry, read_entries
-from audiotag_nas.space import Architecture, Tokens
+from audiotag_nas.space import Tokens
 from audiotag_nas.trial import Trial
 
 _MARK = "."

@@ -8,11 +8,12 @@ of the exported network know only the validation folds.
 
 from pathlib import Path
 
+from audiotag_nas.architecture import CRNN_BASELINE, Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.experiment import (
     evaluation,
-    exporting,
+    model_export,
     preparation,
     stages,
 )
@@ -23,16 +24,12 @@ from audiotag_nas.experiment.main_report import (
     write_report,
 )
 from audiotag_nas.experiment.progress import Progress, format_seconds
-from audiotag_nas.experiment.results import architecture_of
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.results import architecture_of
 from audiotag_nas.report.tables import ComparedSystem, epochs_until
 from audiotag_nas.search.loop import SearchOutcome
-from audiotag_nas.space import (
-    CRNN_BASELINE,
-    Architecture,
-    Choice,
-)
+from audiotag_nas.space import Choice
 from audiotag_nas.terminal import escaped
 from audiotag_nas.trial import TrialResult
 
@@ -171,7 +168,7 @@ def _score(
     config, workspace = tuner.config, tuner.workspace
     tags = config.data.tags
     model = tuner.load_model(result.trial_id)
-    thresholds = exporting.choose_thresholds(
+    thresholds = model_export.choose_thresholds(
         model, open_prepared(workspace.split_dir(size, "development")), config
     )
     scored = evaluation.score_split(
@@ -203,7 +200,7 @@ def _export(
     system: FinalSystem, config: ExperimentConfig, workspace: Workspace
 ) -> None:
     report = system.compared.report
-    exporting.export_network(
+    model_export.export_network(
         system.model,
         workspace.export_dir,
         config,

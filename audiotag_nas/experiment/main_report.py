@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import CHIME_HOME_TAGS, ExperimentConfig
-from audiotag_nas.experiment import pareto
 from audiotag_nas.experiment.evaluation import ScoredSplit
-from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.files import atomic_write_text
+from audiotag_nas.inspection import pareto
+from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.metrics import PairedDifference
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 from audiotag_nas.report import plots
@@ -30,7 +31,7 @@ from audiotag_nas.report.tables import (
     report_table,
 )
 from audiotag_nas.search.loop import SearchOutcome
-from audiotag_nas.space import Architecture, Choice
+from audiotag_nas.space import Choice
 from audiotag_nas.trial import TrialResult
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotag_nas.errors import StoreError
-from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.stored_json import check_regular
 from audiotag_nas.training.model_file import MODEL_FILE

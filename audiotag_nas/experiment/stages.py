@@ -11,18 +11,15 @@ resumed experiment asks for the same ones.
 import hashlib
 from collections.abc import Mapping
 
+from audiotag_nas.architecture import (
+    CRNN_BASELINE,
+    Architecture,
+    architecture_from_tokens,
+)
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
 from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
-from audiotag_nas.space import (
-    CRNN_BASELINE,
-    Architecture,
-    Choice,
-    Decision,
-    SearchSpace,
-    Tokens,
-    architecture_from_tokens,
-)
+from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
 
 BASELINE_ID = "baseline"

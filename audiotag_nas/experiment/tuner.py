@@ -16,28 +16,29 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import PreparedSet, read_key
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
-from audiotag_nas.experiment import (
-    networks,
-    places,
-    preparation,
-    stages,
-)
+from audiotag_nas.experiment import config_paths, networks, preparation, stages
 from audiotag_nas.experiment.generations import (
     read_generations,
     with_generation,
 )
-from audiotag_nas.experiment.kept_results import KeptResults
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.results import (
+from audiotag_nas.experiment.session import RunningFile
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.kept_results import KeptResults
+from audiotag_nas.inspection.results import (
     architecture_of,
     completed_entry,
     superseded_lines,
 )
-from audiotag_nas.experiment.running import RunningFile
-from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.runners.factory import (
+    IN_PROCESS,
+    RunnerSettings,
+    make_runner,
+)
 from audiotag_nas.search import early_stopping, make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
@@ -49,13 +50,8 @@ from audiotag_nas.search.loop import (
     run_search,
 )
 from audiotag_nas.search.searcher import searcher_settings
-from audiotag_nas.space import Architecture, Choice, SearchSpace, Tokens
+from audiotag_nas.space import Choice, SearchSpace, Tokens
 from audiotag_nas.training.hparams import HParamsWriter
-from audiotag_nas.training.runners import (
-    IN_PROCESS,
-    RunnerSettings,
-    make_runner,
-)
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 
 
@@ -92,7 +88,7 @@ class ArchitectureTuner(KeptResults):
                 f"load_config('smoke'). Received: {config!r}"
             )
         # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = places.absolute(config.validate())
+        self.config = config = config_paths.absolute(config.validate())
         self.workspace = Workspace(workdir)
         self._progress = Progress() if progress is None else progress
         for note in self.workspace.start(config):
@@ -472,7 +468,10 @@ class ArchitectureTuner(KeptResults):
         return self._runner
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.child import check_trainable, tag_notes
+        from audiotag_nas.training.trial_training import (
+            check_trainable,
+            tag_notes,
+        )
 
         notes: list[str] = []
         for prepared in self._development:

@@ -20,15 +20,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from audiotag_nas import stored_config
-from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.config import ExperimentConfig, stored
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.experiment import data_keys, dependencies, places
+from audiotag_nas.experiment import config_paths, data_keys, dependencies
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.serving.manifest import check_replaceable
+from audiotag_nas.serving.model_manifest import check_replaceable
 
 _OF_THE_DATA_SET = ("seed:", "synthetic.")
 """How differences begin of the fields that make a synthetic data set."""
@@ -44,7 +43,7 @@ class Workspace:
 
     @property
     def config_path(self) -> Path:
-        return self.workdir / stored_config.CONFIG_NAME
+        return self.workdir / stored.CONFIG_NAME
 
     @property
     def lock_path(self) -> Path:
@@ -121,7 +120,7 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return []
-        if not places.differences(config, self.read_config()):
+        if not config_paths.differences(config, self.read_config()):
             return []
         self._check_changes(config)
         with driver_lock(self.workdir):
@@ -132,9 +131,9 @@ class Workspace:
         """Keeps what may change; needs the lock. Returns as `start`."""
         trained = self._check_changes(config)
         kept = self.read_config()
-        differing = places.differences(config, kept)
-        new = places.with_data_of(config, kept) if trained else config
-        if places.differences(new, kept):
+        differing = config_paths.differences(config, kept)
+        new = config_paths.with_data_of(config, kept) if trained else config
+        if config_paths.differences(new, kept):
             self._write_config(new)
         notes = []
         for text in differing if trained else ():
@@ -145,7 +144,7 @@ class Workspace:
     def _check_changes(self, config: ExperimentConfig) -> set[str]:
         """Returns the stages with finished trials; raises as `start`."""
         kept = self.read_config()
-        differing = places.differences(config, kept)
+        differing = config_paths.differences(config, kept)
         trained = {e.trial.stage for e in read_entries(self.journal_path)}
         has_grown = config.search.num_trials > kept.search.num_trials
         fixed = [
@@ -175,7 +174,7 @@ class Workspace:
         """
         may_differ = not read_entries(self.journal_path)
         data_keys.keep(self.data_keys_path, keys, may_differ=may_differ)
-        if places.differences(config, self.read_config()):
+        if config_paths.differences(config, self.read_config()):
             self._write_config(config)
 
     def reopen(self) -> ExperimentConfig:
@@ -222,11 +221,11 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return
-        kept = places.with_data_of(self.read_config(), config)
+        kept = config_paths.with_data_of(self.read_config(), config)
         kept.search.num_trials = min(
             kept.search.num_trials, config.search.num_trials
         )
-        if differing := places.differences(config, kept):
+        if differing := config_paths.differences(config, kept):
             raise self._other_config(differing)
 
     def _other_config(self, differing: list[str]) -> ConfigError:
@@ -262,7 +261,9 @@ class Workspace:
         check_replaceable(self._export_dir)
 
     def _write_config(self, config: ExperimentConfig) -> None:
-        text = json.dumps(places.absolute(config).to_json(), indent=2) + "\n"
+        text = (
+            json.dumps(config_paths.absolute(config).to_json(), indent=2) + "\n"
+        )
         atomic_write_text(self.config_path, text)
 
     def remove_partials(self) -> None:
@@ -282,9 +283,9 @@ class Workspace:
                 f"{self.workdir}: no experiment was begun here (there is no "
                 f"{self.config_path.name})."
             )
-        return stored_config.get_config(self.config_path)
+        return stored.get_config(self.config_path)
 
 
 def _path(difference: str) -> str:
-    """The field's path in a line of `places.differences`."""
+    """The field's path in a line of `config_paths.differences`."""
     return difference.partition(":")[0]

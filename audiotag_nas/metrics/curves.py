@@ -195,7 +195,7 @@ def best_threshold(
         return level
     below = float(levels[point + 1])
     middle = below + (level - below) / 2.0
-    # Neighbouring or infinite scores have nothing between them.
+    # Neighboring or infinite scores have nothing between them.
     return middle if below < middle <= level else level
 
 

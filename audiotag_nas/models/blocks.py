@@ -7,13 +7,13 @@ frames, features).
 import keras
 from keras import layers
 
+from audiotag_nas.architecture import ConvBlock
 from audiotag_nas.models.layers import (
     AttentionPooling,
     FastDropout,
     FusedBatchNormalization,
     PairMaxPooling,
 )
-from audiotag_nas.space import ConvBlock
 
 NORM_MOMENTUM = 0.9
 """Of the moving averages that inference uses. [own]: Keras's 0.99 forgets

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from audiotag_nas.space import Architecture
+from audiotag_nas.architecture import Architecture
 
 
 @dataclasses.dataclass(frozen=True)

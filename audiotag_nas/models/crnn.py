@@ -11,10 +11,10 @@ gives a dict of float32 scores in [0, 1]: `clip_scores` (batch, tags) and
 import keras
 from keras import layers
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.models import blocks
 from audiotag_nas.models.layers import FastDropout
-from audiotag_nas.space import Architecture
 
 
 def build_crnn(

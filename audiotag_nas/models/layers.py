@@ -61,7 +61,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PairMaxPooling(keras.layers.Layer):
-    """Max-pool over two neighbouring mel bins, as `MaxPooling2D((1, 2))`.
+    """Max-pool over two neighboring mel bins, as `MaxPooling2D((1, 2))`.
 
     The general kernel's gradient looks for each maximum anew, which costs as
     much as a convolution; for a pair one comparison will do. Input (batch,

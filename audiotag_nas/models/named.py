@@ -9,11 +9,11 @@ silence as an eighth output, as published.
 import keras
 from keras import layers
 
+from audiotag_nas.architecture import CRNN_BASELINE, WEI2018
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.models import blocks
 from audiotag_nas.models.crnn import build_crnn
 from audiotag_nas.models.layers import AttentionPooling
-from audiotag_nas.space import CRNN_BASELINE, WEI2018
 
 
 def build_named(name: str) -> keras.Model:

@@ -92,7 +92,7 @@ class Searcher(Protocol):
         ...
 
 
-class ToldRewards:
+class ObservedRewards:
     """What a searcher was told; recommends the best mean reward.
 
     Every searcher of this package holds one, so that they check and recommend
@@ -258,13 +258,13 @@ def _checked(reward: Any, tokens: Tokens) -> float:
 
 SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "reinforce": (
-        "audiotag_nas.search.model_based",
-        "ModelBasedSearcher",
+        "audiotag_nas.search.reinforce.searcher",
+        "ReinforceSearcher",
         ("num_initial", "policy_steps", "policy_entropy", "reevaluate"),
     ),
     "reinforce_plain": (
-        "audiotag_nas.search.controller",
-        "ReinforceSearcher",
+        "audiotag_nas.search.searchers.reinforce_plain",
+        "PlainReinforceSearcher",
         (
             "controller_units",
             "learning_rate",
@@ -274,22 +274,26 @@ SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ),
     ),
     "evolution": (
-        "audiotag_nas.search.evolution",
+        "audiotag_nas.search.searchers.evolution",
         "EvolutionSearcher",
         ("evolution_population", "evolution_sample"),
     ),
     "local_search": (
-        "audiotag_nas.search.local_search",
+        "audiotag_nas.search.searchers.local_search",
         "LocalSearcher",
         (),
     ),
     "gaussian_process": (
-        "audiotag_nas.search.gaussian_process",
+        "audiotag_nas.search.searchers.gaussian_process",
         "GaussianProcessSearcher",
         (),
     ),
-    "random": ("audiotag_nas.search.random_search", "RandomSearcher", ()),
-    "grid": ("audiotag_nas.search.grid", "GridSearcher", ()),
+    "random": (
+        "audiotag_nas.search.searchers.random_search",
+        "RandomSearcher",
+        (),
+    ),
+    "grid": ("audiotag_nas.search.searchers.grid", "GridSearcher", ()),
 }
 """Name -> module, class and the names of its settings."""
 

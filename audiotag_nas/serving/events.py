@@ -1,7 +1,7 @@
 """Frame scores become stretches of time in which a tag is active.
 
 A frame stands for the time around its centre that is nearer to it than to its
-neighbours; the first one begins at 0 and the last one ends with the file. Two
+neighbors; the first one begins at 0 and the last one ends with the file. Two
 stretches of a tag that are less than `merge_gap_seconds` apart are one, and
 then those under `min_event_seconds` are dropped. NumPy only.
 """

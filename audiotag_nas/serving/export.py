@@ -22,6 +22,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import kernels
 
 import audiotag_nas
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data.log_mel_layer import LogMel
 from audiotag_nas.data.shards import store_errors
@@ -29,9 +30,8 @@ from audiotag_nas.data.storage import RemotePath, as_place, new_directory
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import plain_path
 from audiotag_nas.models import save_model
-from audiotag_nas.serving import manifest as manifests
+from audiotag_nas.serving import model_manifest as manifests
 from audiotag_nas.serving.saved_model import open_saved_model
-from audiotag_nas.space import Architecture
 
 TOLERANCE = 1e-4
 """How far a score of the reloaded model may be from the live model's."""

@@ -24,7 +24,7 @@ from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.data.waveform import checked_waveform
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
-from audiotag_nas.serving.manifest import Manifest, fetched
+from audiotag_nas.serving.model_manifest import Manifest, fetched
 from audiotag_nas.serving.opening import (
     OPENING_SECONDS,
     Opening,

@@ -19,7 +19,7 @@ from audiotag_nas import metrics
 from audiotag_nas.config import TrainingConfig
 from audiotag_nas.errors import DataError
 from audiotag_nas.training import strategy as strategies
-from audiotag_nas.training.quality import QUALITIES, Quality
+from audiotag_nas.training.rewards import QUALITIES, Quality
 from audiotag_nas.trial import StopRule, is_stopped
 
 OnEpoch = Callable[[int, dict[str, float]], None]

@@ -11,26 +11,26 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from audiotag_nas.benchmarks.contest import (
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.space import Decision, SearchSpace
+from benchmarks.contest.contest import (
     make_contestant,
     make_tasks,
     recommend_alike,
     run_task,
 )
-from audiotag_nas.benchmarks.contest_regrets import OURS, Estimate, Regrets
-from audiotag_nas.benchmarks.contest_report import (
+from benchmarks.contest.regrets import OURS, Estimate, Regrets
+from benchmarks.contest.report import (
     contest_report,
     plot_contest,
 )
-from audiotag_nas.benchmarks.contest_results import (
+from benchmarks.contest.results import (
     ResultsFile,
     Task,
     TaskResult,
     csv_digests,
     read_results,
 )
-from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.space import Decision, SearchSpace
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,8 +64,8 @@ def test_the_regret_is_that_of_the_truth_of_what_is_recommended(tmp_path):
 def test_every_training_counts_and_checkpoints_cut_batches_short(
     tmp_path, monkeypatch
 ):
-    from audiotag_nas.benchmarks import contest
-    from audiotag_nas.search.random_search import RandomSearcher
+    from audiotag_nas.search.searchers.random_search import RandomSearcher
+    from benchmarks.contest import contest
 
     asked = []
 
@@ -276,7 +276,7 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
     output_dir = tmp_path / "out"
     results_path = output_dir / "contest.jsonl"
     command = [
-        *(sys.executable, ROOT / "tools" / "benchmarks" / "searchers.py"),
+        *(sys.executable, "-m", "benchmarks.searchers"),
         *(f"--output_dir={output_dir}", f"--searchers={','.join(SEARCHERS)}"),
         *("--problems=needle", f"--table_csv={csv_path}"),
         *("--seeds=2", "--children=12", "--workers=1"),

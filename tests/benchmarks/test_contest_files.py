@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from audiotag_nas.benchmarks.contest import (
+from audiotag_nas.config import ExperimentConfig, SearchConfig
+from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.search.journal import Journal
+from audiotag_nas.space import Decision
+from audiotag_nas.trial import TrialResult, TrialStatus
+from benchmarks.contest.contest import (
     PROBLEMS,
     check_contestant,
     holes_words,
@@ -17,20 +24,13 @@ from audiotag_nas.benchmarks.contest import (
     problem_names,
     run_task,
 )
-from audiotag_nas.benchmarks.contest_results import (
+from benchmarks.contest.results import (
     ResultsFile,
     Task,
     TaskResult,
     csv_digests,
     read_results,
 )
-from audiotag_nas.config import ExperimentConfig, SearchConfig
-from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.search.journal import Journal
-from audiotag_nas.space import Decision
-from audiotag_nas.trial import TrialResult, TrialStatus
 
 CSV = "n,reward_1,value\n1,0.9,0.5\n2,0.8,0.7\n3,0.1,0.2\n"
 

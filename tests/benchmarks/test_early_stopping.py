@@ -5,16 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from audiotag_nas.benchmarks import early_stopping_report as report
-from audiotag_nas.benchmarks.early_stopping import (
+from audiotag_nas.space import Decision, SearchSpace
+from audiotag_nas.trial import Trial
+from benchmarks.early_stopping_study import report
+from benchmarks.early_stopping_study.replay import (
     QualityCurves,
     cut_result,
     replay_at_budget,
     replay_search,
 )
-from audiotag_nas.benchmarks.table import RecordedTable
-from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.trial import Trial
+from benchmarks.table.recorded_table import RecordedTable
 
 NUM_EPOCHS = 6
 SPACE = SearchSpace((Decision("a", tuple(range(9))), Decision("b", (1, 2, 3))))

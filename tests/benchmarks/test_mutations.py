@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from audiotag_nas.benchmarks import mutations
+from benchmarks.fuzzing import mutations
 
 DATA = bytes(range(256)) * 3
 DOCUMENT = {"trial": {"tokens": [1, 2]}, "reward": 0.5}

@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from audiotag_nas.benchmarks.perceptrons import (
+from audiotag_nas.errors import ConfigError
+from benchmarks.contest.perceptrons import (
     TABLES,
     PerceptronTable,
     make_table,
     table_csv,
     train_row,
 )
-from audiotag_nas.benchmarks.table_problems import read_csv_problem
-from audiotag_nas.errors import ConfigError
+from benchmarks.contest.table_problems import read_csv_problem
 from tests.conftest import ROOT
 
 
@@ -92,7 +92,7 @@ def test_the_tool_leaves_what_is_there_and_names_a_wrong_table(tmp_path):
     def run(tables: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             [
-                *(sys.executable, "tools/benchmarks/perceptron_tables.py"),
+                *(sys.executable, "benchmarks/perceptron_tables.py"),
                 *(f"--output_dir={tmp_path}", f"--tables={tables}"),
             ],
             capture_output=True,

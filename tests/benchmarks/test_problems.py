@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from audiotag_nas.benchmarks import problems
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Decision, SearchSpace
+from benchmarks.contest import problems
 
 EVERY = pytest.mark.parametrize("name", list(problems.ANALYTIC))
 SMALL = {

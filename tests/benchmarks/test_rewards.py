@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audiotag_nas.benchmarks.noise import measure_noise
-from audiotag_nas.benchmarks.rewards import (
+from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.space import Decision, SearchSpace
+from audiotag_nas.training.rewards import QUALITIES
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from benchmarks.reward_study.measurement import (
     expected_regret,
     measure_rewards,
     weighted_taus,
 )
-from audiotag_nas.benchmarks.table import RecordedTable, write_table
-from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.search.journal import JournalEntry
-from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.training.quality import QUALITIES
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from benchmarks.reward_study.noise import measure_noise
+from benchmarks.table.recorded_table import RecordedTable, write_table
 
 ROOT = Path(__file__).parents[2]
 SETS = ("validation", "fold0", "fold1", "evaluation")
@@ -195,7 +195,7 @@ def test_the_tool_measures_a_recorded_table(tmp_path):
     write_recording(path, recorded_table(noise=0.02))
     done = subprocess.run(
         [
-            *(sys.executable, "tools/benchmarks/rewards.py"),
+            *(sys.executable, "benchmarks/rewards.py"),
             *(f"--table={path}", f"--output_dir={tmp_path / 'results'}"),
             *("--epochs=2,5", "--subset_size=6", "--num_resamples=3"),
         ],

@@ -6,13 +6,13 @@ import pytest
 import threadpoolctl
 from sklearn.gaussian_process import GaussianProcessRegressor
 
-from audiotag_nas.benchmarks.rivals_keras_tuner import (
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.space import Decision, SearchSpace
+from benchmarks.contest.rivals_keras_tuner import (
     KerasTunerSearcher,
     UncheckedRegressor,
 )
-from audiotag_nas.benchmarks.rivals_optuna import SAMPLERS, OptunaSearcher
-from audiotag_nas.errors import ConfigError
-from audiotag_nas.space import Decision, SearchSpace
+from benchmarks.contest.rivals_optuna import SAMPLERS, OptunaSearcher
 from tests.fakes import fake_reward
 
 SPACE = SearchSpace(

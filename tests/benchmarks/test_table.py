@@ -5,15 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from audiotag_nas.benchmarks.table import RecordedTable, write_table
-from audiotag_nas.benchmarks.table_problems import (
-    read_csv_problem,
-    recorded_problem,
-)
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from benchmarks.contest.table_problems import (
+    read_csv_problem,
+    recorded_problem,
+)
+from benchmarks.table.recorded_table import RecordedTable, write_table
 
 SPACE = SearchSpace(
     (

@@ -111,7 +111,7 @@ def test_a_sine_at_a_bin_has_the_height_worked_out_by_hand():
     waveform = 0.5 * np.sin(2 * np.pi * 1000 * time)
     config = FeatureConfig(num_mels=1, fmin_hz=0, fmax_hz=8000)
     peak = 0.25 * 0.54 * 1024 / np.sqrt(1024 * (0.54**2 + 0.46**2 / 2))
-    # A Hamming window leaks 0.23 / 0.54 of it into each neighbouring bin.
+    # A Hamming window leaks 0.23 / 0.54 of it into each neighboring bin.
     matrix = mel_matrix(config)[:, 0]
     leak = 0.23 / 0.54
     expected = peak * (matrix[64] + leak * (matrix[63] + matrix[65]))

@@ -21,20 +21,21 @@ from audiotag_nas.config import (
     SearchConfig,
 )
 from audiotag_nas.errors import UserError
-from audiotag_nas.experiment import explanation, pareto, stages
-from audiotag_nas.experiment.exporting import export_trial
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.model_export import export_trial
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.results import (
+from audiotag_nas.experiment.session import RunningFile
+from audiotag_nas.experiment.tuner import ArchitectureTuner
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection import explanation, pareto
+from audiotag_nas.inspection.results import (
     export_table,
     ranked_entries,
     recommended_lines,
     results_lines,
 )
-from audiotag_nas.experiment.running import RunningFile
-from audiotag_nas.experiment.status import read_status
-from audiotag_nas.experiment.status_screen import status_lines
-from audiotag_nas.experiment.tuner import ArchitectureTuner
-from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.status import read_status
+from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.report.tables import format_csv
 from audiotag_nas.search.journal import Journal, read_entries
 from audiotag_nas.search.lock import driver_lock, read_holder

@@ -7,14 +7,14 @@ import pytest
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.experiment.generations import read_generations
-from audiotag_nas.experiment.results import completed_entry, ranked_entries
-from audiotag_nas.experiment.status import read_status
-from audiotag_nas.experiment.status_screen import status_lines
+from audiotag_nas.inspection.results import completed_entry, ranked_entries
+from audiotag_nas.inspection.status import read_status
+from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.training.model_file import MODEL_FILE
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from tests.dashboard import Dashboard
-from tests.experiment.status_driver import FakeTuner, config
 from tests.fakes import fake_reward
+from tests.inspection.status_driver import FakeTuner, config
 
 SEARCH = [f"search-{number:04d}" for number in range(7)]
 GRID = [f"grid-{number:04d}" for number in range(6)]

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
+from audiotag_nas.config.shipped import load_config
 from audiotag_nas.data import audio
 from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.shipped import load_config
 from tests.fakes import fake_train
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
+from audiotag_nas.config.shipped import load_config
 from audiotag_nas.data import audio
 from audiotag_nas.data.findings import finding_lines
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.experiment import preparation, stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.shipped import load_config
 from audiotag_nas.trial import TrialResult, TrialStatus
 from tests.full_disk import room_for
 

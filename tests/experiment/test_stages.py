@@ -2,10 +2,10 @@
 
 import json
 
+from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.config.shipped import load_config
 from audiotag_nas.experiment import stages
-from audiotag_nas.shipped import load_config
-from audiotag_nas.space import Architecture, ConvBlock
 from audiotag_nas.trial import Trial
 
 

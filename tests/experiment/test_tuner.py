@@ -8,8 +8,8 @@ from tensorboard.plugins.hparams import api_pb2
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.trial import Trial, TrialResult
 from tests.dashboard import Dashboard
-from tests.experiment.status_driver import FAILED, FakeTuner, config
 from tests.fakes import fake_train
+from tests.inspection.status_driver import FAILED, FakeTuner, config
 
 
 class MendedTuner(FakeTuner):

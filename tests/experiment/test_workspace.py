@@ -4,14 +4,14 @@ import os
 
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
+from audiotag_nas.config.shipped import load_config
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.shipped import load_config
-from audiotag_nas.space import CRNN_BASELINE
 from audiotag_nas.trial import TrialResult, TrialStatus
 
 
@@ -278,15 +278,15 @@ def test_a_field_is_fixed_by_the_trials_that_depend_on_it(
 
 
 def test_a_remote_place_is_not_taken_for_a_directory():
-    from audiotag_nas.experiment import places
+    from audiotag_nas.experiment import config_paths
 
     for other in ("s3://bucket//features", "s3:/bucket/features", "./s3://b"):
-        assert places.differences(
+        assert config_paths.differences(
             placed(features_dir=other),
             placed(features_dir="s3://bucket/features"),
         )
     config = placed(features_dir="s3://bucket/~")
-    assert places.absolute(config).data.features_dir == "s3://bucket/~"
+    assert config_paths.absolute(config).data.features_dir == "s3://bucket/~"
 
 
 def test_a_home_is_found_in_every_place(tmp_path, monkeypatch):

@@ -161,7 +161,7 @@ def test_threshold_of_an_undefined_tag_is_the_fallback():
     )
 
 
-def test_threshold_between_neighbouring_floats_keeps_them_apart():
+def test_threshold_between_neighboring_floats_keeps_them_apart():
     low, high = 0.5, float(np.nextafter(0.5, 1.0))
     threshold = metrics.best_threshold([1, 0], [high, low])
     assert low < threshold <= high

@@ -3,9 +3,14 @@
 import pytest
 import tensorflow as tf
 
+from audiotag_nas.architecture import (
+    CRNN_BASELINE,
+    WEI2018,
+    Architecture,
+    ConvBlock,
+)
 from audiotag_nas.models import build_crnn, build_named
 from audiotag_nas.models.costs import network_costs
-from audiotag_nas.space import CRNN_BASELINE, WEI2018, Architecture, ConvBlock
 
 SMALL = Architecture(
     (ConvBlock(4, 3, 5), ConvBlock(2, 1, 3)), recurrent_units=6

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audiotag_nas.architecture import (
+    CRNN_BASELINE,
+    WEI2018,
+    Architecture,
+    ConvBlock,
+)
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.models import build_crnn
 from audiotag_nas.models.blocks import conv_block
-from audiotag_nas.space import CRNN_BASELINE, WEI2018, Architecture, ConvBlock
 
 TINY = Architecture(
     (ConvBlock(3, 3, 1), ConvBlock(4, 1, 5), ConvBlock(5, 3, 3)),

@@ -81,7 +81,7 @@ def test_dropout_drops_its_rate_and_keeps_the_mean():
     # 44,408 values: a standard deviation of the rate is 0.0014.
     assert abs(kept.mean() - 0.9) < 0.006
     np.testing.assert_allclose(dropped[kept], 1 / 0.9, rtol=1e-4)
-    # Every stretch of it is random: rows, channels, neighbours.
+    # Every stretch of it is random: rows, channels, neighbors.
     assert abs(kept[..., ::2].mean() - kept[..., 1::2].mean()) < 0.01
     assert (kept[..., 1:] & kept[..., :-1]).mean() == pytest.approx(
         0.81, abs=0.01

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.models import build_crnn
 from audiotag_nas.serving.export import export_model
-from audiotag_nas.space import Architecture, ConvBlock
 
 TAGS = ("speech", "music", "knock")
 CLIP_SECONDS = 0.5

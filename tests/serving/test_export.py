@@ -16,7 +16,7 @@ from audiotag_nas.data import features as numpy_features
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.serving import export
-from audiotag_nas.serving.manifest import read_manifest
+from audiotag_nas.serving.model_manifest import read_manifest
 from audiotag_nas.serving.saved_model import load_saved_model
 from audiotag_nas.serving.tagger import Tagger
 from tests.full_disk import room_for

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from audiotag_nas.data.features import log_mel
 from audiotag_nas.errors import ConfigError, DataError, StoreError
-from audiotag_nas.serving import tables
+from audiotag_nas.serving import output_tables
 from audiotag_nas.serving.export import export_model
 from audiotag_nas.serving.opening import OPENING_SECONDS
 from audiotag_nas.serving.tagger import Tagger
@@ -328,6 +328,6 @@ def test_the_opening_is_kept_only_where_it_is_asked_for(tagger, tmp_path):
 def test_a_cell_that_a_spreadsheet_would_run_is_quoted(tagger, tmp_path):
     tagged = tagger.tag_file(tmp_path / "missing.wav")
     odd = dataclasses.replace(tagged, path="=cmd()", reason="@x")
-    tables.CsvTable(tmp_path / "out.csv").add(odd)
+    output_tables.CsvTable(tmp_path / "out.csv").add(odd)
     row = (tmp_path / "out.csv").read_text().splitlines()[1]
     assert row == "1,'=cmd(),failed,,,,,,,,'@x"

@@ -2,10 +2,10 @@
 
 import pytest
 
+from audiotag_nas.config.shipped import load_config
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.shipped import load_config
 from tests.fakes import fake_train
 
 

@@ -13,7 +13,7 @@ from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.moves import draw_points
+from audiotag_nas.search.points import draw_points
 from audiotag_nas.trial import TrialResult, TrialStatus
 
 ROOT = Path(__file__).parents[2]

@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def start_driver(tmp_path):
-    """Starts tests/experiment/status_driver.py; none outlives the test."""
+    """Starts tests/inspection/status_driver.py; none outlives the test."""
     processes = []
 
     def start() -> subprocess.Popen:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.experiment.status_driver", tmp_path],
+            [sys.executable, "-m", "tests.inspection.status_driver", tmp_path],
             cwd=ROOT,
             stderr=subprocess.DEVNULL,
         )

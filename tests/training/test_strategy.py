@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def run_driver(workdir: Path, how: str) -> tuple[dict, str]:
     """What the driver printed, and its warnings."""
-    module = "tests.training.gpu_memory_driver"
+    module = "tests.runners.gpu_memory_driver"
     done = subprocess.run(
         [sys.executable, "-m", module, str(workdir), how],
         cwd=ROOT,

@@ -1,0 +1,201 @@
+"""Descriptions of networks as plain values, and the paper's search space.
+
+`Architecture` describes a convolutional recurrent network with attention and
+localization (CRNN ATT-LOC); `audiotag_nas.models` builds it. Nothing here
+builds a model or needs TensorFlow.
+
+The default space holds the 21 decisions of Liu and Zhang (IJCNN 2020): the
+number of filters N, the filter height H (time) and the filter width W
+(frequency) of 7 convolution blocks. The paper does not print the candidate
+values; those here are this project's own choice.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.fields import from_json
+from audiotag_nas.space import Decision, SearchSpace
+
+RECURRENT_LAYERS = ("bgru", "gated_bgru")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvBlock:
+    """One convolution block.
+
+    Attributes:
+        filters: number of output channels, N.
+        height: extent of the filter in time (frames), H.
+        width: extent of the filter in frequency (mel bins), W.
+    """
+
+    filters: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        for field in ("filters", "height", "width"):
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(
+                    f"`{field}` must be an int. Received: {value!r}"
+                )
+            if value < 1:
+                raise ConfigError(
+                    f"`{field}` must be positive. Received: {value}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A CRNN ATT-LOC, in words.
+
+    Attributes:
+        blocks: the convolution blocks, input first. Each is convolution,
+            batch norm, ELU, max-pool over two mel bins (while there are at
+            least two) and dropout.
+        recurrent: `bgru` (the paper's figure) or `gated_bgru` (two parallel
+            bidirectional GRUs, one linear, one sigmoid, multiplied; Wei et
+            al. 2018).
+        recurrent_units: GRU units a direction.
+        dropout: rate after every block and after the recurrent layer.
+        input_norm: whether the input passes a batch norm over its frames
+            (Wei et al. 2018). It ties the network to one number of frames.
+    """
+
+    blocks: tuple[ConvBlock, ...]
+    recurrent: str = "bgru"
+    recurrent_units: int = 64
+    dropout: float = 0.1
+    input_norm: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        if not self.blocks:
+            raise ConfigError("an architecture must have at least one block.")
+        if self.recurrent not in RECURRENT_LAYERS:
+            raise ConfigError(
+                f"`recurrent` must be one of {list(RECURRENT_LAYERS)}. "
+                f"Received: {self.recurrent!r}"
+            )
+        if self.recurrent_units < 1:
+            raise ConfigError(
+                "`recurrent_units` must be positive. "
+                f"Received: {self.recurrent_units}"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(
+                f"`dropout` must be in [0, 1). Received: {self.dropout}"
+            )
+
+    @property
+    def architecture_id(self) -> str:
+        """Twelve hexadecimal digits, the same for equal architectures."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def describe(self) -> str:
+        """One line a person can read: `8@3x3 16@5x3 ... | bgru 64`."""
+        blocks = " ".join(
+            f"{b.filters}@{b.height}x{b.width}" for b in self.blocks
+        )
+        return f"{blocks} | {self.recurrent} {self.recurrent_units}"
+
+    def to_json(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        # JSON has no tuples; what goes there must come back equal.
+        return fields | {"blocks": list(fields["blocks"])}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
+        """The architecture that `to_json` gave.
+
+        Raises:
+            ConfigError: naming the field that is missing, unknown or wrong.
+        """
+        return from_json(cls, value, "architecture")
+
+
+def conv_space(
+    *,
+    num_blocks: int = 7,
+    filters: Sequence[int] = (8, 16, 32, 64),
+    heights: Sequence[int] = (1, 3, 5, 7),
+    widths: Sequence[int] = (1, 3, 5, 7),
+) -> SearchSpace:
+    """The paper's space: N, H and W of each block, block by block.
+
+    The decisions are `block1_filters`, `block1_height`, `block1_width`,
+    `block2_filters` and so on. The default candidate values are [own].
+    """
+    decisions = []
+    for block in range(1, num_blocks + 1):
+        decisions += [
+            Decision(f"block{block}_filters", tuple(filters)),
+            Decision(f"block{block}_height", tuple(heights)),
+            Decision(f"block{block}_width", tuple(widths)),
+        ]
+    return SearchSpace(tuple(decisions))
+
+
+def architecture_from_tokens(
+    space: SearchSpace,
+    tokens: Iterable[int],
+    *,
+    base: Architecture | None = None,
+) -> Architecture:
+    """The architecture that `tokens` name in `space`.
+
+    Args:
+        space: decisions `block<i>_filters`, `block<i>_height` and
+            `block<i>_width` (those left out come from `base`), and any other
+            field of `Architecture` by its name, e.g. `recurrent_units`.
+        tokens: one a decision.
+        base: what the space does not decide; `CRNN_BASELINE` if None.
+
+    Raises:
+        ConfigError: the tokens are not of this space, or a decision is not
+            about an architecture.
+    """
+    base = CRNN_BASELINE if base is None else base
+    blocks = [dataclasses.asdict(block) for block in base.blocks]
+    fields: dict[str, Any] = {}
+    names = {field.name for field in dataclasses.fields(Architecture)}
+    for name, value in space.values(tokens).items():
+        index, _, part = name.removeprefix("block").partition("_")
+        if name.startswith("block") and index.isdigit() and part:
+            position = int(index) - 1
+            if not 0 <= position < len(blocks) or part not in blocks[position]:
+                raise ConfigError(
+                    f"decision `{name}`: there are blocks 1 to {len(blocks)} "
+                    "with filters, height and width."
+                )
+            blocks[position][part] = value
+        elif name in names - {"blocks"}:
+            fields[name] = value
+        else:
+            raise ConfigError(
+                f"decision `{name}` is not about an architecture."
+            )
+    return dataclasses.replace(
+        base, blocks=tuple(ConvBlock(**block) for block in blocks), **fields
+    )
+
+
+def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
+    return tuple(ConvBlock(n, 3, 3) for n in filters)
+
+
+CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
+"""The figure of Liu and Zhang with the filters of Wei et al. 2018."""
+
+WEI2018 = Architecture(
+    _three_by_three(8, 16, 32, 32, 64, 64, 64),
+    recurrent="gated_bgru",
+    input_norm=True,
+)
+"""The CRNN of Wei et al., DCASE workshop 2018 (arXiv 1808.03883)."""

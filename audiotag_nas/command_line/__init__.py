@@ -1,0 +1,1 @@
+"""The command line: flags, config overrides, error lines, terminal."""

@@ -1,0 +1,27 @@
+"""The configuration of an experiment: its fields and their rules."""
+
+from audiotag_nas.config.experiment import (
+    CHIME_HOME_TAGS,
+    DataConfig,
+    ExperimentConfig,
+    FeatureConfig,
+    FinalConfig,
+    GridConfig,
+    SearchConfig,
+    SyntheticConfig,
+    TrainingConfig,
+    parse_spectrogram_size,
+)
+
+__all__ = [
+    "CHIME_HOME_TAGS",
+    "DataConfig",
+    "ExperimentConfig",
+    "FeatureConfig",
+    "FinalConfig",
+    "GridConfig",
+    "SearchConfig",
+    "SyntheticConfig",
+    "TrainingConfig",
+    "parse_spectrogram_size",
+]

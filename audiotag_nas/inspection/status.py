@@ -1,0 +1,276 @@
+"""A running or finished experiment, seen from outside.
+
+Reads only: the config, the journal, `driver.lock` and `running.json`. No
+TensorFlow, so that it can be called again and again (`watch`).
+"""
+
+import dataclasses
+import os
+import time
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.experiment import stages
+from audiotag_nas.experiment.generations import (
+    Generations,
+    split_generations,
+)
+from audiotag_nas.experiment.session import (
+    Session,
+    StageRun,
+    read_session,
+    recommended_id,
+)
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection.results import entry_rank
+from audiotag_nas.search.journal import JournalEntry, read_entries
+from audiotag_nas.search.lock import Holder, read_holder
+from audiotag_nas.trial import TrialStatus
+
+
+@dataclasses.dataclass(frozen=True)
+class StageStatus:
+    """How far a stage is.
+
+    Attributes:
+        stage: its name.
+        num_total: trials that it is to have.
+        num_superseded: finished trials of earlier settings, left out.
+        completed: the entries of those that did, the highest reward first,
+            those stopped early last.
+        failed: the entries of those that failed.
+        running: ids of the trials that a living driver trains, and for how
+            many seconds.
+        lost: ids of the trials that a driver was training when it stopped.
+        is_ended: it came to its end, if need be with fewer trials.
+        recommended: what it is gone on with, once it came to its end; None
+            where the last session does not tell.
+    """
+
+    stage: str
+    num_total: int
+    num_superseded: int
+    completed: list[JournalEntry]
+    failed: list[JournalEntry]
+    running: dict[str, float]
+    lost: list[str]
+    is_ended: bool
+    recommended: JournalEntry | None
+
+    @property
+    def best_eer(self) -> float | None:
+        """The lowest validation EER, whatever the reward is.
+
+        Of trainings to the end; of those stopped early if there are no others.
+        """
+        whole = [e.result for e in self.completed if e.result.is_whole]
+        return min(
+            (
+                result.metrics["validation_eer"]
+                for result in whole or [e.result for e in self.completed]
+                if "validation_eer" in result.metrics
+            ),
+            default=None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """All that `status_screen` tells.
+
+    Attributes:
+        workdir: the working directory.
+        name: of the experiment.
+        holder: who drives, or drove and was killed; None if nobody does.
+        stages: every stage, in order.
+        settings: of the running trials, by id.
+        current: the stage that runs or ran last in the last session.
+        rate_per_second: trials of it that the session finishes a second;
+            None before the first.
+        seconds_left: of it; None if unknown or if nobody drives.
+        utilization: seconds trained over seconds passed times slots, in the
+            last session; None if nothing was trained.
+        num_slots: trials side by side.
+        stop_reason: the error or interrupt that ended the last session;
+            empty if none did, or another driver was there since.
+    """
+
+    workdir: str
+    name: str
+    holder: Holder | None
+    stages: list[StageStatus]
+    settings: dict[str, dict]
+    current: str | None
+    rate_per_second: float | None
+    seconds_left: float | None
+    utilization: float | None
+    num_slots: int
+    stop_reason: str
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether a driver works here, as far as can be told."""
+        return self.holder is not None and self.holder.is_alive is not False
+
+
+def read_status(
+    workdir: str | os.PathLike, *, now: float | None = None
+) -> Status:
+    """Looks at a working directory; changes nothing.
+
+    Args:
+        workdir: the directory.
+        now: seconds since 1970; the clock's if None.
+
+    Raises:
+        StoreError: no experiment was begun there, or its journal is damaged.
+    """
+    now = time.time() if now is None else now
+    workspace = Workspace(workdir)
+    config = workspace.read_config()
+    # Before the journal: a trial that ends in between is then still counted.
+    holder = read_holder(workspace.workdir)
+    session = read_session(workspace.running_path)
+    entries = read_entries(workspace.journal_path)
+    generations = split_generations(entries, config, session)
+    is_living = _is_of(session, holder)
+    until = now if is_living or session is None else session.updated_at
+    done = {entry.trial.trial_id for entry in entries}
+    runs = [] if session is None else session.stages
+    current = runs[-1] if runs else None
+    states = [
+        _stage_status(
+            stage,
+            num_total,
+            generations.of_stage(stage),
+            _running(runs, stage, done),
+            until=until if is_living else None,
+            is_ended=any(
+                run.stage == stage and run.ended_at is not None for run in runs
+            ),
+            recommended=recommended_id(session, stage),
+        )
+        for stage, num_total in _totals(config, entries, runs).items()
+    ]
+    rate = None if current is None else _rate(current, until)
+    return Status(
+        workdir=str(workdir),
+        name=config.name,
+        holder=holder,
+        stages=states,
+        settings={
+            trial_id: settings
+            for run in runs
+            for trial_id, settings in run.settings.items()
+        },
+        current=None if current is None else current.stage,
+        rate_per_second=rate,
+        seconds_left=_seconds_left(states, current, rate)
+        if is_living
+        else None,
+        utilization=_utilization(runs, until),
+        num_slots=1 if current is None else current.num_slots,
+        stop_reason=""
+        if holder is not None or session is None
+        else session.stop_reason,
+    )
+
+
+def _totals(
+    config: ExperimentConfig, entries: list[JournalEntry], runs: list[StageRun]
+) -> dict[str, int]:
+    """The trials that each stage is to have; `train` only if there are any."""
+    trained = {e.trial.trial_id for e in entries if e.trial.stage == "train"}
+    for run in runs:
+        if run.stage == "train":
+            trained.update(run.running)
+    totals = {
+        "baseline": stages.BASELINE_SPACE.size,
+        "search": config.search.num_trials,
+        "grid": stages.grid_space(config).size,
+        "final": stages.FINAL_SPACE.size,
+    }
+    return totals | ({"train": len(trained)} if trained else {})
+
+
+def _is_of(session: Session | None, holder: Holder | None) -> bool:
+    """Whether the session is that of a driver that lives."""
+    return (
+        session is not None
+        and holder is not None
+        and holder.is_alive is not False
+        and (session.pid, session.host) == (holder.pid, holder.host)
+    )
+
+
+def _running(
+    runs: list[StageRun], stage: str, done: set[str]
+) -> dict[str, float]:
+    return {
+        trial_id: started_at
+        for run in runs
+        if run.stage == stage
+        for trial_id, started_at in run.running.items()
+        if trial_id not in done
+    }
+
+
+def _stage_status(
+    stage: str,
+    num_total: int,
+    generations: Generations,
+    running: dict[str, float],
+    *,
+    until: float | None,
+    is_ended: bool,
+    recommended: str,
+) -> StageStatus:
+    entries = generations.current
+    completed = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
+    return StageStatus(
+        stage=stage,
+        num_total=num_total,
+        num_superseded=len(generations.superseded),
+        completed=sorted(completed, key=entry_rank),
+        failed=[e for e in entries if e.result.status is TrialStatus.FAILED],
+        running={}
+        if until is None
+        else {i: max(0.0, until - start) for i, start in running.items()},
+        lost=list(running) if until is None else [],
+        is_ended=is_ended,
+        recommended=next(
+            (e for e in completed if e.trial.trial_id == recommended), None
+        ),
+    )
+
+
+def _wall_seconds(run: StageRun, until: float) -> float:
+    return max(0.0, (run.ended_at or until) - run.started_at)
+
+
+def _rate(run: StageRun, until: float) -> float | None:
+    wall = _wall_seconds(run, until)
+    return run.num_trained / wall if run.num_trained and wall else None
+
+
+def _seconds_left(
+    states: list[StageStatus], run: StageRun | None, rate: float | None
+) -> float | None:
+    if run is None or run.ended_at is not None or rate is None:
+        return None
+    for state in states:
+        if state.stage == run.stage:
+            num_done = len(state.completed) + len(state.failed)
+            return max(0, run.num_total - num_done) / rate
+    return None
+
+
+def _utilization(runs: list[StageRun], until: float) -> float | None:
+    """Of the stages in which anything was trained."""
+    busy = capacity = 0.0
+    for run in runs:
+        if run.num_trained or run.running:
+            capacity += run.num_slots * _wall_seconds(run, until)
+            busy += run.busy_seconds + sum(
+                max(0.0, until - start) for start in run.running.values()
+            )
+    return min(1.0, busy / capacity) if capacity else None

@@ -1,0 +1,391 @@
+"""Trains trials side by side in worker processes of this machine.
+
+Each worker is a fresh interpreter that keeps its TensorFlow from trial to
+trial and is replaced before it leaks. Whatever happens to one - a crash, a
+signal, a time or memory limit - becomes the failed result of the trial it
+had; the others go on. The driver never trains and never touches a GPU.
+
+One socket a worker: a worker killed halfway through a message harms nobody
+else, which pools over one shared queue can't promise.
+"""
+
+import collections
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing import connection as connections
+from pathlib import Path
+from typing import IO, Any
+
+from audiotag_nas import errors
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.files import store_errors
+from audiotag_nas.runners import gpus
+from audiotag_nas.runners.factory import TARGET, OnTrialEpoch, check_limits
+from audiotag_nas.runners.tensorflow_log import is_log
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+MAX_TRIALS_PER_WORKER = 25
+
+_START_SECONDS = 300.0  # importing TensorFlow from a slow disk
+_MAX_FAILED_STARTS = 3
+_MEMORY_POLL_SECONDS = 0.2
+_COMMAND = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from audiotag_nas.training import worker; worker.main(int(sys.argv[2]))"
+)
+
+
+@dataclasses.dataclass
+class _Worker:
+    """A worker process as its driver sees it.
+
+    Attributes:
+        slot: which of the runner's slots it fills; decides its GPUs.
+        process: the interpreter.
+        connection: the driver's end of the socket.
+        log: what it printed.
+        since: when it was started, or given its trial (monotonic seconds).
+        is_ready: it has said that it takes trials.
+        trial: what it trains; None while it starts or waits.
+        num_trials: how many it was given.
+    """
+
+    slot: int
+    process: subprocess.Popen
+    connection: connections.Connection
+    log: IO[bytes]
+    since: float
+    is_ready: bool = False
+    trial: Trial | None = None
+    num_trials: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.since
+
+    def send(self, message: dict[str, Any]) -> None:
+        try:
+            self.connection.send_bytes(json.dumps(message).encode())
+        except OSError:
+            # It died just now; its end of the socket will say so.
+            return
+
+    def memory_bytes(self) -> int:
+        """Resident memory; 0 once it is gone."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        except OSError:
+            return 0
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> int:
+        """Kills it if it lives; returns its exit status."""
+        self.connection.close()
+        self.process.kill()
+        return self.process.wait()
+
+    def last_words(self, *, has_died: bool) -> str:
+        """The last line that it printed, e.g. a failed check's.
+
+        TensorFlow's log is left out, but for errors of one that died.
+        """
+        with self.log as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            lines = [line.strip() for line in log.read().split(b"\n")]
+        spoken = [
+            line
+            for line in lines
+            if line and not is_log(line, with_errors=not has_died)
+        ]
+        return spoken[-1].decode(errors="replace")[:300] if spoken else ""
+
+
+class ProcessRunner:
+    """A `TrialRunner` over worker processes.
+
+    Args:
+        config: the experiment.
+        features_dir: the prepared features, `<size>/development`.
+        trials_dir: gets a directory a trial.
+        num_workers: trials side by side.
+        trial_timeout_seconds: a training that takes longer is killed, unless
+            it has ended by the time that the driver looks.
+        gpus_per_trial: GPUs of each worker, which mirrors over them; with 0
+            children are trained on the CPU.
+        memory_limit_bytes: a worker with more resident memory is killed
+            (Linux).
+        max_trials_per_worker: trainings after which a worker is replaced.
+        retries: how often a trial is tried again that took its worker down
+            or went over a limit. A training that failed by itself is not
+            tried again: with the same seed it would fail the same way.
+        on_epoch: called with the trial, the epoch from 1 and its numbers,
+            within `next_result`.
+        target: `module:function` that workers call, like `child.run_trial`.
+
+    Raises:
+        ConfigError: an argument out of its range, or fewer GPUs than needed.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        features_dir: Place,
+        trials_dir: Path,
+        num_workers: int,
+        trial_timeout_seconds: float | None = None,
+        gpus_per_trial: int = 0,
+        memory_limit_bytes: int | None = None,
+        max_trials_per_worker: int = MAX_TRIALS_PER_WORKER,
+        retries: int = 0,
+        on_epoch: OnTrialEpoch | None = None,
+        target: str = TARGET,
+    ) -> None:
+        check_limits(
+            num_workers=num_workers,
+            trial_timeout_seconds=trial_timeout_seconds,
+            gpus_per_trial=gpus_per_trial,
+            memory_limit_bytes=memory_limit_bytes,
+            max_trials_per_worker=max_trials_per_worker,
+            retries=retries,
+        )
+        if memory_limit_bytes is not None and not Path("/proc/self").exists():
+            raise ConfigError(
+                "`memory_limit_bytes`: needs /proc, which Linux has."
+            )
+        self._gpus = gpus.share_gpus(num_workers, gpus_per_trial)
+        self._setup = {
+            "target": target,
+            "config": config.to_json(),
+            "features_dir": str(as_place(features_dir).absolute()),
+            "trials_dir": str(Path(trials_dir).absolute()),
+        }
+        self._num_threads = config.threads_per_trial
+        self._num_workers = num_workers
+        self._timeout_seconds = trial_timeout_seconds
+        self._memory_limit_bytes = memory_limit_bytes
+        self._max_trials = max_trials_per_worker
+        self._retries = retries
+        self._on_epoch = on_epoch
+        self._workers: list[_Worker] = []
+        self._waiting: collections.deque[Trial] = collections.deque()
+        self._done: collections.deque[TrialResult] = collections.deque()
+        self._num_lost: collections.Counter[str] = collections.Counter()
+        self._num_failed_starts = 0
+
+    @property
+    def num_slots(self) -> int:
+        return self._num_workers
+
+    def submit(self, trial: Trial) -> None:
+        self._waiting.append(trial)
+        self._dispatch()
+
+    def next_result(self) -> TrialResult:
+        """Blocks until a trial has ended.
+
+        Raises:
+            UserError: what a worker found wrong would stop every trial, e.g.
+                damaged features; or workers die as they start.
+            RuntimeError: no trial was submitted.
+        """
+        while not self._done:
+            self._dispatch()
+            if not self._workers:
+                raise RuntimeError("next_result: no trial was submitted.")
+            waiting_for = {w.connection: w for w in self._workers}
+            for end in connections.wait(
+                list(waiting_for), self._seconds_to_next_check()
+            ):
+                self._hear(waiting_for[end])  # type: ignore[index]
+            for worker in tuple(self._workers):
+                self._check_limits(worker)
+        return self._done.popleft()
+
+    def close(self) -> None:
+        """Kills the workers, whatever they do; may be called again."""
+        self._waiting.clear()
+        self._done.clear()
+        while self._workers:
+            worker = self._workers.pop()
+            worker.end()
+            worker.log.close()
+
+    # Workers
+
+    def _dispatch(self) -> None:
+        """Gives waiting trials to free workers; starts those missing."""
+        free = [w for w in self._workers if w.is_ready and w.trial is None]
+        for worker in free:
+            if not self._waiting:
+                return
+            if worker.process.poll() is not None:
+                # It was killed while it waited, which costs no trial.
+                self._lose(worker, _describe_exit)
+                continue
+            worker.trial = self._waiting.popleft()
+            worker.since = time.monotonic()
+            worker.num_trials += 1
+            worker.send({"trial": worker.trial.to_json()})
+        num_starting = sum(not worker.is_ready for worker in self._workers)
+        num_wanted = len(self._waiting) - num_starting
+        num_missing = self._num_workers - len(self._workers)
+        for _ in range(min(num_wanted, num_missing)):
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        taken = {worker.slot for worker in self._workers}
+        slot = min(set(range(self._num_workers)) - taken)
+        mine, theirs = connections.Pipe()
+        with store_errors("a temporary file (TMPDIR)"):
+            # It is closed with the worker.
+            log = tempfile.TemporaryFile()  # noqa: SIM115
+        with theirs:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    _COMMAND,
+                    json.dumps(sys.path),
+                    str(theirs.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(slot),
+                pass_fds=[theirs.fileno()],
+                # Ctrl-C is for the driver alone, which then ends the workers.
+                process_group=0,
+            )
+        worker = _Worker(slot, process, mine, log, time.monotonic())
+        self._workers.append(worker)
+        worker.send(self._setup)
+
+    def _environment(self, slot: int) -> dict[str, str]:
+        threads = str(self._num_threads)
+        return {
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            **os.environ,
+            # Before TensorFlow starts, which reads them once.
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": threads,
+            "CUDA_VISIBLE_DEVICES": self._gpus[slot],
+        }
+
+    def _hear(self, worker: _Worker) -> None:
+        """Takes one message of a worker, or its end."""
+        try:
+            message = json.loads(worker.connection.recv_bytes())
+        except (EOFError, OSError):
+            self._lose(worker, _describe_exit)
+            return
+        kind, trial = message["kind"], worker.trial
+        if kind == "unusable":
+            raise RuntimeError(f"a worker can't start: {message['reason']}")
+        if kind == "user_error":
+            error_class = getattr(errors, message["type"], errors.UserError)
+            raise error_class(message["message"])
+        if kind == "ready":
+            worker.is_ready = True
+            self._num_failed_starts = 0
+        elif kind == "epoch":
+            if self._on_epoch is not None and trial is not None:
+                self._on_epoch(trial, message["epoch"], message["numbers"])
+        else:
+            self._done.append(TrialResult.from_json(message["result"]))
+            worker.trial = None
+            if worker.num_trials >= self._max_trials:
+                self._remove(worker)
+                worker.log.close()
+
+    def _seconds_to_next_check(self) -> float | None:
+        """How long nothing can go over a limit; None for ever."""
+        checks = [
+            limit - worker.seconds
+            for worker in self._workers
+            if (limit := self._time_limit(worker)) is not None
+        ]
+        if self._memory_limit_bytes is not None:
+            checks.append(_MEMORY_POLL_SECONDS)
+        return max(0.0, min(checks)) if checks else None
+
+    def _time_limit(self, worker: _Worker) -> float | None:
+        if not worker.is_ready:
+            return _START_SECONDS
+        return None if worker.trial is None else self._timeout_seconds
+
+    def _check_limits(self, worker: _Worker) -> None:
+        if not self._passed_limit(worker):
+            return
+        # Its result may wait behind its epochs, for the driver was busy.
+        while worker in self._workers and worker.connection.poll():
+            self._hear(worker)
+        if worker in self._workers and (reason := self._passed_limit(worker)):
+            self._lose(worker, lambda status: reason)
+
+    def _passed_limit(self, worker: _Worker) -> str:
+        """How a worker went over a limit, as far as heard; else empty."""
+        time_limit = self._time_limit(worker)
+        if time_limit is not None and worker.seconds >= time_limit:
+            return f"took longer than its limit of {time_limit:g} s"
+        if worker.trial is not None and self._memory_limit_bytes is not None:
+            used, limit = worker.memory_bytes(), self._memory_limit_bytes
+            if used > limit:
+                return (
+                    f"used {used / 2**30:.2f} GiB of memory, more than its "
+                    f"limit of {limit / 2**30:.2f} GiB"
+                )
+        return ""
+
+    def _lose(self, worker: _Worker, describe: Callable[[int], str]) -> None:
+        """Ends a worker; its trial is tried again or has failed."""
+        trial, seconds = worker.trial, worker.seconds
+        reason = describe(self._remove(worker))
+        last_words = worker.last_words(has_died=describe is _describe_exit)
+        if last_words:
+            reason += f"; its last words: {last_words}"
+        if not worker.is_ready:
+            self._num_failed_starts += 1
+            if self._num_failed_starts == _MAX_FAILED_STARTS:
+                raise SearchError(
+                    f"{_MAX_FAILED_STARTS} worker processes in a row ended as "
+                    f"they started: {reason}."
+                )
+        if trial is None:
+            return
+        self._num_lost[trial.trial_id] += 1
+        if self._num_lost[trial.trial_id] <= self._retries:
+            self._waiting.appendleft(trial)
+            return
+        self._done.append(
+            TrialResult(
+                trial_id=trial.trial_id,
+                status=TrialStatus.FAILED,
+                reward=None,
+                seconds=seconds,
+                reason=f"its process {reason}",
+            )
+        )
+
+    def _remove(self, worker: _Worker) -> int:
+        self._workers.remove(worker)
+        return worker.end()
+
+
+def _describe_exit(status: int) -> str:
+    """Why a process ended, from its exit status."""
+    if status >= 0:
+        return f"ended with exit status {status}"
+    name = signal.Signals(-status).name
+    if name == "SIGKILL":
+        return f"was killed by {name}, as the kernel does when memory runs out"
+    return f"was killed by {name}"

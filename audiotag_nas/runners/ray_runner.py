@@ -1,0 +1,413 @@
+"""Trains trials on the nodes of a Ray cluster; see docs/ray.md.
+
+Ray moves a trial to a node with room and says when a process or a node is
+gone; what that means is decided here, as for worker processes of one machine:
+a process that dies fails its own trial (after `retries`), a node that goes
+takes nothing along, since its trials are trained again elsewhere. If the
+cluster itself is lost, so is no trial: the search stops (`RayConnection`). Ray
+keeps nothing that matters: the journal is the state of a search.
+
+Each trial is a Ray task that streams messages (`ray_worker`). Ray keeps a
+task's process for the next one, so that TensorFlow is imported once in
+`MAX_TRIALS_PER_WORKER` trials.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from audiotag_nas import errors
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.prepared import open_prepared
+from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.runners import ray_worker
+from audiotag_nas.runners.factory import TARGET, OnTrialEpoch, check_limits
+from audiotag_nas.runners.node_features import DEFAULT_CACHE_DIR
+from audiotag_nas.runners.process_runner import MAX_TRIALS_PER_WORKER
+from audiotag_nas.runners.ray_connection import (
+    CHECK_SECONDS,
+    RayConnection,
+    import_ray,
+)
+from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+
+DEFAULT_ADDRESS = "auto"
+
+_MAX_NODES_LOST = 5  # of one trial, after which the search stops
+
+
+@dataclasses.dataclass
+class _Task:
+    """A trial as a Ray task.
+
+    Attributes:
+        trial: what is trained.
+        node_id: the node that trains; None before it has said so.
+        since: when its training began (monotonic seconds); None before.
+    """
+
+    trial: Trial
+    node_id: str | None = None
+    since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.since is None else time.monotonic() - self.since
+
+
+class RayRunner:
+    """A `TrialRunner` over a Ray cluster.
+
+    Args:
+        config: the experiment.
+        features_dir: the prepared features, `<size>/development`.
+        trials_dir: gets a directory a trial, written by this process.
+        address: of the cluster: `auto` (one of this machine, or
+            RAY_ADDRESS), `host:port`, or `local` to start one here.
+        num_workers: trials side by side; None: as many as the nodes have
+            room for, also those that join later.
+        trial_timeout_seconds: a training that takes longer is killed, unless
+            it has ended by the time that the driver looks; what it waits for
+            a node or for features does not count.
+        gpus_per_trial: GPUs asked of Ray for each trial.
+        memory_limit_bytes: a process with more resident memory is killed.
+        retries: how often a trial is tried again that took its process down
+            or went over a limit. One whose node is gone is always tried
+            again.
+        on_epoch: called with the trial, the epoch from 1 and its numbers,
+            within `next_result`.
+        target: `module:function` that nodes call, like `child.run_trial`.
+        prepare: `module:function` by which a node makes features that it
+            has not (`node_features.PrepareFeatures`); None: every node sees
+            `features_dir`.
+        cache_dir: where nodes keep such features, each on its own disk.
+
+    Raises:
+        ConfigError: Ray is not installed, an argument is out of its range,
+            or no node has the CPUs and GPUs of one trial.
+        SearchError: no cluster answers at `address`.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        *,
+        features_dir: Place,
+        trials_dir: Path,
+        address: str = DEFAULT_ADDRESS,
+        num_workers: int | None = None,
+        trial_timeout_seconds: float | None = None,
+        gpus_per_trial: int = 0,
+        memory_limit_bytes: int | None = None,
+        retries: int = 0,
+        on_epoch: OnTrialEpoch | None = None,
+        target: str = TARGET,
+        prepare: str | None = None,
+        cache_dir: str = DEFAULT_CACHE_DIR,
+    ) -> None:
+        check_limits(
+            num_workers=num_workers,
+            trial_timeout_seconds=trial_timeout_seconds,
+            gpus_per_trial=gpus_per_trial,
+            memory_limit_bytes=memory_limit_bytes,
+            retries=retries,
+        )
+        self._config = config
+        self._features_dir = as_place(features_dir).absolute()
+        self._trials_dir = Path(trials_dir)
+        self._num_workers = num_workers
+        self._timeout_seconds = trial_timeout_seconds
+        self._retries = retries
+        self._on_epoch = on_epoch
+        self._needs = {"CPU": config.threads_per_trial, "GPU": gpus_per_trial}
+        self._prepare = prepare
+        self._setup: dict[str, Any] = {
+            "target": target,
+            "config": _with_absolute_paths(config).to_json(),
+            "features_dir": str(self._features_dir),
+            "prepare": prepare,
+            "cache_dir": cache_dir,
+            "memory_limit_bytes": memory_limit_bytes,
+            "versions": ray_worker.versions(),
+            "environment": ray_worker.environment(
+                num_threads=config.threads_per_trial,
+                has_gpus=gpus_per_trial > 0,
+            ),
+        }
+        self._keys: dict[str, str] = {}  # of the features of each size
+        self._tasks: dict[Any, _Task] = {}
+        self._done: collections.deque[TrialResult] = collections.deque()
+        self._num_lost: collections.Counter[str] = collections.Counter()
+        self._num_nodes_lost: collections.Counter[str] = collections.Counter()
+        self._ray = import_ray()
+        self._connection = RayConnection(self._ray, address)
+        try:
+            self._check_room()
+        except BaseException:
+            self.close()
+            raise
+        self._train = self._ray.remote(
+            num_returns="streaming",
+            # Ray would retry without asking what was lost.
+            max_retries=0,
+            # A process that has begun on some GPUs can't change to others.
+            max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
+            num_cpus=self._needs["CPU"],
+            num_gpus=self._needs["GPU"],
+        )(_train_on_node)
+
+    @property
+    def num_slots(self) -> int:
+        if self._num_workers is not None:
+            return self._num_workers
+        return max(1, self._num_rooms())
+
+    def submit(self, trial: Trial) -> None:
+        """Gives a trial to Ray, where it waits until a node has room.
+
+        Raises:
+            StoreError: its features are missing or damaged here.
+            SearchError: the cluster is lost.
+        """
+        request = self._setup | {"trial": trial.to_json()}
+        request |= self._features_of(trial)
+        task = self._connection.call(self._train.remote, json.dumps(request))
+        self._tasks[task] = _Task(trial)
+
+    def next_result(self) -> TrialResult:
+        """Blocks until a trial has ended.
+
+        Raises:
+            SearchError: the cluster is lost.
+            UserError: what a node found wrong would stop every trial.
+            RuntimeError: no trial was submitted.
+        """
+        while not self._done:
+            if not self._tasks:
+                raise RuntimeError("next_result: no trial was submitted.")
+            ready, _ = self._connection.call(
+                self._ray.wait,
+                list(self._tasks),
+                timeout=self._seconds_to_next_check(),
+            )
+            if not ready:
+                self._connection.check()
+            for task in ready:
+                self._hear(task)
+            for task in tuple(self._tasks):
+                self._check_time(task)
+        return self._done.popleft()
+
+    def close(self) -> None:
+        """Kills what is trained and leaves the cluster; may be called again."""
+        # A lost cluster trains nothing, and who closes needs no more of it.
+        with contextlib.suppress(SearchError):
+            while self._tasks:
+                self._cancel(self._tasks.popitem()[0])
+        self._tasks.clear()
+        self._done.clear()
+        self._connection.close()
+
+    # Within
+
+    def _features_of(self, trial: Trial) -> dict[str, str | None]:
+        if self._prepare is None:
+            return {"spectrogram_size": None, "features_key": None}
+        # It starts TensorFlow, which a driver of real trainings has anyway.
+        from audiotag_nas.training.trial_training import spectrogram_size
+
+        size = spectrogram_size(trial, self._config)
+        if size not in self._keys:
+            split_dir = self._features_dir / size / "development"
+            self._keys[size] = open_prepared(split_dir).key
+        return {"spectrogram_size": size, "features_key": self._keys[size]}
+
+    def _hear(self, task: Any) -> None:
+        """Takes one message of a task, or its end."""
+        exceptions = self._ray.exceptions
+        try:
+            text, files = self._connection.call(self._next_message, task)
+        except StopIteration:
+            self._lose(task, "ended without a result")
+        except exceptions.RayTaskError as error:
+            # Raised by Ray, or by a connection, within the worker.
+            if isinstance(error.cause, (exceptions.RayError, OSError)):
+                self._lose_node(task, str(error.cause))
+            else:
+                raise SearchError(
+                    "a node can't train; is audiotag-nas installed there? "
+                    f"{error}"
+                ) from None
+        except exceptions.OutOfMemoryError:
+            self._lose(task, "was ended by Ray as its node ran out of memory")
+        except exceptions.WorkerCrashedError:
+            self._lose(task, "ended without a word, as one does that is killed")
+        except exceptions.RayError as error:
+            self._lose_node(task, str(error))
+        else:
+            self._take(task, json.loads(text), files)
+
+    def _next_message(self, task: Any) -> tuple[str, ray_worker.Files]:
+        return self._ray.get(next(task))
+
+    def _has_node(self, task: Any) -> bool:
+        """Whether a task's node, as far as it is known, is still there."""
+        node_id = self._tasks[task].node_id
+        return node_id is None or self._connection.node_answers(node_id)
+
+    def _take(
+        self, task: Any, message: dict[str, Any], files: ray_worker.Files
+    ) -> None:
+        state, kind = self._tasks[task], message["kind"]
+        if kind == "node":
+            state.node_id = message["node_id"]
+        elif kind == "training":
+            state.since = time.monotonic()
+        elif kind == "epoch":
+            if self._on_epoch is not None:
+                numbers = message["numbers"]
+                self._on_epoch(state.trial, message["epoch"], numbers)
+        elif kind == "memory":
+            limit = self._setup["memory_limit_bytes"]
+            self._kill(
+                task,
+                f"used {message['bytes'] / 2**30:.2f} GiB of memory, more "
+                f"than its limit of {limit / 2**30:.2f} GiB",
+            )
+        elif kind == "user_error":
+            error_class = getattr(errors, message["type"], errors.UserError)
+            raise error_class(message["message"])
+        else:
+            del self._tasks[task]
+            for name, data in files.items():
+                path = self._trials_dir / state.trial.trial_id / name
+                atomic_write_bytes(path, data)
+            self._done.append(TrialResult.from_json(message["result"]))
+
+    def _check_time(self, task: Any) -> None:
+        limit = self._timeout_seconds
+        if limit is None or self._tasks[task].seconds < limit:
+            return
+        # Its result may wait behind its epochs, for the driver was busy.
+        while task in self._tasks and self._has_message(task):
+            self._hear(task)
+        if task in self._tasks:
+            self._kill(task, f"took longer than its limit of {limit:g} s")
+
+    def _has_message(self, task: Any) -> bool:
+        # A result may still be on its node, with the files in it.
+        ready, _ = self._connection.call(
+            self._ray.wait, [task], timeout=0, fetch_local=False
+        )
+        return bool(ready)
+
+    def _kill(self, task: Any, reason: str) -> None:
+        self._cancel(task)
+        self._lose(task, reason)
+
+    def _cancel(self, task: Any) -> None:
+        try:
+            self._connection.call(self._ray.cancel, task, force=True)
+        except self._ray.exceptions.RayError as error:
+            logging.getLogger(__name__).info("can't be cancelled: %s", error)
+
+    def _lose(self, task: Any, reason: str) -> None:
+        """A task's process is gone: its trial is tried again or has failed.
+
+        Unless the cluster or the node is gone, which ends processes too, and
+        keeps results from arriving in time.
+        """
+        self._connection.wait_for_answer()
+        if not self._has_node(task):
+            self._lose_node(task, "its node does not answer")
+            return
+        trial = self._tasks[task].trial
+        self._num_lost[trial.trial_id] += 1
+        if self._num_lost[trial.trial_id] <= self._retries:
+            self._resubmit(task)
+        else:
+            self._fail(task, f"its process {reason}")
+
+    def _lose_node(self, task: Any, reason: str) -> None:
+        """A task's node is gone, which is not its trial's fault."""
+        trial = self._tasks[task].trial
+        self._num_nodes_lost[trial.trial_id] += 1
+        if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
+            self._resubmit(task)
+            return
+        text = " ".join(reason.split())[:300]
+        raise SearchError(
+            f"{trial.trial_id}: its training was lost with its node "
+            f"{_MAX_NODES_LOST} times; the last time: {text}. Every finished "
+            "trial is in the journal. See `ray status`, then run the same "
+            "command, which continues."
+        )
+
+    def _resubmit(self, task: Any) -> None:
+        self.submit(self._tasks.pop(task).trial)
+
+    def _fail(self, task: Any, reason: str) -> None:
+        state = self._tasks.pop(task)
+        self._done.append(
+            TrialResult(
+                trial_id=state.trial.trial_id,
+                status=TrialStatus.FAILED,
+                reward=None,
+                seconds=state.seconds,
+                reason=reason,
+            )
+        )
+
+    def _seconds_to_next_check(self) -> float:
+        if self._timeout_seconds is None:
+            return CHECK_SECONDS
+        # A task may begin to train, and its clock to run, at any time.
+        left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
+        return max(0.0, min(CHECK_SECONDS, *left))
+
+    def _num_rooms(self) -> int:
+        """Trials that the nodes have room for, were they idle."""
+        return sum(
+            min(
+                int(node["Resources"].get(name, 0) // amount)
+                for name, amount in self._needs.items()
+                if amount
+            )
+            for node in self._connection.alive_nodes()
+        )
+
+    def _check_room(self) -> None:
+        if self._num_rooms() == 0:
+            raise ConfigError(
+                f"--runner=ray: a trial needs {self._needs['CPU']} CPUs "
+                f"(threads_per_trial) and {self._needs['GPU']} GPUs "
+                f"(--gpus_per_trial) of one node. The cluster has: "
+                f"{[n['Resources'] for n in self._connection.alive_nodes()]}"
+            )
+
+
+def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
+    """As `ray_worker.train_messages`, after a message that names the node."""
+    node_id = import_ray().get_runtime_context().get_node_id()
+    yield json.dumps({"kind": "node", "node_id": node_id}), {}
+    yield from ray_worker.train_messages(request)
+
+
+def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
+    """Nodes have another working directory."""
+    paths: dict[str, Any] = {
+        name: str(Path(value).absolute())
+        for name in ("dataset_dir", "manifest_path")
+        if (value := getattr(config.data, name))
+    }
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, **paths)
+    )

@@ -1,0 +1,94 @@
+"""A worker process: trains the trials that its driver sends, one at a time.
+
+Started by `process_runner` as a fresh interpreter, never forked (TensorFlow
+does not survive a fork). Driver and worker speak JSON over a socket; the
+first message is the set-up, each further one a trial. A worker whose driver
+is gone sees the socket's end and exits at once, so no orphan stays behind,
+however the driver died.
+"""
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.storage import as_place
+from audiotag_nas.errors import UserError
+from audiotag_nas.runners.factory import find_target, run_target
+from audiotag_nas.trial import Trial, TrialResult
+
+Message = dict[str, Any]
+
+
+def main(file_descriptor: int) -> None:
+    """Serves the driver at the other end of the socket; does not return."""
+    # A process that a training starts must not keep the socket open.
+    os.set_inheritable(file_descriptor, False)
+    connection = Connection(file_descriptor)
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(
+        target=_receive, args=(connection, inbox), daemon=True
+    ).start()
+    setup = inbox.get()
+    try:
+        run_trial = find_target(setup["target"])
+        config = ExperimentConfig.from_json(setup["config"])
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        _send(connection, {"kind": "unusable", "reason": reason})
+        return
+    _send(connection, {"kind": "ready"})
+    while True:
+        trial = Trial.from_json(inbox.get()["trial"])
+        _send(connection, _train(trial, config, setup, run_trial, connection))
+
+
+def _train(
+    trial: Trial,
+    config: ExperimentConfig,
+    setup: Message,
+    run_trial: Callable[..., TrialResult],
+    connection: Connection,
+) -> Message:
+    """The message that tells what came of `trial`."""
+
+    def on_epoch(epoch: int, numbers: dict[str, float]) -> None:
+        _send(connection, {"kind": "epoch", "epoch": epoch, "numbers": numbers})
+
+    try:
+        result = run_target(
+            run_trial,
+            trial,
+            config=config,
+            features_dir=as_place(setup["features_dir"]),
+            trials_dir=Path(setup["trials_dir"]),
+            on_epoch=on_epoch,
+        )
+    except UserError as error:
+        name = type(error).__name__
+        return {"kind": "user_error", "type": name, "message": str(error)}
+    return {"kind": "result", "result": result.to_json()}
+
+
+def _receive(
+    connection: Connection, inbox: "queue.SimpleQueue[Message]"
+) -> None:
+    """Runs beside the training, so that the driver's end is seen at once."""
+    try:
+        while True:
+            inbox.put(json.loads(connection.recv_bytes()))
+    except (EOFError, OSError):
+        # Not sys.exit: the training in the main thread would go on.
+        os._exit(0)
+
+
+def _send(connection: Connection, message: Message) -> None:
+    try:
+        connection.send_bytes(json.dumps(message).encode())
+    except OSError:
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""The default searcher: a policy trained on a learned reward model."""

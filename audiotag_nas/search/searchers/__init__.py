@@ -1,0 +1,1 @@
+"""Searchers beside the default one, which is in `search.reinforce`."""

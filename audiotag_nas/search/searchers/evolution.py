@@ -1,0 +1,70 @@
+"""Regularized evolution: mutate the best of a few, let the oldest die.
+
+Real, Aggarwal, Huang and Le, *Regularized Evolution for Image Classifier
+Architecture Search* (AAAI 2019, arXiv 1802.01548). The population are the
+last networks told, so that one that was lucky once does not stay for ever.
+"""
+
+import collections
+import functools
+
+import numpy as np
+
+from audiotag_nas.search.points import draw_points, mutate
+from audiotag_nas.search.searchers.base_searcher import BaseSearcher
+from audiotag_nas.search.settings import check_setting
+from audiotag_nas.space import SearchSpace, Tokens
+
+
+class EvolutionSearcher(BaseSearcher):
+    """Mutations of tournament winners; see `Searcher` for the contract.
+
+    The first `evolution_population` points are uniform. Then each child is a
+    parent with one token changed, the parent being the best of
+    `evolution_sample` members of the population drawn with replacement.
+
+    Args:
+        space: what to search.
+        seed: a round's draws depend on it and the round's number.
+        evolution_population: members; [own] for 200 children, a fifth of the
+            paper's for its 20,000.
+        evolution_sample: members a tournament.
+
+    Raises:
+        ConfigError: a setting that is not a positive int.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        evolution_population: int = 20,
+        evolution_sample: int = 5,
+    ) -> None:
+        check = functools.partial(check_setting, "evolution", low=1, whole=True)
+        evolution_population = check(
+            "evolution_population", evolution_population
+        )
+        super().__init__(space, seed=seed)
+        self._sample = check("evolution_sample", evolution_sample)
+        self._population: collections.deque[tuple[Tokens, float]] = (
+            collections.deque(maxlen=evolution_population)
+        )
+
+    def _propose(self, num: int) -> list[Tokens]:
+        generator = self._round_generator()
+        if len(self._population) < (self._population.maxlen or 0):
+            return draw_points(self._space, num, generator)
+        return [self._child(generator) for _ in range(num)]
+
+    def _child(self, generator: np.random.Generator) -> Tokens:
+        members = generator.integers(len(self._population), size=self._sample)
+        parent, _ = max(
+            (self._population[index] for index in members),
+            key=lambda member: member[1],
+        )
+        return mutate(self._space, parent, generator)
+
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
+        self._population.extend(zip(points, values, strict=True))

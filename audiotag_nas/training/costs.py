@@ -1,0 +1,159 @@
+"""More goals than the EER: what a child costs, and what that is worth.
+
+    reward = quality - sum of weight * log10(cost / the baseline's cost)
+
+over parameters, multiply-adds and latency, each with its weight of
+`config.search` ([own]). MnasNet (Tan et al., CVPR 2019) weighs latency into
+the reward of a search as a factor, accuracy * (latency / target)^w; as a term
+in the logarithm a weight says outright how much quality a tenfold cost is
+worth, at any quality, and the baseline only moves all rewards alike.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas.architecture import CRNN_BASELINE, Architecture
+from audiotag_nas.config import (
+    ExperimentConfig,
+    SearchConfig,
+    parse_spectrogram_size,
+)
+from audiotag_nas.models import build_crnn
+from audiotag_nas.models.costs import NetworkCosts, network_costs
+
+NUM_TIMED = 31
+"""Clips that a latency is the median of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """What a network costs.
+
+    Attributes:
+        num_parameters: moving averages included.
+        multiply_adds: of scoring one clip.
+        latency_seconds: of scoring one clip on one CPU thread; None where it
+            is not measured.
+    """
+
+    num_parameters: int
+    multiply_adds: int
+    latency_seconds: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SizedNetwork:
+    """An architecture, and the spectrograms it takes, e.g. `124x128`."""
+
+    architecture: Architecture
+    spectrogram_size: str
+
+
+def child_costs(
+    network: SizedNetwork, config: ExperimentConfig
+) -> tuple[Costs, Costs]:
+    """The costs of a child, and of the baseline on the config's clips.
+
+    The latencies are measured, here and now: they are not the same twice. The
+    two networks take turns, so that a busy machine slows both alike.
+    """
+    size = config.features.spectrogram_size(config.data.clip_seconds)
+    networks = (network, SizedNetwork(CRNN_BASELINE, size))
+    num_tags = len(config.data.tags)
+    latencies: Sequence[float | None] = (None, None)
+    if config.search.latency_is_measured:
+        latencies = measure_latencies(networks, num_tags=num_tags)
+    child, baseline = (
+        Costs(counts.num_parameters, counts.multiply_adds, latency)
+        for counts, latency in zip(
+            (_counts(each, num_tags) for each in networks),
+            latencies,
+            strict=True,
+        )
+    )
+    return child, baseline
+
+
+def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
+    """What is taken off the quality; below 0 for the cheaper than baseline."""
+    penalty = 0.0
+    for weight, cost, reference in (
+        (
+            search.parameters_weight,
+            costs.num_parameters,
+            baseline.num_parameters,
+        ),
+        (
+            search.multiply_adds_weight,
+            costs.multiply_adds,
+            baseline.multiply_adds,
+        ),
+        (
+            search.latency_weight,
+            costs.latency_seconds,
+            baseline.latency_seconds,
+        ),
+    ):
+        if weight > 0 and cost is not None and reference is not None:
+            penalty += weight * math.log10(cost / reference)
+    return penalty
+
+
+def measure_latencies(
+    networks: Sequence[SizedNetwork], *, num_tags: int
+) -> list[float]:
+    """Median seconds that each network takes to score one clip on the CPU.
+
+    On one thread where the process has one (`threads_per_trial`). Weights do
+    not matter for it, so the networks are built anew, off the GPU.
+    """
+    score = [_make_scorer(network, num_tags) for network in networks]
+    for score_clip in score:
+        # Traced by the first, and the second may still be slow.
+        score_clip()
+        score_clip()
+    seconds = np.empty((NUM_TIMED, len(score)))
+    for turn in range(NUM_TIMED):
+        for index, score_clip in enumerate(score):
+            started = time.perf_counter()
+            score_clip()
+            seconds[turn, index] = time.perf_counter() - started
+    return [float(median) for median in np.median(seconds, axis=0)]
+
+
+def _make_scorer(network: SizedNetwork, num_tags: int) -> Callable[[], object]:
+    num_frames, num_mels = parse_spectrogram_size(network.spectrogram_size)
+    with tf.device("CPU:0"):
+        model = build_crnn(
+            network.architecture,
+            num_frames=num_frames,
+            num_mels=num_mels,
+            num_tags=num_tags,
+            use_cudnn=False,
+        )
+        log_mel = tf.zeros([1, num_frames, num_mels])
+
+    @tf.function(autograph=False)
+    def score(features: tf.Tensor) -> tf.Tensor:
+        return model(features, training=False)["clip_scores"]
+
+    def score_clip() -> object:
+        with tf.device("CPU:0"):
+            return score(log_mel).numpy()
+
+    return score_clip
+
+
+def _counts(network: SizedNetwork, num_tags: int) -> NetworkCosts:
+    num_frames, num_mels = parse_spectrogram_size(network.spectrogram_size)
+    return network_costs(
+        network.architecture,
+        num_frames=num_frames,
+        num_mels=num_mels,
+        num_tags=num_tags,
+    )

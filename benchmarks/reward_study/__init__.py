@@ -1,0 +1,1 @@
+"""Which reward ranks networks best."""

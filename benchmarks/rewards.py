@@ -1,0 +1,77 @@
+"""Measures how well each reward tells good networks, and how early.
+
+On the trainings of a recorded table, the one that the package ships if no
+other is named: every reward of `search.reward` after several numbers of
+epochs, on one validation fold and on both, against the networks' final
+evaluation EER. Writes `rewards.txt` and `rewards.png`; docs/rewards.md says
+how to read them.
+
+  python -m benchmarks.rewards --output_dir=docs/results
+
+Time: some minutes for 1,458 trainings on one core.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from audiotag_nas.command_line import command
+
+_TABLE = flags.DEFINE_string(
+    "table",
+    None,
+    "Another table that `record_table` wrote; the package's if not given.",
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Where the results go; only printed if not given."
+)
+_EPOCHS = flags.DEFINE_list(
+    "epochs",
+    ["2", "3", "4", "6", "8", "10", "12"],
+    "How many a reward sees; several numbers.",
+)
+_SUBSET_SIZE = flags.DEFINE_integer(
+    "subset_size", 50, "Networks of which one is picked.", lower_bound=2
+)
+_NUM_RESAMPLES = flags.DEFINE_integer(
+    "num_resamples", 200, "Of the bootstrap over networks.", lower_bound=2
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
+
+
+def main(argv: Sequence[str]) -> None:
+    from audiotag_nas.errors import ConfigError
+    from audiotag_nas.files import atomic_write_text
+    from benchmarks.reward_study.measurement import measure_rewards
+    from benchmarks.reward_study.noise import measure_noise
+    from benchmarks.reward_study.report import (
+        plot_rewards,
+        reward_report,
+    )
+    from benchmarks.table.recorded_table import RecordedTable
+
+    if not all(epochs.isdigit() for epochs in _EPOCHS.value):
+        raise ConfigError(
+            f"--epochs: must be whole numbers. Received: {_EPOCHS.value}"
+        )
+    fidelities = [int(epochs) for epochs in _EPOCHS.value]
+    table = RecordedTable.load(_TABLE.value)
+    scores = measure_rewards(
+        table,
+        fidelities=fidelities,
+        subset_size=_SUBSET_SIZE.value,
+        num_resamples=_NUM_RESAMPLES.value,
+        seed=_SEED.value,
+    )
+    noise = measure_noise(table, fidelities=fidelities)
+    text = reward_report(noise, scores, subset_size=_SUBSET_SIZE.value)
+    print(text, end="")
+    if _OUTPUT_DIR.value is not None:
+        directory = Path(_OUTPUT_DIR.value)
+        atomic_write_text(directory / "rewards.txt", text)
+        plot_rewards(directory / "rewards.png", scores)
+
+
+if __name__ == "__main__":
+    command.run(main)

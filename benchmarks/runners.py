@@ -1,0 +1,132 @@
+"""Compares the throughput of the runners, side by side in one run.
+
+Every runner trains the same children, first some to get warm, then again and
+again in turns, so that whatever else the machine does meets all of them
+alike. The table has the medians.
+
+  python -m benchmarks.runners --config=demo --workdir=/tmp/benchmark
+"""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from audiotag_nas.command_line import command
+
+if TYPE_CHECKING:
+    from audiotag_nas.trial import Trial, TrialRunner
+
+_EXPERIMENT = command.define_experiment_flags()
+_RUNNERS = flags.DEFINE_list(
+    "runners",
+    ["in_process", "process", "ray"],
+    "Which, in order; the first is 1. Ray is started here, on this machine.",
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 2, "Workers of the others than in_process.", lower_bound=1
+)
+_NUM_TRIALS = flags.DEFINE_integer(
+    "num_trials", 6, "Children a turn.", lower_bound=1
+)
+_NUM_TURNS = flags.DEFINE_integer("turns", 3, "Turns.", lower_bound=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turn:
+    """One runner's turn: its rate, and the share of time its slots trained."""
+
+    trials_per_minute: float
+    utilization: float
+
+
+def main(argv: Sequence[str]) -> None:
+    config = _EXPERIMENT.config
+    from audiotag_nas.experiment import stages
+    from audiotag_nas.experiment.tuner import ArchitectureTuner
+    from audiotag_nas.runners.factory import RunnerSettings, make_runner
+    from audiotag_nas.search import make_searcher
+    from audiotag_nas.training import strategy
+
+    strategy.use_threads(config.threads_per_trial)
+    tuner = ArchitectureTuner(config, workdir=_EXPERIMENT.workdir)
+    tuner.prepare()
+    space = config.search.space()
+    asked = make_searcher("random", space, seed=config.seed)
+    trials = [
+        stages.search_trial(config, number, 0, tokens)
+        for number, tokens in enumerate(asked.ask(_NUM_TRIALS.value))
+    ]
+    with tempfile.TemporaryDirectory() as trials_dir:
+        runners: dict[str, TrialRunner] = {}
+        try:
+            for name in _RUNNERS.value:
+                alone = name == "in_process"
+                runners[name] = make_runner(
+                    RunnerSettings(
+                        name,
+                        num_workers=1 if alone else _WORKERS.value,
+                        ray_address="local" if name == "ray" else None,
+                    ),
+                    config,
+                    features_dir=tuner.workspace.features_dir,
+                    trials_dir=Path(trials_dir) / name,
+                )
+                _take_turn(runners[name], trials[: runners[name].num_slots])
+            turns: dict[str, list[Turn]] = {name: [] for name in runners}
+            for _ in range(_NUM_TURNS.value):
+                for name, runner in runners.items():
+                    turns[name].append(_take_turn(runner, trials))
+        finally:
+            for runner in runners.values():
+                runner.close()
+    _print_table(turns, {name: r.num_slots for name, r in runners.items()})
+
+
+def _take_turn(runner: "TrialRunner", trials: "Sequence[Trial]") -> Turn:
+    """Trains all of `trials`.
+
+    Raises:
+        SearchError: one failed; its time would mean nothing.
+    """
+    from audiotag_nas.errors import SearchError
+
+    started = time.monotonic()
+    for trial in trials:
+        runner.submit(trial)
+    results = [runner.next_result() for _ in trials]
+    seconds = time.monotonic() - started
+    for result in results:
+        if result.reason:
+            raise SearchError(f"{result.trial_id} failed: {result.reason}")
+    busy = sum(result.seconds for result in results)
+    return Turn(
+        trials_per_minute=60 * len(trials) / seconds,
+        utilization=busy / (seconds * runner.num_slots),
+    )
+
+
+def _print_table(
+    turns: dict[str, list[Turn]], num_slots: dict[str, int]
+) -> None:
+    print("runner      workers  trials/min (least-most)  ratio   busy")
+    first = None
+    for name, taken in turns.items():
+        rates = [turn.trials_per_minute for turn in taken]
+        median = statistics.median(rates)
+        first = median if first is None else first
+        spread = f"({min(rates):.2f}-{max(rates):.2f})"
+        busy = statistics.median(turn.utilization for turn in taken)
+        print(
+            f"{name:<10}  {num_slots[name]:>7}  {median:>9.2f} {spread:<14}"
+            f"  {median / first:>5.2f}  {busy:>5.0%}"
+        )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,66 @@
+"""What a searcher costs beside the trainings: CPU time to start, and a child.
+
+Runs searchers over 21 decisions (the paper's space) with made-up rewards, in
+batches of 4, and prints the CPU seconds until the first batch is told, and the
+CPU milliseconds of `ask` and `tell` a child for the children up to 52, 100 and
+200 (the median batch of the last ten before each).
+
+  python -m benchmarks.searcher_cost
+
+Time: a minute.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from audiotag_nas.command_line import command
+
+_SEARCHERS = flags.DEFINE_list(
+    "searchers",
+    ["reinforce", "reinforce_plain", "gaussian_process"],
+    "Names, comma-separated.",
+)
+_CHECKPOINTS = (52, 100, 200)
+_BATCH = 4
+
+
+def main(argv: Sequence[str]) -> None:
+    import numpy as np
+
+    from audiotag_nas.architecture import conv_space
+    from audiotag_nas.search import make_searcher
+
+    print(f"{'searcher':<18}{'start s':>9}", end="")
+    print("".join(f"{f'at {n}, ms':>12}" for n in _CHECKPOINTS))
+    for name in _SEARCHERS.value:
+        space = conv_space()
+        generator = np.random.default_rng(0)
+        effects = [generator.normal(size=n) for n in space.num_choices]
+        started = time.process_time()
+        searcher = make_searcher(name, space, seed=0)
+        seconds: list[float] = []
+        for _ in range(max(_CHECKPOINTS) // _BATCH):
+            before = time.process_time()
+            asked = searcher.ask(_BATCH)
+            rewards = [
+                sum(e[t] for e, t in zip(effects, tokens, strict=True))
+                + generator.normal()
+                for tokens in asked
+            ]
+            searcher.tell(asked, rewards)
+            if not seconds:
+                print(
+                    f"{name:<18}{time.process_time() - started:>9.2f}", end=""
+                )
+            seconds.append((time.process_time() - before) / _BATCH)
+        for checkpoint in _CHECKPOINTS:
+            last = seconds[: checkpoint // _BATCH][-10:]
+            print(f"{1e3 * statistics.median(last):>12.1f}", end="")
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,322 @@
+"""The recorded table: every network of a small space, with its curves.
+
+`write_table` makes one compact file of a recording's journal, `RecordedTable`
+reads it: what a training of a network gave is then looked up in microseconds.
+The file is NumPy's `.npz` without pickled objects; curves are kept in steps
+of 0.0001, more exact than any of them is.
+"""
+
+import dataclasses
+import functools
+import io
+import itertools
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.search.journal import JournalEntry
+from audiotag_nas.space import SearchSpace, Tokens
+from audiotag_nas.training.rewards import FORMS, MEASURES, QUALITIES
+from audiotag_nas.trial import TrialStatus
+from benchmarks.table.table_space import TABLE_SPACE
+
+TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
+"""The table that the package ships."""
+
+_VERSION = 2
+_STEP = 1e-4
+_LARGEST = np.iinfo(np.uint16).max
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedTable:
+    """Trainings of every point of a space, with several seeds each.
+
+    Attributes:
+        space: what was recorded.
+        tokens: (points, decisions), each point once, in order.
+        measures: names of the curves, e.g. `validation_eer`.
+        curves: (points, seeds, epochs, measures).
+        best_epochs: (points, seeds), from 1: whose weights the trainer kept.
+            Kept apart, since in the curves' steps two epochs may be equal
+            that were not.
+        num_parameters: (points,) of the networks.
+        cpu_seconds: (points, seeds) that the trainings took.
+    """
+
+    space: SearchSpace
+    tokens: npt.NDArray
+    measures: tuple[str, ...]
+    curves: npt.NDArray
+    best_epochs: npt.NDArray
+    num_parameters: npt.NDArray
+    cpu_seconds: npt.NDArray
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None) -> "RecordedTable":
+        """Reads a table; the one that the package ships if `path` is None.
+
+        Raises:
+            StoreError: no such file, or not one that `write_table` wrote.
+        """
+        path = TABLE_PATH if path is None else Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if int(file["version"]) != _VERSION:
+                    raise StoreError(
+                        f"{path}: a table's version must be {_VERSION}. "
+                        f"Received: {int(file['version'])}"
+                    )
+                return cls(
+                    space=SearchSpace.from_json(json.loads(str(file["space"]))),
+                    tokens=file["tokens"].astype(int),
+                    measures=tuple(map(str, file["measures"])),
+                    curves=file["curves"] * _STEP,
+                    best_epochs=file["best_epochs"].astype(int),
+                    num_parameters=file["num_parameters"].astype(int),
+                    cpu_seconds=file["cpu_seconds"].astype(float),
+                )
+        except OSError as error:
+            raise StoreError(
+                f"{path}: can't be read ({error.strerror or error})."
+            ) from error
+        except (ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path}: is not a table ({error}).") from error
+
+    @property
+    def num_points(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def num_seeds(self) -> int:
+        return self.curves.shape[1]
+
+    @property
+    def num_epochs(self) -> int:
+        return self.curves.shape[2]
+
+    @functools.cached_property
+    def _index_of(self) -> dict[Tokens, int]:
+        return {
+            tuple(map(int, tokens)): index
+            for index, tokens in enumerate(self.tokens)
+        }
+
+    def index(self, tokens: Iterable[int]) -> int:
+        """The row of a point.
+
+        Raises:
+            ConfigError: the tokens are not of the space.
+        """
+        return self._index_of[self.space.validate(tokens)]
+
+    def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
+        """As if only these seeds were recorded, in this order.
+
+        Raises:
+            ConfigError: none, or one that was not.
+        """
+        wrong = [s for s in seeds if not 0 <= s < self.num_seeds]
+        if wrong or not seeds:
+            raise ConfigError(
+                f"seeds must be from 0 to {self.num_seeds - 1}, at least one. "
+                f"Received: {list(seeds)}"
+            )
+        chosen = list(seeds)
+        return dataclasses.replace(
+            self,
+            curves=self.curves[:, chosen],
+            best_epochs=self.best_epochs[:, chosen],
+            cpu_seconds=self.cpu_seconds[:, chosen],
+        )
+
+    def curve(self, measure: str) -> npt.NDArray:
+        """The curves of one measure, (points, seeds, epochs).
+
+        Raises:
+            ConfigError: there is no such measure; names those there are.
+        """
+        if measure not in self.measures:
+            raise ConfigError(
+                f"a measure must be one of {list(self.measures)}. "
+                f"Received: {measure!r}"
+            )
+        return self.curves[..., self.measures.index(measure)]
+
+    def quality(
+        self,
+        name: str = "eer",
+        *,
+        num_epochs: int | None = None,
+        clips: str = "validation",
+    ) -> npt.NDArray:
+        """What a training is rewarded with by `QUALITIES`, (points, seeds).
+
+        Args:
+            name: of the quality.
+            num_epochs: as if trainings had ended there; all if None.
+            clips: that are scored: `validation`, or where the table has it
+                another set of clips, e.g. `fold0`.
+
+        Raises:
+            ConfigError: no such quality or clips, or a number of epochs out
+                of range.
+        """
+        if name not in QUALITIES:
+            raise ConfigError(
+                f"a quality must be one of {list(QUALITIES)}. "
+                f"Received: {name!r}"
+            )
+        num_epochs = self.num_epochs if num_epochs is None else num_epochs
+        if not 1 <= num_epochs <= self.num_epochs:
+            raise ConfigError(
+                f"`num_epochs` must be from 1 to {self.num_epochs}. "
+                f"Received: {num_epochs}"
+            )
+        measure = next(m for m in MEASURES if name.removeprefix(m) in FORMS)
+        curves = self.curve(f"{clips}_{measure}")[..., :num_epochs]
+        values = [
+            QUALITIES[name]({f"validation_{measure}": curve})
+            for curve in curves.reshape(-1, num_epochs).tolist()
+        ]
+        return np.array(values).reshape(self.num_points, self.num_seeds)
+
+    def final_eers(self) -> npt.NDArray:
+        """Evaluation EER of the weights that were kept, (points, seeds)."""
+        eers = self.curve("evaluation_eer")
+        epochs = self.best_epochs[..., None] - 1
+        return np.take_along_axis(eers, epochs, axis=2)[..., 0]
+
+    def evaluation_quality(self) -> npt.NDArray:
+        """1 - final EER, (points, seeds): what comes out in the end."""
+        return 1.0 - self.final_eers()
+
+
+def write_table(
+    entries: Sequence[JournalEntry],
+    path: str | os.PathLike,
+    *,
+    space: SearchSpace = TABLE_SPACE,
+) -> None:
+    """Writes the trainings of a recording's journal as one table.
+
+    A training's seed is its trial's round. Values above 6.5535 are kept as
+    that.
+
+    Args:
+        entries: every point of `space` with the same seeds 0, 1, ..., in any
+            order.
+        path: of the `.npz` file, written whole or not at all.
+        space: what was recorded.
+
+    Raises:
+        StoreError: a training is missing, failed, came twice, lacks a metric
+            or has other curves than the rest, or a value is negative or not
+            finite.
+    """
+    trainings = _trainings(entries, space)
+    measures, curves = _measures_and_curves(trainings)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        version=np.array(_VERSION),
+        space=np.array(json.dumps(space.to_json())),
+        tokens=np.array(_points(space), np.uint8),
+        measures=np.array(measures),
+        curves=curves,
+        num_parameters=_metric(trainings, "num_parameters", np.int64)[:, 0],
+        cpu_seconds=_metric(trainings, "cpu_seconds", np.float32),
+        best_epochs=_metric(trainings, "best_epoch", np.uint16),
+    )
+    atomic_write_bytes(path, buffer.getvalue())
+
+
+def _trainings(
+    entries: Sequence[JournalEntry], space: SearchSpace
+) -> list[list[JournalEntry]]:
+    """A row a point, in order, with its seeds."""
+    if not entries:
+        raise StoreError("a table needs trainings; the journal has none.")
+    by_place: dict[tuple[Tokens, int], JournalEntry] = {}
+    for entry in entries:
+        trial, result = entry.trial, entry.result
+        if result.status is not TrialStatus.COMPLETED:
+            raise StoreError(
+                f"{trial.trial_id} (line {entry.line_number}) failed: "
+                f"{result.reason.rstrip('.')}. Remove its line from the "
+                "journal and record it again."
+            )
+        place = space.validate(trial.tokens), trial.round
+        if place in by_place:
+            raise StoreError(
+                f"{trial.trial_id} and {by_place[place].trial.trial_id} are "
+                "of the same point and seed."
+            )
+        by_place[place] = entry
+    points = _points(space)
+    seeds = range(1 + max(entry.trial.round for entry in entries))
+    missing = [(p, s) for p in points for s in seeds if (p, s) not in by_place]
+    if missing:
+        raise StoreError(
+            f"{len(missing)} of {len(points) * len(seeds)} trainings are "
+            f"missing, the first of tokens {missing[0][0]} with seed "
+            f"{missing[0][1]}. Go on with the recording."
+        )
+    return [[by_place[point, seed] for seed in seeds] for point in points]
+
+
+def _points(space: SearchSpace) -> list[Tokens]:
+    return [tuple(map(int, point)) for point in np.ndindex(*space.num_choices)]
+
+
+def _metric(
+    trainings: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
+) -> npt.NDArray:
+    """One of the results' metrics, (points, seeds)."""
+    for entry in itertools.chain.from_iterable(trainings):
+        if name not in entry.result.metrics:
+            raise StoreError(
+                f"{entry.trial.trial_id} (line {entry.line_number}): must "
+                f"have the metric `{name}`."
+            )
+    return np.array(
+        [[entry.result.metrics[name] for entry in row] for row in trainings],
+        dtype,
+    )
+
+
+def _measures_and_curves(
+    trainings: list[list[JournalEntry]],
+) -> tuple[tuple[str, ...], npt.NDArray]:
+    """The curves and their names, which the first training gives."""
+    first = trainings[0][0].result.history
+    measures = tuple(first)
+    shape = len(next(iter(first.values()), [])), len(first)
+    curves = [[_curves(e, measures, shape) for e in row] for row in trainings]
+    return measures, np.array(curves)
+
+
+def _curves(
+    entry: JournalEntry, measures: tuple[str, ...], shape: tuple[int, int]
+) -> npt.NDArray:
+    """(epochs, measures) in steps of 0.0001, as uint16."""
+    history = entry.result.history
+    try:
+        values = np.array([history[m] for m in measures], float).T
+    except (KeyError, ValueError):
+        values = np.empty(0)
+    # Not `< 0`: no NaN may pass.
+    if values.shape != shape or not np.all(values >= 0.0):
+        raise StoreError(
+            f"{entry.trial.trial_id} (line {entry.line_number}): must have "
+            f"the curves {', '.join(measures)} of {shape[0]} epochs, all "
+            "numbers of 0 or more."
+        )
+    return np.minimum(np.rint(values / _STEP), _LARGEST).astype(np.uint16)

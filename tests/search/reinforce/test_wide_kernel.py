@@ -1,0 +1,118 @@
+"""The kernel of wide spaces against the tables of the narrow one."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from audiotag_nas.search import make_searcher
+from audiotag_nas.search.points import draw_points
+from audiotag_nas.search.reinforce.kernel import LearnedMeans, TokenKernel
+from audiotag_nas.search.reinforce.wide_kernel import (
+    WIDE_CHOICES,
+    WideTokenKernel,
+    make_kernel,
+)
+from audiotag_nas.space import Decision, SearchSpace
+
+SPACE = SearchSpace(
+    (
+        Decision("units", tuple(range(11))),
+        Decision("kind", tuple("abcdefg"), ordinal=False),
+        Decision("fixed", (True,)),
+        Decision("gated", (False, True)),
+        Decision("rate", tuple(range(5))),
+    )
+)
+NARROW, WIDE = TokenKernel(SPACE), WideTokenKernel(SPACE)
+
+
+def points(num: int, seed: int) -> np.ndarray:
+    return np.array(draw_points(SPACE, num, np.random.default_rng(seed)))
+
+
+def theta(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 0.5, len(NARROW.prior_mean))
+    return NARROW.prior_mean + noise
+
+
+def test_a_wide_kernel_is_the_narrow_one_of_the_same_points():
+    left, right = points(23, 1), points(17, 2)
+    found = WIDE.of(theta(3), WIDE.rows(left), WIDE.rows(right))
+    expected = NARROW.of(theta(3), NARROW.rows(left), NARROW.rows(right))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert (WIDE.prior_mean == NARROW.prior_mean).all()
+
+
+def test_a_wide_kernels_averages_are_the_narrow_ones():
+    generator = np.random.default_rng(4)
+    rows = np.concatenate(
+        [
+            generator.dirichlet(np.ones(size), size=13)
+            for size in SPACE.num_choices
+        ],
+        axis=1,
+    )
+    one_hot = WIDE.one_hot(points(9, 5))
+    np.testing.assert_allclose(
+        WIDE.average(theta(6), one_hot, rows),
+        NARROW.average(theta(6), one_hot, rows),
+        rtol=1e-12,
+    )
+
+
+def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
+    generator = np.random.default_rng(7)
+    told = np.unique(points(29, 8), axis=0)
+    means, counts = generator.normal(size=(2, len(told)))
+    values, gradients = zip(
+        *[
+            kernel.negative_log_posterior(
+                theta(9),
+                LearnedMeans(
+                    rows=kernel.rows(told),
+                    means=means,
+                    counts=1.0 + (counts > 1),
+                    squares_within=0.7,
+                ),
+            )
+            for kernel in (NARROW, WIDE)
+        ],
+        strict=True,
+    )
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-9)
+
+
+def test_only_a_space_of_many_choices_is_wide():
+    def kernel(*sizes: int) -> TokenKernel:
+        return make_kernel(
+            SearchSpace(
+                tuple(
+                    Decision(f"d{i}", tuple(range(size)))
+                    for i, size in enumerate(sizes)
+                )
+            )
+        )
+
+    assert type(kernel(WIDE_CHOICES - 8, 7)) is TokenKernel
+    assert type(kernel(WIDE_CHOICES - 7, 7)) is WideTokenKernel
+    assert type(kernel(*[5] * 21)) is TokenKernel
+
+
+def test_a_round_of_a_wide_space_takes_no_gigabytes():
+    # One-hot rows of its candidates alone would be more than a gigabyte.
+    space = SearchSpace(
+        tuple(Decision(f"d{i}", tuple(range(256))) for i in range(8))
+    )
+    generator = np.random.default_rng(0)
+    told = draw_points(space, 70, generator)
+    searcher = make_searcher("reinforce", space, seed=0, policy_steps=0)
+    searcher.tell(told, [-float(np.var(t)) for t in told])
+    tracemalloc.start()
+    asked = searcher.ask(4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 300e6
+    # The least variance: the model knows that like numbers are better.
+    assert max(map(np.var, asked)) < np.median([np.var(t) for t in told])
