@@ -44,6 +44,7 @@ BOTTOM = {
     "fields",
     "files",
     "space",
+    "spreadsheet",
     "stored_json",
     "terminal",
     "trial",

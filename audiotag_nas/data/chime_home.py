@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import CHIME_HOME_TAGS
-from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.clip import NUM_FOLDS, Clip
 from audiotag_nas.data.findings import (
     Finding,
     Report,
@@ -39,7 +39,6 @@ UNIDENTIFIABLE = "U"
 LABELS = (*TAGS, SILENCE, UNIDENTIFIABLE)
 """All that an annotator can say of a chunk."""
 
-NUM_FOLDS = 5
 CHUNK_FRAMES = 192_000
 """Samples of a chunk at 48 kHz, the unit of `framestart`."""
 RATES_HZ = (16_000, 48_000)

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from audiotag_nas.errors import ConfigError, DataError
 
+NUM_FOLDS = 5
+"""Folds of the development split: those of CHiME-Home, and the default."""
+
 _MAX_NAMED = 30
 
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.clip import NUM_FOLDS, Clip
 from audiotag_nas.data.findings import (
     SPLITS,
     FileError,
@@ -35,8 +35,6 @@ from audiotag_nas.errors import DataError
 REQUIRED_COLUMNS = ("path", "tags", "split")
 COLUMNS = (*REQUIRED_COLUMNS, "fold", "segment")
 TAG_SEPARATOR = ";"
-NUM_FOLDS = 5
-"""Folds that clips are dealt to where the manifest names none."""
 
 _NUM_REASONS_SHOWN = 3
 

@@ -55,6 +55,7 @@ from audiotag_nas.data.storage import (
 )
 from audiotag_nas.errors import DataError, StoreError
 from audiotag_nas.files import atomic_write_text, file_digest
+from audiotag_nas.spreadsheet import quoted_formula
 
 __all__ = [
     "PreparedClip",
@@ -389,10 +390,5 @@ def _write_rejected(path: Path, rejected: Iterable[RejectedClip]) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(field.name for field in dataclasses.fields(RejectedClip))
     for clip in rejected:
-        rows.writerow(map(_inert, dataclasses.astuple(clip)))
+        rows.writerow(map(quoted_formula, dataclasses.astuple(clip)))
     atomic_write_text(path, text.getvalue())
-
-
-def _inert(cell: str) -> str:
-    """The cell with a quote before what a spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell

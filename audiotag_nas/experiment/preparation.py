@@ -13,7 +13,7 @@ from audiotag_nas.data import (
     manifest,
     tfrecords,
 )
-from audiotag_nas.data.clip import Clip, check_carried, split_folds
+from audiotag_nas.data.clip import NUM_FOLDS, Clip, check_carried, split_folds
 from audiotag_nas.data.findings import (
     SPLITS,
     Finding,
@@ -25,8 +25,6 @@ from audiotag_nas.data.prepared import json_digest
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import read_entries
-
-NUM_FOLDS = 5
 
 Progress = Callable[[int, int], None]
 

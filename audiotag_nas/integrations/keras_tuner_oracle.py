@@ -45,6 +45,7 @@ from audiotag_nas.integrations.keras_tuner_space import (
     TunerSpace,
     nothing_declared,
 )
+from audiotag_nas.search.loop import MAX_IDLE_ROUNDS
 from audiotag_nas.search.searcher import (
     Searcher,
     check_num,
@@ -58,8 +59,6 @@ from audiotag_nas.space import Choice, SearchSpace, Tokens, plain
 from audiotag_nas.trial import MAX_REWARD
 
 STATE_VERSION = 1
-MAX_IDLE_ROUNDS = 50
-"""Rounds in a row that propose nothing new, after which a search ends."""
 
 _IDLE_SECONDS = 0.2
 _COMPLETED = "COMPLETED"

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.metrics import PairedDifference, TagReport
+from audiotag_nas.spreadsheet import quoted_formula
 from audiotag_nas.terminal import escaped
 
 _ALIGN = {"l": (":", "-"), "r": ("-", ":"), "c": (":", ":")}
-_FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,5 +251,4 @@ def _csv_cell(cell: object) -> object:
         return ""
     if not isinstance(cell, str):
         return cell
-    text = escaped(cell)
-    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
+    return quoted_formula(escaped(cell))

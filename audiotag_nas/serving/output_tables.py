@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from audiotag_nas.serving.growing_file import Existing, GrowingFile
 from audiotag_nas.serving.model_manifest import Manifest
 from audiotag_nas.serving.tagger import TaggedFile
+from audiotag_nas.spreadsheet import quoted_formula
 from audiotag_nas.terminal import escaped
 
 SCHEMA_VERSION = 1
@@ -179,5 +180,4 @@ def _cell(value: Any) -> Any:
     """A cell on one line; text that a spreadsheet would run is quoted."""
     if not isinstance(value, str):
         return value
-    text = escaped(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return quoted_formula(escaped(value))

@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 
 from audiotag_nas.config import SyntheticConfig
+from audiotag_nas.data.clip import NUM_FOLDS
 from audiotag_nas.data.synthesis import annotation
 
-NUM_FOLDS = 5
 CHUNKS_PER_SEGMENT = 75  # a segment is five minutes, a chunk four seconds
 RAW_PER_REFINED = 1.3
 """Chunks of the raw list per chunk of the refined one.
