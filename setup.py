@@ -10,6 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+REPOSITORY_URL = "https://github.com/audiotag-nas/audiotag-nas"
 
 
 def read_version() -> str:
@@ -89,10 +90,10 @@ EXTRAS_REQUIRE = {
         # The tests on all cores: a child's graph is traced on one.
         "pytest-xdist>=3.7,<4",
         # What the metrics and features are compared with; librosa 0.11 is the
-        # first for NumPy 2.
+        # first for NumPy 2, and 1.0 needs Python 3.12.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
-        "librosa>=0.11,<0.12",
+        "librosa>=0.11,<1.1",
         # Drives Chromium in tests_browser; 4.20 is the oldest that was tried.
         "selenium>=4.20,<5",
         # Format, lint and types, as CI runs them.
@@ -114,6 +115,7 @@ setup(
         else ""
     ),
     long_description_content_type="text/markdown",
+    url=REPOSITORY_URL,
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
@@ -135,10 +137,26 @@ setup(
             "audiotag-nas = audiotag_nas.command_line.command:main"
         ]
     },
+    package_data={"audiotag_nas": ["py.typed"]},
+    project_urls={
+        "Source": REPOSITORY_URL,
+        "Documentation": f"{REPOSITORY_URL}/tree/main/docs",
+        "Changelog": f"{REPOSITORY_URL}/blob/main/CHANGELOG.md",
+        "Issues": f"{REPOSITORY_URL}/issues",
+    },
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Multimedia :: Sound/Audio :: Analysis",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )
