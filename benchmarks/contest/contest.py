@@ -112,7 +112,7 @@ def recommend_alike(
         return told.best()
     model = RewardModel(space)
     model.learn(told.rewards, max_iterations=60)
-    return model.best_told()
+    return model.best_observed()
 
 
 def problem_names(

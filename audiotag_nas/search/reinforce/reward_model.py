@@ -27,7 +27,7 @@ from audiotag_nas.search.reinforce.kernel import (
     SCALES,
     LearnedMeans,
 )
-from audiotag_nas.search.reinforce.wide_kernel import make_kernel
+from audiotag_nas.search.reinforce.distance_kernel import make_kernel
 from audiotag_nas.space import SearchSpace, Tokens
 
 Array = npt.NDArray[np.float64]
@@ -152,7 +152,7 @@ class RewardModel:
             own,
         )
 
-    def best_told(self, among: Collection[Tokens] | None = None) -> Tokens:
+    def best_observed(self, among: Collection[Tokens] | None = None) -> Tokens:
         """Of the points learned, the one of the highest posterior mean.
 
         A point that was lucky once is believed less than one that did well

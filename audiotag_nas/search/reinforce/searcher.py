@@ -171,7 +171,7 @@ class ReinforceSearcher(BaseSearcher):
             return self._told.best(told)
         with one_blas_thread():
             self._fit()
-            return self.model.best_told(told)
+            return self.model.best_observed(told)
 
     def _fit(self) -> None:
         if not self._is_fitted:

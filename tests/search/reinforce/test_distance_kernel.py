@@ -8,7 +8,7 @@ import pytest
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.points import draw_points
 from audiotag_nas.search.reinforce.kernel import LearnedMeans, TokenKernel
-from audiotag_nas.search.reinforce.wide_kernel import (
+from audiotag_nas.search.reinforce.distance_kernel import (
     WIDE_CHOICES,
     WideTokenKernel,
     make_kernel,
