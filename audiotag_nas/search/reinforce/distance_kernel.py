@@ -1,10 +1,10 @@
-"""The reward model's kernel where decisions have hundreds of choices.
+"""The kernel of the reward model for spaces with hundreds of choices.
 
-`TokenKernel` looks up any two choices in tables of (all choices)^2 numbers.
-How much alike two choices of a decision are depends only on how far apart
-they stand, so one number a distance says the same: rows are the tokens
-themselves, and the cost grows with the points and decisions, not with the
-choices. For few choices the tables are quicker.
+In a space of eight keras-tuner hyperparameters of 256 values each, the one-hot
+rows and tables of `TokenKernel` take more than a gigabyte per round; this
+kernel takes megabytes, because the similarity of two choices depends only on
+their distance, so a table needs one number per distance. For few choices
+`TokenKernel` is faster.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,39 +23,41 @@ from audiotag_nas.search.reinforce.kernel import (
 )
 from audiotag_nas.space import SearchSpace
 
-WIDE_CHOICES = 400
-"""Choices of all decisions from which a space is wide."""
+MIN_CHOICES = 400
+"""Number of choices of all decisions from which distances replace tables."""
 
 
 def make_kernel(space: SearchSpace) -> TokenKernel:
-    """The kernel that is the quicker one for `space`."""
-    is_wide = sum(space.num_choices) >= WIDE_CHOICES
-    return WideTokenKernel(space) if is_wide else TokenKernel(space)
+    """Returns the faster kernel for `space`."""
+    has_many_choices = sum(space.num_choices) >= MIN_CHOICES
+    return DistanceKernel(space) if has_many_choices else TokenKernel(space)
 
 
-class WideTokenKernel(TokenKernel):
+class DistanceKernel(TokenKernel):
     """The same kernel by distances; tables are (decisions, most choices)."""
 
     def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
         return np.asarray(points, np.int64)
 
     def _build_tables(
-        self, sizes: npt.NDArray[np.int64], in_order: Sequence[bool]
+        self, sizes: npt.NDArray[np.int64], is_ordinal: Sequence[bool]
     ) -> None:
         self._sizes = sizes
         steps = np.arange(sizes.max())
-        ordered = np.array(in_order)[:, None]
+        ordered = np.array(is_ordinal)[:, None]
         shares = steps / np.maximum(sizes - 1, 1)[:, None]
         differs = np.tile((steps > 0).astype(float), (len(sizes), 1))
         self._nominal = differs * np.where(ordered, ORDINAL_NOMINAL, 1.0)
         self._ordinal = np.where(ordered, ORDINAL_SQUARE * shares**2, 0.0)
 
     def _tables(self, theta: Array) -> Tables:
-        ordinal = np.zeros(self._num)
-        ordinal[self._in_order] = np.exp(theta[self._num : -len(SCALES)])
-        by_nominal = np.exp(theta[: self._num])[:, None] * self._nominal
-        by_ordinal = ordinal[:, None] * self._ordinal
-        return by_nominal, by_ordinal, np.exp(-by_nominal - by_ordinal)
+        ordinal_factors = np.zeros(self._num)
+        ordinal_factors[self._is_ordinal] = np.exp(
+            theta[self._num : -len(SCALES)]
+        )
+        nominal = np.exp(theta[: self._num])[:, None] * self._nominal
+        ordinal = ordinal_factors[:, None] * self._ordinal
+        return nominal, ordinal, np.exp(-nominal - ordinal)
 
     def _choice_tables(self, theta: Array) -> list[Array]:
         return [
@@ -68,42 +70,42 @@ class WideTokenKernel(TokenKernel):
     def _sums(
         self, tables: Tables, left: npt.NDArray, right: npt.NDArray
     ) -> tuple[Array, Array, Array, Array]:
-        by_nominal, by_ordinal, likeness = tables
-        lengths = by_nominal + by_ordinal
+        nominal, ordinal, similarity = tables
+        lengths = nominal + ordinal
         length, total, squares, cubes = np.zeros((4, len(left), len(right)))
-        for decision, steps in enumerate(_distances(left, right)):
-            length += lengths[decision][steps]
-            alike = likeness[decision][steps]
-            total += alike
-            power = alike**2
+        for decision, distances in enumerate(_distances(left, right)):
+            length += lengths[decision][distances]
+            similarities = similarity[decision][distances]
+            total += similarities
+            power = similarities**2
             squares += power
-            power *= alike
+            power *= similarities
             cubes += power
         return length, total, squares, cubes
 
-    def _by_lengths(
-        self, terms: Terms, by_kernel: Array, rows: npt.NDArray
+    def _length_gradients(
+        self, terms: Terms, kernel_gradient: Array, rows: npt.NDArray
     ) -> tuple[Array, Array]:
-        by_nominal, by_ordinal, likeness = terms.tables
-        by_joint = -terms.decay * by_kernel * terms.joint
-        first = by_kernel * (
+        nominal, ordinal, similarity = terms.tables
+        joint_gradient = -terms.decay * kernel_gradient * terms.joint
+        first = kernel_gradient * (
             terms.main
             + terms.pairs * terms.total
             + terms.triples * terms.pair_sum
         )
-        second = by_kernel * (terms.pairs + terms.triples * terms.total)
-        third = by_kernel * terms.triples
+        second = kernel_gradient * (terms.pairs + terms.triples * terms.total)
+        third = kernel_gradient * terms.triples
         gradients = np.zeros((2, self._num))
-        for decision, steps in enumerate(_distances(rows, rows)):
-            alike = likeness[decision][steps]
-            by_length = by_joint - alike * (
-                first - alike * (second - alike * third)
+        for decision, distances in enumerate(_distances(rows, rows)):
+            similarities = similarity[decision][distances]
+            length_gradient = joint_gradient - similarities * (
+                first - similarities * (second - similarities * third)
             )
             gradients[0, decision] = np.sum(
-                by_length * by_nominal[decision][steps]
+                length_gradient * nominal[decision][distances]
             )
             gradients[1, decision] = np.sum(
-                by_length * by_ordinal[decision][steps]
+                length_gradient * ordinal[decision][distances]
             )
         return gradients[0], gradients[1]
 
@@ -111,6 +113,6 @@ class WideTokenKernel(TokenKernel):
 def _distances(
     left: npt.NDArray, right: npt.NDArray
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """How far apart the tokens are, (left, right), a decision at a time."""
-    for one, other in zip(left.T, right.T, strict=True):
-        yield np.abs(np.subtract.outer(one, other))
+    """Yields the distances of the tokens, (left, right), per decision."""
+    for left_tokens, right_tokens in zip(left.T, right.T, strict=True):
+        yield np.abs(np.subtract.outer(left_tokens, right_tokens))

@@ -5,8 +5,12 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from audiotag_nas.search.reinforce import acquisition
-from audiotag_nas.search.reinforce.acquisition import Pool, knowledge_gradient
+from audiotag_nas.search.reinforce.acquisition import (
+    KNOWLEDGE_GRADIENT,
+    CandidatePool,
+    acquisition_at,
+    knowledge_gradient,
+)
 from audiotag_nas.search.reinforce.reward_model import RewardModel
 from tests.search.reinforce.test_reward_model import SPACE, draw, told
 
@@ -69,9 +73,9 @@ def test_believed_points_have_the_variances_of_points_really_told():
     model = RewardModel(SPACE)
     model.learn(rewards)
     new = [p for p in dict.fromkeys(draw(40, 5)) if p not in rewards][:9]
-    pool = Pool(model, new)
+    pool = CandidatePool(model, new)
     for point in (new[2], new[5], new[2]):
-        pool.believe(pool.index(point))
+        pool.add_fantasy(pool.index(point))
 
     # The same hyperparameters, with the outcomes told that were believed.
     belief = model.predict(new)
@@ -105,21 +109,21 @@ def test_a_bound_is_for_new_points_only():
     model.learn(rewards)
     old = next(iter(rewards))
     new = [p for p in dict.fromkeys(draw(20, 7)) if p not in rewards]
-    pool = Pool(model, [old, *new])
+    pool = CandidatePool(model, [old, *new])
     assert not pool.add([old, new[0]])
-    scores = pool.scores(2.0)
+    scores = pool.values(2.0)
     belief = model.predict(new)
     assert scores[0] == -np.inf
     assert scores[1:] == pytest.approx(
         belief.mean + 2 * np.sqrt(belief.variance)
     )
     assert pool.best_known_mean == pytest.approx(model.predict([old]).mean[0])
-    assert pool.scores(acquisition.GRADIENT)[0] >= 0
+    assert pool.values(KNOWLEDGE_GRADIENT)[0] >= 0
 
 
 def test_bounds_have_most_places_until_every_pair_could_have_been_seen():
-    wishes = [acquisition.wish(place, 4) for place in range(14)]
+    wishes = [acquisition_at(place, 4) for place in range(14)]
     # 4 decisions are 6 pairs; places keep their turn in the batches of four.
     assert wishes[:6] == [0, 2, 2, 3, 0, 2]
     assert wishes[6:] == [3, 3, 0, 0, 3, 3, 0, 0]
-    assert [acquisition.wish(place, 1) for place in range(4)] == [0, 0, 3, 3]
+    assert [acquisition_at(place, 1) for place in range(4)] == [0, 0, 3, 3]

@@ -7,12 +7,12 @@ import pytest
 
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.points import draw_points
-from audiotag_nas.search.reinforce.kernel import LearnedMeans, TokenKernel
 from audiotag_nas.search.reinforce.distance_kernel import (
-    WIDE_CHOICES,
-    WideTokenKernel,
+    MIN_CHOICES,
+    DistanceKernel,
     make_kernel,
 )
+from audiotag_nas.search.reinforce.kernel import ObservedMeans, TokenKernel
 from audiotag_nas.space import Decision, SearchSpace
 
 SPACE = SearchSpace(
@@ -24,7 +24,7 @@ SPACE = SearchSpace(
         Decision("rate", tuple(range(5))),
     )
 )
-NARROW, WIDE = TokenKernel(SPACE), WideTokenKernel(SPACE)
+BY_TABLES, BY_DISTANCES = TokenKernel(SPACE), DistanceKernel(SPACE)
 
 
 def points(num: int, seed: int) -> np.ndarray:
@@ -32,16 +32,22 @@ def points(num: int, seed: int) -> np.ndarray:
 
 
 def theta(seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, 0.5, len(NARROW.prior_mean))
-    return NARROW.prior_mean + noise
+    noise = np.random.default_rng(seed).normal(
+        0, 0.5, len(BY_TABLES.prior_mean)
+    )
+    return BY_TABLES.prior_mean + noise
 
 
 def test_a_wide_kernel_is_the_narrow_one_of_the_same_points():
     left, right = points(23, 1), points(17, 2)
-    found = WIDE.of(theta(3), WIDE.rows(left), WIDE.rows(right))
-    expected = NARROW.of(theta(3), NARROW.rows(left), NARROW.rows(right))
+    found = BY_DISTANCES.matrix(
+        theta(3), BY_DISTANCES.rows(left), BY_DISTANCES.rows(right)
+    )
+    expected = BY_TABLES.matrix(
+        theta(3), BY_TABLES.rows(left), BY_TABLES.rows(right)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert (WIDE.prior_mean == NARROW.prior_mean).all()
+    assert (BY_DISTANCES.prior_mean == BY_TABLES.prior_mean).all()
 
 
 def test_a_wide_kernels_averages_are_the_narrow_ones():
@@ -53,10 +59,10 @@ def test_a_wide_kernels_averages_are_the_narrow_ones():
         ],
         axis=1,
     )
-    one_hot = WIDE.one_hot(points(9, 5))
+    one_hot = BY_DISTANCES.one_hot(points(9, 5))
     np.testing.assert_allclose(
-        WIDE.average(theta(6), one_hot, rows),
-        NARROW.average(theta(6), one_hot, rows),
+        BY_DISTANCES.average(theta(6), one_hot, rows),
+        BY_TABLES.average(theta(6), one_hot, rows),
         rtol=1e-12,
     )
 
@@ -69,14 +75,14 @@ def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
         *[
             kernel.negative_log_posterior(
                 theta(9),
-                LearnedMeans(
+                ObservedMeans(
                     rows=kernel.rows(told),
                     means=means,
                     counts=1.0 + (counts > 1),
                     squares_within=0.7,
                 ),
             )
-            for kernel in (NARROW, WIDE)
+            for kernel in (BY_TABLES, BY_DISTANCES)
         ],
         strict=True,
     )
@@ -95,8 +101,8 @@ def test_only_a_space_of_many_choices_is_wide():
             )
         )
 
-    assert type(kernel(WIDE_CHOICES - 8, 7)) is TokenKernel
-    assert type(kernel(WIDE_CHOICES - 7, 7)) is WideTokenKernel
+    assert type(kernel(MIN_CHOICES - 8, 7)) is TokenKernel
+    assert type(kernel(MIN_CHOICES - 7, 7)) is DistanceKernel
     assert type(kernel(*[5] * 21)) is TokenKernel
 
 

@@ -61,7 +61,7 @@ def kernel(model: RewardModel, one, other) -> float:
         + scales["pairs"] * mean_product(2)
         + scales["triples"] * mean_product(3)
         + scales["joint"] * np.prod(likeness) ** scales["decay"]
-        + scales["own"] * (tuple(one) == tuple(other))
+        + scales["nugget"] * (tuple(one) == tuple(other))
     )
 
 
@@ -96,7 +96,7 @@ def test_the_posterior_is_that_of_every_single_reward_by_plain_algebra():
         assert model.covariance(prediction, index) == pytest.approx(
             covariance[index], abs=1e-4
         )
-    assert list(prediction.own) == [-1] * (len(new) - 1) + [0]
+    assert list(prediction.observed_index) == [-1] * (len(new) - 1) + [0]
 
 
 def test_the_posteriors_gradient_is_that_of_finite_differences():

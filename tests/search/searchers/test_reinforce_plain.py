@@ -14,10 +14,8 @@ from audiotag_nas.search.policy_gradient import (
     loss_and_gradients,
     sample,
 )
-from audiotag_nas.search.searchers.reinforce_plain import (
-    PlainReinforceSearcher,
-    Policy,
-)
+from audiotag_nas.search.searchers.lstm_policy import LstmPolicy
+from audiotag_nas.search.searchers.reinforce_plain import PlainReinforceSearcher
 
 
 def _space(*num_choices: int) -> SearchSpace:
@@ -29,9 +27,11 @@ def _space(*num_choices: int) -> SearchSpace:
     )
 
 
-def _policy(*num_choices: int, scale: float = 1.0, units: int = 5) -> Policy:
+def _policy(
+    *num_choices: int, scale: float = 1.0, units: int = 5
+) -> LstmPolicy:
     """A policy with weights large enough to matter."""
-    policy = Policy(num_choices, units=units, seed=0)
+    policy = LstmPolicy(num_choices, units=units, seed=0)
     generator = np.random.default_rng(17)
     for variable in policy.variables:
         variable.assign(scale * generator.normal(size=variable.shape))
@@ -42,7 +42,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def _numpy_log_prob_and_entropy(policy: Policy, tokens) -> tuple:
+def _numpy_log_prob_and_entropy(policy: LstmPolicy, tokens) -> tuple:
     """One point's log p and entropy by the LSTM's textbook equations."""
     kernel, recurrent, bias, embedding, heads, head_biases = (
         variable.numpy().astype(np.float64) for variable in policy.variables
@@ -64,7 +64,9 @@ def _numpy_log_prob_and_entropy(policy: Policy, tokens) -> tuple:
     return log_prob, entropy
 
 
-def _numpy_loss(policy: Policy, tokens, advantages, entropy_weight) -> float:
+def _numpy_loss(
+    policy: LstmPolicy, tokens, advantages, entropy_weight
+) -> float:
     pairs = [_numpy_log_prob_and_entropy(policy, row) for row in tokens]
     log_probs, entropies = np.array(pairs).T
     return -np.mean(advantages * log_probs) - entropy_weight * np.mean(

@@ -39,22 +39,22 @@ def test_neighbors_are_all_points_one_token_away():
 def test_of_many_neighbors_as_many_as_asked_for_are_drawn():
     all_of_them = neighbors(SPACE, (1, 0, 2))
     generator = np.random.default_rng(0)
-    most = len(all_of_them)
-    assert some_neighbors(SPACE, (1, 0, 2), generator, most=most) == (
+    num = len(all_of_them)
+    assert some_neighbors(SPACE, (1, 0, 2), generator, max_num=num) == (
         all_of_them
     )
     drawn = [
         point
         for _ in range(2000)
         for point in set(
-            some_neighbors(SPACE, (1, 0, 2), generator, most=most - 1)
+            some_neighbors(SPACE, (1, 0, 2), generator, max_num=num - 1)
         )
     ]
     # Each is left out as often as any other.
-    expected = 2000 * (most - 1) / most
+    expected = 2000 * (num - 1) / num
     for point in all_of_them:
         assert drawn.count(point) == pytest.approx(expected, abs=90)
-    assert len(drawn) == 2000 * (most - 1)
+    assert len(drawn) == 2000 * (num - 1)
 
 
 def test_mutations_reach_every_neighbor_alike_and_no_other_point():
@@ -179,7 +179,7 @@ def test_the_prediction_is_that_of_scikit_learn():
     np.testing.assert_allclose(mean, expected[0], rtol=1e-7)
     np.testing.assert_allclose(deviation, expected[1], rtol=1e-5)
 
-    believed = process.believe(queries[0])
+    believed = process.add_fantasy(queries[0])
     after_mean, after = process.predict(queries)
     assert believed == pytest.approx(mean[0], rel=1e-9)
     np.testing.assert_allclose(after_mean, mean, atol=1e-9)
