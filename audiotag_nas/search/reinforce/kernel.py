@@ -15,8 +15,8 @@ For D decisions the kernel is
 Its terms are main effects, pairs and triples of decisions (additive Gaussian
 processes, Duvenaud et al., NeurIPS 2011), whole neighborhoods, and a nugget for
 the part of the reward that no other point shares. The sums are computed from
-the power sums of s_d by Newton's identities. A decision that does not matter
-gets a small l_d and drops out of all terms.
+the power sums of s_d by Newton's identities. A decision without effect gets a
+small l_d, so its s_d is near 1 for all choices.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The kernel of wide spaces against the tables of the narrow one."""
+"""The kernel by distances against the kernel by tables."""
 
 import tracemalloc
 
@@ -38,7 +38,7 @@ def theta(seed: int) -> np.ndarray:
     return BY_TABLES.prior_mean + noise
 
 
-def test_a_wide_kernel_is_the_narrow_one_of_the_same_points():
+def test_both_kernels_have_the_same_matrix():
     left, right = points(23, 1), points(17, 2)
     found = BY_DISTANCES.matrix(
         theta(3), BY_DISTANCES.rows(left), BY_DISTANCES.rows(right)
@@ -50,7 +50,7 @@ def test_a_wide_kernel_is_the_narrow_one_of_the_same_points():
     assert (BY_DISTANCES.prior_mean == BY_TABLES.prior_mean).all()
 
 
-def test_a_wide_kernels_averages_are_the_narrow_ones():
+def test_both_kernels_have_the_same_averages():
     generator = np.random.default_rng(4)
     rows = np.concatenate(
         [
@@ -67,16 +67,16 @@ def test_a_wide_kernels_averages_are_the_narrow_ones():
     )
 
 
-def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
+def test_both_kernels_have_the_same_posterior_and_gradient():
     generator = np.random.default_rng(7)
-    told = np.unique(points(29, 8), axis=0)
-    means, counts = generator.normal(size=(2, len(told)))
+    observed = np.unique(points(29, 8), axis=0)
+    means, counts = generator.normal(size=(2, len(observed)))
     values, gradients = zip(
         *[
             kernel.negative_log_posterior(
                 theta(9),
                 ObservedMeans(
-                    rows=kernel.rows(told),
+                    rows=kernel.rows(observed),
                     means=means,
                     counts=1.0 + (counts > 1),
                     squares_within=0.7,
@@ -90,7 +90,7 @@ def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
     np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-9)
 
 
-def test_only_a_space_of_many_choices_is_wide():
+def test_only_a_space_of_many_choices_has_the_kernel_by_distances():
     def kernel(*sizes: int) -> TokenKernel:
         return make_kernel(
             SearchSpace(
@@ -106,8 +106,8 @@ def test_only_a_space_of_many_choices_is_wide():
     assert type(kernel(*[5] * 21)) is TokenKernel
 
 
-def test_a_round_of_a_wide_space_takes_no_gigabytes():
-    # One-hot rows of its candidates alone would be more than a gigabyte.
+def test_a_round_in_a_space_of_many_choices_takes_little_memory():
+    # One-hot rows of the candidates alone would take more than a gigabyte.
     space = SearchSpace(
         tuple(Decision(f"d{i}", tuple(range(256))) for i in range(8))
     )
@@ -120,5 +120,5 @@ def test_a_round_of_a_wide_space_takes_no_gigabytes():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 300e6
-    # The least variance: the model knows that like numbers are better.
+    # The model has learned that a small variance of the tokens is better.
     assert max(map(np.var, asked)) < np.median([np.var(t) for t in told])
