@@ -74,6 +74,31 @@ class ObservedMeans:
     squares_within: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """The terms of a kernel matrix: tables, sums (left, right), weights."""
+
+    tables: Tables
+    length: Array
+    total: Array
+    decay: float
+    main: float
+    pairs: float
+    pair_sum: Array
+    triples: float
+    triple_sum: Array
+    joint: Array
+
+    @property
+    def kernel(self) -> Array:
+        return (
+            self.main * self.total
+            + self.pairs * self.pair_sum
+            + self.triples * self.triple_sum
+            + self.joint
+        )
+
+
 class TokenKernel:
     """The kernel by tables of all pairs of choices, and its gradient.
 
@@ -241,39 +266,14 @@ class TokenKernel:
     def _choice_tables(self, theta: Array) -> list[Array]:
         """Returns the similarities of each decision's choices, (n_d, n_d)."""
         similarity = self._tables(theta)[2]
-        places = [
-            np.flatnonzero(self._decision == decision)
-            for decision in range(self._num)
-        ]
-        return [similarity[np.ix_(at, at)] for at in places]
+        rows = [np.flatnonzero(self._decision == d) for d in range(self._num)]
+        return [similarity[np.ix_(at, at)] for at in rows]
 
     def _terms(
         self, theta: Array, left: npt.NDArray, right: npt.NDArray
-    ) -> "Terms":
+    ) -> Terms:
         tables = self._tables(theta)
-        return self._combined(theta, tables, *self._sums(tables, left, right))
-
-    def _sums(
-        self, tables: Tables, left: npt.NDArray, right: npt.NDArray
-    ) -> tuple[Array, Array, Array, Array]:
-        """Sums lengths and powers of similarities over decisions."""
-        nominal, ordinal, similarity = tables
-        return (
-            left @ (nominal + ordinal) @ right.T,
-            left @ similarity @ right.T,
-            left @ similarity**2 @ right.T,
-            left @ similarity**3 @ right.T,
-        )
-
-    def _combined(
-        self,
-        theta: Array,
-        tables: Tables,
-        length: Array,
-        total: Array,
-        squares: Array,
-        cubes: Array,
-    ) -> "Terms":
+        length, total, squares, cubes = self._sums(tables, left, right)
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         return Terms(
             tables=tables,
@@ -288,10 +288,22 @@ class TokenKernel:
             joint=joint * np.exp(-decay * length),
         )
 
+    def _sums(
+        self, tables: Tables, left: npt.NDArray, right: npt.NDArray
+    ) -> tuple[Array, Array, Array, Array]:
+        """Sums lengths and powers of similarities over decisions."""
+        nominal, ordinal, similarity = tables
+        return (
+            left @ (nominal + ordinal) @ right.T,
+            left @ similarity @ right.T,
+            left @ similarity**2 @ right.T,
+            left @ similarity**3 @ right.T,
+        )
+
     def _set_gradient(
         self,
         gradient: Array,
-        terms: "Terms",
+        terms: Terms,
         kernel_gradient: Array,
         rows: npt.NDArray,
     ) -> None:
@@ -310,7 +322,7 @@ class TokenKernel:
         )
 
     def _length_gradients(
-        self, terms: "Terms", kernel_gradient: Array, rows: npt.NDArray
+        self, terms: Terms, kernel_gradient: Array, rows: npt.NDArray
     ) -> tuple[Array, Array]:
         """Returns the gradients of nominal and ordinal lengths, (D,) each."""
 
@@ -342,28 +354,3 @@ class TokenKernel:
             return np.asarray(sums, float)
 
         return sum_by_decision(nominal), sum_by_decision(ordinal)
-
-
-@dataclasses.dataclass(frozen=True)
-class Terms:
-    """The terms of a kernel matrix: tables, sums (left, right), weights."""
-
-    tables: Tables
-    length: Array
-    total: Array
-    decay: float
-    main: float
-    pairs: float
-    pair_sum: Array
-    triples: float
-    triple_sum: Array
-    joint: Array
-
-    @property
-    def kernel(self) -> Array:
-        return (
-            self.main * self.total
-            + self.pairs * self.pair_sum
-            + self.triples * self.triple_sum
-            + self.joint
-        )
