@@ -33,7 +33,7 @@ class Decision:
             scalars become Python scalars.
         ordinal: whether adjacent choices are similar (sorted numbers), which a
             searcher may exploit. None, the default, becomes True if all choices
-            are numbers (a bool is none), else False.
+            are numbers (bools are not), else False.
 
     Raises:
         ConfigError: the name is not a string or empty; the choices are

@@ -1,4 +1,4 @@
-"""The rewards that a searcher has been told, checked."""
+"""The observed rewards of a searcher: checks, means, best point."""
 
 import math
 import statistics

@@ -40,8 +40,6 @@ class TokenPolicy(Protocol):
 
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor: ...
 
-    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor: ...
-
 
 def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
     """Returns a term of the logits, (decisions, most choices): 0 if allowed."""
@@ -64,6 +62,7 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     num_decisions = len(policy.num_choices)
     seeds = tf.random.split(seed, num_decisions)
+    begins = first_rows(policy.num_choices)
     rows, state = policy.start(num)
     columns = []
     for decision in range(num_decisions):
@@ -72,7 +71,7 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             log_probs, 1, seed=seeds[decision], dtype=tf.int32
         )[:, 0]
         columns.append(tokens)
-        rows = policy.rows(decision, tokens)
+        rows = tokens + begins[decision]
     return tf.stack(columns, axis=1)
 
 

@@ -66,13 +66,14 @@ class CandidatePool:
 
     Attributes:
         points: the points.
+        index_of: the index of each point in `points`.
         is_known: (points,), whether a point is observed or has a fantasy value.
     """
 
     def __init__(self, model: RewardModel, points: Iterable[Tokens]) -> None:
         self._model = model
         self.points = list(points)
-        self._index = {point: i for i, point in enumerate(self.points)}
+        self.index_of = {point: i for i, point in enumerate(self.points)}
         self._set_prediction(model.predict(self.points))
 
     @property
@@ -82,24 +83,17 @@ class CandidatePool:
             np.max(self._prediction.mean[self.is_known], initial=-np.inf)
         )
 
-    def __contains__(self, point: Tokens) -> bool:
-        return point in self._index
-
-    def index(self, point: Tokens) -> int:
-        """The index of `point` in `points`."""
-        return self._index[point]
-
     def add(self, points: Iterable[Tokens]) -> bool:
         """Adds new points; must precede the first fantasy value.
 
         Returns:
             Whether any of the points was new.
         """
-        new = [p for p in dict.fromkeys(points) if p not in self._index]
+        new = [p for p in dict.fromkeys(points) if p not in self.index_of]
         if not new:
             return False
         for point in new:
-            self._index[point] = len(self.points)
+            self.index_of[point] = len(self.points)
             self.points.append(point)
         self._set_prediction(self._prediction.joined(self._model.predict(new)))
         return True

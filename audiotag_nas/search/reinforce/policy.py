@@ -77,7 +77,3 @@ class AutoregressivePolicy:
         bias = tf.reshape(self.weights.value[0], [self._num, self._width])
         logits = tf.einsum("nedc,ed->ndc", terms, self._after) + bias
         return tf.nn.log_softmax(logits + self._mask)
-
-    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of a decision's tokens, (num,)."""
-        return tokens + self._first_rows[decision]

@@ -208,7 +208,7 @@ class ReinforceSearcher(BaseSearcher):
         random_points = draw_points(self._space, _NUM_RANDOM, generator)
         pool = self._make_pool(acquisitions, random_points, generator)
         for point in self._pending.elements():
-            pool.add_fantasy(pool.index(point))
+            pool.add_fantasy(pool.index_of[point])
         min_bound = pool.best_known_mean + self._min_gain()
         chosen = []
         for acquisition in acquisitions:
@@ -260,7 +260,7 @@ class ReinforceSearcher(BaseSearcher):
     ) -> int:
         """Returns the index of a new random point; `default` without any."""
         for point in random_points:
-            index = pool.index(point) if point in pool else None
+            index = pool.index_of.get(point)
             if index is not None and not pool.is_known[index]:
                 self._uniform_points.add(point)
                 return index

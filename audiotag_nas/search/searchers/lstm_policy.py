@@ -115,7 +115,3 @@ class LstmPolicy:
             + self._mask
         )
         return tf.nn.log_softmax(logits)
-
-    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns the embedding rows of a decision's tokens, (num,)."""
-        return tokens + self._first_rows[decision]

@@ -75,7 +75,7 @@ def test_fantasy_values_change_variances_as_observations_do():
     new = [p for p in dict.fromkeys(draw(40, 5)) if p not in rewards][:9]
     pool = CandidatePool(model, new)
     for point in (new[2], new[5], new[2]):
-        pool.add_fantasy(pool.index(point))
+        pool.add_fantasy(pool.index_of[point])
 
     # A model with the same hyperparameters that observes the fantasy values.
     prediction = model.predict(new)
