@@ -1,13 +1,12 @@
-"""Descriptions of networks as plain values, and the paper's search space.
+"""Architectures as plain values, and the search space of the paper.
 
 `Architecture` describes a convolutional recurrent network with attention and
-localization (CRNN ATT-LOC); `audiotag_nas.models` builds it. Nothing here
-builds a model or needs TensorFlow.
+localization (CRNN ATT-LOC); `audiotag_nas.models` builds it with TensorFlow.
 
-The default space holds the 21 decisions of Liu and Zhang (IJCNN 2020): the
-number of filters N, the filter height H (time) and the filter width W
-(frequency) of 7 convolution blocks. The paper does not print the candidate
-values; those here are this project's own choice.
+The default space has the 21 decisions of Liu and Zhang (IJCNN 2020): the number
+of filters N, the filter height H (time) and the filter width W (frequency) of 7
+convolution blocks. The paper does not state the candidate values; the values
+here are this project's choice.
 """
 
 import dataclasses
@@ -29,8 +28,8 @@ class ConvBlock:
 
     Attributes:
         filters: number of output channels, N.
-        height: extent of the filter in time (frames), H.
-        width: extent of the filter in frequency (mel bins), W.
+        height: filter size in time (frames), H.
+        width: filter size in frequency (mel bins), W.
     """
 
     filters: int
@@ -52,19 +51,27 @@ class ConvBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A CRNN ATT-LOC, in words.
+    """The description of a CRNN ATT-LOC network.
+
+    >>> architecture = Architecture(
+    ...     (ConvBlock(8, 3, 3), ConvBlock(16, 5, 3)), recurrent_units=32
+    ... )
+    >>> architecture.describe()
+    '8@3x3 16@5x3 | bgru 32'
+    >>> Architecture.from_json(architecture.to_json()) == architecture
+    True
 
     Attributes:
-        blocks: the convolution blocks, input first. Each is convolution,
-            batch norm, ELU, max-pool over two mel bins (while there are at
-            least two) and dropout.
-        recurrent: `bgru` (the paper's figure) or `gated_bgru` (two parallel
-            bidirectional GRUs, one linear, one sigmoid, multiplied; Wei et
-            al. 2018).
-        recurrent_units: GRU units a direction.
+        blocks: the convolution blocks, input first. Each consists of
+            convolution, batch norm, ELU, max-pool over two mel bins (while
+            there are at least two) and dropout.
+        recurrent: `bgru` (the paper's figure) or `gated_bgru` (the product of
+            two parallel bidirectional GRUs, one linear, one sigmoid; Wei et al.
+            2018).
+        recurrent_units: GRU units per direction.
         dropout: rate after every block and after the recurrent layer.
-        input_norm: whether the input passes a batch norm over its frames
-            (Wei et al. 2018). It ties the network to one number of frames.
+        input_norm: whether a batch norm over frames precedes the first block
+            (Wei et al. 2018). It fixes the number of frames.
     """
 
     blocks: tuple[ConvBlock, ...]
@@ -94,12 +101,12 @@ class Architecture:
 
     @property
     def architecture_id(self) -> str:
-        """Twelve hexadecimal digits, the same for equal architectures."""
+        """Twelve hexadecimal digits; equal architectures have the same."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def describe(self) -> str:
-        """One line a person can read: `8@3x3 16@5x3 ... | bgru 64`."""
+        """Returns one readable line: `8@3x3 16@5x3 ... | bgru 64`."""
         blocks = " ".join(
             f"{b.filters}@{b.height}x{b.width}" for b in self.blocks
         )
@@ -107,15 +114,15 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
-        # JSON has no tuples; what goes there must come back equal.
+        # JSON has no tuples.
         return fields | {"blocks": list(fields["blocks"])}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
-        """The architecture that `to_json` gave.
+        """Returns the architecture of a `to_json` value.
 
         Raises:
-            ConfigError: naming the field that is missing, unknown or wrong.
+            ConfigError: a field is missing, unknown or invalid.
         """
         return from_json(cls, value, "architecture")
 
@@ -127,10 +134,15 @@ def conv_space(
     heights: Sequence[int] = (1, 3, 5, 7),
     widths: Sequence[int] = (1, 3, 5, 7),
 ) -> SearchSpace:
-    """The paper's space: N, H and W of each block, block by block.
+    """Returns the space of the paper: N, H and W of each block.
 
-    The decisions are `block1_filters`, `block1_height`, `block1_width`,
-    `block2_filters` and so on. The default candidate values are [own].
+    >>> space = conv_space(num_blocks=2, filters=(8, 16))
+    >>> [decision.name for decision in space.decisions][:4]
+    ['block1_filters', 'block1_height', 'block1_width', 'block2_filters']
+    >>> space.size
+    1024
+
+    The default candidate values are [own].
     """
     decisions = []
     for block in range(1, num_blocks + 1):
@@ -148,14 +160,15 @@ def architecture_from_tokens(
     *,
     base: Architecture | None = None,
 ) -> Architecture:
-    """The architecture that `tokens` name in `space`.
+    """Returns the architecture of a point.
 
     Args:
-        space: decisions `block<i>_filters`, `block<i>_height` and
-            `block<i>_width` (those left out come from `base`), and any other
-            field of `Architecture` by its name, e.g. `recurrent_units`.
-        tokens: one a decision.
-        base: what the space does not decide; `CRNN_BASELINE` if None.
+        space: its decisions are `block<i>_filters`, `block<i>_height`,
+            `block<i>_width` and names of other fields of `Architecture`, e.g.
+            `recurrent_units`.
+        tokens: one per decision.
+        base: has the values that the space does not decide; `CRNN_BASELINE` if
+            None.
 
     Raises:
         ConfigError: the tokens are not of this space, or a decision is not
@@ -171,15 +184,15 @@ def architecture_from_tokens(
             position = int(index) - 1
             if not 0 <= position < len(blocks) or part not in blocks[position]:
                 raise ConfigError(
-                    f"decision `{name}`: there are blocks 1 to {len(blocks)} "
-                    "with filters, height and width."
+                    f"decision `{name}`: must name filters, height or width of "
+                    f"a block from 1 to {len(blocks)}."
                 )
             blocks[position][part] = value
         elif name in names - {"blocks"}:
             fields[name] = value
         else:
             raise ConfigError(
-                f"decision `{name}` is not about an architecture."
+                f"decision `{name}` must name a field of an architecture."
             )
     return dataclasses.replace(
         base, blocks=tuple(ConvBlock(**block) for block in blocks), **fields
@@ -191,7 +204,7 @@ def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
 
 
 CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
-"""The figure of Liu and Zhang with the filters of Wei et al. 2018."""
+"""The figure of Liu and Zhang, with the filters of Wei et al. 2018."""
 
 WEI2018 = Architecture(
     _three_by_three(8, 16, 32, 32, 64, 64, 64),

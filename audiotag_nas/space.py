@@ -1,8 +1,8 @@
 """Search spaces: ordered lists of categorical decisions, as plain values.
 
-A *token* is the index of the choice taken for one decision. A *point* of a
-space is a tuple of tokens, one per decision. This module knows nothing of
-networks; `audiotag_nas.architecture` has the space of the paper.
+A *token* is the index of the choice made for one decision. A *point* of a space
+is a tuple of tokens, one per decision. `audiotag_nas.architecture` has the
+space of the paper.
 """
 
 import dataclasses
@@ -22,19 +22,23 @@ Tokens = tuple[int, ...]
 class Decision:
     """One categorical decision.
 
+    >>> Decision("filters", (8, 16, 32)).ordinal
+    True
+    >>> Decision("recurrent", ("bgru", "gated_bgru")).ordinal
+    False
+
     Attributes:
         name: unique in its space, e.g. `block1_filters`.
-        choices: the candidate values, in order; a token indexes them. NumPy's
-            scalars become Python's.
-        ordinal: whether neighboring choices are alike (numbers in order),
-            which a searcher may exploit; always a bool once made. None, the
-            default, stands for whether all choices are numbers, which bools
-            are not.
+        choices: the candidate values in order; a token indexes them. NumPy
+            scalars become Python scalars.
+        ordinal: whether adjacent choices are similar (sorted numbers), which a
+            searcher may exploit. None, the default, becomes True if all choices
+            are numbers (bools are not), else False.
 
     Raises:
-        ConfigError: the name is no string or empty; the choices have no
-            order, there is none or one comes twice; a choice is not a bool,
-            int, finite float or str; `ordinal` is neither a bool nor None.
+        ConfigError: the name is not a string or empty; the choices are
+            unordered, empty or repeated; a choice is not a bool, int, finite
+            float or str; `ordinal` is neither a bool nor None.
     """
 
     name: str
@@ -66,11 +70,24 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
-    """An ordered list of decisions; a point is one token a decision.
+    """An ordered list of decisions; a point is one token per decision.
+
+    >>> space = SearchSpace(
+    ...     (
+    ...         Decision("filters", (8, 16, 32)),
+    ...         Decision("recurrent", ("bgru", "gated_bgru")),
+    ...     )
+    ... )
+    >>> space.size
+    6
+    >>> space.values((2, 0))
+    {'filters': 32, 'recurrent': 'bgru'}
+    >>> space.tokens({"filters": 8, "recurrent": "gated_bgru"})
+    (0, 1)
 
     Raises:
-        ConfigError: not a tuple or list of decisions, or none, or two of one
-            name.
+        ConfigError: `decisions` is not a tuple or list of decisions, is empty,
+            or repeats a name.
     """
 
     decisions: tuple[Decision, ...]
@@ -93,7 +110,7 @@ class SearchSpace:
             raise ConfigError("a search space must have at least one decision.")
         if len(set(names)) != len(names):
             raise ConfigError(
-                f"decisions' names must differ. Received: {names}"
+                f"the names of decisions must differ. Received: {names}"
             )
 
     @property
@@ -114,8 +131,8 @@ class SearchSpace:
         """Returns `tokens` as a tuple of ints.
 
         Raises:
-            ConfigError: the tokens are not whole numbers, not as many as the
-                decisions, or one does not index its decision's choices.
+            ConfigError: the tokens are not whole numbers, their number is not
+                that of the decisions, or one is out of range.
         """
         try:
             result = tuple(operator.index(token) for token in tokens)
@@ -125,7 +142,7 @@ class SearchSpace:
             ) from None
         if len(result) != self.num_decisions:
             raise ConfigError(
-                f"tokens must be {self.num_decisions}, one a decision. "
+                f"tokens must be {self.num_decisions}, one per decision. "
                 f"Received: {len(result)} tokens"
             )
         for token, decision in zip(result, self.decisions, strict=True):
@@ -137,7 +154,7 @@ class SearchSpace:
         return result
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """The choices that `tokens` name, by decision."""
+        """Returns the choices of a point by the name of their decision."""
         return {
             decision.name: decision.choices[token]
             for decision, token in zip(
@@ -146,11 +163,11 @@ class SearchSpace:
         }
 
     def tokens(self, values: Mapping[str, Choice]) -> Tokens:
-        """The tokens of the point with these values: inverse of `values`.
+        """Returns the tokens of the point with these values.
 
         Raises:
-            ConfigError: a decision has no value, a value is not one of its
-                decision's choices, or a name is not a decision's.
+            ConfigError: a decision has no value, a value is not among the
+                choices of its decision, or a name is unknown.
         """
         unknown = set(values) - {decision.name for decision in self.decisions}
         if unknown:
@@ -188,7 +205,7 @@ class SearchSpace:
 
 
 def check_space(space: Any) -> None:
-    """Raises ConfigError where `space` is not a `SearchSpace`."""
+    """Raises ConfigError if `space` is not a `SearchSpace`."""
     if not isinstance(space, SearchSpace):
         raise ConfigError(
             "`space` must be a SearchSpace, SearchSpace((Decision(...), ...)). "
@@ -197,14 +214,16 @@ def check_space(space: Any) -> None:
 
 
 def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
-    # A string would give its letters, and the order of a set of strings is
-    # another in each process: the same tokens would name other points.
-    is_slip = isinstance(choices, str | bytes | set | frozenset | Mapping)
+    # A string would give its letters. A set of strings has another order in
+    # each process: the same tokens would name other points.
+    is_invalid = isinstance(choices, str | bytes | set | frozenset | Mapping)
     try:
-        result = () if is_slip else tuple(plain(choice) for choice in choices)
+        result = (
+            () if is_invalid else tuple(plain(choice) for choice in choices)
+        )
     except TypeError:
-        is_slip = True
-    if is_slip:
+        is_invalid = True
+    if is_invalid:
         raise ConfigError(
             f"`{name}`: choices must be a tuple or list of values. "
             f"Received: {choices!r}"
@@ -214,8 +233,8 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
     for choice in result:
         if not isinstance(choice, bool | int | float | str):
             raise ConfigError(
-                f"`{name}`: a choice must be a bool, int, float or str; for "
-                "anything else take strings or indices that stand for it. "
+                f"`{name}`: a choice must be a bool, int, float or str; use "
+                "strings or indices to name other objects. "
                 f"Received: {choice!r}"
             )
         if isinstance(choice, float) and not math.isfinite(choice):
@@ -230,7 +249,7 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
 
 
 def plain(value: Any) -> Any:
-    """Python's value of a NumPy scalar; anything else as it is."""
-    # By what it has, not by its class: NumPy need not be imported for this.
+    """Converts a NumPy scalar to Python; returns other values unchanged."""
+    # Checks attributes, so that NumPy need not be imported.
     is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
     return value.item() if is_scalar and hasattr(value, "item") else value

@@ -76,8 +76,8 @@ def _explained(
         importance,
     )
     from audiotag_nas.search import make_searcher
+    from audiotag_nas.search.observed_rewards import ObservedRewards
     from audiotag_nas.search.reinforce.reward_model import RewardModel
-    from audiotag_nas.search.searcher import ObservedRewards
 
     space = conv_space()
     generator = np.random.default_rng(seed)

@@ -1,10 +1,9 @@
-"""Linear algebra on one thread, whatever the machine has.
+"""Linear algebra on one thread.
 
-For matrices of a few hundred rows several threads gain nothing; on a busy
-machine they wait for one another many times as long as they work. And the
-last bits of a product depend on the number of threads, while a search is to
-be the same whatever the number. (They depend on the processor's kernels too:
-OPENBLAS_CORETYPE sets those.)
+The last bits of a product depend on the number of threads, and a search must
+not. (They also depend on the BLAS kernels of the processor, which
+OPENBLAS_CORETYPE sets.) For matrices of a few hundred rows more threads are no
+faster, and on a busy machine they mostly wait for each other.
 """
 
 import contextlib
@@ -16,12 +15,12 @@ from threadpoolctl import ThreadpoolController
 
 @functools.cache
 def _controller() -> ThreadpoolController:
-    # Finding the libraries takes milliseconds, so it is done once.
+    # Finding the libraries takes milliseconds.
     return ThreadpoolController()
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Within it NumPy and SciPy compute on one thread."""
+    """Limits NumPy and SciPy to one thread."""
     with _controller().limit(limits=1, user_api="blas"):
         yield

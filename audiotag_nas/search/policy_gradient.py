@@ -1,16 +1,16 @@
 """Policy gradients over tokens: sampling, the REINFORCE loss, the update.
 
-For any policy that takes one decision after the other (`TokenPolicy`). The
-loss is Williams' (1992), with an entropy bonus:
+They apply to any policy that makes one decision after the other
+(`TokenPolicy`). The loss is Williams' (1992), with an entropy bonus:
 
     loss = -mean(advantage * log_prob) - entropy_weight * mean(entropy)
 
-log_prob is log p of a whole tuple of tokens, entropy (nats) the sum over its
-decisions of the entropy of the distribution the token was drawn from; means
-are over the batch. The gradient is clipped by its global norm and applied by
-Adam. Decisions with fewer choices than the widest are masked.
+log_prob is log p of a point; entropy (nats) is the sum over its decisions of
+the entropy of the distribution that the token was drawn from; means are over
+the batch. The gradient is clipped by its global norm and applied by Adam. The
+logits of all decisions have the same width; missing choices are masked.
 
-All operations are placed on the CPU: the networks searched for own the GPUs.
+All operations are placed on the CPU; the GPUs are for trials.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _MASKED = -1e9  # finite: 0 * -inf would make the entropy NaN
 
 
 class TokenPolicy(Protocol):
-    """p(tokens), one decision after the other; see `controller.Policy`."""
+    """p(tokens), one decision after the other; see `LstmPolicy`."""
 
     num_choices: tuple[int, ...]
 
@@ -40,17 +40,15 @@ class TokenPolicy(Protocol):
 
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor: ...
 
-    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor: ...
-
 
 def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
-    """What to add to logits: (decisions, most choices), 0 where allowed."""
+    """Returns a term of the logits, (decisions, most choices): 0 if allowed."""
     allowed = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
     return np.where(allowed, 0.0, _MASKED).astype(np.float32)
 
 
 def first_rows(num_choices: Sequence[int]) -> np.ndarray:
-    """The row of each decision's first choice, where row 0 is the start."""
+    """Returns the row of each decision's first choice; row 0 is the start."""
     return np.cumsum((1, *num_choices[:-1])).astype(np.int32)
 
 
@@ -58,12 +56,13 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Draws `num` points: tokens (num, decisions), int32.
 
     Args:
-        policy: what to draw from.
+        policy: the distribution.
         num: scalar int32.
-        seed: (2,) int64; the draw depends on it and the weights alone.
+        seed: (2,) int64; the draw depends only on it and the weights.
     """
     num_decisions = len(policy.num_choices)
     seeds = tf.random.split(seed, num_decisions)
+    begins = first_rows(policy.num_choices)
     rows, state = policy.start(num)
     columns = []
     for decision in range(num_decisions):
@@ -72,17 +71,17 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             log_probs, 1, seed=seeds[decision], dtype=tf.int32
         )[:, 0]
         columns.append(tokens)
-        rows = policy.rows(decision, tokens)
+        rows = tokens + begins[decision]
     return tf.stack(columns, axis=1)
 
 
 def evaluate(
     policy: TokenPolicy, tokens: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """log p of each point and its entropy in nats, both (num,).
+    """Returns log p of each point and its entropy in nats, (num,) each.
 
     Args:
-        policy: what to evaluate.
+        policy: the distribution.
         tokens: (num, decisions), int32.
     """
     log_probs = policy.log_probs(tokens)
@@ -98,12 +97,12 @@ def loss_and_gradients(
     advantages: tf.Tensor,
     entropy_weight: float | tf.Tensor,
 ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-    """The REINFORCE loss and its gradient, one tensor a policy variable.
+    """Returns the REINFORCE loss and its gradient, one tensor per variable.
 
     Args:
-        policy: what to differentiate.
+        policy: the distribution.
         tokens: (num, decisions), int32.
-        advantages: (num,), reward - baseline.
+        advantages: (num,), reward - return baseline.
         entropy_weight: of the entropy bonus.
 
     Returns:
@@ -116,7 +115,7 @@ def loss_and_gradients(
         mean_entropy = tf.reduce_mean(entropy)
         loss = -tf.reduce_mean(advantages * log_prob)
         loss -= entropy_weight * mean_entropy
-    # The embedding's gradient comes as slices; the optimizer takes it whole.
+    # The embedding's gradient is sparse; the optimizer takes dense ones.
     gradients = [
         tf.convert_to_tensor(gradient)
         for gradient in tape.gradient(
@@ -133,12 +132,12 @@ def loss_and_gradients(
 
 
 class PolicyGradient:
-    """A policy and its optimizer; its two steps are graphs for any batch.
+    """A policy and its optimizer; sampling and updates are graphs.
 
     Args:
-        policy: what to train.
+        policy: the distribution to train.
         learning_rate: of Adam.
-        clip_norm: greatest global norm of the gradient.
+        clip_norm: maximum global norm of the gradient.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class PolicyGradient:
                 learning_rate, global_clipnorm=clip_norm
             )
             self._optimizer.build(policy.variables)
-        # The signatures leave the batch open: one trace serves every size.
+        # With an open batch dimension one trace serves every size.
         self._sample = tf.function(
             self._sample_step,
             input_signature=[
@@ -183,7 +182,7 @@ class PolicyGradient:
         *,
         entropy_weight: float,
     ) -> dict[str, float]:
-        """One step of the optimizer; `loss_and_gradients`' metrics."""
+        """Takes one optimizer step; returns `loss_and_gradients`' metrics."""
         with tf.device(CPU):
             metrics = self._update(
                 tf.constant(tokens, tf.int32),

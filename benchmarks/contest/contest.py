@@ -27,10 +27,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from audiotag_nas.errors import ConfigError, DataError
+from audiotag_nas.search.observed_rewards import ObservedRewards
 from audiotag_nas.search.reinforce.reward_model import RewardModel
 from audiotag_nas.search.searcher import (
     SEARCHERS,
-    ObservedRewards,
     Searcher,
     make_searcher,
 )
@@ -112,7 +112,7 @@ def recommend_alike(
         return told.best()
     model = RewardModel(space)
     model.learn(told.rewards, max_iterations=60)
-    return model.best_told()
+    return model.best_observed()
 
 
 def problem_names(

@@ -1,4 +1,4 @@
-"""The contract of `Searcher`, held by each of them, and the light ones."""
+"""The contract of `Searcher`, kept by every searcher."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ from audiotag_nas.search import (
 )
 from tests.fakes import fake_reward
 
-# As many choices as no other decision has, and one with a single choice.
+# All numbers of choices differ, and one decision has a single choice.
 SPACE = SearchSpace(
     (
         Decision("filters", (8, 16, 32)),
@@ -35,7 +35,7 @@ EVERY = pytest.mark.parametrize("name", list(SEARCHERS))
 
 
 @EVERY
-def test_what_is_asked_are_points_of_the_space_as_plain_ints(name):
+def test_asked_points_are_tuples_of_python_ints_in_the_space(name):
     searcher = make_searcher(name, SPACE, seed=1)
     asked = searcher.ask(7) + searcher.ask(2)
 
@@ -61,28 +61,26 @@ def test_the_same_calls_give_the_same_tokens_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
-def test_rounds_and_seeds_draw_anew(name):
+def test_rounds_and_seeds_differ(name):
     first = make_searcher(name, SPACE, seed=0)
     second = make_searcher(name, SPACE, seed=1)
     rounds = [first.ask(20), first.ask(20), second.ask(20)]
-    for one, other in itertools.combinations(rounds, 2):
-        assert one != other
+    for left, right in itertools.combinations(rounds, 2):
+        assert left != right
 
 
 @EVERY
-def test_the_recommendation_has_the_best_mean_reward_and_the_first_of_equals(
-    name,
-):
+def test_the_recommendation_is_the_first_point_of_the_best_mean_reward(name):
     lucky, steady, equal = (0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1)
     searcher = make_searcher(name, SPACE)
     searcher.tell([lucky, steady, steady, steady], [0.9, 0.6, 0.6, 0.6])
-    # 0.6 told three times is 0.6 exactly, though 0.6 + 0.6 + 0.6 is not 1.8.
+    # The mean of three 0.6 is exactly 0.6, although 0.6 + 0.6 + 0.6 != 1.8.
     searcher.tell([lucky, equal], [0.1, 0.6])
     assert searcher.recommend() == steady
 
 
 @EVERY
-def test_nothing_told_is_nothing_to_recommend(name):
+def test_a_recommendation_needs_an_observed_point(name):
     searcher = make_searcher(name, SPACE)
     searcher.ask(3)
     searcher.tell([], [])
@@ -94,18 +92,18 @@ def test_nothing_told_is_nothing_to_recommend(name):
 
 
 @EVERY
-def test_the_best_of_some_is_recommended_where_not_all_will_do(name):
+def test_the_recommendation_is_the_best_among_the_given_points(name):
     searcher = make_searcher(name, SPACE)
     points = [(0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1), (2, 0, 0, 4)]
     searcher.tell(points, [0.2, 0.9, 0.5, 0.3])
     assert searcher.recommend() == points[1]
     assert searcher.recommend(among={points[0], points[2]}) == points[2]
-    # What was never told can't be built on.
+    # Points that were never told are ignored.
     assert searcher.recommend(among=[points[3], (0, 1, 0, 2)]) == points[3]
 
 
 @EVERY
-def test_points_to_choose_among_may_come_as_json_and_one_by_one(name):
+def test_points_to_choose_among_may_be_lists_arrays_or_iterators(name):
     searcher = make_searcher(name, SPACE)
     points = [(0, 0, 0, 0), (2, 1, 0, 3), (1, 1, 0, 1), (2, 0, 0, 4)]
     searcher.tell(points, [0.2, 0.9, 0.5, 0.3])
@@ -117,7 +115,7 @@ def test_points_to_choose_among_may_come_as_json_and_one_by_one(name):
         ([[1, 1, 0, 4]], "must have been told a reward. Received: 1 points"),
         (iter([(1, 1, 0, 4), (0, 1, 0, 0)]), "a reward. Received: 2 points"),
         ([], "Received: 0 points"),
-        ([[1, 1]], "tokens must be 4, one a decision"),
+        ([[1, 1]], "tokens must be 4, one per decision"),
         ([[0, 0, 0, 5]], "`height` must be from 0 to 4. Received: 5"),
         ((0, 0, 0, 0), "tokens must be whole numbers. Received: 0"),
         (3, "`among` must be points of the space, .* Received: 3"),
@@ -127,7 +125,7 @@ def test_points_to_choose_among_may_come_as_json_and_one_by_one(name):
 
 
 @EVERY
-def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
+def test_nothing_of_an_invalid_batch_is_learned(name):
     point, nan, inf = (0, 0, 0, 0), float("nan"), float("inf")
     searcher = make_searcher(name, SPACE)
     searcher.tell([(1, 1, 0, 1)], [0.1])
@@ -143,14 +141,14 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
         ([point], [1e308], r"at most 1e\+15 in magnitude. Received: 1e\+308"),
         ([point], [0.5, 0.5], "2 tuples and 3 rewards"),
         ([(0, 0, 1, 0)], [0.5], "`fixed` must be from 0 to 0. Received: 1"),
-        ([(0, 0, 0)], [0.5], "must be 4, one a decision"),
+        ([(0, 0, 0)], [0.5], "must be 4, one per decision"),
     ]:
         with pytest.raises(ConfigError, match=rule):
             searcher.tell([(2, 1, 0, 2), *tokens], [0.9, *rewards])
         assert searcher.recommend() == before
     for tokens, rewards, rule in [
-        ([point], 0.5, r"`rewards` must have an entry .* Received: 0\.5"),
-        (None, [0.5], r"`tokens` must have an entry .* Received: None"),
+        ([point], 0.5, r"`rewards` must be a list .* Received: 0\.5"),
+        (None, [0.5], r"`tokens` must be a list .* Received: None"),
     ]:
         with pytest.raises(ConfigError, match=rule):
             searcher.tell(tokens, rewards)
@@ -158,7 +156,7 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(name):
 
 
 @EVERY
-def test_batches_may_come_one_by_one(name):
+def test_batches_may_be_iterators_or_arrays(name):
     searcher = make_searcher(name, SPACE)
     points = [(0, 0, 0, 0), (2, 1, 0, 3)]
     searcher.tell(iter(points), (reward for reward in (0.2, 0.9)))
@@ -168,8 +166,8 @@ def test_batches_may_come_one_by_one(name):
 
 
 @EVERY
-def test_the_greatest_rewards_that_may_be_told_are_learned_from(name):
-    # The sign goes with one decision; what has it is to be asked for more.
+def test_the_largest_rewards_are_learned_without_overflow(name):
+    # The sign of the reward depends on one decision.
     searcher = make_searcher(name, SPACE, seed=2)
     with np.errstate(over="raise", invalid="raise"):
         for _ in range(12):
@@ -188,7 +186,7 @@ def test_the_greatest_rewards_that_may_be_told_are_learned_from(name):
 @pytest.mark.parametrize(
     "num", [0, -1, 1.5, True, np.True_, "4", None, np.int64(0), np.float64(2)]
 )
-def test_a_round_asks_for_one_or_more(name, num):
+def test_the_size_of_a_round_is_a_positive_int(name, num):
     with pytest.raises(ConfigError, match="int of 1 or more"):
         make_searcher(name, SPACE).ask(num)
 
@@ -196,19 +194,19 @@ def test_a_round_asks_for_one_or_more(name, num):
 @pytest.mark.parametrize(
     "name", [n for n in SEARCHERS if n != "reinforce_plain"]
 )
-def test_whole_numbers_of_numpy_are_whole_numbers(name):
-    ours = make_searcher(name, SPACE, seed=3)
-    numpys = make_searcher(name, SPACE, seed=np.int64(3))
+def test_numpy_ints_are_accepted(name):
+    with_ints = make_searcher(name, SPACE, seed=3)
+    with_numpy = make_searcher(name, SPACE, seed=np.int64(3))
     for num in (2, 3):
-        asked = ours.ask(num)
-        assert asked == numpys.ask(np.int64(num))
+        asked = with_ints.ask(num)
+        assert asked == with_numpy.ask(np.int64(num))
         rewards = [fake_reward(tokens) for tokens in asked]
-        ours.tell(asked, rewards)
-        numpys.tell(np.array(asked), np.array(rewards, np.float64))
-    assert ours.recommend() == numpys.recommend()
+        with_ints.tell(asked, rewards)
+        with_numpy.tell(np.array(asked), np.array(rewards, np.float64))
+    assert with_ints.recommend() == with_numpy.recommend()
 
 
-def test_settings_may_be_numbers_of_numpy():
+def test_settings_may_be_numpy_numbers():
     searcher = make_searcher(
         "evolution", SPACE, evolution_population=np.int64(3)
     )
@@ -228,14 +226,14 @@ def test_settings_that_overflow_single_precision_are_refused(setting):
 
 
 @EVERY
-def test_what_is_no_space_is_refused(name):
+def test_the_space_must_be_a_search_space(name):
     decision = SPACE.decisions[0]
     for wrong in ([decision], decision, {"filters": (8, 16)}, None):
         with pytest.raises(ConfigError, match="`space` must be a SearchSpace"):
             make_searcher(name, wrong)
 
 
-def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
+def test_an_error_lists_the_allowed_searchers_settings_and_seeds():
     with pytest.raises(ConfigError, match=r"\['reinforce', .*, 'grid'\]"):
         make_searcher("anneal", SPACE)
     with pytest.raises(ConfigError, match=r"no setting `clip_norm`.*none"):
@@ -249,7 +247,7 @@ def test_an_unknown_searcher_or_setting_or_seed_is_answered_by_those_allowed():
 
 
 @pytest.mark.parametrize("name", [n for n in SEARCHERS if n != "grid"])
-def test_the_config_has_every_setting_of_a_searcher_with_its_default(name):
+def test_the_config_has_the_settings_and_defaults_of_every_searcher(name):
     import importlib
     import inspect
 
@@ -269,12 +267,12 @@ def test_the_config_has_every_setting_of_a_searcher_with_its_default(name):
 
 
 @EVERY
-def test_rounds_may_overlap_and_fail_and_be_told_in_part(name):
+def test_rounds_may_overlap_fail_and_be_told_in_part(name):
     searcher = make_searcher(name, SPACE, seed=3)
     rounds = [searcher.ask(4), searcher.ask(3)]
     for _ in range(5):
         told = rounds.pop(0)[1:]
-        # A penalty, far from every reward.
+        # The penalty is far from every reward.
         rewards = [fake_reward(tokens) for tokens in told]
         searcher.tell(told, [r if r > 0.3 else -1e3 for r in rewards])
         rounds.append(searcher.ask(4))
@@ -284,7 +282,7 @@ def test_rounds_may_overlap_and_fail_and_be_told_in_part(name):
 
 @EVERY
 @pytest.mark.parametrize("num_choices", [1, 2])
-def test_a_space_that_is_used_up_is_no_error(name, num_choices):
+def test_an_exhausted_space_is_no_error(name, num_choices):
     space = SearchSpace((Decision("a", tuple(range(num_choices))),))
     searcher = make_searcher(name, space)
     for _ in range(8):
@@ -293,7 +291,7 @@ def test_a_space_that_is_used_up_is_no_error(name, num_choices):
     assert searcher.recommend() in {(0,), (1,)}
 
 
-def test_random_search_draws_every_choice_alike():
+def test_random_search_draws_choices_uniformly():
     searcher = make_searcher("random", SPACE, seed=5)
     tokens = np.array(searcher.ask(3000))
     for column, num in zip(tokens.T, SPACE.num_choices, strict=True):
@@ -302,7 +300,7 @@ def test_random_search_draws_every_choice_alike():
         assert np.all(np.abs(counts - 3000 / num) <= 4 * deviation)
 
 
-def test_a_grid_gives_the_full_product_in_order_and_then_ends_for_good():
+def test_a_grid_returns_every_point_in_order_and_then_ends():
     searcher = make_searcher("grid", SPACE)
     expected = [
         (a, b, 0, d) for a in range(3) for b in range(2) for d in range(5)
@@ -315,13 +313,13 @@ def test_a_grid_gives_the_full_product_in_order_and_then_ends_for_good():
     assert searcher.recommend() == (2, 1, 0, 4)
 
 
-def test_a_search_goes_on_by_the_documented_lines(tmp_path, monkeypatch):
+def test_a_search_is_resumed_by_the_documented_code(tmp_path, monkeypatch):
     text = (Path(__file__).parents[2] / "docs" / "searchers.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (resume,) = (block for block in blocks if "rounds.jsonl" in block)
     space, _, _ = blocks[0].partition("searcher = ")
     script = tmp_path / "search.py"
-    # Another searcher that learns: this one needs no TensorFlow.
+    # This searcher learns too, and needs no TensorFlow.
     script.write_text(
         (space + resume).replace('"reinforce"', '"gaussian_process"')
     )
@@ -343,14 +341,14 @@ def test_a_search_goes_on_by_the_documented_lines(tmp_path, monkeypatch):
 
     whole = run(tmp_path / "whole", 24)
     assert len(whole) == 24
-    # Within the fourth round, which is then begun again.
+    # Interrupted within the fourth round, which is then repeated.
     begun = run(tmp_path / "parts", 14)
     assert begun[:12] + run(tmp_path / "parts", 24) == whole
     paths = [tmp_path / name / "rounds.jsonl" for name in ("whole", "parts")]
     assert paths[0].read_text() == paths[1].read_text()
 
 
-def test_the_room_opens_without_tensorflow_and_so_do_its_light_searchers():
+def test_only_reinforce_searchers_import_tensorflow():
     code = (
         "import sys\n"
         "from audiotag_nas.search import Decision, SearchSpace, make_searcher\n"

@@ -1,24 +1,25 @@
-"""Which points to train next, by what a reward model believes of them.
+"""Acquisition functions, and the pool of candidates that they choose from.
 
-Two kinds of wishes take turns over the places of a batch:
+Two acquisition functions take turns over the positions of a batch:
 
-- **Knowledge gradient** (Frazier et al. 2009), of one training of one point:
-  by how much the best posterior mean is expected to rise. It is defined for
-  points trained before as for new ones, so how much is spent on training a
-  good network again follows the noise that is seen.
-- **Upper confidence bound** (Srinivas et al., ICML 2010): mean plus some
-  deviations. A point of high bound differs from the trained ones in many
-  uncertain decisions at once, so that one training says something about each.
+- **Knowledge gradient** (Frazier et al. 2009): the expected rise of the best
+  posterior mean after one more training of a point. It is defined for observed
+  points too, so the observed noise decides how often a good network is
+  retrained.
+- **Upper confidence bound** (Srinivas et al., ICML 2010): the posterior mean
+  plus some standard deviations. A point of high bound differs from the observed
+  ones in many uncertain decisions at once, so one training informs about each.
 
-Bounds have most of the places at first and half of them later. The knowledge
-gradient looks one training ahead, which is too short as long as it is not
-known how decisions act on one another; later, bounds go on trying what can't be
-much better. The turn comes when there were as many trainings as pairs of
-decisions ([own]; on tables of real networks, of 5 to 7 decisions, turning
-early was better, on made-up spaces of 10 and more it was not).
+Most early positions use bounds, because the knowledge gradient looks only one
+training ahead, which is too short while the interactions of decisions are
+unknown. Later, half of the positions use it, because bounds continue to try
+points that cannot be much better. The schedule changes when there are as many
+trainings as pairs of decisions ([own]; an earlier change was better on tables
+of real networks with 5 to 7 decisions, not on synthetic spaces with 10 or
+more).
 
-The points of a batch are chosen one by one; each is taken as seen with the
-outcome believed of it (GP-BUCB, Desautels et al., JMLR 2014): means stay,
+The points of a batch are chosen one by one. Each is given a fantasy value, its
+posterior mean (GP-BUCB, Desautels et al., JMLR 2014): means stay the same and
 variances fall.
 """
 
@@ -34,30 +35,30 @@ from audiotag_nas.space import Tokens
 
 Array = npt.NDArray[np.float64]
 
-GRADIENT = 0.0
-"""The wish for knowledge; any other wish is a number of deviations."""
+KNOWLEDGE_GRADIENT = 0.0
+"""Any other acquisition function is an upper confidence bound, written as its
+number of standard deviations."""
 
-WIDEST = 3.0
-"""The wish for what is least known of all that may be good."""
+WIDEST_BOUND = 3.0
 
-_WISHES_AT_FIRST = (GRADIENT, 2.0, 2.0, WIDEST)
-_WISHES_LATER = (GRADIENT, GRADIENT, WIDEST, WIDEST)
+_EARLY = (KNOWLEDGE_GRADIENT, 2.0, 2.0, WIDEST_BOUND)
+_LATE = (KNOWLEDGE_GRADIENT, KNOWLEDGE_GRADIENT, WIDEST_BOUND, WIDEST_BOUND)
 
 
-def wish(place: int, num_decisions: int) -> float:
-    """What a training is for.
+def acquisition_at(position: int, num_decisions: int) -> float:
+    """Returns the acquisition function of a training.
 
     Args:
-        place: in the order of asking, from 0.
+        position: of the training in the order of asking, from 0.
         num_decisions: of the space.
     """
-    is_first = place < math.comb(num_decisions, 2)
-    wishes = _WISHES_AT_FIRST if is_first else _WISHES_LATER
-    return wishes[place % len(wishes)]
+    is_early = position < math.comb(num_decisions, 2)
+    schedule = _EARLY if is_early else _LATE
+    return schedule[position % len(schedule)]
 
 
-class Pool:
-    """Points, told and new ones, from which a batch is chosen.
+class CandidatePool:
+    """Observed and new points from which a batch is chosen.
 
     Args:
         model: fitted.
@@ -65,65 +66,62 @@ class Pool:
 
     Attributes:
         points: the points.
-        is_known: (points,), whether it was told or believed.
+        index_of: the index of each point in `points`.
+        is_known: (points,), whether a point is observed or has a fantasy value.
     """
 
     def __init__(self, model: RewardModel, points: Iterable[Tokens]) -> None:
         self._model = model
         self.points = list(points)
-        self._index = {point: i for i, point in enumerate(self.points)}
-        self._take(model.predict(self.points))
+        self.index_of = {point: i for i, point in enumerate(self.points)}
+        self._set_prediction(model.predict(self.points))
 
     @property
     def best_known_mean(self) -> float:
-        """Of the points told or believed; -inf if there are none."""
+        """The highest posterior mean of a known point; -inf without any."""
         return float(
             np.max(self._prediction.mean[self.is_known], initial=-np.inf)
         )
 
-    def __contains__(self, point: Tokens) -> bool:
-        return point in self._index
-
-    def index(self, point: Tokens) -> int:
-        """Where `point` stands."""
-        return self._index[point]
-
     def add(self, points: Iterable[Tokens]) -> bool:
-        """Adds those that are not there yet, before any is believed.
+        """Adds new points; must precede the first fantasy value.
 
         Returns:
-            Whether there were any.
+            Whether any of the points was new.
         """
-        new = [p for p in dict.fromkeys(points) if p not in self._index]
+        new = [p for p in dict.fromkeys(points) if p not in self.index_of]
         if not new:
             return False
         for point in new:
-            self._index[point] = len(self.points)
+            self.index_of[point] = len(self.points)
             self.points.append(point)
-        self._take(self._prediction.joined(self._model.predict(new)))
+        self._set_prediction(self._prediction.joined(self._model.predict(new)))
         return True
 
-    def _take(self, prediction: Prediction) -> None:
+    def _set_prediction(self, prediction: Prediction) -> None:
         self._prediction = prediction
         self._variance = prediction.variance.copy()
         self._updates = np.zeros((0, len(self.points)))
-        self.is_known = prediction.own >= 0
+        self.is_known = prediction.observed_index >= 0
 
-    def scores(self, wish: float) -> Array:
-        """How well each candidate serves a wish; -inf where it can't."""
+    def values(self, acquisition: float) -> Array:
+        """Returns the acquisition value of each point, (points,).
+
+        The bound of a known point is -inf: bounds are for new points.
+        """
         mean = self._prediction.mean
-        if wish == GRADIENT:
+        if acquisition == KNOWLEDGE_GRADIENT:
             return knowledge_gradient(
                 mean,
                 self._variance,
                 noise_variance=self._model.noise_variance,
                 is_known=self.is_known,
             )
-        bound = mean + wish * np.sqrt(self._variance)
+        bound = mean + acquisition * np.sqrt(self._variance)
         return np.where(self.is_known, -np.inf, bound)
 
-    def believe(self, index: int) -> None:
-        """Takes candidate `index` as trained, with the outcome believed."""
+    def add_fantasy(self, index: int) -> None:
+        """Gives a point its posterior mean as a fantasy value."""
         row = self._model.covariance(self._prediction, index)
         row = row - self._updates[:, index] @ self._updates
         row /= np.sqrt(self._variance[index] + self._model.noise_variance)
@@ -139,31 +137,28 @@ def knowledge_gradient(
     noise_variance: float,
     is_known: npt.NDArray[np.bool_],
 ) -> Array:
-    """The expected rise of the best known mean by one training of each point.
+    """Returns the expected rise of the best known mean per point, (points,).
 
-    Training a point moves its posterior mean by a normal step of deviation
-    variance / sqrt(variance + noise). What counts is how often the step
-    crosses the best other known mean: upwards for a point below it, downwards
-    for the best one itself, and by how much.
+    A training moves a point's posterior mean by a normal step of standard
+    deviation variance / sqrt(variance + noise variance). The gradient is the
+    expected overshoot past the best other known mean: upwards for a point
+    below it, downwards for the best known point itself.
 
     Args:
-        mean: (points,).
-        variance: (points,), of the noise-free reward.
-        noise_variance: of a training.
-        is_known: (points,), points that may be recommended already.
-
-    Returns:
-        (points,), 0 or more.
+        mean: (points,), posterior means.
+        variance: (points,), posterior variances of the noise-free reward.
+        noise_variance: of one training.
+        is_known: (points,), whether a point can be recommended already.
     """
     step = variance / np.sqrt(variance + noise_variance)
-    rival = np.full(len(mean), -np.inf)
+    best_other = np.full(len(mean), -np.inf)
     known = np.flatnonzero(is_known)
     if len(known):
         order = known[np.argsort(-mean[known], kind="stable")]
-        rival[:] = mean[order[0]]
-        rival[order[0]] = mean[order[1]] if len(order) > 1 else -np.inf
-    z = -np.abs(mean - rival) / step
+        best_other[:] = mean[order[0]]
+        best_other[order[0]] = mean[order[1]] if len(order) > 1 else -np.inf
+    z = -np.abs(mean - best_other) / step
     density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
     with np.errstate(invalid="ignore"):
         rise = step * (z * ndtr(z) + density)
-    return np.where(np.isfinite(rival), rise, 0.0)
+    return np.where(np.isfinite(best_other), rise, 0.0)

@@ -1,16 +1,13 @@
-"""The points a search begins with: each choice equally often, none twice.
+"""The initial design: balanced choices and no point twice.
 
-Before anything is known, a training of a point that is asked for already is
-a training lost; only where a space has no other point is one repeated.
+Before anything is observed, a second training of the same point is wasted.
 """
 
 import collections
-import itertools
-from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from audiotag_nas.search.points import draw_points
+from audiotag_nas.search.points import every_point, replace_repeats
 from audiotag_nas.space import SearchSpace, Tokens
 
 _MAX_EXCHANGES = 10_000
@@ -19,27 +16,28 @@ _MAX_EXCHANGES = 10_000
 def balanced_points(
     space: SearchSpace, num: int, generator: np.random.Generator
 ) -> list[Tokens]:
-    """`num` random points in which a decision's choices are equally frequent.
+    """Returns `num` random points, all different, with balanced choices.
 
-    As nearly as `num` allows; a Latin hypercube over tokens (McKay et al.
-    1979). Of more choices than points, each point's are of another part.
-
-    No point comes twice. Where the hypercube repeats one, points exchange
-    tokens until none is repeated, so that choices stay as frequent as they
-    were. Of a space with fewer than `num` points, each comes once.
+    The choices of a decision are as equally frequent as `num` allows: a Latin
+    hypercube over tokens (McKay et al. 1979). A decision with more than `num`
+    choices is divided into `num` parts with one point each. Where the hypercube
+    repeats a point, points exchange tokens, which keeps the frequencies. A
+    space with fewer than `num` points gives each of them once.
     """
     num = min(num, space.size)
     points = _hypercube(space, num, generator)
     if len(set(points)) == num:
         return points
     if 2 * num <= space.size:
-        return _different(space, points, generator)
-    # What is left out of most of a space is balanced where the rest is.
-    few: list[Tokens] = []
+        return _make_different(space, points, generator)
+    # The complement of a balanced set of points is balanced.
+    complement: list[Tokens] = []
     if num < space.size:
-        few = _hypercube(space, space.size - num, generator, in_parts=False)
-    left_out = set(_different(space, few, generator))
-    rest = [point for point in _every_point(space) if point not in left_out]
+        complement = _hypercube(
+            space, space.size - num, generator, in_parts=False
+        )
+    left_out = set(_make_different(space, complement, generator))
+    rest = [point for point in every_point(space) if point not in left_out]
     return [rest[index] for index in generator.permutation(num)]
 
 
@@ -50,10 +48,15 @@ def _hypercube(
     *,
     in_parts: bool = True,
 ) -> list[Tokens]:
-    """`num` points, maybe with repeats, each choice equally often.
+    """Returns `num` balanced points, possibly with repeats.
 
-    Of more choices than points, each point's are of another part of them,
-    which may be the choice that two parts share; or just different ones.
+    Args:
+        space: the points.
+        num: how many.
+        generator: for all draws.
+        in_parts: whether a decision with more than `num` choices is divided
+            into `num` parts with one point each (two parts may share a choice);
+            if False, its choices are drawn without replacement.
     """
     columns = []
     for size in space.num_choices:
@@ -67,21 +70,21 @@ def _hypercube(
     return [tuple(map(int, row)) for row in np.stack(columns, axis=1)]
 
 
-def _different(
+def _make_different(
     space: SearchSpace, points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """`points` of no more than half of the space, made different."""
-    exchanged = _exchanged(points, generator)
-    return without_repeats(space, exchanged, generator, taken=())
+    """Returns `points`, at most half of the space, without repeats."""
+    exchanged = _exchange_tokens(points, generator)
+    return replace_repeats(space, exchanged, generator, taken=())
 
 
-def _exchanged(
+def _exchange_tokens(
     points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """`points` after exchanges of tokens, repeated as seldom as was found.
+    """Returns `points` after exchanges of tokens that remove repeats.
 
-    A repeated point and any other give each other their tokens of some
-    decisions, where that leaves no fewer different points.
+    A repeated point and a random one exchange their tokens of random
+    decisions, unless that leaves fewer different points.
     """
     points = list(points)
     counts = collections.Counter(points)
@@ -93,55 +96,14 @@ def _exchanged(
         j = int(generator.integers(len(points)))
         mask = generator.random(len(points[0])) < 0.5
         rows = np.array([points[i], points[j]])
-        one, other = (
+        first, second = (
             tuple(map(int, np.where(mask, *pair)))
             for pair in (rows, rows[::-1])
         )
         changed = counts.copy()
         changed.subtract([points[i], points[j]])
-        changed.update([one, other])
+        changed.update([first, second])
         changed = +changed
         if i != j and len(changed) >= len(counts):
-            points[i], points[j], counts = one, other, changed
+            points[i], points[j], counts = first, second, changed
     return points
-
-
-def without_repeats(
-    space: SearchSpace,
-    points: Iterable[Tokens],
-    generator: np.random.Generator,
-    *,
-    taken: Collection[Tokens],
-) -> list[Tokens]:
-    """`points`, with others drawn in place of repeats and of those `taken`.
-
-    Once every point of the space was taken, they stay as they are.
-    """
-    seen = set(taken)
-    result = []
-    for point in points:
-        if point in seen and len(seen) < space.size:
-            point = draw_untried(space, seen, generator)
-        seen.add(point)
-        result.append(point)
-    return result
-
-
-def draw_untried(
-    space: SearchSpace,
-    taken: Collection[Tokens],
-    generator: np.random.Generator,
-) -> Tokens:
-    """A uniform point of those not in `taken`, of which there must be one."""
-    if 2 * len(taken) < space.size:
-        # At least every other draw is a new one.
-        while True:
-            (point,) = draw_points(space, 1, generator)
-            if point not in taken:
-                return point
-    left = [point for point in _every_point(space) if point not in taken]
-    return left[int(generator.integers(len(left)))]
-
-
-def _every_point(space: SearchSpace) -> Iterable[Tokens]:
-    return itertools.product(*map(range, space.num_choices))

@@ -1,21 +1,22 @@
-"""The kernel of the reward model over tokens, and its posterior's gradient.
+"""The kernel of the reward model, and the gradient of its log posterior.
 
-With the likeness of two choices of decision d
+The similarity of choices i and j of decision d, which has n_d choices, is
 
     s_d = exp(-l_d),  l_d = nominal_d [i != j]                     (unordered)
                       l_d = 0.3 nominal_d [i != j]
-                            + 3 ordinal_d ((i - j) / (n_d - 1))^2  (in order)
+                            + 3 ordinal_d ((i - j) / (n_d - 1))^2  (ordinal)
 
-it is, for D decisions,
+For D decisions the kernel is
 
     k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
               + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
-              + joint prod_d s_d^decay + own [x = y]
+              + joint prod_d s_d^decay + nugget [x = y]
 
-main effects, pairs, triples, whole neighborhoods, and what only this very
-point has (additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The
-sums come from the power sums of s_d by Newton's identities. A decision that
-does not matter gets a small l_d and drops out of all terms.
+Its terms are main effects, pairs and triples of decisions (additive Gaussian
+processes, Duvenaud et al., NeurIPS 2011), whole neighborhoods, and a nugget for
+the part of the reward that no other point shares. The sums are computed from
+the power sums of s_d by Newton's identities. A decision without effect gets a
+small l_d, so its s_d is near 1 for all choices.
 """
 
 import dataclasses
@@ -30,40 +31,41 @@ from audiotag_nas.space import SearchSpace
 
 Array = npt.NDArray[np.float64]
 Tables = tuple[Array, Array, Array]
-"""Both lengths, and the likeness, of any two choices."""
+"""Nominal part of l_d, ordinal part, and s_d, for pairs of choices."""
 
 JITTER = 1e-6
 NOT_POSITIVE = 1e10
-"""The negative log posterior where the covariance can't be factorized."""
-MEAN_VARIANCE = 4.0  # of the constant mean's prior
+"""The negative log posterior if the covariance is not positive definite."""
+MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
-# Priors: medians, and deviations of the logarithm. The joint term's decay falls
-# with the square of the number of decisions: the more there are, the less a
-# single one changes, and the further the likeness of whole networks reaches.
-# Searches that knew a space's own scales from the start showed this ([own]).
+# Log-normal priors: medians, and standard deviations of the logarithm. The
+# joint term's decay falls with the square of the number of decisions: with more
+# decisions each one changes less, and the similarity of whole points reaches
+# further. Searches that knew a space's own scales showed this ([own]).
 _LENGTH_PRIOR = (0.3, 0.8)
-_DECAY_DECISIONS = 5.0  # from so many on, decay shrinks with the square
-SCALES = ("decay", "main", "pairs", "triples", "joint", "own", "noise")
-PARTS = ("main", "pairs", "triples", "joint", "own")
+_DECAY_DECISIONS = 5.0  # the decay is smaller above this number of decisions
+SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
+PARTS = SCALES[1:-1]
 _SCALE_PRIORS = {
     "main": (0.5, 1.0),
     "pairs": (0.25, 1.0),
     "triples": (0.1, 1.0),
     "joint": (0.7, 1.0),
-    "own": (0.05, 1.0),
+    "nugget": (0.05, 1.0),
     "noise": (0.1, 1.5),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class LearnedMeans:
-    """What a fit needs; n points, C choices.
+class ObservedMeans:
+    """The data of a fit; n points, C choices of all decisions.
 
     Attributes:
-        rows: (n, ...), the points as `TokenKernel.rows` has them.
-        means: (n,), the mean reward of each.
-        counts: (n,), rewards of each.
-        squares_within: sum of squares of the rewards about their means.
+        rows: (n, ...), the points as `TokenKernel.rows` encodes them.
+        means: (n,), the mean reward of each point.
+        counts: (n,), the number of rewards of each point.
+        squares_within: sum of squared differences between the rewards and the
+            means of their points.
     """
 
     rows: npt.NDArray
@@ -72,17 +74,42 @@ class LearnedMeans:
     squares_within: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """The terms of a kernel matrix: tables, sums (left, right), weights."""
+
+    tables: Tables
+    length: Array
+    total: Array
+    decay: float
+    main: float
+    pairs: float
+    pair_sum: Array
+    triples: float
+    triple_sum: Array
+    joint: Array
+
+    @property
+    def kernel(self) -> Array:
+        return (
+            self.main * self.total
+            + self.pairs * self.pair_sum
+            + self.triples * self.triple_sum
+            + self.joint
+        )
+
+
 class TokenKernel:
-    """The kernel and its posterior's gradient.
+    """The kernel by tables of all pairs of choices, and its gradient.
 
     Every term is a function of sums over decisions of a table's entry for two
-    choices; with points as one-hot rows H and the tables as one block-diagonal
-    matrix T these are the products H T H', and the gradient by the tables is
-    H' G H. The hyperparameters theta are logarithms: one nominal length a
-    decision, one ordinal length for each that is in order, and `SCALES`.
+    choices. With points as one-hot rows H and the tables as one block-diagonal
+    matrix T these sums are H T H', and their gradient G becomes H' G H for T.
+    The hyperparameters theta are logarithms: one nominal length per decision,
+    one ordinal length per ordinal decision, and `SCALES`.
 
     Attributes:
-        parts: the terms there are; one decision makes no pairs.
+        parts: the scales of the kernel's terms; one decision has no pairs.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -94,12 +121,12 @@ class TokenKernel:
         self._num_triples = max(math.comb(self._num, 3), 1)
         absent = {"pairs": self._num < 2, "triples": self._num < 3}
         self.parts = tuple(p for p in PARTS if not absent.get(p))
-        in_order = [
+        is_ordinal = [
             bool(d.ordinal) and len(d.choices) > 2 for d in space.decisions
         ]
-        self._in_order = np.array(in_order)
-        self._build_tables(sizes, in_order)
-        num_lengths = self._num + int(self._in_order.sum())
+        self._is_ordinal = np.array(is_ordinal)
+        self._build_tables(sizes, is_ordinal)
+        num_lengths = self._num + int(self._is_ordinal.sum())
         priors = [_LENGTH_PRIOR] * num_lengths
         decay = min(1.0, (_DECAY_DECISIONS / self._num) ** 2)
         priors.append((decay, 1.0))
@@ -109,20 +136,20 @@ class TokenKernel:
         self._prior_deviation = np.array(deviations)
 
     def _build_tables(
-        self, sizes: npt.NDArray[np.int64], in_order: Sequence[bool]
+        self, sizes: npt.NDArray[np.int64], is_ordinal: Sequence[bool]
     ) -> None:
-        """How far apart any two choices are, before their lengths."""
+        """Builds the factors of the lengths in l_d, (C, C) each."""
         num_choices = int(sizes.sum())
         self._block, self._nominal, self._ordinal = np.zeros(
             (3, num_choices, num_choices)
         )
-        for size, first, ordered in zip(
-            sizes, self._first, in_order, strict=True
+        for size, first, ordinal in zip(
+            sizes, self._first, is_ordinal, strict=True
         ):
             block = slice(first, first + size), slice(first, first + size)
             self._block[block] = 1.0
             self._nominal[block] = 1.0 - np.eye(size)
-            if ordered:
+            if ordinal:
                 steps = np.subtract.outer(np.arange(size), np.arange(size))
                 self._nominal[block] *= ORDINAL_NOMINAL
                 self._ordinal[block] = (
@@ -130,30 +157,31 @@ class TokenKernel:
                 )
 
     def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
-        """Points as the other methods take them, a row each."""
+        """Encodes points for the other methods, one row per point."""
         return self.one_hot(points)
 
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
-        """Points as distributions over choices, (points, C)."""
+        """Encodes points as distributions over choices, (points, C)."""
         rows = np.zeros((len(points), len(self._decision)))
         rows[np.arange(len(points))[:, None], points + self._first] = 1.0
         return rows
 
-    def of(self, theta: Array, left: npt.NDArray, right: npt.NDArray) -> Array:
-        """k without the points' own term, (left, right)."""
-        terms = self._terms(theta, left, right)
-        return terms.kernel
+    def matrix(
+        self, theta: Array, left: npt.NDArray, right: npt.NDArray
+    ) -> Array:
+        """Returns k without the nugget, (left, right)."""
+        return self._terms(theta, left, right).kernel
 
     def average(self, theta: Array, left: Array, right: Array) -> Array:
-        """k without the points' own term, averaged, (left, right).
+        """Returns averages of k without the nugget, (left, right).
 
-        A decision's choices on the left and on the right are independent of
-        the other decisions', so that products average one by one. For rows
-        of one choice a decision this is `of`.
+        The choices of different decisions are independent, so the average of a
+        product is the product of averages. For one-hot rows the result is
+        `matrix`.
 
         Args:
-            theta: the hyperparameters' logarithms.
-            left, right: (rows, C), a distribution for each decision.
+            theta: the logarithms of the hyperparameters.
+            left, right: (rows, C), one distribution per decision.
         """
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         tables = self._choice_tables(theta)
@@ -178,13 +206,13 @@ class TokenKernel:
         )
 
     def negative_log_posterior(
-        self, theta: Array, data: LearnedMeans
+        self, theta: Array, data: ObservedMeans
     ) -> tuple[float, Array]:
-        """Of the hyperparameters, and its gradient."""
+        """Returns -log p(theta | data) without constants, and its gradient."""
         terms = self._terms(theta, data.rows, data.rows)
-        own, noise = np.exp(theta[-2:])
+        nugget, noise = np.exp(theta[-2:])
         num = len(data.means)
-        diagonal = own + noise / data.counts + JITTER
+        diagonal = nugget + noise / data.counts + JITTER
         try:
             factor = cholesky(
                 terms.kernel + np.diag(diagonal), lower=True, check_finite=False
@@ -207,13 +235,13 @@ class TokenKernel:
             + 0.5 * repeats * np.log(noise)
             + 0.5 * data.squares_within / noise
         )
-        by_kernel = 0.5 * (inverse - np.outer(weights, weights))
+        kernel_gradient = 0.5 * (inverse - np.outer(weights, weights))
         gradient = np.zeros_like(theta)
-        self._add_gradient(gradient, terms, by_kernel, data.rows)
-        by_diagonal = np.diag(by_kernel)
-        gradient[-2] = own * by_diagonal.sum()
+        self._set_gradient(gradient, terms, kernel_gradient, data.rows)
+        diagonal_gradient = np.diag(kernel_gradient)
+        gradient[-2] = nugget * diagonal_gradient.sum()
         gradient[-1] = (
-            noise * np.sum(by_diagonal / data.counts)
+            noise * np.sum(diagonal_gradient / data.counts)
             + 0.5 * repeats
             - 0.5 * data.squares_within / noise
         )
@@ -222,53 +250,30 @@ class TokenKernel:
         return float(value), gradient + distance / self._prior_deviation
 
     def _tables(self, theta: Array) -> Tables:
-        """Both lengths and the likeness of any two choices, (C, C) each."""
+        """Returns nominal lengths, ordinal lengths and similarities."""
         num_scales = len(SCALES)
-        ordinal = np.zeros(self._num)
-        ordinal[self._in_order] = np.exp(theta[self._num : -num_scales])
-        by_nominal = (
+        ordinal_factors = np.zeros(self._num)
+        ordinal_factors[self._is_ordinal] = np.exp(
+            theta[self._num : -num_scales]
+        )
+        nominal = (
             np.exp(theta[: self._num])[self._decision][:, None] * self._nominal
         )
-        by_ordinal = ordinal[self._decision][:, None] * self._ordinal
-        likeness = np.exp(-by_nominal - by_ordinal) * self._block
-        return by_nominal, by_ordinal, likeness
+        ordinal = ordinal_factors[self._decision][:, None] * self._ordinal
+        similarity = np.exp(-nominal - ordinal) * self._block
+        return nominal, ordinal, similarity
 
     def _choice_tables(self, theta: Array) -> list[Array]:
-        """The likeness of a decision's choices, (n_d, n_d) each."""
-        likeness = self._tables(theta)[2]
-        places = [
-            np.flatnonzero(self._decision == decision)
-            for decision in range(self._num)
-        ]
-        return [likeness[np.ix_(at, at)] for at in places]
+        """Returns the similarities of each decision's choices, (n_d, n_d)."""
+        similarity = self._tables(theta)[2]
+        rows = [np.flatnonzero(self._decision == d) for d in range(self._num)]
+        return [similarity[np.ix_(at, at)] for at in rows]
 
     def _terms(
         self, theta: Array, left: npt.NDArray, right: npt.NDArray
-    ) -> "Terms":
+    ) -> Terms:
         tables = self._tables(theta)
-        return self._combined(theta, tables, *self._sums(tables, left, right))
-
-    def _sums(
-        self, tables: Tables, left: npt.NDArray, right: npt.NDArray
-    ) -> tuple[Array, Array, Array, Array]:
-        """Over decisions, of lengths and powers of likeness, (left, right)."""
-        by_nominal, by_ordinal, likeness = tables
-        return (
-            left @ (by_nominal + by_ordinal) @ right.T,
-            left @ likeness @ right.T,
-            left @ likeness**2 @ right.T,
-            left @ likeness**3 @ right.T,
-        )
-
-    def _combined(
-        self,
-        theta: Array,
-        tables: Tables,
-        length: Array,
-        total: Array,
-        squares: Array,
-        cubes: Array,
-    ) -> "Terms":
+        length, total, squares, cubes = self._sums(tables, left, right)
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         return Terms(
             tables=tables,
@@ -283,80 +288,69 @@ class TokenKernel:
             joint=joint * np.exp(-decay * length),
         )
 
-    def _add_gradient(
-        self,
-        gradient: Array,
-        terms: "Terms",
-        by_kernel: Array,
-        rows: npt.NDArray,
-    ) -> None:
-        """By the lengths, and by the scales of the kernel's first terms."""
-        by_joint = by_kernel * terms.joint
-        num_scales = len(SCALES)
-        by_nominal, by_ordinal = self._by_lengths(terms, by_kernel, rows)
-        gradient[: self._num] = by_nominal
-        gradient[self._num : -num_scales] = by_ordinal[self._in_order]
-        gradient[-num_scales:-2] = (
-            -terms.decay * np.sum(by_joint * terms.length),
-            terms.main * np.sum(by_kernel * terms.total),
-            terms.pairs * np.sum(by_kernel * terms.pair_sum),
-            terms.triples * np.sum(by_kernel * terms.triple_sum),
-            np.sum(by_joint),
+    def _sums(
+        self, tables: Tables, left: npt.NDArray, right: npt.NDArray
+    ) -> tuple[Array, Array, Array, Array]:
+        """Sums lengths and powers of similarities over decisions."""
+        nominal, ordinal, similarity = tables
+        return (
+            left @ (nominal + ordinal) @ right.T,
+            left @ similarity @ right.T,
+            left @ similarity**2 @ right.T,
+            left @ similarity**3 @ right.T,
         )
 
-    def _by_lengths(
-        self, terms: "Terms", by_kernel: Array, rows: npt.NDArray
-    ) -> tuple[Array, Array]:
-        """The gradient by nominal and ordinal lengths, (decisions,) each."""
+    def _set_gradient(
+        self,
+        gradient: Array,
+        terms: Terms,
+        kernel_gradient: Array,
+        rows: npt.NDArray,
+    ) -> None:
+        """Sets the gradient of all hyperparameters except nugget and noise."""
+        joint_gradient = kernel_gradient * terms.joint
+        num_scales = len(SCALES)
+        nominal, ordinal = self._length_gradients(terms, kernel_gradient, rows)
+        gradient[: self._num] = nominal
+        gradient[self._num : -num_scales] = ordinal[self._is_ordinal]
+        gradient[-num_scales:-2] = (
+            -terms.decay * np.sum(joint_gradient * terms.length),
+            terms.main * np.sum(kernel_gradient * terms.total),
+            terms.pairs * np.sum(kernel_gradient * terms.pair_sum),
+            terms.triples * np.sum(kernel_gradient * terms.triple_sum),
+            np.sum(joint_gradient),
+        )
 
-        def by_table(values: Array) -> Array:
+    def _length_gradients(
+        self, terms: Terms, kernel_gradient: Array, rows: npt.NDArray
+    ) -> tuple[Array, Array]:
+        """Returns the gradients of nominal and ordinal lengths, (D,) each."""
+
+        def table_gradient(values: Array) -> Array:
             return rows.T @ values @ rows
 
-        by_nominal, by_ordinal, likeness = terms.tables
-        by_length = (
-            -terms.decay * by_table(by_kernel * terms.joint)
-            - likeness
-            * by_table(
-                by_kernel
+        nominal, ordinal, similarity = terms.tables
+        length_gradient = (
+            -terms.decay * table_gradient(kernel_gradient * terms.joint)
+            - similarity
+            * table_gradient(
+                kernel_gradient
                 * (
                     terms.main
                     + terms.pairs * terms.total
                     + terms.triples * terms.pair_sum
                 )
             )
-            + likeness**2
-            * by_table(by_kernel * (terms.pairs + terms.triples * terms.total))
-            - likeness**3 * by_table(by_kernel * terms.triples)
+            + similarity**2
+            * table_gradient(
+                kernel_gradient * (terms.pairs + terms.triples * terms.total)
+            )
+            - similarity**3 * table_gradient(kernel_gradient * terms.triples)
         )
 
-        def by_decision(table: Array) -> Array:
-            by_choice = (by_length * table).sum(axis=1)
+        def sum_by_decision(table: Array) -> Array:
+            by_choice = (length_gradient * table).sum(axis=1)
             sums = np.bincount(self._decision, by_choice, self._num)
             return np.asarray(sums, float)
 
-        return by_decision(by_nominal), by_decision(by_ordinal)
-
-
-@dataclasses.dataclass(frozen=True)
-class Terms:
-    """A kernel's parts: tables, sums (left, right), scaled weights."""
-
-    tables: Tables
-    length: Array
-    total: Array
-    decay: float
-    main: float
-    pairs: float
-    pair_sum: Array
-    triples: float
-    triple_sum: Array
-    joint: Array
-
-    @property
-    def kernel(self) -> Array:
-        return (
-            self.main * self.total
-            + self.pairs * self.pair_sum
-            + self.triples * self.triple_sum
-            + self.joint
-        )
+        return sum_by_decision(nominal), sum_by_decision(ordinal)

@@ -1,12 +1,12 @@
-"""A policy that is quick to train: linear in the tokens that came before.
+"""An autoregressive policy that is fast to train: linear in earlier tokens.
 
     logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
 
-a fully visible belief network (Frey, 1998) over categories. It can hold any
-distribution of single decisions and of pairs, and all of its conditional
-distributions are one matrix product, so that thousands of samples can be
-learned from between two trainings, where an LSTM takes one decision a step.
-It has the steps of `controller.Policy` and goes into the same functions.
+This is a fully visible belief network (Frey, 1998) over categories. It can
+represent the effects of single decisions and of pairs. All of its conditional
+distributions are one matrix product, where an LSTM needs one step per decision,
+so it can be trained on thousands of samples between two rounds. It is a
+`TokenPolicy`, like `LstmPolicy`.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 
 
 class AutoregressivePolicy:
-    """p(tokens), one decision after the other; uniform at its beginning.
+    """p(tokens), one decision after the other; initially uniform.
 
     Attributes:
         weights: (1 + sum of choices, decisions * most choices); row 0 is the
-            bias, then one row for each choice of each decision.
+            bias, followed by one row per choice of each decision.
     """
 
     def __init__(self, num_choices: Sequence[int]) -> None:
@@ -44,14 +44,14 @@ class AutoregressivePolicy:
         return [self.weights]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The first rows (num,), and no logits yet (num, all choices)."""
+        """Returns the first rows (num,), and zero logits (num, all choices)."""
         logits = tf.zeros([num, self._num * self._width])
         return tf.zeros([num], tf.int32), [logits]
 
     def step(
         self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """log p of the decision's choices, (num, most choices), and state."""
+        """Returns log p of the choices, (num, most choices), and the state."""
         logits = state[0] + tf.gather(self.weights.value, rows)
         begin = decision * self._width
         return (
@@ -62,7 +62,7 @@ class AutoregressivePolicy:
         )
 
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
-        """log p of every choice given the tokens before it.
+        """Returns log p of every choice given the earlier tokens.
 
         Args:
             tokens: (num, decisions), int32.
@@ -77,7 +77,3 @@ class AutoregressivePolicy:
         bias = tf.reshape(self.weights.value[0], [self._num, self._width])
         logits = tf.einsum("nedc,ed->ndc", terms, self._after) + bias
         return tf.nn.log_softmax(logits + self._mask)
-
-    def rows(self, decision: int, tokens: tf.Tensor) -> tf.Tensor:
-        """The rows of a decision's tokens, (num,)."""
-        return tokens + self._first_rows[decision]

@@ -1,12 +1,12 @@
-"""The policy's practice on the reward model, between two rounds of trainings.
+"""Training of the policy on the reward model, between two rounds of a search.
 
-A step samples points from the policy, rewards each by what the model
-promises - the mean plus some deviations, for what is uncertain may be better
-than it looks - and takes one step of REINFORCE with the batch's median as the
-baseline and its median deviation as the unit, bounded, plus an entropy bonus
-that keeps the policy from collapsing onto one point of a model that will
-change. The points that were wished for in the rounds before are learned from
-along with the samples, as in priority-queue training (Abolafia et al. 2018).
+A step samples points from the policy and takes one step of REINFORCE. The
+reward of a point is its upper confidence bound under the reward model, because
+an uncertain point may be better than its mean. Advantages are standardized by
+median and median absolute deviation, and bounded. An entropy bonus keeps the
+policy from collapsing onto one point of a model that will change. The points
+chosen in earlier rounds are replayed along with the samples, as in
+priority-queue training (Abolafia et al. 2018).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,27 +19,27 @@ from audiotag_nas.search.reinforce.policy import AutoregressivePolicy
 from audiotag_nas.search.reinforce.reward_model import RewardModel
 from audiotag_nas.space import SearchSpace, Tokens
 
-_NUM_SAMPLES = 64  # a step
-_NUM_REMEMBERED = 16
-_OPTIMISM = 2.0  # deviations
+_NUM_SAMPLES = 64  # per step
+_NUM_REPLAYED = 16
+_BOUND_DEVIATIONS = 2.0
 _LEARNING_RATE, _CLIP_NORM = 0.1, 10.0
 _ADVANTAGE_BOUND = 3.0
 MAX_STEPS = 1000
-"""Of a round: so many have seeds of their own."""
+"""Of a round; the seed of a step is round * MAX_STEPS + step."""
 
 MAX_ENTROPY_WEIGHT = 1000.0
-"""Far above the advantages, which are 3 at most: the policy is uniform.
+"""Keeps the policy uniform: advantages are at most 3.
 
 Weights of 1e20 and more overflow the gradient's norm.
 """
 
 
-class Practice:
-    """A policy and what it remembers.
+class PolicyTraining:
+    """A policy and the points that its training replays.
 
     Args:
         space: the points.
-        num_steps: policy-gradient steps a round, at most `MAX_STEPS`.
+        num_steps: policy-gradient steps per round, at most `MAX_STEPS`.
         entropy_weight: of the entropy bonus, per nat, at most
             `MAX_ENTROPY_WEIGHT`.
 
@@ -53,7 +53,7 @@ class Practice:
     ) -> None:
         self._num_steps = num_steps
         self._entropy_weight = entropy_weight
-        self._remembered: list[Tokens] = []
+        self._replayed: list[Tokens] = []
         self.policy_gradient = PolicyGradient(
             AutoregressivePolicy(space.num_choices),
             learning_rate=_LEARNING_RATE,
@@ -61,43 +61,44 @@ class Practice:
         )
         self.metrics: dict[str, float] = {}
 
-    def remember(self, points: Iterable[Tokens]) -> None:
-        """Keeps the latest points that were wished for."""
-        latest = dict.fromkeys((*points, *self._remembered))
-        self._remembered = list(latest)[:_NUM_REMEMBERED]
+    def add_to_replay(self, points: Iterable[Tokens]) -> None:
+        """Replays `points`, the latest chosen, from the next step on."""
+        latest = dict.fromkeys((*points, *self._replayed))
+        self._replayed = list(latest)[:_NUM_REPLAYED]
 
-    def samples(self, model: RewardModel, seed: Sequence[int]) -> list[Tokens]:
-        """Practises on `model`; gives every point sampled, each once.
+    def train(self, model: RewardModel, seed: Sequence[int]) -> list[Tokens]:
+        """Trains the policy on `model`; returns the different points sampled.
 
         Args:
             model: fitted.
-            seed: two ints, the second that of the round.
+            seed: two ints; the second is the number of the round.
         """
         points: dict[Tokens, None] = {}
         for step in range(self._num_steps):
-            drawn = self.policy_gradient.sample(
+            samples = self.policy_gradient.sample(
                 _NUM_SAMPLES, (seed[0], seed[1] * MAX_STEPS + step)
             )
-            batch = np.concatenate(
-                [drawn, np.array(self._remembered, drawn.dtype)]
-                if self._remembered
-                else [drawn]
+            batch = samples
+            if self._replayed:
+                replayed = np.array(self._replayed, samples.dtype)
+                batch = np.concatenate([samples, replayed])
+            prediction = model.predict(batch)
+            bounds = prediction.mean + _BOUND_DEVIATIONS * np.sqrt(
+                prediction.variance
             )
-            belief = model.predict(batch)
-            promise = belief.mean + _OPTIMISM * np.sqrt(belief.variance)
             self.metrics = self.policy_gradient.update(
                 batch,
-                standardized_advantages(promise),
+                standardized_advantages(bounds),
                 entropy_weight=self._entropy_weight,
             )
-            points |= dict.fromkeys(tuple(map(int, row)) for row in drawn)
+            points |= dict.fromkeys(tuple(map(int, row)) for row in samples)
         return list(points)
 
 
 def standardized_advantages(rewards: npt.NDArray) -> npt.NDArray:
-    """(reward - median) / median absolute deviation, within +-3.
+    """Returns (reward - median) / median absolute deviation, within +-3.
 
-    All 0 where more than half of the rewards are equal.
+    All are 0 where more than half of the rewards are equal.
     """
     distances = rewards - np.median(rewards)
     deviation = np.median(np.abs(distances))

@@ -1,21 +1,19 @@
-"""The model-based controller: a policy that practises on a reward model.
+"""The default searcher: a policy trained on a learned reward model.
 
-A training costs minutes, a sample of the policy microseconds. So between two
-rounds of trainings the controller learns a model of the reward from all that
-was told (`reward_model`), and the policy is trained by policy gradients on
-what the model promises: model-based reinforcement learning (Sutton's Dyna,
-1990; for sequences DyNA-PPO, Angermueller et al., ICLR 2020). The policy's
-reward is optimistic, the mean plus some deviations, its advantages are
-standardized by median and deviation, and it also learns from the best
-sequences found before (priority-queue training, Abolafia et al. 2018).
+A training takes minutes, a sample of the policy microseconds. Between two
+rounds the searcher fits a model of the reward to all observed rewards
+(`reward_model`) and trains the policy on it by policy gradients
+(`policy_training`): model-based reinforcement learning (Dyna, Sutton 1990; for
+sequences DyNA-PPO, Angermueller et al., ICLR 2020).
 
-What is trained next is chosen among the policy's samples, the neighbors and
-mutations of the best points told, and some random ones, each improved token
-by token until no neighbor promises more (`acquisition` has the promises).
-Where nothing promises more than a share of what uniform points differ by,
-uniform points take the places: a model that is sure may be wrong elsewhere.
-Points trained before may be asked for again, on purpose: where noise decides
-between the best, another training of them is worth more than a new point.
+The candidates of a round are the policy's samples, neighbors and mutations of
+the best observed points, and random points. The best of them are replaced by
+better neighbors until no neighbor has a higher acquisition value
+(`acquisition`). Where no upper bound exceeds the best mean by a share of the
+spread of uniform points, a uniform point is chosen instead, because a model
+that is certain may be wrong elsewhere. Observed points can be chosen again:
+where noise decides between the best points, retraining one is worth more than
+a new point.
 """
 
 import collections
@@ -24,49 +22,50 @@ import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from audiotag_nas.search.one_thread import one_blas_thread
-from audiotag_nas.search.points import draw_points, mutate, some_neighbors
-from audiotag_nas.search.reinforce import acquisition
-from audiotag_nas.search.reinforce.initial_points import (
-    balanced_points,
+from audiotag_nas.search.points import (
+    draw_points,
     draw_untried,
-    without_repeats,
+    mutate,
+    replace_repeats,
+    some_neighbors,
 )
+from audiotag_nas.search.reinforce.acquisition import (
+    KNOWLEDGE_GRADIENT,
+    WIDEST_BOUND,
+    CandidatePool,
+    acquisition_at,
+)
+from audiotag_nas.search.reinforce.initial_points import balanced_points
 from audiotag_nas.search.reinforce.policy_training import (
     MAX_ENTROPY_WEIGHT,
     MAX_STEPS,
-    Practice,
+    PolicyTraining,
 )
-from audiotag_nas.search.reinforce.reward_model import RewardModel, cut_below
+from audiotag_nas.search.reinforce.reward_model import RewardModel, clip_below
 from audiotag_nas.search.searchers.base_searcher import BaseSearcher
 from audiotag_nas.search.settings import check_setting, check_switch
 from audiotag_nas.space import SearchSpace, Tokens
 
-_RESTART_ROUNDS = 4
-"""Every so many rounds the reward model's fit also starts afresh."""
-
+_RESTART_ROUNDS = 4  # the fit of every fourth round also starts at the priors
 _NUM_NEIGHBORHOODS, _MAX_NEIGHBORS = 3, 250
-_NUM_PARENTS, _NUM_DOUBLE = 6, 150
+_NUM_PARENTS, _NUM_DOUBLE_MUTATIONS = 6, 150
 _NUM_RANDOM = 200
-_NUM_RETRAINED = 8
-_LEAST_GAIN = 0.3
-_NO_GAIN = 1e-30  # of a knowledge gradient; in standardized rewards
-_FAR_DEVIATIONS = 6.0
-_NUM_CLIMBERS, _MAX_CLIMB = 4, 20
+_NUM_RETRAINABLE = 8
+_MIN_GAIN = 0.3  # in standard deviations of the rewards of uniform points
+_MIN_KNOWLEDGE_GRADIENT = 1e-30  # in standardized rewards
+_CLIP_DEVIATIONS = 6.0
+_NUM_CLIMBERS, _MAX_CLIMB_STEPS = 4, 20
 
 
 class ReinforceSearcher(BaseSearcher):
-    """The project's controller; see `Searcher` for the contract.
+    """A policy trained on a reward model; see `Searcher` for the contract.
 
-    The first points are drawn so that each choice of a decision comes about
-    equally often and no point twice. What was asked for and is not told yet
-    counts as seen with the outcome believed, so that rounds may overlap.
-
-    `recommend` gives, of the points told, the one of the highest posterior
-    mean: a point that was lucky once is believed less than one that did well
-    twice, or whose neighbors do well too.
+    In the initial points the choices of each decision are about equally
+    frequent, and no point occurs twice. Pending points have fantasy values, so
+    rounds may overlap. `recommend` returns the observed point of the highest
+    posterior mean.
 
     Args:
         space: what to search.
@@ -79,12 +78,12 @@ class ReinforceSearcher(BaseSearcher):
             once every point of the space was told or asked for.
 
     Attributes:
-        model: the reward model, as it was when it was last needed.
+        model: the reward model, as of the last fit.
         metrics: of the policy's last step: `loss`, `log_prob`, `entropy`,
             `gradient_norm`.
 
     Raises:
-        ConfigError: a setting out of its range.
+        ConfigError: a setting is out of its range.
     """
 
     def __init__(
@@ -109,46 +108,60 @@ class ReinforceSearcher(BaseSearcher):
         super().__init__(space, seed=seed)
         self._num_asked = 0
         self._reevaluate = reevaluate
-        self._open: collections.Counter[Tokens] = collections.Counter()
+        self._pending: collections.Counter[Tokens] = collections.Counter()
         initial = balanced_points(
             space, num_initial, np.random.default_rng([seed, 1])
         )
         self._num_initial = len(initial)
-        self._initial = initial  # those not asked for yet
-        self._practice = Practice(
+        self._initial = initial  # the ones not yet asked
+        self._policy_training = PolicyTraining(
             space, num_steps=policy_steps, entropy_weight=policy_entropy
         )
-        self._uniform = set(initial)
+        self._uniform_points = set(initial)
         self._is_fitted = False
         self.model = self._asked_model = RewardModel(space)
 
     @property
     def metrics(self) -> dict[str, float]:
-        return self._practice.metrics
+        return self._policy_training.metrics
 
     @property
     def repeats_on_purpose(self) -> bool:
-        """Whether a point asked for again is to be trained again."""
+        """Whether a point that is asked again should be retrained."""
         return self._reevaluate
+
+    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
+        points = set(self._observed.points(among))
+        if len(self._observed.rewards) < 3:
+            return self._observed.best(points)
+        with one_blas_thread():
+            self._fit()
+            return self.model.best_observed(points)
 
     def _propose(self, num: int) -> list[Tokens]:
         generator = np.random.default_rng([self._seed, 2, self._num_rounds])
-        chosen = self._next_initial(num)
-        if len(chosen) < num:
-            first, end = self._num_asked + len(chosen), self._num_asked + num
-            wishes = [
-                acquisition.wish(place, self._space.num_decisions)
-                for place in range(first, end)
-            ]
+        points = self._next_initial(num)
+        if len(points) < num:
+            positions = range(
+                self._num_asked + len(points), self._num_asked + num
+            )
             with one_blas_thread():
-                chosen = chosen + self._choose(wishes, generator, chosen)
+                points = points + self._choose(positions, generator, points)
         self._num_asked += num
-        self._open.update(chosen)
-        return chosen
+        self._pending.update(points)
+        return points
+
+    def _learn(self, points: list[Tokens], values: list[float]) -> None:
+        del values  # `_observed` has them
+        self._pending -= collections.Counter(points)
+        self._is_fitted = False
 
     def _next_initial(self, num: int) -> list[Tokens]:
-        """`num` first points; none once as many points were told."""
-        if len(self._told.rewards) >= self._num_initial:
+        """Returns up to `num` initial points.
+
+        Empty once as many points are observed as there were initial ones.
+        """
+        if len(self._observed.rewards) >= self._num_initial:
             return []
         if not self._reevaluate:
             taken = self._taken()
@@ -157,147 +170,152 @@ class ReinforceSearcher(BaseSearcher):
         return asked
 
     def _taken(self) -> set[Tokens]:
-        """What was told or is open."""
-        return {*self._told.rewards, *self._open}
-
-    def _learn(self, points: list[Tokens], values: list[float]) -> None:
-        del values  # `_told` has them
-        self._open -= collections.Counter(points)
-        self._is_fitted = False
-
-    def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
-        told = set(self._told.told_of(among))
-        if len(self._told.rewards) < 3:
-            return self._told.best(told)
-        with one_blas_thread():
-            self._fit()
-            return self.model.best_told(told)
+        """Returns the observed and the pending points."""
+        return {*self._observed.rewards, *self._pending}
 
     def _fit(self) -> None:
         if not self._is_fitted:
-            # From the last that was asked: being asked for a recommendation
-            # in between must not change what is proposed.
+            # Starts at the model of the last `ask`, so that a recommendation
+            # in between does not change what is proposed.
             self.model = copy.copy(self._asked_model)
             self.model.learn(
-                self._told.rewards,
+                self._observed.rewards,
                 restart=self._num_rounds % _RESTART_ROUNDS == 0,
             )
             self._is_fitted = True
 
     def _choose(
         self,
-        wishes: Sequence[float],
+        positions: Sequence[int],
         generator: np.random.Generator,
-        begun: Sequence[Tokens],
+        initial: Sequence[Tokens],
     ) -> list[Tokens]:
-        """One point a wish, by the reward model.
+        """Chooses one point per position, by the reward model.
 
         Args:
-            wishes: at least one.
+            positions: of the points in the order of asking; at least one.
             generator: of the round.
-            begun: the points that the round has already.
+            initial: the initial points at the beginning of the round.
         """
-        taken = {*self._taken(), *begun}
-        if not self._told.rewards:
-            drawn = draw_points(self._space, len(wishes), generator)
-            return without_repeats(self._space, drawn, generator, taken=taken)
+        taken = {*self._taken(), *initial}
+        if not self._observed.rewards:
+            drawn = draw_points(self._space, len(positions), generator)
+            return replace_repeats(self._space, drawn, generator, taken=taken)
         self._fit()
         self._asked_model = self.model
-        strangers = draw_points(self._space, _NUM_RANDOM, generator)
-        pool = self._pool(wishes, strangers, generator)
-        for point in self._open.elements():
-            pool.believe(pool.index(point))
-        least_bound = pool.best_known_mean + self._least_gain()
+        num_decisions = self._space.num_decisions
+        acquisitions = [acquisition_at(p, num_decisions) for p in positions]
+        random_points = draw_points(self._space, _NUM_RANDOM, generator)
+        pool = self._make_pool(acquisitions, random_points, generator)
+        for point in self._pending.elements():
+            pool.add_fantasy(pool.index_of[point])
+        min_bound = pool.best_known_mean + self._min_gain()
         chosen = []
-        for wish in wishes:
-            index = self._best(pool, wish, strangers, least_bound)
-            # Believed as late as that: rounds in which none of them comes up
-            # again stay what they were when this was not looked at.
-            while pool.points[index] in begun and not pool.is_known[index]:
-                pool.believe(index)
-                index = self._best(pool, wish, strangers, least_bound)
+        for acquisition in acquisitions:
+            index = self._best(pool, acquisition, random_points, min_bound)
+            while pool.points[index] in initial and not pool.is_known[index]:
+                pool.add_fantasy(index)
+                index = self._best(pool, acquisition, random_points, min_bound)
             point = pool.points[index]
-            if self._may_repeat(pool, index, len(taken)):
-                pool.believe(index)
+            if self._may_ask(pool, index, len(taken)):
+                pool.add_fantasy(index)
             else:
                 point = draw_untried(self._space, taken, generator)
-                self._uniform.add(point)
+                self._uniform_points.add(point)
             chosen.append(point)
             taken.add(point)
-        self._practice.remember(chosen)
+        self._policy_training.add_to_replay(chosen)
         return chosen
 
     def _best(
         self,
-        pool: acquisition.Pool,
-        wish: float,
-        strangers: list[Tokens],
-        least_bound: float,
+        pool: CandidatePool,
+        acquisition: float,
+        random_points: list[Tokens],
+        min_bound: float,
     ) -> int:
-        """The candidate that serves a wish best."""
-        wish, scores = self._scores(pool, wish)
-        index = int(np.argmax(scores))
-        if wish != acquisition.GRADIENT and scores[index] < least_bound:
-            index = self._strange(pool, strangers, index)
+        """Returns the index of the candidate of the highest value.
+
+        Where no knowledge gradient is positive, the first of equals would be
+        the best observed point, retrained without benefit: the widest bound
+        replaces it, and with that a new point.
+        """
+        values = pool.values(acquisition)
+        if not pool.is_known.all():
+            if not self._reevaluate:
+                values = np.where(pool.is_known, -np.inf, values)
+            if (
+                acquisition == KNOWLEDGE_GRADIENT
+                and np.max(values) < _MIN_KNOWLEDGE_GRADIENT
+            ):
+                acquisition = WIDEST_BOUND
+                values = pool.values(acquisition)
+        index = int(np.argmax(values))
+        if acquisition != KNOWLEDGE_GRADIENT and values[index] < min_bound:
+            return self._random_candidate(pool, random_points, index)
         return index
 
-    def _may_repeat(
-        self, pool: acquisition.Pool, index: int, num_taken: int
-    ) -> bool:
-        """Whether a candidate may be asked for, if it was before.
+    def _random_candidate(
+        self, pool: CandidatePool, random_points: list[Tokens], default: int
+    ) -> int:
+        """Returns the index of a new random point; `default` without any."""
+        for point in random_points:
+            index = pool.index_of.get(point)
+            if index is not None and not pool.is_known[index]:
+                self._uniform_points.add(point)
+                return index
+        return default
 
-        Without re-evaluation that is an accident: the candidates were used
-        up. The space mostly is not.
+    def _may_ask(self, pool: CandidatePool, index: int, num_taken: int) -> bool:
+        """Returns whether a candidate is new or may be repeated.
+
+        Without re-evaluation a repeat means that all candidates are known,
+        although other points of the space are not.
         """
         is_new = not pool.is_known[index]
         return is_new or self._reevaluate or num_taken == self._space.size
 
-    def _scores(
-        self, pool: acquisition.Pool, wish: float
-    ) -> tuple[float, npt.NDArray[np.float64]]:
-        """A wish, and how well each candidate serves it.
+    def _min_gain(self) -> float:
+        """Returns how far a bound must exceed the best mean, standardized.
 
-        Where no training is expected to teach anything, the best of equals
-        would be the incumbent, trained again for nothing: then the place goes
-        to the widest bound, and so to a new point.
+        A share of the standard deviation of the rewards of uniform points,
+        which are clipped so that the penalty of failures does not set it.
         """
-        scores = pool.scores(wish)
-        if pool.is_known.all():
-            return wish, scores
-        if not self._reevaluate:
-            scores = np.where(pool.is_known, -np.inf, scores)
-        if wish == acquisition.GRADIENT and np.max(scores) < _NO_GAIN:
-            return acquisition.WIDEST, pool.scores(acquisition.WIDEST)
-        return wish, scores
+        means = self._observed.means()
+        rewards = [means[p] for p in means if p in self._uniform_points]
+        if len(rewards) < 2:
+            return -np.inf
+        spread = np.std(clip_below(np.array(rewards), _CLIP_DEVIATIONS))
+        return _MIN_GAIN * float(spread) / self.model.scale
 
-    def _pool(
+    def _make_pool(
         self,
-        wishes: Sequence[float],
-        strangers: list[Tokens],
+        acquisitions: Sequence[float],
+        random_points: list[Tokens],
         generator: np.random.Generator,
-    ) -> acquisition.Pool:
-        """Who may be chosen: told and open points, and new ones, improved."""
-        told = list(self._told.rewards)
-        order = np.argsort(-self.model.predict(told).mean, kind="stable")
-        ranked = [told[i] for i in order]
-        samples = self._practice.samples(
+    ) -> CandidatePool:
+        """Collects observed, pending and new points; improves the best."""
+        observed = list(self._observed.rewards)
+        order = np.argsort(-self.model.predict(observed).mean, kind="stable")
+        ranked = [observed[i] for i in order]
+        samples = self._policy_training.train(
             self.model, (self._seed, self._num_rounds)
         )
-        moves = self._moves(ranked, generator)
+        moves = self._neighbors_and_mutations(ranked, generator)
         new = [
             point
-            for point in (*samples, *moves, *strangers)
-            if point not in self._told.rewards
+            for point in (*samples, *moves, *random_points)
+            if point not in self._observed.rewards
         ]
-        first = [*ranked[:_NUM_RETRAINED], *self._open]
-        pool = acquisition.Pool(self.model, dict.fromkeys([*first, *new]))
-        for _ in range(_MAX_CLIMB):
+        known = [*ranked[:_NUM_RETRAINABLE], *self._pending]
+        pool = CandidatePool(self.model, dict.fromkeys([*known, *new]))
+        for _ in range(_MAX_CLIMB_STEPS):
             best = {
                 int(index)
-                for wish in sorted(set(wishes))
-                for index in np.argsort(-pool.scores(wish), kind="stable")[
-                    :_NUM_CLIMBERS
-                ]
+                for acquisition in sorted(set(acquisitions))
+                for index in np.argsort(
+                    -pool.values(acquisition), kind="stable"
+                )[:_NUM_CLIMBERS]
             }
             found = [
                 neighbor
@@ -306,24 +324,24 @@ class ReinforceSearcher(BaseSearcher):
                     self._space,
                     pool.points[index],
                     generator,
-                    most=_MAX_NEIGHBORS,
+                    max_num=_MAX_NEIGHBORS,
                 )
-                if neighbor not in self._told.rewards
+                if neighbor not in self._observed.rewards
             ]
             if not pool.add(found):
                 break
         return pool
 
-    def _moves(
+    def _neighbors_and_mutations(
         self, ranked: list[Tokens], generator: np.random.Generator
     ) -> list[Tokens]:
-        """Neighbors and mutations of the best points."""
+        """Returns neighbors and double mutations of the best points."""
         parents = ranked[:_NUM_PARENTS]
         return [
             neighbor
             for point in ranked[:_NUM_NEIGHBORHOODS]
             for neighbor in some_neighbors(
-                self._space, point, generator, most=_MAX_NEIGHBORS
+                self._space, point, generator, max_num=_MAX_NEIGHBORS
             )
         ] + [
             mutate(
@@ -332,33 +350,5 @@ class ReinforceSearcher(BaseSearcher):
                 generator,
                 num_mutations=2,
             )
-            for _ in range(_NUM_DOUBLE)
+            for _ in range(_NUM_DOUBLE_MUTATIONS)
         ]
-
-    def _strange(
-        self, pool: acquisition.Pool, strangers: list[Tokens], index: int
-    ) -> int:
-        """A point drawn uniformly, in place of one that promises nothing.
-
-        A model that is sure of all it has seen can't tell what it has not:
-        points from anywhere show it, or that there is nothing.
-        """
-        for point in strangers:
-            place = pool.index(point) if point in pool else None
-            if place is not None and not pool.is_known[place]:
-                self._uniform.add(point)
-                return place
-        return index
-
-    def _least_gain(self) -> float:
-        """What a new point's bound must promise, in the model's units.
-
-        A share of the spread of the points that were drawn uniformly; those
-        far below count as far as that, whatever a failure is told.
-        """
-        means = self._told.means()
-        drawn = [means[point] for point in means if point in self._uniform]
-        if len(drawn) < 2:
-            return -np.inf
-        spread = np.std(cut_below(np.array(drawn), _FAR_DEVIATIONS))
-        return _LEAST_GAIN * float(spread) / self.model.scale

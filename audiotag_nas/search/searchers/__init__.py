@@ -1,1 +1,1 @@
-"""Searchers beside the default one, which is in `search.reinforce`."""
+"""All searchers except the default one, which is in `search.reinforce`."""

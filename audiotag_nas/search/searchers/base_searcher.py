@@ -1,24 +1,21 @@
-"""What searchers have in common: rounds, checks, and what was told.
-
-A searcher that recommends the best mean reward says only how it proposes and
-what it learns; see `Searcher` for the contract that this keeps.
-"""
+"""The common base of searchers: rounds, checks and observed rewards."""
 
 import abc
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from audiotag_nas.search.searcher import ObservedRewards, check_num
+from audiotag_nas.search.observed_rewards import ObservedRewards
+from audiotag_nas.search.searcher import check_num
 from audiotag_nas.space import SearchSpace, Tokens
 
 
 class BaseSearcher(abc.ABC):
-    """Counts rounds, checks calls, recommends the best mean reward told.
+    """Keeps the contract of `Searcher`; recommends the best mean reward.
 
-    For subclasses: `_seed`; `_num_rounds`, the rounds asked for by now, so
-    that within `_propose` it is the number of the round; and `_told`, all
-    rewards by now, those that `_learn` is given among them.
+    A subclass defines how it proposes points and what it learns. It may use
+    `_seed`, `_num_rounds` (within `_propose`, the number of the round) and
+    `_observed` (within `_learn`, including the new rewards).
 
     Args:
         space: what to search.
@@ -29,7 +26,7 @@ class BaseSearcher(abc.ABC):
         self._space = space
         self._seed = seed
         self._num_rounds = 0
-        self._told = ObservedRewards(space)
+        self._observed = ObservedRewards(space)
 
     @property
     def space(self) -> SearchSpace:
@@ -44,22 +41,22 @@ class BaseSearcher(abc.ABC):
     def tell(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
     ) -> None:
-        points, values = self._told.add(tokens, rewards)
+        points, values = self._observed.add(tokens, rewards)
         if points:
             self._learn(points, values)
 
     def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
-        return self._told.best(among)
+        return self._observed.best(among)
 
     @abc.abstractmethod
     def _propose(self, num: int) -> list[Tokens]:
-        """A round's tokens; `num` is 1 or more."""
+        """Returns the points of a round; `num` is 1 or more."""
 
     def _learn(  # noqa: B027 - not every searcher learns
         self, points: list[Tokens], values: list[float]
     ) -> None:
-        """Takes in a checked batch, not empty; a reward a point."""
+        """Learns a checked, non-empty batch: one reward per point."""
 
     def _round_generator(self) -> np.random.Generator:
-        """Of the seed and the round alone; for `_propose`."""
+        """Returns a generator for `_propose` that depends on seed and round."""
         return np.random.default_rng([self._seed, self._num_rounds])

@@ -1,8 +1,8 @@
-"""Regularized evolution: mutate the best of a few, let the oldest die.
+"""Regularized evolution: mutate the best of a sample, discard the oldest.
 
 Real, Aggarwal, Huang and Le, *Regularized Evolution for Image Classifier
-Architecture Search* (AAAI 2019, arXiv 1802.01548). The population are the
-last networks told, so that one that was lucky once does not stay for ever.
+Architecture Search* (AAAI 2019, arXiv 1802.01548). The population consists of
+the latest trainings, so a point with one lucky reward does not stay forever.
 """
 
 import collections
@@ -19,19 +19,19 @@ from audiotag_nas.space import SearchSpace, Tokens
 class EvolutionSearcher(BaseSearcher):
     """Mutations of tournament winners; see `Searcher` for the contract.
 
-    The first `evolution_population` points are uniform. Then each child is a
-    parent with one token changed, the parent being the best of
-    `evolution_sample` members of the population drawn with replacement.
+    The first `evolution_population` points are uniform. Each later point is a
+    parent with one token changed. The parent is the best of `evolution_sample`
+    members of the population, drawn with replacement.
 
     Args:
         space: what to search.
         seed: a round's draws depend on it and the round's number.
-        evolution_population: members; [own] for 200 children, a fifth of the
-            paper's for its 20,000.
-        evolution_sample: members a tournament.
+        evolution_population: members; [own] for 200 trainings, a fifth of the
+            paper's population for 20,000.
+        evolution_sample: members per tournament.
 
     Raises:
-        ConfigError: a setting that is not a positive int.
+        ConfigError: a setting is not a positive int.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class EvolutionSearcher(BaseSearcher):
         generator = self._round_generator()
         if len(self._population) < (self._population.maxlen or 0):
             return draw_points(self._space, num, generator)
-        return [self._child(generator) for _ in range(num)]
+        return [self._offspring(generator) for _ in range(num)]
 
-    def _child(self, generator: np.random.Generator) -> Tokens:
+    def _offspring(self, generator: np.random.Generator) -> Tokens:
         members = generator.integers(len(self._population), size=self._sample)
         parent, _ = max(
             (self._population[index] for index in members),

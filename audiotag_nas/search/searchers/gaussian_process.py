@@ -1,12 +1,13 @@
-"""A plain Gaussian-process searcher: the yardstick of sample efficiency.
+"""A plain Gaussian-process searcher: the baseline of sample efficiency.
 
-The reward of a point is a Gaussian process whose correlation falls off with
-the number h of tokens in which two points differ, exp(-h / l), seen under
-noise; l and the noise are those of the greatest likelihood. Points are chosen
-by expected improvement (Mockus 1975; Jones et al. 1998) among mutations of
-the best ones told and random points, a batch one by one, each with the
-outcome believed of those before it (the kriging believer of Ginsbourger et
-al. 2010). Rasmussen and Williams (2006), chapters 2 and 5, have the algebra.
+The reward of a point is a Gaussian process, observed with noise. Its
+correlation is exp(-h / l), where h is the number of tokens in which two points
+differ. The length scale l and the noise maximize the likelihood. Points are
+chosen one by one by expected improvement (Mockus 1975; Jones et al. 1998) among
+neighbors and mutations of the best observed points and random points; pending
+points have their posterior mean as a fantasy value (the kriging believer of
+Ginsbourger et al. 2010). The algebra is in Rasmussen and Williams (2006),
+chapters 2 and 5.
 """
 
 import collections
@@ -26,27 +27,28 @@ _NUM_INITIAL = 8
 _NUM_BEST = 5
 _NUM_DOUBLE = 40  # two-token mutations of each of the best
 _NUM_RANDOM = 200
-_NOISE = (1e-4, 10.0)  # variance over that of the signal
+_NOISE = (1e-4, 10.0)  # noise variance / signal variance
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
 class HammingProcess:
-    """A Gaussian process over tokens, fitted to what was seen.
+    """A Gaussian process over tokens, fitted to observations.
 
     Args:
-        points: (n, decisions), n of 1 or more; a point may come again.
+        points: (n, decisions), at least one; points may repeat.
         values: (n,), of mean 0 and variance about 1.
 
     Attributes:
         length_scale: l, in tokens.
-        noise: variance of the noise over that of the signal.
+        noise: noise variance / signal variance.
         variance: of the signal.
     """
 
     def __init__(self, points: npt.NDArray, values: npt.NDArray) -> None:
         self._points, self._values = points, values
         self._distances = hamming(points, points)
-        # From a correlation of 0.02 at one token to none lost over them all.
+        # The correlation of neighbors is 0.02 at the lower bound and almost 1
+        # at the upper one.
         low, high = np.log(0.25), np.log(10.0 * points.shape[1])
         bounds = [(low, high), tuple(np.log(_NOISE))]
         starts = [
@@ -64,13 +66,13 @@ class HammingProcess:
         self.variance = max(float(values @ weights) / len(values), 1e-12)
 
     def log_likelihood(self, length_scale: float, noise: float) -> float:
-        """ln p(values), at the best variance for these."""
+        """Returns ln p(values) at the signal variance that maximizes it."""
         loss, _ = self._loss(np.log([length_scale, noise]))
         num = len(self._values)
         return -float(loss) - 0.5 * num * (1 + _LOG_2PI - np.log(num))
 
-    def believe(self, point: npt.NDArray) -> float:
-        """Takes the mean at `point` as seen there; returns it."""
+    def add_fantasy(self, point: npt.NDArray) -> float:
+        """Adds the posterior mean at `point` as an observation; returns it."""
         value = float(self.predict(point[None])[0][0])
         row = hamming(point[None], self._points)
         self._points = np.vstack([self._points, point])
@@ -82,7 +84,7 @@ class HammingProcess:
         return value
 
     def predict(self, points: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """Mean and deviation of the reward without noise, both (m,).
+        """Returns mean and standard deviation without noise, (m,) each.
 
         Args:
             points: (m, decisions).
@@ -101,9 +103,12 @@ class HammingProcess:
         return scipy.linalg.cholesky(covariance, lower=True), True
 
     def _loss(self, at: npt.NDArray) -> tuple[float, npt.NDArray]:
-        """-ln p without its constants, and its gradient, at log l and noise.
+        """Returns -ln p without constants, and its gradient.
 
-        The variance of the signal is put in at its best, y' K^-1 y / n.
+        The signal variance has its maximum likelihood value, y' K^-1 y / n.
+
+        Args:
+            at: logarithms of l and the noise.
         """
         scale, noise = np.exp(at)
         signal = np.exp(-self._distances / scale)
@@ -127,14 +132,14 @@ class HammingProcess:
 
 
 def hamming(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray:
-    """The number of tokens that differ: (n, d), (m, d) -> (n, m) floats."""
+    """Counts the tokens that differ: (n, d), (m, d) -> (n, m) floats."""
     return (one[:, None, :] != other[None, :, :]).sum(axis=2).astype(float)
 
 
 def expected_improvement(
     mean: npt.NDArray, deviation: npt.NDArray, best: float
 ) -> npt.NDArray:
-    """E[max(x - best, 0)] of normal x, elementwise."""
+    """Returns E[max(x - best, 0)] of normal x, elementwise."""
     z = (mean - best) / deviation
     density = np.exp(-0.5 * z**2 - 0.5 * _LOG_2PI)
     return deviation * (z * scipy.special.ndtr(z) + density)
@@ -143,9 +148,9 @@ def expected_improvement(
 class GaussianProcessSearcher(BaseSearcher):
     """Expected improvement by a Gaussian process; see `Searcher`.
 
-    Points are uniform until 8 rewards are told. What was asked for and is not
-    told yet counts as believed, so that rounds may overlap; a point is asked
-    for again only where no other is left among the candidates.
+    Points are uniform until 8 rewards are observed. Pending points have fantasy
+    values, so rounds may overlap. A point is repeated only where no other
+    candidate is left.
 
     Args:
         space: what to search.
@@ -156,7 +161,7 @@ class GaussianProcessSearcher(BaseSearcher):
         super().__init__(space, seed=seed)
         self._points: list[Tokens] = []
         self._rewards: list[float] = []
-        self._asked: collections.Counter[Tokens] = collections.Counter()
+        self._pending: collections.Counter[Tokens] = collections.Counter()
 
     def _propose(self, num: int) -> list[Tokens]:
         generator = self._round_generator()
@@ -165,23 +170,23 @@ class GaussianProcessSearcher(BaseSearcher):
         else:
             with one_blas_thread():
                 points = self._choose(num, generator)
-        self._asked.update(points)
+        self._pending.update(points)
         return points
 
     def _learn(self, points: list[Tokens], values: list[float]) -> None:
         self._points += points
         self._rewards += values
-        self._asked -= collections.Counter(points)
+        self._pending -= collections.Counter(points)
 
     def _choose(self, num: int, generator: np.random.Generator) -> list[Tokens]:
-        """`num` points by expected improvement."""
+        """Chooses `num` points by expected improvement."""
         rewards = np.array(self._rewards)
         deviation = float(rewards.std())
         values = (rewards - rewards.mean()) / (deviation or 1.0)
         process = HammingProcess(np.array(self._points), values)
         best = float(process.predict(np.array(self._points))[0].max())
-        for point in self._asked.elements():
-            best = max(best, process.believe(np.array(point)))
+        for point in self._pending.elements():
+            best = max(best, process.add_fantasy(np.array(point)))
         candidates = self._candidates(num, generator)
         table = np.array(candidates)
         left = np.ones(len(candidates), bool)
@@ -189,16 +194,16 @@ class GaussianProcessSearcher(BaseSearcher):
         for _ in range(num):
             gain = expected_improvement(*process.predict(table), best)
             index = int(np.argmax(np.where(left, gain, -np.inf)))
-            # Where fewer candidates are left than asked for, they come again.
+            # The last candidate repeats if there are fewer than `num`.
             left[index] = left.sum() == 1
             chosen.append(candidates[index])
-            best = max(best, process.believe(table[index]))
+            best = max(best, process.add_fantasy(table[index]))
         return chosen
 
     def _candidates(
         self, num: int, generator: np.random.Generator
     ) -> list[Tokens]:
-        means = self._told.means()
+        means = self._observed.means()
         best = sorted(means, key=means.__getitem__, reverse=True)[:_NUM_BEST]
         points = [
             neighbor
@@ -215,6 +220,6 @@ class GaussianProcessSearcher(BaseSearcher):
         new = [
             point
             for point in distinct
-            if point not in means and point not in self._asked
+            if point not in means and point not in self._pending
         ]
         return new if len(new) >= num else distinct

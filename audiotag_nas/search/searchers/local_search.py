@@ -1,10 +1,10 @@
-"""Local search: to a better neighbor while there is one, then elsewhere.
+"""Local search: move to a better neighbor while there is one, then restart.
 
 White, Nolen and Savani, *Exploring the Loss Landscape in Neural Architecture
-Search* (UAI 2021, arXiv 2005.02960), who find it hard to beat where rewards
-are little noisy. In batches: the neighbors of the incumbent are tried some
-at a time, in random order, and the best of those told becomes the incumbent
-as soon as it is better.
+Search* (UAI 2021, arXiv 2005.02960) find it hard to beat where rewards have
+little noise. In batches, a round tries some neighbors of the incumbent, in
+random order; the best observed one becomes the incumbent as soon as it is
+better.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,10 @@ from audiotag_nas.space import SearchSpace, Tokens
 class LocalSearcher(BaseSearcher):
     """Climbs from random points; see `Searcher` for the contract.
 
-    The first round is uniform; the best of it is the first incumbent. A round
-    for which the incumbent has too few neighbors left is filled up with
-    uniform points. Once all neighbors are told and none is better, the next
-    incumbent is the best of such points since the last one, or of a new
-    uniform round.
+    The first round is uniform; its best point is the first incumbent. Where the
+    incumbent has too few untried neighbors for a round, uniform points complete
+    it. Once all neighbors are observed and none is better, the next incumbent
+    is the best of these uniform points, or of a new uniform round.
 
     Args:
         space: what to search.
@@ -33,7 +32,7 @@ class LocalSearcher(BaseSearcher):
         self._means: dict[Tokens, float] = {}
         self._asked: set[Tokens] = set()
         self._incumbent: Tokens | None = None
-        # Told, and not a neighbor of the incumbent of its time.
+        # Observed points that were no neighbor of the incumbent.
         self._starts: list[Tokens] = []
 
     def _propose(self, num: int) -> list[Tokens]:
@@ -52,30 +51,30 @@ class LocalSearcher(BaseSearcher):
         return points
 
     def _learn(self, points: list[Tokens], values: list[float]) -> None:
-        self._means = self._told.means()
-        near = set(self._neighbors())
+        self._means = self._observed.means()
+        neighborhood = set(self._neighbors())
         for point in points:
             self._asked.discard(point)
-            if point not in near and point != self._incumbent:
+            if point not in neighborhood and point != self._incumbent:
                 self._starts.append(point)
         while self._move():
             pass
 
     def _move(self) -> bool:
-        """Goes to a better incumbent or a new start; False if it stays."""
+        """Changes or drops the incumbent; returns False if it stays."""
         if self._incumbent is None:
             if not self._starts:
                 return False
             self._incumbent = self._best(self._starts)
             self._starts = []
             return True
-        near = self._neighbors()
-        told = [point for point in near if point in self._means]
-        best = self._best([self._incumbent, *told])
+        neighborhood = self._neighbors()
+        observed = [point for point in neighborhood if point in self._means]
+        best = self._best([self._incumbent, *observed])
         if best != self._incumbent:
             self._incumbent = best
             return True
-        if len(told) == len(near):
+        if len(observed) == len(neighborhood):
             self._incumbent = None
             return True
         return False
@@ -86,5 +85,5 @@ class LocalSearcher(BaseSearcher):
         return neighbors(self._space, self._incumbent)
 
     def _best(self, points: Iterable[Tokens]) -> Tokens:
-        """The best mean reward; among equals the first."""
+        """Returns the point of the best mean reward, the first among equals."""
         return max(points, key=self._means.__getitem__)

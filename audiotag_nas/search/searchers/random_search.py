@@ -1,6 +1,6 @@
-"""Random search: every point alike, whatever was told.
+"""Random search: uniform points, whatever is observed.
 
-The yardstick that any other searcher has to beat (Bergstra and Bengio, JMLR
+The baseline that any other searcher has to beat (Bergstra and Bengio, JMLR
 2012; Li and Talwalkar, UAI 2019).
 """
 
@@ -12,7 +12,7 @@ from audiotag_nas.space import Tokens
 class RandomSearcher(BaseSearcher):
     """Uniform over the points of the space; see `Searcher`.
 
-    A round's tokens depend on (seed, round) alone, and a smaller round is the
+    The points of a round depend only on (seed, round). A smaller round is the
     beginning of a larger one.
     """
 

@@ -1,18 +1,22 @@
-"""What is promised by training a point, by numerical integration."""
+"""Acquisition functions against numerical integration."""
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from audiotag_nas.search.reinforce import acquisition
-from audiotag_nas.search.reinforce.acquisition import Pool, knowledge_gradient
+from audiotag_nas.search.reinforce.acquisition import (
+    KNOWLEDGE_GRADIENT,
+    CandidatePool,
+    acquisition_at,
+    knowledge_gradient,
+)
 from audiotag_nas.search.reinforce.reward_model import RewardModel
-from tests.search.reinforce.test_reward_model import SPACE, draw, told
+from tests.search.reinforce.test_reward_model import SPACE, draw, make_rewards
 
 
-def rise(means, known, index: int, step: float) -> float:
-    """E[best mean among the known and `index`, after] - best known mean."""
+def expected_rise(means, known, index: int, step: float) -> float:
+    """E[best of the known means and `index` after training] - best known."""
     others = [m for i, m in enumerate(means) if known[i] and i != index]
 
     def best_after(z: float) -> float:
@@ -35,16 +39,16 @@ def test_the_knowledge_gradient_is_the_expected_rise_of_the_best_mean():
     )
     for index, gain in enumerate(gains):
         step = variances[index] / np.sqrt(variances[index] + 0.15)
-        expected = rise(means, known, index, step)
-        # A new point of a better mean rises for sure; what counts beyond
-        # that is what its training may change.
-        sure = max(0.0, means[index] - means[known].max())
+        expected = expected_rise(means, known, index, step)
+        # A new point of a higher mean raises the best mean without training;
+        # the gradient does not include that.
+        certain = max(0.0, means[index] - means[known].max())
         if known[index]:
-            sure = 0.0
-        assert gain == pytest.approx(expected - sure, abs=1e-6)
+            certain = 0.0
+        assert gain == pytest.approx(expected - certain, abs=1e-6)
 
 
-def test_a_training_without_noise_again_teaches_nothing():
+def test_the_gradient_of_certain_points_is_zero():
     gains = knowledge_gradient(
         np.array([0.5, 0.4]),
         np.array([1e-10, 1e-10]),
@@ -54,7 +58,7 @@ def test_a_training_without_noise_again_teaches_nothing():
     assert gains == pytest.approx([0, 0], abs=1e-12)
 
 
-def test_where_nothing_is_known_nothing_can_rise():
+def test_the_gradient_without_known_points_is_zero():
     gains = knowledge_gradient(
         np.zeros(3),
         np.ones(3),
@@ -64,19 +68,19 @@ def test_where_nothing_is_known_nothing_can_rise():
     assert list(gains) == [0, 0, 0]
 
 
-def test_believed_points_have_the_variances_of_points_really_told():
-    rewards = told(4)
+def test_fantasy_values_change_variances_as_observations_do():
+    rewards = make_rewards(4)
     model = RewardModel(SPACE)
     model.learn(rewards)
     new = [p for p in dict.fromkeys(draw(40, 5)) if p not in rewards][:9]
-    pool = Pool(model, new)
+    pool = CandidatePool(model, new)
     for point in (new[2], new[5], new[2]):
-        pool.believe(pool.index(point))
+        pool.add_fantasy(pool.index_of[point])
 
-    # The same hyperparameters, with the outcomes told that were believed.
-    belief = model.predict(new)
+    # A model with the same hyperparameters that observes the fantasy values.
+    prediction = model.predict(new)
     outcome = dict(
-        zip(new, model.offset + model.scale * belief.mean, strict=True)
+        zip(new, model.offset + model.scale * prediction.mean, strict=True)
     )
     more = rewards | {
         new[2]: [float(outcome[new[2]])] * 2,
@@ -99,27 +103,27 @@ def test_believed_points_have_the_variances_of_points_really_told():
     assert list(pool.is_known) == [p in (new[2], new[5]) for p in new]
 
 
-def test_a_bound_is_for_new_points_only():
-    rewards = told(6)
+def test_the_bound_of_a_known_point_is_minus_infinity():
+    rewards = make_rewards(6)
     model = RewardModel(SPACE)
     model.learn(rewards)
     old = next(iter(rewards))
     new = [p for p in dict.fromkeys(draw(20, 7)) if p not in rewards]
-    pool = Pool(model, [old, *new])
+    pool = CandidatePool(model, [old, *new])
     assert not pool.add([old, new[0]])
-    scores = pool.scores(2.0)
-    belief = model.predict(new)
+    scores = pool.values(2.0)
+    prediction = model.predict(new)
     assert scores[0] == -np.inf
     assert scores[1:] == pytest.approx(
-        belief.mean + 2 * np.sqrt(belief.variance)
+        prediction.mean + 2 * np.sqrt(prediction.variance)
     )
     assert pool.best_known_mean == pytest.approx(model.predict([old]).mean[0])
-    assert pool.scores(acquisition.GRADIENT)[0] >= 0
+    assert pool.values(KNOWLEDGE_GRADIENT)[0] >= 0
 
 
-def test_bounds_have_most_places_until_every_pair_could_have_been_seen():
-    wishes = [acquisition.wish(place, 4) for place in range(14)]
-    # 4 decisions are 6 pairs; places keep their turn in the batches of four.
-    assert wishes[:6] == [0, 2, 2, 3, 0, 2]
-    assert wishes[6:] == [3, 3, 0, 0, 3, 3, 0, 0]
-    assert [acquisition.wish(place, 1) for place in range(4)] == [0, 0, 3, 3]
+def test_most_early_positions_use_bounds():
+    acquisitions = [acquisition_at(position, 4) for position in range(14)]
+    # 4 decisions have 6 pairs; the schedule of four continues at position 6.
+    assert acquisitions[:6] == [0, 2, 2, 3, 0, 2]
+    assert acquisitions[6:] == [3, 3, 0, 0, 3, 3, 0, 0]
+    assert [acquisition_at(place, 1) for place in range(4)] == [0, 0, 3, 3]

@@ -1,4 +1,4 @@
-"""The reward model: its posterior by another road, its gradient, its noise."""
+"""The reward model: posterior, gradient, noise, and clipped failures."""
 
 import itertools
 
@@ -26,8 +26,8 @@ def draw(num: int, seed: int) -> list[tuple[int, ...]]:
     return [tuple(map(int, row)) for row in tokens]
 
 
-def told(seed: int = 0) -> dict[tuple[int, ...], list[float]]:
-    """Some points' rewards, two of them trained more than once."""
+def make_rewards(seed: int = 0) -> dict[tuple[int, ...], list[float]]:
+    """Rewards of some points; two points were trained repeatedly."""
     generator = np.random.default_rng(seed)
     points = dict.fromkeys(draw(17, seed))
     rewards = {point: [float(generator.normal())] for point in points}
@@ -38,10 +38,10 @@ def told(seed: int = 0) -> dict[tuple[int, ...], list[float]]:
 
 
 def kernel(model: RewardModel, one, other) -> float:
-    """As the module's docstring writes it, one pair of points at a time."""
+    """The formula of the docstring of `kernel.py`, for one pair of points."""
     theta = model._theta
     nominal = np.exp(theta[:NUM])
-    # In order, with more than two choices: filters and height.
+    # Ordinal, with more than two choices: filters and height.
     ordinal = dict(zip((0, 3), np.exp(theta[NUM : NUM + 2]), strict=True))
     likeness = []
     for d, (i, j) in enumerate(zip(one, other, strict=True)):
@@ -61,12 +61,12 @@ def kernel(model: RewardModel, one, other) -> float:
         + scales["pairs"] * mean_product(2)
         + scales["triples"] * mean_product(3)
         + scales["joint"] * np.prod(likeness) ** scales["decay"]
-        + scales["own"] * (tuple(one) == tuple(other))
+        + scales["nugget"] * (tuple(one) == tuple(other))
     )
 
 
-def test_the_posterior_is_that_of_every_single_reward_by_plain_algebra():
-    rewards = told()
+def test_the_posterior_is_that_of_all_single_rewards():
+    rewards = make_rewards()
     model = RewardModel(SPACE)
     model.learn(rewards)
     singles = [(p, r) for p, values in rewards.items() for r in values]
@@ -79,7 +79,7 @@ def test_the_posterior_is_that_of_every_single_reward_by_plain_algebra():
         return np.array([[kernel(model, a, b) for b in right] for a in left])
 
     noise = model.noise_variance
-    # The constant mean is one more normal term, of variance 4.
+    # The prior of the constant mean has variance 4.
     inverse = np.linalg.inv(
         table(points, points) + 4 + noise * np.eye(len(points))
     )
@@ -87,7 +87,7 @@ def test_the_posterior_is_that_of_every_single_reward_by_plain_algebra():
     mean = cross @ inverse @ values
     prediction = model.predict(new)
     assert prediction.mean == pytest.approx(mean, abs=1e-4)
-    # The variance takes the mean as known.
+    # The variance excludes the uncertainty of the constant mean.
     inverse = np.linalg.inv(table(points, points) + noise * np.eye(len(points)))
     cross = table(new, points)
     covariance = table(new, new) - cross @ inverse @ cross.T
@@ -96,12 +96,12 @@ def test_the_posterior_is_that_of_every_single_reward_by_plain_algebra():
         assert model.covariance(prediction, index) == pytest.approx(
             covariance[index], abs=1e-4
         )
-    assert list(prediction.own) == [-1] * (len(new) - 1) + [0]
+    assert list(prediction.observed_index) == [-1] * (len(new) - 1) + [0]
 
 
-def test_the_posteriors_gradient_is_that_of_finite_differences():
+def test_the_gradient_is_that_of_finite_differences():
     model = RewardModel(SPACE)
-    model.learn(told(3), max_iterations=2)
+    model.learn(make_rewards(3), max_iterations=2)
     loss = model._kernel.negative_log_posterior
     theta = model._theta + np.random.default_rng(0).normal(
         0, 0.2, len(model._theta)
@@ -114,7 +114,7 @@ def test_the_posteriors_gradient_is_that_of_finite_differences():
     )
 
 
-def test_repeated_trainings_tell_how_noisy_one_is():
+def test_repeated_trainings_determine_the_noise():
     generator = np.random.default_rng(5)
     truth = np.array([0.0, 0.1, 0.3, 0.4])
 
@@ -131,7 +131,7 @@ def test_repeated_trainings_tell_how_noisy_one_is():
     assert learned(0.2) == pytest.approx(0.2, rel=0.15)
 
 
-def test_an_additive_reward_is_foretold_where_nothing_was_trained():
+def test_an_additive_reward_is_predicted_at_new_points():
     effects = [
         np.random.default_rng(d).normal(size=n)
         for d, n in enumerate(SPACE.num_choices)
@@ -144,14 +144,14 @@ def test_an_additive_reward_is_foretold_where_nothing_was_trained():
     model = RewardModel(SPACE)
     model.learn({p: [reward(p)] for p in points}, max_iterations=60)
     new = [p for p in draw(200, 8) if p not in points]
-    foretold = model.offset + model.scale * model.predict(new).mean
+    predicted = model.offset + model.scale * model.predict(new).mean
     truth = np.array([reward(p) for p in new])
-    assert np.corrcoef(foretold, truth)[0, 1] > 0.99
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("num_decisions", [1, 2, 3])
-def test_what_was_trained_often_without_noise_is_known(num_decisions):
-    # One decision makes no pairs, and two make no triples, to be unsure of.
+def test_repeated_points_without_noise_have_a_small_variance(num_decisions):
+    # One decision has no pairs and two have no triples that add variance.
     space = SearchSpace(
         tuple(Decision(f"d{i}", (1, 2, 4)) for i in range(num_decisions))
     )
@@ -166,20 +166,20 @@ def test_what_was_trained_often_without_noise_is_known(num_decisions):
         assert prediction.variance[index] < 0.01
 
 
-def test_a_dead_child_does_not_set_the_scale():
+def test_a_failed_training_does_not_set_the_scale():
     points = list(dict.fromkeys(draw(30, 9)))[:12]
     rewards = {p: [0.7 + 0.01 * i] for i, p in enumerate(points)}
     rewards[points[0]] = [-1e6]
     model = RewardModel(SPACE)
     model.learn(rewards)
-    # Of 0.71, 0.72 ... 0.81 and the dead one the median is 0.755 and the
-    # median distance from it 0.03, so that it counts as 0.755 - 3 * 0.0445.
+    # The median of 0.71, 0.72 ... 0.81 and the failure is 0.755, the median
+    # absolute deviation 0.03: the failure counts as 0.755 - 3 * 0.0445.
     counted = [0.755 - 3 * 1.4826 * 0.03, *(0.7 + 0.01 * np.arange(1, 12))]
     assert model.scale == pytest.approx(np.std(counted))
     assert model.offset == pytest.approx(np.mean(counted))
 
 
-def test_one_that_died_when_trained_again_does_not_set_the_noise():
+def test_a_failed_retraining_does_not_set_the_noise():
     points = list(dict.fromkeys(draw(30, 9)))[:11]
     steady = {p: [0.7 + 0.01 * i] * 2 for i, p in enumerate(points)}
 
@@ -188,52 +188,54 @@ def test_one_that_died_when_trained_again_does_not_set_the_noise():
         model.learn(steady | {points[8]: [0.78, second]})
         return model
 
-    # Of 0.70, 0.71 ... 0.80 the median is 0.75 and the median distance from
-    # it 0.03. Whatever the penalty, it counts as three deviations below.
+    # The median of 0.70, 0.71 ... 0.80 is 0.75, the median absolute deviation
+    # 0.03. Any penalty counts as three standard deviations below.
     counted = 0.75 - 3 * 1.4826 * 0.03
     model, same = learned(-1e6), learned(counted)
     means = [0.7 + 0.01 * i for i in range(11)]
     means[8] = (0.78 + counted) / 2
     assert model.scale == pytest.approx(np.std(means))
     assert model.offset == pytest.approx(np.mean(means))
-    # Two rewards x and y have (x - y)^2 / 2 about their mean.
+    # The squares of two rewards x and y about their mean are (x - y)^2 / 2.
     within = (0.78 - counted) ** 2 / 2 / np.var(means)
     assert model._data.squares_within == pytest.approx(within)
     assert model.hyperparameters == same.hyperparameters
-    # Less than six below is noise and counts in full: 1.4826 * 0.03 * 6 is
-    # 0.267, and 0.49 is 0.26 below the median.
+    # Up to six standard deviations below is noise and counts in full:
+    # 1.4826 * 0.03 * 6 is 0.267, and 0.49 is 0.26 below the median.
     within = learned(0.49)._data.squares_within * learned(0.49).scale ** 2
     assert within == pytest.approx((0.78 - 0.49) ** 2 / 2)
 
 
 @pytest.mark.parametrize(
-    ("told", "counted"),
+    ("observed", "counted"),
     [
-        # Seven of eleven equal: the deviation by the median is 0. Without
-        # the lowest the range is 0.6 - 0.3, and 0.5 - 3 * 0.3 = -0.4.
+        # Seven of eleven are equal: the median absolute deviation is 0. The
+        # range without the lowest is 0.6 - 0.3, and 0.5 - 3 * 0.3 = -0.4.
         ([0.5] * 7 + [0.6, 0.4, 0.3, -1e3], [0.5] * 7 + [0.6, 0.4, 0.3, -0.4]),
-        # A lowest one that is not far is left as it is.
+        # A lowest reward within that range is not clipped.
         ([0.5] * 7 + [0.6, 0.4, 0.3, 0.1], [0.5] * 7 + [0.6, 0.4, 0.3, 0.1]),
-        # Failures are the majority: 0.7 is the median of the others, and
+        # Most rewards are failures: the median of the others is 0.7, and
         # 0.7 - 3 * 0.2 = 0.1.
         ([-1e3] * 8 + [0.6, 0.7, 0.8], [0.1] * 8 + [0.6, 0.7, 0.8]),
     ],
 )
-def test_a_penalty_beside_a_plateau_does_not_set_the_scale(told, counted):
+def test_a_penalty_among_equal_rewards_does_not_set_the_scale(
+    observed, counted
+):
     points = list(dict.fromkeys(draw(30, 9)))[:11]
     model = RewardModel(SPACE)
-    model.learn({p: [r] for p, r in zip(points, told, strict=True)})
+    model.learn({p: [r] for p, r in zip(points, observed, strict=True)})
     assert model.scale == pytest.approx(np.std(counted))
     assert model.offset == pytest.approx(np.mean(counted))
 
 
-def test_one_that_died_when_trained_again_beside_a_plateau_is_no_noise():
+def test_a_failed_retraining_among_equal_rewards_is_not_noise():
     points = list(dict.fromkeys(draw(30, 9)))[:4]
-    told = ([0.5, -1e6], [0.6, 0.5], [0.5], [0.5])
+    observed = ([0.5, -1e6], [0.6, 0.5], [0.5], [0.5])
     model = RewardModel(SPACE)
-    model.learn(dict(zip(points, told, strict=True)))
-    # The range of all but the lowest is 0.1: the penalty counts as 0.5 - 0.3.
-    # Of the means .35, .55, .5, .5 the median deviation is .025.
+    model.learn(dict(zip(points, observed, strict=True)))
+    # The range without the lowest is 0.1: the penalty counts as 0.5 - 0.3. The
+    # median absolute deviation of the means .35, .55, .5, .5 is .025.
     means = np.array([0.5 - 3 * 1.4826 * 0.025, 0.55, 0.5, 0.5])
     assert model.scale == pytest.approx(np.std(means), rel=1e-4)
     assert model.predict(points).mean * model.scale + model.offset == (
@@ -241,29 +243,29 @@ def test_one_that_died_when_trained_again_beside_a_plateau_is_no_noise():
     )
 
 
-def test_means_that_differ_by_rounding_are_a_plateau_too():
+def test_means_that_differ_by_rounding_are_equal():
     points = list(dict.fromkeys(draw(30, 9)))[:8]
-    told = [[0.1]] * 3 + [[0.1] * 3] * 3 + [[0.05], [0.02]]
+    observed = [[0.1]] * 3 + [[0.1] * 3] * 3 + [[0.05], [0.02]]
     assert np.mean([0.1] * 3) != 0.1
     model = RewardModel(SPACE)
-    model.learn(dict(zip(points, told, strict=True)))
-    # Of all but 0.02 the range is 0.05, and nothing is three of that below.
+    model.learn(dict(zip(points, observed, strict=True)))
+    # The range without 0.02 is 0.05; no reward is three times that below.
     assert model.scale == pytest.approx(np.std([0.1] * 6 + [0.05, 0.02]))
 
 
-def test_two_rewards_are_the_same_however_far_apart():
+def test_the_distance_of_two_different_rewards_has_no_effect():
     points = list(dict.fromkeys(draw(30, 9)))[:11]
 
-    def believed(low: float) -> np.ndarray:
+    def predicted(low: float) -> np.ndarray:
         model = RewardModel(SPACE)
         model.learn({p: [low if p[2] else 1.0] for p in points})
         return model.predict(points).mean
 
-    assert believed(-1e6) == pytest.approx(believed(0.0), abs=1e-6)
+    assert predicted(-1e6) == pytest.approx(predicted(0.0), abs=1e-6)
 
 
-def test_equal_rewards_are_equal_though_their_mean_is_rounded():
-    # The mean of eleven times 0.1 is 0.10000000000000002 in floats.
+def test_equal_rewards_with_a_rounded_mean_have_scale_1():
+    # The mean of eleven floats 0.1 is 0.10000000000000002.
     points = list(dict.fromkeys(draw(30, 9)))[:11]
     model = RewardModel(SPACE)
     model.learn({p: [0.1] * 3 for p in points})
@@ -271,7 +273,7 @@ def test_equal_rewards_are_equal_though_their_mean_is_rounded():
     assert model.offset == pytest.approx(0.1)
 
 
-def test_all_rewards_equal_is_no_error():
+def test_equal_rewards_are_no_error():
     model = RewardModel(SPACE)
     model.learn({point: [0.5] for point in draw(5, 2)})
     prediction = model.predict(draw(4, 3))
@@ -279,16 +281,16 @@ def test_all_rewards_equal_is_no_error():
     assert model.offset + model.scale * prediction.mean == pytest.approx(0.5)
 
 
-def test_hyperparameters_that_fail_with_more_points_are_given_up():
+def test_a_singular_fit_is_replaced_by_the_priors():
     points = list(dict.fromkeys(draw(60, 4)))
     model = RewardModel(SPACE)
     model.learn({point: [float(point[0])] for point in points[:3]})
-    # As far as a fit may go: all points alike, and no noise between them.
+    # Extreme hyperparameters: all points are similar, without noise.
     model._theta = np.full_like(model._theta, -12.0)
     model._theta[-6] = 40.0
     model.learn({point: [float(point[0])] for point in points})
     prediction = model.predict(points)
     assert np.isfinite(prediction.mean).all()
-    told = np.array([float(point[0]) for point in points])
-    believed = model.offset + model.scale * prediction.mean
-    assert np.corrcoef(believed, told)[0, 1] > 0.9
+    observed = np.array([float(point[0]) for point in points])
+    predicted = model.offset + model.scale * prediction.mean
+    assert np.corrcoef(predicted, observed)[0, 1] > 0.9

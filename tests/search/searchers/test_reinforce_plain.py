@@ -1,4 +1,4 @@
-"""The REINFORCE controller against hand-worked numbers and plain NumPy."""
+"""Plain REINFORCE against numbers computed by hand and by NumPy."""
 
 import math
 
@@ -14,10 +14,8 @@ from audiotag_nas.search.policy_gradient import (
     loss_and_gradients,
     sample,
 )
-from audiotag_nas.search.searchers.reinforce_plain import (
-    PlainReinforceSearcher,
-    Policy,
-)
+from audiotag_nas.search.searchers.lstm_policy import LstmPolicy
+from audiotag_nas.search.searchers.reinforce_plain import PlainReinforceSearcher
 
 
 def _space(*num_choices: int) -> SearchSpace:
@@ -29,9 +27,11 @@ def _space(*num_choices: int) -> SearchSpace:
     )
 
 
-def _policy(*num_choices: int, scale: float = 1.0, units: int = 5) -> Policy:
+def _policy(
+    *num_choices: int, scale: float = 1.0, units: int = 5
+) -> LstmPolicy:
     """A policy with weights large enough to matter."""
-    policy = Policy(num_choices, units=units, seed=0)
+    policy = LstmPolicy(num_choices, units=units, seed=0)
     generator = np.random.default_rng(17)
     for variable in policy.variables:
         variable.assign(scale * generator.normal(size=variable.shape))
@@ -42,8 +42,8 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def _numpy_log_prob_and_entropy(policy: Policy, tokens) -> tuple:
-    """One point's log p and entropy by the LSTM's textbook equations."""
+def _numpy_log_prob_and_entropy(policy: LstmPolicy, tokens) -> tuple:
+    """log p and entropy of a point by the textbook equations of the LSTM."""
     kernel, recurrent, bias, embedding, heads, head_biases = (
         variable.numpy().astype(np.float64) for variable in policy.variables
     )
@@ -64,7 +64,9 @@ def _numpy_log_prob_and_entropy(policy: Policy, tokens) -> tuple:
     return log_prob, entropy
 
 
-def _numpy_loss(policy: Policy, tokens, advantages, entropy_weight) -> float:
+def _numpy_loss(
+    policy: LstmPolicy, tokens, advantages, entropy_weight
+) -> float:
     pairs = [_numpy_log_prob_and_entropy(policy, row) for row in tokens]
     log_probs, entropies = np.array(pairs).T
     return -np.mean(advantages * log_probs) - entropy_weight * np.mean(
@@ -72,8 +74,8 @@ def _numpy_loss(policy: Policy, tokens, advantages, entropy_weight) -> float:
     )
 
 
-def test_loss_and_gradient_are_those_worked_out_by_hand():
-    # All weights zero, two decisions of 2 and 3 choices: p = 1/2 and 1/3.
+def test_loss_and_gradient_are_those_computed_by_hand():
+    # All weights are zero, two decisions have 2 and 3 choices: p = 1/2, 1/3.
     policy = _policy(2, 3, scale=0.0)
     metrics, gradients = loss_and_gradients(
         policy,
@@ -87,7 +89,7 @@ def test_loss_and_gradient_are_those_worked_out_by_hand():
     assert float(metrics["log_prob"]) == pytest.approx(-math.log(6), rel=1e-5)
     assert float(metrics["entropy"]) == pytest.approx(math.log(6), rel=1e-5)
     # d loss / d bias[c] = -mean(advantage * (1[token = c] - p[c])); the
-    # entropy is at its maximum, so it adds nothing. First decision:
+    # gradient of the entropy is zero at its maximum. First decision:
     #   c=0: -(0.6/2 + 0.2/2 + 0.5/2) / 3 = -13/60, 13/60 for c=1. Second:
     #   c=0: (0.6 - 0.2 + 0.5) / 3 / 3 = 0.1
     #   c=1: -(-0.6/3 + 0.2/3 + 0.5 * 2/3) / 3 = -1/15
@@ -98,14 +100,14 @@ def test_loss_and_gradient_are_those_worked_out_by_hand():
         [[-13 / 60, 13 / 60, 0.0], [0.1, -1 / 15, -1 / 30]],
         atol=1e-6,
     )
-    # With h = 0 and zero heads nothing else has a gradient.
+    # With h = 0 and zero heads all other gradients are zero.
     for gradient in gradients[:-1]:
         np.testing.assert_array_equal(gradient, np.zeros(gradient.shape))
     norm = math.sqrt(2 * (13 / 60) ** 2 + 0.01 + 1 / 225 + 1 / 900)
     assert float(metrics["gradient_norm"]) == pytest.approx(norm, rel=1e-5)
 
 
-def test_log_prob_and_entropy_are_those_of_an_lstm_in_numpy():
+def test_log_prob_and_entropy_are_those_of_numpy():
     policy = _policy(3, 1, 4, 2)
     tokens = [[2, 0, 3, 1], [0, 0, 0, 0], [1, 0, 2, 1]]
     log_prob, entropy = evaluate(policy, tf.constant(tokens))
@@ -115,7 +117,7 @@ def test_log_prob_and_entropy_are_those_of_an_lstm_in_numpy():
     )
 
 
-def test_the_gradient_is_the_slope_of_the_loss_in_numpy():
+def test_the_gradient_is_that_of_finite_differences_in_numpy():
     policy = _policy(3, 4, 2, scale=0.7, units=3)
     tokens = [[2, 3, 1], [0, 1, 0]]
     advantages = np.array([0.8, -0.3])
@@ -125,7 +127,7 @@ def test_the_gradient_is_the_slope_of_the_loss_in_numpy():
         advantages=tf.constant(advantages, tf.float32),
         entropy_weight=0.2,
     )
-    step = 2**-8  # added to float32 weights without rounding to speak of
+    step = 2**-8  # exact in float32
     generator = np.random.default_rng(0)
     for variable, gradient in zip(policy.variables, gradients, strict=True):
         value = variable.numpy().copy()
@@ -142,7 +144,7 @@ def test_the_gradient_is_the_slope_of_the_loss_in_numpy():
             assert float(gradient[index]) == pytest.approx(slope, abs=2e-5)
 
 
-def test_points_are_drawn_as_often_as_their_probability_says():
+def test_points_are_drawn_with_their_probabilities():
     policy = _policy(3, 1, 2)
     num = 6000
     drawn = sample(policy, tf.constant(num), tf.constant([4, 9], tf.int64))
@@ -183,22 +185,23 @@ def test_one_update_is_adam_on_the_clipped_gradient_of_the_advantages():
         policy.variables, before, gradients, strict=True
     ):
         clipped = np.asarray(gradient) * 0.05 / norm
-        # Adam's first step, as in Kingma and Ba's "epsilon hat": the moments
-        # are (1 - 0.9) g and (1 - 0.999) g^2, the rate is corrected for both.
+        # The first step of Adam ("epsilon hat" form of Kingma and Ba): the
+        # moments are (1 - 0.9) g and (1 - 0.999) g^2, and the rate is corrected
+        # for both.
         moments = 0.1 * clipped, math.sqrt(0.001) * np.abs(clipped)
         rate = 0.01 * math.sqrt(0.001) / 0.1
         expected = old - rate * moments[0] / (moments[1] + 1e-7)
         np.testing.assert_allclose(variable.numpy(), expected, atol=2e-5)
 
 
-def test_the_baseline_starts_at_the_first_mean_and_then_moves_by_its_decay():
+def test_the_return_baseline_is_a_moving_average_of_rewards():
     searcher = PlainReinforceSearcher(_space(2, 3), baseline_decay=0.75)
     assert searcher.baseline is None
     searcher.tell([(0, 0), (1, 2)], [0.2, 0.6])
     assert searcher.metrics["baseline"] == pytest.approx(0.4)
     assert searcher.baseline == pytest.approx(0.4)
     searcher.tell([(0, 1)], [0.8])
-    # Measured against the old one: 0.75 * 0.4 + 0.25 * 0.8 = 0.5 comes after.
+    # Advantages use the old one; then 0.75 * 0.4 + 0.25 * 0.8 = 0.5.
     assert searcher.metrics["baseline"] == pytest.approx(0.4)
     assert searcher.baseline == pytest.approx(0.5)
 
@@ -217,7 +220,7 @@ def test_batches_of_any_size_share_one_trace_of_each_graph():
     )
 
 
-def test_what_others_do_to_keras_and_tensorflow_does_not_reach_a_controller():
+def test_global_states_of_keras_and_tensorflow_do_not_change_the_points():
     def replay(disturb) -> list:
         searcher = PlainReinforceSearcher(_space(3, 2, 4), seed=8)
         rounds = []
@@ -244,7 +247,7 @@ def test_every_operation_is_placed_on_the_cpu():
         searcher._policy_gradient._update,
     ):
         operations = function.get_concrete_function().graph.get_operations()
-        # These compute nothing; a read is done where its variable is.
+        # These compute nothing, or run where their variable is.
         free = ("Placeholder", "Identity", "NoOp", "ReadVariableOp")
         devices = {op.device for op in operations if op.type not in free}
         assert devices == {"/device:CPU:0"}
@@ -252,7 +255,7 @@ def test_every_operation_is_placed_on_the_cpu():
         assert "CPU:0" in variable.value.device
 
 
-def test_the_policy_learns_an_additive_space_from_noise_free_rewards():
+def test_the_policy_learns_an_additive_reward():
     space = _space(4, 4, 4, 4, 4)
 
     def reward(tokens) -> float:
@@ -283,6 +286,6 @@ def test_the_policy_learns_an_additive_space_from_noise_free_rewards():
         ({"clip_norm": "1"}, "Received: '1'"),
     ],
 )
-def test_a_setting_out_of_its_range_is_named_with_the_rule(settings, rule):
+def test_an_error_names_the_setting_and_its_range(settings, rule):
     with pytest.raises(ConfigError, match=rule):
         PlainReinforceSearcher(_space(2, 3), **settings)

@@ -1,4 +1,4 @@
-"""The kernel of wide spaces against the tables of the narrow one."""
+"""The kernel by distances against the kernel by tables."""
 
 import tracemalloc
 
@@ -7,12 +7,12 @@ import pytest
 
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.points import draw_points
-from audiotag_nas.search.reinforce.kernel import LearnedMeans, TokenKernel
-from audiotag_nas.search.reinforce.wide_kernel import (
-    WIDE_CHOICES,
-    WideTokenKernel,
+from audiotag_nas.search.reinforce.distance_kernel import (
+    MIN_CHOICES,
+    DistanceKernel,
     make_kernel,
 )
+from audiotag_nas.search.reinforce.kernel import ObservedMeans, TokenKernel
 from audiotag_nas.space import Decision, SearchSpace
 
 SPACE = SearchSpace(
@@ -24,7 +24,7 @@ SPACE = SearchSpace(
         Decision("rate", tuple(range(5))),
     )
 )
-NARROW, WIDE = TokenKernel(SPACE), WideTokenKernel(SPACE)
+BY_TABLES, BY_DISTANCES = TokenKernel(SPACE), DistanceKernel(SPACE)
 
 
 def points(num: int, seed: int) -> np.ndarray:
@@ -32,19 +32,25 @@ def points(num: int, seed: int) -> np.ndarray:
 
 
 def theta(seed: int) -> np.ndarray:
-    noise = np.random.default_rng(seed).normal(0, 0.5, len(NARROW.prior_mean))
-    return NARROW.prior_mean + noise
+    noise = np.random.default_rng(seed).normal(
+        0, 0.5, len(BY_TABLES.prior_mean)
+    )
+    return BY_TABLES.prior_mean + noise
 
 
-def test_a_wide_kernel_is_the_narrow_one_of_the_same_points():
+def test_both_kernels_have_the_same_matrix():
     left, right = points(23, 1), points(17, 2)
-    found = WIDE.of(theta(3), WIDE.rows(left), WIDE.rows(right))
-    expected = NARROW.of(theta(3), NARROW.rows(left), NARROW.rows(right))
+    found = BY_DISTANCES.matrix(
+        theta(3), BY_DISTANCES.rows(left), BY_DISTANCES.rows(right)
+    )
+    expected = BY_TABLES.matrix(
+        theta(3), BY_TABLES.rows(left), BY_TABLES.rows(right)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert (WIDE.prior_mean == NARROW.prior_mean).all()
+    assert (BY_DISTANCES.prior_mean == BY_TABLES.prior_mean).all()
 
 
-def test_a_wide_kernels_averages_are_the_narrow_ones():
+def test_both_kernels_have_the_same_averages():
     generator = np.random.default_rng(4)
     rows = np.concatenate(
         [
@@ -53,30 +59,30 @@ def test_a_wide_kernels_averages_are_the_narrow_ones():
         ],
         axis=1,
     )
-    one_hot = WIDE.one_hot(points(9, 5))
+    one_hot = BY_DISTANCES.one_hot(points(9, 5))
     np.testing.assert_allclose(
-        WIDE.average(theta(6), one_hot, rows),
-        NARROW.average(theta(6), one_hot, rows),
+        BY_DISTANCES.average(theta(6), one_hot, rows),
+        BY_TABLES.average(theta(6), one_hot, rows),
         rtol=1e-12,
     )
 
 
-def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
+def test_both_kernels_have_the_same_posterior_and_gradient():
     generator = np.random.default_rng(7)
-    told = np.unique(points(29, 8), axis=0)
-    means, counts = generator.normal(size=(2, len(told)))
+    observed = np.unique(points(29, 8), axis=0)
+    means, counts = generator.normal(size=(2, len(observed)))
     values, gradients = zip(
         *[
             kernel.negative_log_posterior(
                 theta(9),
-                LearnedMeans(
-                    rows=kernel.rows(told),
+                ObservedMeans(
+                    rows=kernel.rows(observed),
                     means=means,
                     counts=1.0 + (counts > 1),
                     squares_within=0.7,
                 ),
             )
-            for kernel in (NARROW, WIDE)
+            for kernel in (BY_TABLES, BY_DISTANCES)
         ],
         strict=True,
     )
@@ -84,7 +90,7 @@ def test_a_wide_kernels_posterior_and_gradient_are_the_narrow_ones():
     np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-9)
 
 
-def test_only_a_space_of_many_choices_is_wide():
+def test_only_a_space_of_many_choices_has_the_kernel_by_distances():
     def kernel(*sizes: int) -> TokenKernel:
         return make_kernel(
             SearchSpace(
@@ -95,13 +101,13 @@ def test_only_a_space_of_many_choices_is_wide():
             )
         )
 
-    assert type(kernel(WIDE_CHOICES - 8, 7)) is TokenKernel
-    assert type(kernel(WIDE_CHOICES - 7, 7)) is WideTokenKernel
+    assert type(kernel(MIN_CHOICES - 8, 7)) is TokenKernel
+    assert type(kernel(MIN_CHOICES - 7, 7)) is DistanceKernel
     assert type(kernel(*[5] * 21)) is TokenKernel
 
 
-def test_a_round_of_a_wide_space_takes_no_gigabytes():
-    # One-hot rows of its candidates alone would be more than a gigabyte.
+def test_a_round_in_a_space_of_many_choices_takes_little_memory():
+    # One-hot rows of the candidates alone would take more than a gigabyte.
     space = SearchSpace(
         tuple(Decision(f"d{i}", tuple(range(256))) for i in range(8))
     )
@@ -114,5 +120,5 @@ def test_a_round_of_a_wide_space_takes_no_gigabytes():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 300e6
-    # The least variance: the model knows that like numbers are better.
+    # The model has learned that a small variance of the tokens is better.
     assert max(map(np.var, asked)) < np.median([np.var(t) for t in told])

@@ -1,0 +1,117 @@
+"""An LSTM policy over the decisions of a search space.
+
+After Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et al., ICML
+2018, arXiv 1802.03268). The LSTM makes one decision per step. Its input is the
+embedding of the previous token (a learned vector at the first step), and each
+decision has a head that gives the logits of its choices. The logits of all
+decisions have the same width; missing choices are masked.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from audiotag_nas.search.policy_gradient import choice_mask, first_rows
+
+
+class LstmPolicy:
+    """p(tokens), one decision after the other.
+
+    Initial weights are uniform in [-0.1, 0.1] as in ENAS, biases are zero.
+
+    Attributes:
+        cell: the LSTM cell; its input and its state have the same width.
+        embedding: (1 + sum of choices, units); row 0 is the first input,
+            followed by one row per choice of each decision.
+        head_kernels: (decisions, units, most choices).
+        head_biases: (decisions, most choices).
+    """
+
+    def __init__(
+        self, num_choices: Sequence[int], *, units: int, seed: int
+    ) -> None:
+        self.num_choices = tuple(num_choices)
+        num_decisions, width = len(self.num_choices), max(self.num_choices)
+        seeds = np.random.SeedSequence(seed).generate_state(4)
+        kernel, recurrent, embedding, heads = (
+            keras.initializers.RandomUniform(-0.1, 0.1, seed=int(s))
+            for s in seeds
+        )
+        # The global dtype policy is for trials, not for searchers.
+        self.cell = keras.layers.LSTMCell(
+            units,
+            kernel_initializer=kernel,
+            recurrent_initializer=recurrent,
+            unit_forget_bias=False,
+            dtype="float32",
+        )
+        self.cell.build((None, units))
+        self.embedding = keras.Variable(
+            embedding((1 + sum(self.num_choices), units), dtype="float32")
+        )
+        self.head_kernels = keras.Variable(
+            heads((num_decisions, units, width), dtype="float32")
+        )
+        self.head_biases = keras.Variable(
+            np.zeros((num_decisions, width), np.float32)
+        )
+        self._mask = choice_mask(self.num_choices)
+        self._first_rows = first_rows(self.num_choices)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [
+            *self.cell.trainable_variables,
+            self.embedding,
+            self.head_kernels,
+            self.head_biases,
+        ]
+
+    def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns the embedding rows of the first step (num,) and the state."""
+        zeros = tf.zeros([num, self.cell.units])
+        return tf.zeros([num], tf.int32), [zeros, zeros]
+
+    def step(
+        self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Returns log p of the choices, (num, most choices), and the state."""
+        output, state = self.cell(tf.gather(self.embedding.value, rows), state)
+        logits = (
+            tf.matmul(output, self.head_kernels.value[decision])
+            + self.head_biases.value[decision]
+            + self._mask[decision]
+        )
+        return tf.nn.log_softmax(logits), state
+
+    def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Returns log p of every choice given the earlier tokens.
+
+        The same as `step` at every decision. Whatever does not depend on the
+        previous step is computed at once: the graph is much smaller.
+
+        Args:
+            tokens: (num, decisions), int32.
+
+        Returns:
+            (num, decisions, most choices).
+        """
+        first, state = self.start(tf.shape(tokens)[0])
+        rows = tf.concat(
+            [first[:, None], (tokens + self._first_rows)[:, :-1]], axis=1
+        )
+        inputs = tf.unstack(tf.gather(self.embedding.value, rows), axis=1)
+        outputs = []
+        for step_inputs in inputs:
+            output, state = self.cell(step_inputs, state)
+            outputs.append(output)
+        logits = (
+            tf.einsum(
+                "dnu,duc->ndc", tf.stack(outputs), self.head_kernels.value
+            )
+            + self.head_biases.value
+            + self._mask
+        )
+        return tf.nn.log_softmax(logits)
