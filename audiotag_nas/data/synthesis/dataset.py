@@ -20,11 +20,7 @@ from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data import chime_home
 from audiotag_nas.data.audio import write_wav
 from audiotag_nas.data.synthesis import dsp, scenes
-from audiotag_nas.data.synthesis.plan import (
-    SPLIT_SEEDS,
-    ChunkPlan,
-    plan_split,
-)
+from audiotag_nas.data.synthesis.plan import SPLIT_SEEDS, ChunkPlan, plan_split
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
@@ -135,10 +131,8 @@ def _written(
 
 def _write_chunk(root: Path, plan: ChunkPlan, seed: int) -> ChunkPlan:
     scene, mono = render_chunk(plan, seed=seed)
-    for samples, rate_hz in (
-        (scene, dsp.SAMPLE_RATE_HZ),
-        (mono, dsp.LOW_RATE_HZ),
-    ):
+    recordings = ((scene, dsp.SAMPLE_RATE_HZ), (mono, dsp.LOW_RATE_HZ))
+    for samples, rate_hz in recordings:
         path = chime_home.audio_path(root, plan.chunk_name, rate_hz)
         write_wav(path, samples, sample_rate_hz=rate_hz)
     chime_home.write_chunk(

@@ -1,7 +1,4 @@
-"""Other identifiable sounds (tag `o`): birds, bells, telephones, dogs ...
-
-A source repeats one call.
-"""
+"""Other identifiable sounds (tag `o`): repeated calls of birds, bells ..."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +12,7 @@ _RATE_HZ = dsp.SAMPLE_RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
-class NamedSource:
+class Source:
     """A source of a sound that listeners can name.
 
     Attributes:
@@ -31,11 +28,11 @@ class NamedSource:
     timbre: float
 
 
-def draw_named_source(rng: np.random.Generator) -> NamedSource:
+def draw_source(rng: np.random.Generator) -> Source:
     """A random source."""
     kind = list(KINDS)[rng.integers(len(KINDS))]
     ranges = KINDS[kind]
-    return NamedSource(
+    return Source(
         kind=kind,
         pitch_hz=float(np.exp(rng.uniform(*np.log(ranges.pitch_hz)))),
         calls_hz=float(rng.uniform(*ranges.calls_hz)),
@@ -44,7 +41,7 @@ def draw_named_source(rng: np.random.Generator) -> NamedSource:
 
 
 def render_calls(
-    source: NamedSource, rng: np.random.Generator, num_samples: int
+    source: Source, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
     """Repeated calls of the source, (num_samples,) float32 at 48 kHz."""
     sound = np.zeros(num_samples, np.float32)
@@ -63,31 +60,25 @@ def _tone(pitch_hz: np.ndarray) -> np.ndarray:
     return np.sin(2 * np.pi * np.cumsum(pitch_hz) / _RATE_HZ)
 
 
-def _bird(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _bird(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     time = np.linspace(0, 1, length)
     bend = rng.uniform(-0.5, 0.5) * time
     trill = 0.12 * source.timbre * np.sin(2 * np.pi * 6 * time)
     return _tone(source.pitch_hz * 2 ** (bend + trill)) * dsp.fade(length)
 
 
-def _bell(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _bell(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     # Partials of a church bell: hum, prime, tierce, quint, nominal ...
     ratios = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.74, 3.76])
     time = np.arange(length) / _RATE_HZ
-    fall = np.exp(-np.outer(ratios, time) * (1.5 + 4 * source.timbre))
+    decay = np.exp(-np.outer(ratios, time) * (1.5 + 4 * source.timbre))
     tones = np.sin(2 * np.pi * source.pitch_hz * np.outer(ratios, time))
     gains = rng.uniform(0.4, 1, len(ratios)) / ratios**0.5
     # Not a matrix product: BLAS would start its own threads.
-    return (gains[:, None] * tones * fall).sum(axis=0)
+    return (gains[:, None] * tones * decay).sum(axis=0)
 
 
-def _phone(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _phone(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     time = np.arange(length) / _RATE_HZ
     second = 1.1 + 0.3 * source.timbre
     warble = np.sin(2 * np.pi * (12 + 10 * source.timbre) * time) > 0
@@ -95,16 +86,12 @@ def _phone(
     return (tones + 0.3 * np.sign(tones)) * dsp.fade(length, share=0.02)
 
 
-def _alarm(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _alarm(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     tone = _tone(np.full(length, source.pitch_hz))
     return (tone + source.timbre * tone**3) * dsp.fade(length, share=0.03)
 
 
-def _dog(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _dog(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     length = min(length, int(0.22 * _RATE_HZ))
     time = np.linspace(0, 1, length)
     pitch_hz = source.pitch_hz * (0.8 + 0.5 * np.sin(np.pi * time))
@@ -119,29 +106,27 @@ def _dog(
 
 
 def _doorbell(
-    source: NamedSource, rng: np.random.Generator, length: int
+    source: Source, rng: np.random.Generator, length: int
 ) -> np.ndarray:
     sound = np.zeros(length)
     for start, ratio in ((0.0, 1.0), (0.45, 0.8)):
         time = np.arange(length - int(start * length)) / _RATE_HZ
         note = np.sin(2 * np.pi * source.pitch_hz * ratio * time)
         note += 0.3 * np.sin(2 * np.pi * 3.01 * source.pitch_hz * ratio * time)
-        fall = np.exp(-(2 + 4 * source.timbre) * time)
-        sound[int(start * length) :] += note * fall
+        decay = np.exp(-(2 + 4 * source.timbre) * time)
+        sound[int(start * length) :] += note * decay
     return sound
 
 
 def _whistle(
-    source: NamedSource, rng: np.random.Generator, length: int
+    source: Source, rng: np.random.Generator, length: int
 ) -> np.ndarray:
     octaves = dsp.contour(rng, length, num_knots=4, spread=0.25)
     breath = 0.05 * source.timbre * rng.standard_normal(length)
     return (_tone(source.pitch_hz * 2**octaves) + breath) * dsp.fade(length)
 
 
-def _cat(
-    source: NamedSource, rng: np.random.Generator, length: int
-) -> np.ndarray:
+def _cat(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     time = np.linspace(0, 1, length)
     pitch_hz = source.pitch_hz * (0.9 + 0.35 * np.sin(np.pi * time**0.6))
     saw = np.cumsum(pitch_hz) / _RATE_HZ % 1 - 0.5
@@ -159,7 +144,7 @@ class _Kind:
         pitch_hz, calls_hz: ranges that a source draws from.
     """
 
-    render: Callable[[NamedSource, np.random.Generator, int], np.ndarray]
+    render: Callable[[Source, np.random.Generator, int], np.ndarray]
     share: float
     pitch_hz: tuple[float, float]
     calls_hz: tuple[float, float]

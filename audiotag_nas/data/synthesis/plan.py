@@ -131,10 +131,7 @@ def _draw_tags(
 
 
 def _assign_segments(
-    rng: np.random.Generator,
-    tags: np.ndarray,
-    refined: np.ndarray,
-    split: str,
+    rng: np.random.Generator, tags: np.ndarray, refined: np.ndarray, split: str
 ) -> np.ndarray:
     """The segment of each chunk, (chunks,).
 

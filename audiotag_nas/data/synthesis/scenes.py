@@ -29,14 +29,14 @@ from audiotag_nas.data.synthesis.plan import ChunkPlan, generator
 EVENT_LEVEL_DB = {3: (7.0, 26.0), 2: (2.0, 15.0), 1: (-8.0, 2.0)}
 """Range of a tag's level over the background by number of votes."""
 
-UNHEARD_LEVEL_DB = (-10.0, 2.0)
+UNMARKED_LEVEL_DB = (-10.0, 2.0)
 """Range of the level of a tag that no annotator marked."""
 
-UNHEARD_RATE = 0.03
+UNMARKED_RATE = 0.03
 """P(a tag without a vote is heard)."""
 
-IMAGINED_RATE = {3: 0.005, 2: 0.05, 1: 0.5}
-"""P(a tag is not heard) by number of votes."""
+ABSENT_RATE = {3: 0.005, 2: 0.05, 1: 0.5}
+"""P(a tag with 3, 2 or 1 votes is not heard)."""
 
 DISTRACTOR_RATE = 0.35
 """P(a chunk has a distractor: rustling without a tag)."""
@@ -69,7 +69,7 @@ class Household:
     television: television.Television
     struck_bodies: tuple[percussive.StruckBody, ...]
     noise_sources: tuple[broadband.NoiseSource, ...]
-    named_sources: tuple[named_sounds.NamedSource, ...]
+    named_sources: tuple[named_sounds.Source, ...]
     places: dict[str, tuple[float, float]]
 
 
@@ -86,9 +86,7 @@ def draw_household(seed: int, split: str, segment: int) -> Household:
         television=television.draw_television(rng),
         struck_bodies=tuple(percussive.draw_struck_body(rng) for _ in range(3)),
         noise_sources=tuple(broadband.draw_noise_source(rng) for _ in range(2)),
-        named_sources=tuple(
-            named_sounds.draw_named_source(rng) for _ in range(3)
-        ),
+        named_sources=tuple(named_sounds.draw_source(rng) for _ in range(3)),
         places={
             tag: (float(rng.uniform(-1, 1)), float(rng.random()))
             for tag in CHIME_HOME_TAGS
@@ -133,10 +131,10 @@ def render_track(
 def _draw_level_db(rng: np.random.Generator, num_votes: int) -> float | None:
     """A tag's level over the background; None: it is not heard."""
     if num_votes == 0:
-        if rng.random() >= UNHEARD_RATE:
+        if rng.random() >= UNMARKED_RATE:
             return None
-        return float(rng.uniform(*UNHEARD_LEVEL_DB))
-    if rng.random() < IMAGINED_RATE[num_votes]:
+        return float(rng.uniform(*UNMARKED_LEVEL_DB))
+    if rng.random() < ABSENT_RATE[num_votes]:
         return None
     return float(rng.uniform(*EVENT_LEVEL_DB[num_votes]))
 
@@ -172,6 +170,7 @@ def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
 def _distractor(
     rng: np.random.Generator, reference: float
 ) -> rooms.PlacedSound:
+    """An untagged sound; `reference` is the background's amplitude."""
     sound = _rustle(rng)
     level = dsp.active_level(sound)
     gain = reference * 10 ** (rng.uniform(*DISTRACTOR_LEVEL_DB) / 20)

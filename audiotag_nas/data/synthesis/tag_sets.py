@@ -20,14 +20,7 @@ _TAG_COUNTS = {
 _SILENCE_COUNTS = {"development": 27, "evaluation": 15}
 # Refined development clips with 0, 1, ... 6 tags, and per frequent tag set.
 _SIZE_COUNTS = (27, 541, 734, 505, 101, 33, 5)
-_SET_COUNTS = {
-    "v": 410,
-    "cv": 263,
-    "cp": 211,
-    "cfv": 156,
-    "cop": 101,
-    "c": 82,
-}
+_SET_COUNTS = {"v": 410, "cv": 263, "cp": 211, "cfv": 156, "cop": 101, "c": 82}
 _MAX_BROADBAND_SHARE = 0.3
 _BROADBAND = TAGS.index("b")
 _FIT_ROUNDS = 400
@@ -104,11 +97,7 @@ def _rake(
 
 
 def draw_tag_sets(
-    rng: np.random.Generator,
-    count: int,
-    *,
-    split: str,
-    broadband_boost: float,
+    rng: np.random.Generator, count: int, *, split: str, broadband_boost: float
 ) -> np.ndarray:
     """Tag sets of `count` clips, bool (count, 7); no tag means silence."""
     table = tag_set_probabilities(split, broadband_boost=broadband_boost)

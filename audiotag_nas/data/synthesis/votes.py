@@ -10,17 +10,11 @@ import numpy as np
 from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
 from audiotag_nas.data.chime_home import SILENCE, UNIDENTIFIABLE
 
-# P(annotator) of the first two, cumulative: who gives a deviating vote.
+# Cumulative probability of the annotators 0 and 1 to give a deviating vote.
 _ANNOTATOR_BELOW = np.cumsum([0.22, 0.33])
-TWO_VOTES_RATE = {
-    "c": 0.18,
-    "m": 0.35,
-    "f": 0.30,
-    "v": 0.15,
-    "p": 0.35,
-    "b": 0.25,
-    "o": 0.35,
-}
+TWO_VOTES_RATE = dict(
+    zip(TAGS, (0.18, 0.35, 0.30, 0.15, 0.35, 0.25, 0.35), strict=True)
+)
 """P(only two of three annotators vote for a tag of the majority)."""
 
 # Relative frequency of each tag among single votes.
@@ -59,7 +53,7 @@ def _draw_annotator(rng: np.random.Generator) -> int:
 def _dispute(
     rng: np.random.Generator, votes: list[set[str]], names: list[str]
 ) -> None:
-    """Changes `votes` in place until one label has exactly one vote."""
+    """Changes `votes` so that one label has exactly one vote."""
     if names and rng.random() < 0.3:
         lost = names[rng.integers(len(names))]
         keeper = _draw_annotator(rng)

@@ -29,7 +29,7 @@ def test_broadband_noise_has_a_flat_spectrum_and_named_sounds_do_not():
             broadband.draw_noise_source(rng), rng, 96000
         )
         named = named_sounds.render_calls(
-            named_sounds.draw_named_source(rng), rng, 96000
+            named_sounds.draw_source(rng), rng, 96000
         )
         assert _flatness(noise) > 0.5
         assert _flatness(named) < 0.3
@@ -92,7 +92,7 @@ def test_a_television_stays_within_the_band_of_its_loudspeaker():
 @pytest.mark.parametrize("kind", named_sounds.KINDS)
 def test_every_named_sound_is_finite_and_audible(kind):
     low_hz, high_hz = named_sounds.KINDS[kind].pitch_hz
-    source = named_sounds.NamedSource(kind, (low_hz * high_hz) ** 0.5, 1.3, 0.4)
+    source = named_sounds.Source(kind, (low_hz * high_hz) ** 0.5, 1.3, 0.4)
     sound = named_sounds.render_calls(source, np.random.default_rng(1), 50001)
     assert sound.shape == (50001,)
     assert np.isfinite(sound).all()
