@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 _LONGEST = (
     "test_main_job.py",
     "test_ray_runner.py",
-    "test_child.py",
+    "test_trial_training.py",
     "test_children_killed.py",
     "test_strategy.py",
     "test_parallel_search.py",
