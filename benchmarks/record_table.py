@@ -9,11 +9,11 @@ that the package ships (`--output`).
   python -m benchmarks.record_table --workdir=runs/table
 
 Time: about 70 minutes for two seeds on two cores. The journal of the shipped
-table, two seeds, is in docs/results/table; to add a third (`--num_seeds=3`),
+table, two seeds, is in benchmarks/results/table; to add a third (`--num_seeds=3`),
 unpack it first:
 
   mkdir -p runs/table
-  xz -dc docs/results/table/recording.jsonl.xz > runs/table/trials.jsonl
+  xz -dc benchmarks/results/table/recording.jsonl.xz > runs/table/trials.jsonl
 """
 
 import os

@@ -6,7 +6,7 @@ epochs, on one validation fold and on both, against the networks' final
 evaluation EER. Writes `rewards.txt` and `rewards.png`; docs/rewards.md says
 how to read them.
 
-  python -m benchmarks.rewards --output_dir=docs/results
+  python -m benchmarks.rewards --output_dir=benchmarks/results/rewards
 
 Time: some minutes for 1,458 trainings on one core.
 """
