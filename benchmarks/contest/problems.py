@@ -35,8 +35,8 @@ SPREAD = 0.04
 NOT_AVERAGED = ("deceptive",)
 """Problems that are reported but do not enter the average.
 
-In `deceptive` good points are surrounded by the worst ones by construction. No
-recorded space is like that, and a searcher made for it gains nothing elsewhere.
+In `deceptive` the best point is by construction surrounded by the worst ones. A
+technique made for it never started on any other problem.
 """
 
 
@@ -90,8 +90,7 @@ class Edge:
 class TreeProblem:
     """A sum of effects of decisions and of pairs that form a tree.
 
-    The tree allows to find the best point exactly, from the leaves to the
-    root.
+    On a tree the best point is found exactly, from the leaves to the root.
 
     Attributes:
         name: of the problem.

@@ -277,8 +277,8 @@ def replay_at_budget(
 class _RecordedSearcher:
     """A searcher that proposes recorded points only.
 
-    A point without a record is replaced by the nearest recorded one, which
-    allows to search a sample of a table.
+    A point without a record is replaced by the nearest recorded one, so that
+    a sample of a table can be searched.
 
     Attributes:
         told: tokens -> the reward last told.
