@@ -54,8 +54,8 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
-    # The searchers' contest: the rivals from other libraries, as current as
-    # they were measured. torch is for Optuna's Gaussian process alone.
+    # The searchers of other libraries in benchmarks.searchers, in the
+    # measured versions; torch is for Optuna's Gaussian process only.
     "contest": [
         "optuna>=5,<5.1",
         "torch>=2.13,<2.14",
@@ -119,8 +119,8 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    # The tools and configs stand at the top of the checkout, and inside the
-    # package once installed; the benchmarks stay behind.
+    # Tools and configs are top-level directories of the checkout and part of
+    # the installed package. The benchmarks are not installed.
     packages=[
         *find_packages(include=["audiotag_nas", "audiotag_nas.*"]),
         "audiotag_nas.tools",

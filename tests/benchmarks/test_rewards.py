@@ -1,4 +1,4 @@
-"""The measurement of rewards: by enumeration, by SciPy, and the real tool."""
+"""The reward study against enumeration and SciPy, and the command itself."""
 
 import itertools
 import os
@@ -15,10 +15,10 @@ from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.training.rewards import QUALITIES
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from benchmarks.reward_study.kendall import resampled_taus
 from benchmarks.reward_study.measurement import (
     expected_regret,
     measure_rewards,
-    weighted_taus,
 )
 from benchmarks.reward_study.noise import measure_noise
 from benchmarks.table.recorded_table import RecordedTable, write_table
@@ -29,9 +29,9 @@ MEASURES = ("loss", "eer", "auc", "binormal_eer")
 
 
 def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
-    """Trainings whose curves tell the network's EER, more or less.
+    """A table whose curves are the network's EER plus a trend and noise.
 
-    The last epoch is kept.
+    The last epoch's weights are kept.
     """
     rng = np.random.default_rng(3)
     true = rng.uniform(0.1, 0.3, (num_networks, 1, 1))
@@ -67,7 +67,7 @@ def test_the_regret_is_the_mean_over_every_subset():
         expected_regret(rewards, finals, 7)
 
 
-def test_a_resamples_tau_is_that_of_the_points_drawn():
+def test_a_resamples_tau_is_that_of_its_points():
     rng = np.random.default_rng(5)
     x, y = rng.integers(0, 6, 17), rng.normal(size=17)
     counts = rng.multinomial(17, np.full(17, 1 / 17), 4)
@@ -75,10 +75,10 @@ def test_a_resamples_tau_is_that_of_the_points_drawn():
         stats.kendalltau(np.repeat(x, n), np.repeat(y, n)).statistic
         for n in counts
     ]
-    assert weighted_taus(x, y, counts) == pytest.approx(expected)
+    assert resampled_taus(x, y, counts) == pytest.approx(expected)
 
 
-def test_without_noise_every_reward_tells_all():
+def test_without_noise_every_reward_ranks_perfectly():
     scores = measure_rewards(
         recorded_table(), fidelities=[2, 5], subset_size=7, num_resamples=3
     )
@@ -89,9 +89,9 @@ def test_without_noise_every_reward_tells_all():
         assert score.tau_gain.value == score.regret_gain.value == 0.0
 
 
-def test_a_training_tells_more_of_its_own_final_eer_than_of_anothers():
+def test_a_trial_predicts_its_own_final_eer_better_than_anothers():
     recorded = recorded_table(60, noise=0.1)
-    # The evaluation curves are the validation's: the noise is shared.
+    # Evaluation and validation curves are equal, so they share the noise.
     for measure in MEASURES:
         shared = recorded.curve(f"validation_{measure}")
         recorded.curve(f"evaluation_{measure}")[...] = shared
@@ -126,7 +126,7 @@ def test_the_cross_target_is_the_mean_of_the_other_seeds():
     assert score.tau.value == pytest.approx(np.mean(taus))
 
 
-def test_the_noise_is_that_of_the_seeds():
+def test_the_noise_is_the_deviation_between_seeds():
     recorded = recorded_table(3, 2, 1)
     finals = np.array([[0.1, 0.14], [0.2, 0.2], [0.3, 0.3]])
     recorded.curve("evaluation_eer")[...] = finals[..., None]
@@ -135,11 +135,11 @@ def test_the_noise_is_that_of_the_seeds():
     assert noise.seed_deviation == pytest.approx((0.0008 / 3) ** 0.5)
     assert noise.seed_tau == 1.0
     assert noise.spread == pytest.approx(finals.std())
-    assert (noise.num_trainings, noise.num_networks) == (6, 3)
+    assert (noise.num_trials, noise.num_networks) == (6, 3)
     assert noise.total_cpu_seconds == 9.0
 
 
-def test_with_one_seed_there_is_no_other_training_to_tell():
+def test_with_one_seed_there_is_no_cross_target():
     recorded = recorded_table(num_seeds=1)
     scores = measure_rewards(
         recorded, fidelities=[4], subset_size=3, num_resamples=2
@@ -150,7 +150,7 @@ def test_with_one_seed_there_is_no_other_training_to_tell():
     assert np.isnan(noise.seed_deviation)
 
 
-def test_too_few_networks_and_epochs_not_recorded_are_refused():
+def test_too_few_networks_and_unrecorded_epochs_are_refused():
     recorded = recorded_table(9)
     with pytest.raises(DataError, match=r"at least 10 networks.*Received: 9"):
         measure_rewards(recorded, fidelities=[2], subset_size=5)
@@ -159,7 +159,7 @@ def test_too_few_networks_and_epochs_not_recorded_are_refused():
 
 
 def write_recording(path, table: RecordedTable) -> None:
-    """The table, by what `record_table` writes it from."""
+    """Writes the table from journal entries, as `record_table` does."""
     entries = []
     for network, seed in np.ndindex(table.num_points, table.num_seeds):
         name = f"table-{seed}-{network:02d}"
@@ -190,7 +190,7 @@ def write_recording(path, table: RecordedTable) -> None:
     write_table(entries, path, space=table.space)
 
 
-def test_the_tool_measures_a_recorded_table(tmp_path):
+def test_the_command_measures_a_recorded_table(tmp_path):
     path = tmp_path / "mine.npz"
     write_recording(path, recorded_table(noise=0.02))
     done = subprocess.run(
@@ -209,7 +209,7 @@ def test_the_tool_measures_a_recorded_table(tmp_path):
     text = (tmp_path / "results" / "rewards.txt").read_text()
     assert done.stdout == text
     rows = [line.split() for line in text.splitlines()]
-    assert ["trainings", "46"] in rows
+    assert ["trials", "46"] in rows
     for folds, target in itertools.product(
         ("one fold", "both folds"), ("other", "all the network's")
     ):
