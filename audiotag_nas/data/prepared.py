@@ -1,4 +1,4 @@
-"""What `tfrecords.prepare` stored: the index of a directory of features.
+"""What `tfrecords.write_log_mels` stored: the index of a directory of features.
 
 `index.json` says which clips are stored, in which shards, with the shards'
 sizes and digests and its own; `open_prepared` believes none of it without

@@ -15,8 +15,8 @@ Float16 rounds by at most 0.031 dB, or by 0.008 on the natural scale.
 
 The index holds a key, the digest of all that decides the content: front end,
 lengths, vocabulary, library versions, every clip's annotation and audio.
-`prepare` uses a directory again only where the key is the one it would make
-now and every byte is as it was written; else it makes it anew.
+`write_log_mels` reuses a directory only if its key equals the current key and
+every byte is as written; otherwise it writes the directory again.
 """
 
 import concurrent.futures
@@ -63,7 +63,7 @@ __all__ = [
     "RejectedClip",
     "Shard",
     "open_prepared",
-    "prepare",
+    "write_log_mels",
 ]
 
 Progress = Callable[[int, int], None]
@@ -77,7 +77,7 @@ _LIBRARIES = ("soundfile", "soxr")  # they decide the numbers
 _log = logging.getLogger(__name__)
 
 
-def prepare(
+def write_log_mels(
     clips: Sequence[Clip],
     features: FeatureConfig,
     *,
@@ -187,7 +187,7 @@ def _key(
     features: FeatureConfig,
     data: DataConfig,
 ) -> str:
-    """The digest of all that decides what `prepare` stores."""
+    """The digest of all that decides what `write_log_mels` stores."""
     with _executor() as executor:
         audio = list(executor.map(_audio_identity, clips))
     return json_digest(

@@ -262,7 +262,7 @@ def prepare(
     is_in_use = bool(
         config.data.features_dir or read_entries(workspace.journal_path)
     )
-    return tfrecords.prepare(
+    return tfrecords.write_log_mels(
         clips,
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,
@@ -305,7 +305,7 @@ def prepare_elsewhere(
     workspace = Workspace(cache_dir / f"dataset-{json_digest(made_of)[:16]}")
     if config.data.source == "synthetic":
         write_synthetic_dataset(config, workspace)
-    tfrecords.prepare(
+    tfrecords.write_log_mels(
         read_clips(config, workspace, "development"),
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,

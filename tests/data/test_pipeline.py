@@ -18,7 +18,7 @@ from audiotag_nas.data.pipeline import (
     make_training_dataset,
     num_clips,
 )
-from audiotag_nas.data.tfrecords import prepare
+from audiotag_nas.data.tfrecords import write_log_mels
 from audiotag_nas.errors import ConfigError
 
 FEATURES = FeatureConfig(
@@ -47,7 +47,7 @@ def prepared(tmp_path_factory):
         # The binary digits of i, so that labels identify clips.
         tags = tuple(tag for bit, tag in enumerate("abcde") if i >> bit & 1)
         clips.append(Clip(f"{i}", f"s{i}", tags, "development", i % 3, path))
-    return prepare(clips, FEATURES, data=DATA, split_dir=root / "out")
+    return write_log_mels(clips, FEATURES, data=DATA, split_dir=root / "out")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.features import log_mel
 from audiotag_nas.data.pipeline import make_evaluation_dataset
-from audiotag_nas.data.tfrecords import open_prepared, prepare
+from audiotag_nas.data.tfrecords import open_prepared, write_log_mels
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from tests.full_disk import room_for
 
@@ -55,7 +55,9 @@ def write(path, samples, rate_hz=RATE_HZ):
 
 
 def run(clips, split_dir, features=FEATURES, data=DATA, **keywords):
-    return prepare(clips, features, data=data, split_dir=split_dir, **keywords)
+    return write_log_mels(
+        clips, features, data=data, split_dir=split_dir, **keywords
+    )
 
 
 def records(prepared):

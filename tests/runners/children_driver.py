@@ -74,7 +74,7 @@ def prepare(workdir: Path) -> None:
             Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
         )
     size = config().features.spectrogram_size(CLIP_SECONDS)
-    tfrecords.prepare(
+    tfrecords.write_log_mels(
         clips,
         config().features,
         data=config().data,

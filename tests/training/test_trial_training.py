@@ -76,7 +76,7 @@ def features_dir(config, tmp_path_factory):
             Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
         )
     size = config.features.spectrogram_size(0.5)
-    tfrecords.prepare(
+    tfrecords.write_log_mels(
         clips,
         config.features,
         data=config.data,
