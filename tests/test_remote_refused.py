@@ -38,10 +38,10 @@ def test_a_remote_path_is_one_line_that_says_what_to_install(
 @pytest.mark.parametrize("url", ["s3:///key", "s3://", "://b/k", "3://b/k"])
 def test_a_malformed_remote_path_is_named(url):
     with pytest.raises(StoreError, match="must be <scheme>://") as caught:
-        storage.as_place(url)
+        storage.as_path(url)
     assert repr(url) in str(caught.value)
 
 
 def test_a_local_path_may_look_odd(tmp_path):
     for name in ("s3:", "a:b/c", "s3:/x"):
-        assert storage.as_place(tmp_path / name) == tmp_path / name
+        assert storage.as_path(tmp_path / name) == tmp_path / name

@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiotag_nas.data.decoding import AnyPath, Note, open_sound
+from audiotag_nas.data.decoding import Note, StrPath, open_sound
 from audiotag_nas.data.waveform import Phase, cancel_note, mono
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_bytes
@@ -50,7 +50,7 @@ class AudioSummary:
         return self.num_samples / self.sample_rate_hz
 
 
-def read_audio(path: AnyPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
+def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
     """Reads a sound file as mono at `sample_rate_hz`.
 
     Args:
@@ -71,7 +71,7 @@ def read_audio(path: AnyPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
 
 
 def read_beginning(
-    path: AnyPath, *, sample_rate_hz: int, seconds: float, note: Note
+    path: StrPath, *, sample_rate_hz: int, seconds: float, note: Note
 ) -> tuple[np.ndarray, bool]:
     """As `read_audio`, `seconds` of it at most; and whether there is more.
 
@@ -81,7 +81,7 @@ def read_beginning(
 
 
 def _read_mono(
-    path: AnyPath,
+    path: StrPath,
     sample_rate_hz: int,
     max_seconds: float | None,
     note: Note,
@@ -116,7 +116,7 @@ def _read_mono(
 
 
 def stream_audio(
-    path: AnyPath, *, sample_rate_hz: int, block_seconds: float, note: Note
+    path: StrPath, *, sample_rate_hz: int, block_seconds: float, note: Note
 ) -> Iterator[np.ndarray]:
     """Reads a sound file as mono, a block at a time, in constant memory.
 
@@ -156,7 +156,7 @@ def stream_audio(
     yield from _cut(samples, max(1, round(block_seconds * sample_rate_hz)))
 
 
-def audio_seconds(path: AnyPath) -> float:
+def audio_seconds(path: StrPath) -> float:
     """How long a sound file is: it is decoded and its samples counted.
 
     Raises:
@@ -166,7 +166,7 @@ def audio_seconds(path: AnyPath) -> float:
     return sum(map(len, sound.blocks(_ignore))) / sound.sample_rate_hz
 
 
-def inspect_audio(path: AnyPath) -> AudioSummary:
+def inspect_audio(path: StrPath) -> AudioSummary:
     """Decodes a whole file in constant memory and says what it holds.
 
     Raises:
@@ -190,7 +190,7 @@ def inspect_audio(path: AnyPath) -> AudioSummary:
 
 
 def write_wav(
-    path: AnyPath, samples: np.ndarray, *, sample_rate_hz: int
+    path: StrPath, samples: np.ndarray, *, sample_rate_hz: int
 ) -> None:
     """Writes a 16-bit PCM WAV file, whole or not at all.
 

@@ -36,14 +36,14 @@ _BLOCK_SAMPLES = 16_384
 Note = Callable[[str], None]
 """Called with each thing that is odd about a file, its name first."""
 
-AnyPath = str | os.PathLike
+StrPath = str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
     """A sound file whose streams are known. Make one with `open_sound`."""
 
-    path: AnyPath
+    path: StrPath
     sample_rate_hz: int
     num_channels: int
     _contents: Contents
@@ -134,7 +134,7 @@ class Sound:
         return []
 
 
-def open_sound(path: AnyPath) -> Sound:
+def open_sound(path: StrPath) -> Sound:
     """Finds the streams of a file, and checks its header.
 
     Raises:
@@ -154,7 +154,7 @@ def open_sound(path: AnyPath) -> Sound:
 
 
 @contextlib.contextmanager
-def _opened(path: AnyPath) -> Iterator[BinaryIO]:
+def _opened(path: StrPath) -> Iterator[BinaryIO]:
     """The file's bytes."""
     try:
         if not Path(path).is_file():
@@ -177,7 +177,7 @@ def _open_stream(reader: StreamFile) -> soundfile.SoundFile:
         return _ForwardFile(reader)
 
 
-def _why_not(file: BinaryIO, path: AnyPath, error: Exception) -> str:
+def _why_not(file: BinaryIO, path: StrPath, error: Exception) -> str:
     """Why a file that exists can't be decoded, and what to do."""
     head = read_at(file, sound_start(file), 64)
     if not head:
@@ -203,7 +203,7 @@ def _reason(error: Exception) -> str:
     return text
 
 
-def _raise_kept(path: AnyPath, reader: StreamFile) -> None:
+def _raise_kept(path: StrPath, reader: StreamFile) -> None:
     """Raises what happened while libsndfile read the file."""
     error, reader.error = reader.error, None
     if isinstance(error, OSError):

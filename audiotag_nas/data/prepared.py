@@ -17,7 +17,7 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import storage
-from audiotag_nas.data.storage import Place, RemotePath
+from audiotag_nas.data.storage import AnyPath, RemotePath
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
 
@@ -39,7 +39,7 @@ class PreparedClip:
 class Shard:
     """One TFRecord file, of clips of one fold."""
 
-    path: Place
+    path: AnyPath
     fold: int | None
     num_clips: int
     num_bytes: int
@@ -72,7 +72,7 @@ class PreparedSet:
         num_cut: of how many clips only the beginning is stored.
     """
 
-    split_dir: Place
+    split_dir: AnyPath
     key: str
     features: FeatureConfig
     clip_seconds: float
@@ -172,7 +172,7 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     Raises:
         StoreError: it is missing, damaged or of another version.
     """
-    prepared = _read_index(storage.as_place(split_dir))
+    prepared = _read_index(storage.as_path(split_dir))
     for shard in prepared.shards:
         try:
             intact = storage.digest(shard.path) == (
@@ -194,7 +194,7 @@ def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
     Raises:
         StoreError: the index is missing, damaged or of another version.
     """
-    return _read_index(storage.as_place(split_dir)).key
+    return _read_index(storage.as_path(split_dir)).key
 
 
 def write_index(prepared: PreparedSet, directory: Path) -> None:
@@ -223,7 +223,7 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_index(split_dir: Place) -> PreparedSet:
+def _read_index(split_dir: AnyPath) -> PreparedSet:
     path = split_dir / INDEX_NAME
     try:
         content = json.loads(storage.read_bytes(path))
@@ -244,7 +244,7 @@ def _read_index(split_dir: Place) -> PreparedSet:
         raise StoreError(f"{path}: damaged ({error}).") from None
 
 
-def _parse_index(split_dir: Place, content: dict[str, Any]) -> PreparedSet:
+def _parse_index(split_dir: AnyPath, content: dict[str, Any]) -> PreparedSet:
     return PreparedSet(
         split_dir=split_dir,
         key=content["key"],

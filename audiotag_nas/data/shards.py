@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from audiotag_nas import files
 from audiotag_nas.data.prepared import Shard
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
 
 MAX_CLIPS_PER_SHARD = 2000
 
 
 @contextlib.contextmanager
-def store_errors(path: Place) -> Iterator[None]:
+def store_errors(path: AnyPath) -> Iterator[None]:
     """As `files.store_errors`, also for TensorFlow's own errors."""
     try:
         with files.store_errors(path):

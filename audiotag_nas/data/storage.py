@@ -40,7 +40,7 @@ _READ_BYTES = 16 * 2**20  # a remote read costs a round trip
 
 @dataclasses.dataclass(frozen=True)
 class RemotePath:
-    """A file or directory on a remote file system; made by `as_place`.
+    """A file or directory on a remote file system; made by `as_path`.
 
     Methods do what those of `pathlib.Path` of the same name do, and raise
     OSError as those do.
@@ -129,7 +129,7 @@ class RemotePath:
             ) from None
 
 
-Place = Path | RemotePath
+AnyPath = Path | RemotePath
 """Where a file or directory is."""
 
 
@@ -138,7 +138,7 @@ def is_remote(location: str | os.PathLike | RemotePath) -> bool:
     return isinstance(location, RemotePath) or "://" in os.fspath(location)
 
 
-def as_place(location: str | os.PathLike | RemotePath) -> Place:
+def as_path(location: str | os.PathLike | RemotePath) -> AnyPath:
     """The place that `location` names; a remote one can be used at once.
 
     Raises:
@@ -161,7 +161,7 @@ def as_place(location: str | os.PathLike | RemotePath) -> Place:
     return place
 
 
-def read_bytes(place: Place) -> bytes:
+def read_bytes(place: AnyPath) -> bytes:
     """A file's content.
 
     Raises:
@@ -173,7 +173,7 @@ def read_bytes(place: Place) -> bytes:
     return read_regular_file(place, max_bytes=None)
 
 
-def digest(place: Place) -> tuple[int, str]:
+def digest(place: AnyPath) -> tuple[int, str]:
     """A file's size in bytes, and the SHA-256 of them in hexadecimal.
 
     Raises:
@@ -187,7 +187,7 @@ def digest(place: Place) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def new_directory(place: Place, *, last: str) -> Iterator[Path]:
+def new_directory(place: AnyPath, *, last: str) -> Iterator[Path]:
     """A local directory to fill, which is at `place` when the block ends well.
 
     On a disk it replaces what is there by a rename. Elsewhere its files are

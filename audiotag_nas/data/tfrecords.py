@@ -48,9 +48,9 @@ from audiotag_nas.data.prepared import (
     write_index,
 )
 from audiotag_nas.data.storage import (
-    Place,
+    AnyPath,
     RemotePath,
-    as_place,
+    as_path,
     new_directory,
 )
 from audiotag_nas.errors import DataError, StoreError
@@ -110,7 +110,7 @@ def write_log_mels(
             is remote and out of reach, or can't be written, e.g. since the
             disk is full.
     """
-    split_dir = as_place(split_dir)
+    split_dir = as_path(split_dir)
     _check_ids(clips)
     tags = _vocabulary(clips, data.tags)
     key = _key(clips, tags, features, data)
@@ -262,7 +262,7 @@ def _executor() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(_NUM_THREADS)
 
 
-def _check_replaceable(split_dir: Place) -> None:
+def _check_replaceable(split_dir: AnyPath) -> None:
     """Refuses to replace a directory of somebody else's files."""
     for path in split_dir.iterdir():
         ours = path.name in (INDEX_NAME, _REJECTED_NAME)
