@@ -9,7 +9,8 @@ import soundfile
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data import pipeline, storage
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.tfrecords import open_prepared, write_log_mels
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import StoreError
 
 RATE_HZ = 8000

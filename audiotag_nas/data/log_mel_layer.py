@@ -2,7 +2,7 @@
 
     waveforms (batch, samples) -> log-mels (batch, frames, mel bins)
 
-The same computation as `features.log_mel`, from the same constants, which
+The same computation as `log_mel.log_mel`, from the same constants, which
 become part of the graph: an exported model does not need this package. Equal
 to NumPy's within 1e-5 (nepers) or 5e-5 dB; both compute in float64.
 
@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import analysis_window, mel_matrix
+from audiotag_nas.data.log_mel import analysis_window, mel_matrix
 
 
 @keras.saving.register_keras_serializable(package="audiotag_nas")
@@ -26,7 +26,7 @@ class LogMel(keras.layers.Layer):
     """float32 (batch, samples) -> float32 (batch, frames, mel bins).
 
     Any number of samples, known when traced or not. Fewer than a frame are
-    padded to one frame with zeros, as in `features.log_mel`.
+    padded to one frame with zeros, as in `log_mel.log_mel`.
 
     Args:
         features: the settings, or their fields as a mapping (as saved).
@@ -76,7 +76,7 @@ class LogMel(keras.layers.Layer):
         }
 
     def _paddings(self, waveforms: tf.Tensor) -> list[list[Any]]:
-        """As `features.padding`, for a length that may be a tensor."""
+        """As `log_mel.padding`, for a length that may be a tensor."""
         length = self._features.frame_length
         if self._features.center:
             return [[0, 0], [length // 2, length - length // 2]]

@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 
 from audiotag_nas.data import augment
-from audiotag_nas.data.prepared import PreparedSet
+from audiotag_nas.data.stored_features import PreparedSet
 from audiotag_nas.errors import ConfigError
 
 _PARSE_BATCH_SIZE = 128

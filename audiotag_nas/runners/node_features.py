@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import DataError, StoreError
 
 DEFAULT_CACHE_DIR = "~/.cache/audiotag_nas"

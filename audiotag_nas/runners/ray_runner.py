@@ -24,8 +24,8 @@ from typing import Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.data.storage import AnyPath, as_path
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.runners import ray_worker

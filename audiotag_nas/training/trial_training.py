@@ -16,8 +16,8 @@ import keras
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
 from audiotag_nas.data import clip, pipeline
-from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.errors import (
     ConfigError,
     UserError,

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus

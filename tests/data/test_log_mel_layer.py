@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.log_mel_layer import LogMel
 
 SMALL = FeatureConfig(

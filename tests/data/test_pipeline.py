@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
     num_clips,
 )
-from audiotag_nas.data.tfrecords import write_log_mels
 from audiotag_nas.errors import ConfigError
 
 FEATURES = FeatureConfig(
@@ -219,7 +219,7 @@ def test_two_replicas_get_the_parts_of_the_same_batches(prepared, tmp_path):
     import numpy as np
     import tensorflow as tf
     from audiotag_nas.data.pipeline import make_training_dataset
-    from audiotag_nas.data.tfrecords import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
 
     # TensorFlow's own seed has a part in it, and other tests may have set it.
     tf.random.set_seed(3)

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import log_mel, mel_matrix
+from audiotag_nas.data.log_mel import log_mel, mel_matrix
 
 DB_PER_NEPER = 20 / np.log(10)
 
@@ -201,7 +201,7 @@ def test_the_front_end_needs_neither_librosa_nor_numba():
         "sys.modules.update(librosa=None, numba=None)\n"
         "import numpy as np\n"
         "from audiotag_nas.config import FeatureConfig\n"
-        "from audiotag_nas.data.features import log_mel\n"
+        "from audiotag_nas.data.log_mel import log_mel\n"
         "assert log_mel(np.zeros(1600), FeatureConfig()).shape == (2, 128)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Writes examples to TFRecord shards; the format is `tfrecords`'."""
+"""Writes examples to TFRecord shards; their format is in `feature_writer`."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from audiotag_nas import files
-from audiotag_nas.data.prepared import Shard
 from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import Shard
 
 MAX_CLIPS_PER_SHARD = 2000
 

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.pipeline import make_evaluation_dataset
-from audiotag_nas.data.tfrecords import open_prepared, write_log_mels
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from tests.full_disk import room_for
 
@@ -462,7 +463,9 @@ def test_features_from_before_cut_clips_were_counted_are_used(clips, tmp_path):
 
 
 def test_a_large_fold_is_stored_in_several_shards(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiotag_nas.data.shards.MAX_CLIPS_PER_SHARD", 2)
+    monkeypatch.setattr(
+        "audiotag_nas.data.tfrecord_writer.MAX_CLIPS_PER_SHARD", 2
+    )
     prepared = run(clips, tmp_path / "out")
     assert [(s.path.name, s.num_clips) for s in prepared.shards] == [
         ("fold0-00000.tfrecord", 2),

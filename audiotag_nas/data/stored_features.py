@@ -1,4 +1,4 @@
-"""What `tfrecords.write_log_mels` stored: the index of a directory of features.
+"""The features of one split on disk: their index, and how to open them.
 
 `index.json` says which clips are stored, in which shards, with the shards'
 sizes and digests and its own; `open_prepared` believes none of it without

@@ -35,36 +35,26 @@ from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.audio import read_beginning
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.decoding import Note
-from audiotag_nas.data.features import log_mel
-from audiotag_nas.data.prepared import (
-    INDEX_NAME,
-    SCHEMA_VERSION,
-    PreparedClip,
-    PreparedSet,
-    RejectedClip,
-    Shard,
-    json_digest,
-    open_prepared,
-    write_index,
-)
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.storage import (
     AnyPath,
     RemotePath,
     as_path,
     new_directory,
 )
+from audiotag_nas.data.stored_features import (
+    INDEX_NAME,
+    SCHEMA_VERSION,
+    PreparedClip,
+    PreparedSet,
+    RejectedClip,
+    json_digest,
+    open_prepared,
+    write_index,
+)
 from audiotag_nas.errors import DataError, StoreError
 from audiotag_nas.files import atomic_write_text, file_digest
 from audiotag_nas.spreadsheet import quoted_formula
-
-__all__ = [
-    "PreparedClip",
-    "PreparedSet",
-    "RejectedClip",
-    "Shard",
-    "open_prepared",
-    "write_log_mels",
-]
 
 Progress = Callable[[int, int], None]
 """Called with (clips done, clips in all)."""
@@ -132,7 +122,7 @@ def write_log_mels(
             _log.info("%s: made from other input; made again.", split_dir)
         _check_replaceable(split_dir)
     # TensorFlow starts here: what is wrong before takes no seconds to tell.
-    from audiotag_nas.data.shards import store_errors
+    from audiotag_nas.data.tfrecord_writer import store_errors
 
     with (
         store_errors(split_dir),
@@ -284,7 +274,11 @@ def _write_split(
     progress: Progress | None,
 ) -> None:
     """Fills `partial_dir`: shards, report of the rejected, index last."""
-    from audiotag_nas.data.shards import ShardWriter, example, store_errors
+    from audiotag_nas.data.tfrecord_writer import (
+        ShardWriter,
+        example,
+        store_errors,
+    )
 
     stored: list[PreparedClip] = []
     rejected: list[RejectedClip] = []
