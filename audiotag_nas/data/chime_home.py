@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import CHIME_HOME_TAGS
-from audiotag_nas.data.clip import NUM_FOLDS, Clip
+from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.findings import (
     Finding,
     Report,
-    check_split,
     raise_first,
     read_lines,
     shown,
 )
+from audiotag_nas.data.splits import NUM_FOLDS, check_split
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_text
 

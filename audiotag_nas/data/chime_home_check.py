@@ -27,13 +27,11 @@ from audiotag_nas.data.chime_home import (
     read_listed_chunk,
 )
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.findings import (
+from audiotag_nas.data.findings import FileError, Finding, Report
+from audiotag_nas.data.splits import (
     SPLITS,
-    FileError,
-    Finding,
-    Report,
+    segments_in_several_folds,
     shared_segment_findings,
-    split_segments,
 )
 from audiotag_nas.errors import DataError
 
@@ -287,7 +285,7 @@ def _across(
                 yield Finding(
                     str(root / refined), row.line, reason, is_error=False
                 )
-    for segment, folds in split_segments(every_clip).items():
+    for segment, folds in segments_in_several_folds(every_clip).items():
         reason = (
             f"the segment {segment!r} lies in the folds "
             f"{', '.join(map(str, folds))}; they are used as listed."

@@ -13,13 +13,13 @@ from audiotag_nas.data import (
     feature_writer,
     manifest,
 )
-from audiotag_nas.data.clip import NUM_FOLDS, Clip, check_carried, split_folds
-from audiotag_nas.data.findings import (
+from audiotag_nas.data.clip import Clip, check_carried
+from audiotag_nas.data.findings import Finding, finding_lines, raise_first
+from audiotag_nas.data.splits import (
+    NUM_FOLDS,
     SPLITS,
-    Finding,
-    finding_lines,
-    raise_first,
     shared_segment_findings,
+    split_folds,
 )
 from audiotag_nas.data.stored_features import PreparedSet, json_digest
 from audiotag_nas.errors import ConfigError, DataError
@@ -107,7 +107,7 @@ def read_dataset(config: ExperimentConfig, workspace: Workspace) -> DataSet:
     """
     data, root = config.data, _data_root(config, workspace)
     if data.source == "manifest":
-        report = manifest.read_manifest(data.manifest_path, root)
+        report = manifest.read_valid_manifest(data.manifest_path, root)
         clips = {split: report.split_clips(split) for split in SPLITS}
         for split in SPLITS:
             if not clips[split]:

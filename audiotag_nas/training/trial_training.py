@@ -15,7 +15,7 @@ import keras
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
-from audiotag_nas.data import clip, pipeline
+from audiotag_nas.data import clip, pipeline, splits
 from audiotag_nas.data.storage import AnyPath
 from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.errors import (
@@ -314,7 +314,7 @@ def split_folds(
     Raises:
         DataError: a validation fold has no clips, or none is left to train.
     """
-    return clip.split_folds(
+    return splits.split_folds(
         prepared.folds,
         config.data.validation_folds,
         where=str(prepared.split_dir),
