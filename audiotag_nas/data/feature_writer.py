@@ -1,32 +1,27 @@
-"""Log-mels on disk: prepared once, read many times.
+"""Computes the log-mels of a split's clips and writes them to a directory.
 
-A split's clips become a directory:
-
-    <split_dir>/index.json             what is stored, and what made it
+    <split_dir>/index.json             see `stored_features`
     <split_dir>/fold0-00000.tfrecord   the clips of fold 0; `nofold-...` for
-                                       clips without one
+                                       clips without a fold
     <split_dir>/rejected.csv           clips that can't be used, with reasons
 
 A record is a `tf.train.Example` with `features` (float16, frames x mel bins,
-little-endian bytes), `label` (uint8, one a tag of the vocabulary) and `index`
-(int64, the clip's place in the stored order). Uncompressed, because reading
-is then three times as fast as with compression, for a quarter more space.
-Float16 rounds by at most 0.031 dB, or by 0.008 on the natural scale.
+little-endian bytes), `label` (uint8, one per tag of the vocabulary) and
+`index` (int64, the clip's position in the stored order). Float16 rounds a
+value by at most 0.031 dB, or 0.008 on the natural scale. Records are not
+compressed: they take a quarter more space and are read three times faster.
 
-The index holds a key, the digest of all that decides the content: front end,
-lengths, vocabulary, library versions, every clip's annotation and audio.
-`write_log_mels` reuses a directory only if its key equals the current key and
-every byte is as written; otherwise it writes the directory again.
+`write_log_mels` reuses a directory only if its key (`feature_key`) equals the
+current one and every byte is as written; otherwise it writes it again.
 """
 
-import concurrent.futures
 import csv
 import dataclasses
-import importlib.metadata
 import io
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +29,11 @@ import numpy as np
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.audio import read_beginning
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.decoding import Note
+from audiotag_nas.data.feature_key import (
+    NUM_THREADS,
+    describe_changes,
+    feature_key,
+)
 from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.storage import (
     AnyPath,
@@ -44,25 +43,21 @@ from audiotag_nas.data.storage import (
 )
 from audiotag_nas.data.stored_features import (
     INDEX_NAME,
-    SCHEMA_VERSION,
     PreparedClip,
     PreparedSet,
     RejectedClip,
-    json_digest,
     open_prepared,
     write_index,
 )
 from audiotag_nas.errors import DataError, StoreError
-from audiotag_nas.files import atomic_write_text, file_digest
+from audiotag_nas.files import atomic_write_text
 from audiotag_nas.spreadsheet import quoted_formula
 
 Progress = Callable[[int, int], None]
-"""Called with (clips done, clips in all)."""
+"""Called with (number of clips done, number of clips)."""
 
 _REJECTED_NAME = "rejected.csv"
-_NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
-_CLIPS_IN_FLIGHT = 64  # bounds the memory that finished clips wait in
-_LIBRARIES = ("soundfile", "soxr")  # they decide the numbers
+_CLIPS_IN_FLIGHT = 64  # bounds the memory of finished clips
 
 _log = logging.getLogger(__name__)
 
@@ -76,52 +71,55 @@ def write_log_mels(
     may_replace: bool = True,
     progress: Progress | None = None,
 ) -> PreparedSet:
-    """Computes the log-mels of `clips` into `split_dir`, if not there yet.
+    """Writes the log-mels of `clips` to `split_dir`, unless they are there.
 
-    Clips longer than `data.clip_seconds` are cut, those shorter than
-    `data.min_clip_seconds` rejected, others padded with zeros. A clip that
-    can't be read, is not finite or is too short does not stop the rest: it
-    goes to `rejected`. The vocabulary is `data.tags` and then, sorted, what
-    else the clips carry.
+    Clips longer than `data.clip_seconds` are cut, shorter ones padded with
+    zeros. A clip that can't be read, is not finite or is shorter than
+    `data.min_clip_seconds` is rejected; the others are still written. The
+    vocabulary is `data.tags`, then the other tags of the clips, sorted.
 
     Args:
         clips: at least one.
         features: the front end.
         data: lengths and tags.
-        split_dir: where they go.
-        may_replace: whether whole features of other input that are there are
-            replaced; where others may be training on them, they must not be.
-        progress: called with each clip done.
+        split_dir: the directory to write.
+        may_replace: whether to replace intact features of other input. They
+            must not be replaced while trials train on them.
+        progress: called after each clip.
 
     Raises:
-        DataError: no clips, two of one id, or none that can be used.
+        DataError: no clips, a repeated clip id, or no clip that can be used.
         StoreError: `split_dir` holds files that this function did not write,
-            or whole features of other input that may not be replaced; or it
-            is remote and out of reach, or can't be written, e.g. since the
-            disk is full.
+            or intact features of other input that may not be replaced; or it
+            is remote and can't be reached; or it can't be written, e.g.
+            because the disk is full.
     """
     split_dir = as_path(split_dir)
     _check_ids(clips)
     tags = _vocabulary(clips, data.tags)
-    key = _key(clips, tags, features, data)
+    key = feature_key(clips, tags, features, data)
     if split_dir.exists():
         try:
             prepared = open_prepared(split_dir)
         except StoreError as error:
-            _log.warning("%s It is made again.", error)
+            _log.warning("%s The features are computed again.", error)
         else:
             if prepared.key == key:
                 return prepared
             if not may_replace:
-                changed = _what_changed(prepared, clips, tags, features, data)
+                changes = describe_changes(
+                    prepared, clips, tags, features, data
+                )
                 raise StoreError(
                     f"{split_dir}: holds features of other input, which trials "
-                    f"were or are trained on: {changed}. Take another "
+                    f"were or are trained on: {changes}. Take another "
                     "--workdir or data.features_dir."
                 )
-            _log.info("%s: made from other input; made again.", split_dir)
+            _log.info(
+                "%s: the input changed; features are computed again.", split_dir
+            )
         _check_replaceable(split_dir)
-    # TensorFlow starts here: what is wrong before takes no seconds to tell.
+    # Imports TensorFlow, which takes seconds: all checks come first.
     from audiotag_nas.data.tfrecord_writer import store_errors
 
     with (
@@ -144,7 +142,7 @@ def write_log_mels(
 
 
 def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
-    """Removes what a larger set left behind that was written over."""
+    """Removes the shards of the replaced set that were not overwritten."""
     names = {shard.path.name for shard in prepared.shards}
     for path in split_dir.iterdir():
         if path.suffix == ".tfrecord" and path.name not in names:
@@ -171,92 +169,13 @@ def _vocabulary(
     return (*tags, *sorted(carried - set(tags)))
 
 
-def _key(
-    clips: Sequence[Clip],
-    tags: tuple[str, ...],
-    features: FeatureConfig,
-    data: DataConfig,
-) -> str:
-    """The digest of all that decides what `write_log_mels` stores."""
-    with _executor() as executor:
-        audio = list(executor.map(_audio_identity, clips))
-    return json_digest(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "features": dataclasses.asdict(features),
-            "clip_seconds": float(data.clip_seconds),
-            "min_clip_seconds": float(data.min_clip_seconds),
-            "tags": tags,
-            "libraries": {
-                name: importlib.metadata.version(name) for name in _LIBRARIES
-            },
-            "clips": [
-                [c.clip_id, c.segment_id, c.tags, c.fold, *identity]
-                for c, identity in zip(clips, audio, strict=True)
-            ],
-        }
-    )
-
-
-def _what_changed(
-    prepared: PreparedSet,
-    clips: Sequence[Clip],
-    tags: tuple[str, ...],
-    features: FeatureConfig,
-    data: DataConfig,
-) -> str:
-    """What of the key's parts differs, as far as the index tells."""
-    changes = [
-        f"features.{name} was {before!r} and is {now!r}"
-        for name, before in dataclasses.asdict(prepared.features).items()
-        if before != (now := getattr(features, name))
-    ]
-    if prepared.clip_seconds != data.clip_seconds:
-        changes.append(
-            f"data.clip_seconds was {prepared.clip_seconds} and is "
-            f"{data.clip_seconds}"
-        )
-    before = {clip.clip_id: clip for clip in prepared.clips}
-    known = before.keys() | {clip.clip_id for clip in prepared.rejected}
-    now = {clip.clip_id: _prepared_clip(clip) for clip in clips}
-    for what, ids in (
-        ("new clips", [name for name in now if name not in known]),
-        ("clips that are gone", sorted(known - now.keys())),
-        (
-            "clips of other tags, fold or segment",
-            [n for n in now if n in before and now[n] != before[n]],
-        ),
-    ):
-        if ids:
-            changes.append(f"{len(ids)} {what}, first {ids[0]!r}")
-    if not changes and prepared.tags != tags:
-        changes.append(
-            f"the tags were {', '.join(prepared.tags)} and are "
-            f"{', '.join(tags)}"
-        )
-    return "; ".join(changes) or (
-        "the sound of a clip, data.min_clip_seconds or a version of "
-        f"{', '.join(_LIBRARIES)}"
-    )
-
-
-def _audio_identity(clip: Clip) -> tuple[int, str]:
-    """Size in bytes and digest; (-1, "") for a file that can't be read."""
-    try:
-        return clip.path.stat().st_size, file_digest(clip.path)
-    except OSError:
-        return -1, ""
-
-
-def _executor() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(_NUM_THREADS)
-
-
 def _check_replaceable(split_dir: AnyPath) -> None:
-    """Refuses to replace a directory of somebody else's files."""
+    """Refuses to replace a directory with any other files."""
     for path in split_dir.iterdir():
-        ours = path.name in (INDEX_NAME, _REJECTED_NAME)
-        if not ours and path.suffix != ".tfrecord":
+        if (
+            path.name not in (INDEX_NAME, _REJECTED_NAME)
+            and path.suffix != ".tfrecord"
+        ):
             raise StoreError(
                 f"{split_dir}: holds {path.name}, which is no part of "
                 "prepared features; move it away or choose another directory."
@@ -273,7 +192,7 @@ def _write_split(
     data: DataConfig,
     progress: Progress | None,
 ) -> None:
-    """Fills `partial_dir`: shards, report of the rejected, index last."""
+    """Writes the shards, the list of rejected clips, and the index last."""
     from audiotag_nas.data.tfrecord_writer import (
         ShardWriter,
         example,
@@ -295,7 +214,7 @@ def _write_split(
                 label = np.array([tag in clip.tags for tag in tags], np.uint8)
                 writer.write(clip.fold, example(values, label, len(stored)))
                 num_cut += is_cut
-                stored.append(_prepared_clip(clip))
+                stored.append(PreparedClip.from_clip(clip))
             if progress is not None:
                 progress(done, len(clips))
     if not stored:
@@ -330,35 +249,38 @@ def _by_fold(clips: Iterable[Clip]) -> list[Clip]:
 def _computed(
     clips: Sequence[Clip], features: FeatureConfig, data: DataConfig
 ) -> Iterator[tuple[Clip, tuple[np.ndarray, bool] | str]]:
-    """Each clip with `_clip_features`, or the reason why it has none."""
+    """Yields each clip with `_clip_features`, or why it is rejected."""
 
     def compute(clip: Clip) -> tuple[np.ndarray, bool] | str:
         try:
-            return _clip_features(clip, features, data, _log_note)
+            return _clip_features(clip, features, data)
         except DataError as error:
             return " ".join(str(error).removeprefix(f"{clip.path}: ").split())
 
-    with _executor() as executor:
+    with ThreadPoolExecutor(NUM_THREADS) as executor:
         for start in range(0, len(clips), _CLIPS_IN_FLIGHT):
             block = clips[start : start + _CLIPS_IN_FLIGHT]
             yield from zip(block, executor.map(compute, block), strict=True)
 
 
 def _clip_features(
-    clip: Clip, features: FeatureConfig, data: DataConfig, note: Note
+    clip: Clip, features: FeatureConfig, data: DataConfig
 ) -> tuple[np.ndarray, bool]:
-    """A clip's log-mel as stored, little-endian float16; whether it was cut.
+    """Returns the log-mel (little-endian float16), and whether it was cut.
 
-    `note` is called with what is odd about its file.
+    Notes on the sound file are logged.
 
     Raises:
-        DataError: it can't be read, or breaks a rule.
+        DataError: the file can't be read, is too short or is not finite.
     """
     rate = features.sample_rate_hz
     samples, is_cut = read_beginning(
-        clip.path, sample_rate_hz=rate, seconds=data.clip_seconds, note=note
+        clip.path,
+        sample_rate_hz=rate,
+        seconds=data.clip_seconds,
+        note=_log_note,
     )
-    # Resampling may round a file's length down by a sample.
+    # Resampling may round a file's length down by one sample.
     if len(samples) < round(data.min_clip_seconds * rate) - 1:
         raise DataError(
             f"must last at least {data.min_clip_seconds} s "
@@ -373,10 +295,6 @@ def _clip_features(
 
 def _log_note(note: str) -> None:
     _log.warning("%s", " ".join(note.split()))
-
-
-def _prepared_clip(clip: Clip) -> PreparedClip:
-    return PreparedClip(clip.clip_id, clip.segment_id, clip.tags, clip.fold)
 
 
 def _write_rejected(path: Path, rejected: Iterable[RejectedClip]) -> None:
