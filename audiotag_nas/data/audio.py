@@ -21,7 +21,7 @@ import soundfile
 import soxr
 
 from audiotag_nas.data.decoding import Note, StrPath, open_sound
-from audiotag_nas.data.waveform import Phase, cancel_note, mono
+from audiotag_nas.data.waveform import ChannelPower, cancellation_note, mono
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_bytes
 
@@ -91,14 +91,14 @@ def _read_mono(
     limit = None
     if max_seconds is not None:
         limit = round((max_seconds + _MARGIN_SECONDS) * rate)
-    phase = Phase()
+    power = ChannelPower()
     blocks = []
     for block in sound.blocks(note, limit=limit):
         blocks.append(mono(block, None))
-        phase.add(block, blocks[-1])
-    channel = phase.loudest_if_cancelled()
+        power.add(block, blocks[-1])
+    channel = power.loudest_if_cancelled()
     if channel is not None:
-        note(cancel_note(channel, name=path))
+        note(cancellation_note(channel, name=path))
         blocks = [
             mono(block, channel) for block in sound.blocks(_ignore, limit=limit)
         ]
@@ -140,12 +140,12 @@ def stream_audio(
     rate = sound.sample_rate_hz
     channel = None
     if sound.num_channels > 1:
-        phase = Phase()
+        power = ChannelPower()
         for block in sound.blocks(_ignore):
-            phase.add(block, mono(block, None))
-        channel = phase.loudest_if_cancelled()
+            power.add(block, mono(block, None))
+        channel = power.loudest_if_cancelled()
         if channel is not None:
-            note(cancel_note(channel, name=path))
+            note(cancellation_note(channel, name=path))
     samples: Iterator[np.ndarray] = (
         mono(block, channel) for block in sound.blocks(note)
     )
@@ -172,14 +172,14 @@ def inspect_audio(path: StrPath) -> AudioSummary:
     """
     sound = open_sound(path)
     notes: list[str] = []
-    phase, num_samples, is_silent = Phase(), 0, True
+    power, num_samples, is_silent = ChannelPower(), 0, True
     for block in sound.blocks(notes.append):
-        phase.add(block, mono(block, None))
+        power.add(block, mono(block, None))
         num_samples += len(block)
         is_silent = is_silent and not block.any()
-    channel = phase.loudest_if_cancelled()
+    channel = power.loudest_if_cancelled()
     if channel is not None:
-        notes.append(cancel_note(channel, name=path))
+        notes.append(cancellation_note(channel, name=path))
     if is_silent:
         notes.append(f"{path}: every sample is zero.")
     return AudioSummary(

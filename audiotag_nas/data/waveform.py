@@ -74,7 +74,7 @@ def mono(block: np.ndarray, channel: int | None) -> np.ndarray:
     return block @ np.full(num_channels, 1 / num_channels, np.float32)
 
 
-class Phase:
+class ChannelPower:
     """Accumulates the power of the channels and of their mean."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Phase:
         return int(self._channels.argmax())
 
 
-def cancel_note(channel: int, *, name: Name) -> str:
+def cancellation_note(channel: int, *, name: Name) -> str:
     """Returns the note that one channel replaces the mean."""
     return (
         f"{name}: its channels cancel out when averaged (opposite phase); "
@@ -146,9 +146,9 @@ def checked_waveform(
     if block.ndim == 1:
         block = block[:, None]
     (block,) = checked_blocks([block], name=name)
-    phase, mean = Phase(), mono(block, None)
-    phase.add(block, mean)
-    channel = phase.loudest_if_cancelled()
+    power, mean = ChannelPower(), mono(block, None)
+    power.add(block, mean)
+    channel = power.loudest_if_cancelled()
     if channel is None:
         return mean, ()
-    return mono(block, channel), (cancel_note(channel, name=name),)
+    return mono(block, channel), (cancellation_note(channel, name=name),)
