@@ -74,7 +74,7 @@ def test_the_smallest_alpha_gives_0_or_1_equally_often_and_no_nan():
     assert 0.45 < (draws < 0.001).mean() < 0.55
 
 
-def test_the_seed_alone_decides():
+def test_the_result_depends_only_on_the_seed():
     features, labels = one_hot_batch()
     again = [
         augment.mixup(features, labels, alpha=0.3, seed=SEED)[1].numpy()
