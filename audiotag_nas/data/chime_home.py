@@ -49,18 +49,10 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 class ChunkAnnotation:
     """The 11 fields of an annotation file, with its names and order.
 
-    Attributes:
-        segmentname: the recording.
-        chunknumber: the number of the chunk in the recording, from 0.
-        framestart: the chunk's first sample in the recording, at 48 kHz.
-        annotation_a1: the labels of annotator 1, e.g. `cvo`; may be empty.
-        session_a1: the session of annotator 1; None if it is not given.
-        annotation_a2: the labels of annotator 2.
-        session_a2: the session of annotator 2.
-        annotation_a3: the labels of annotator 3.
-        session_a3: the session of annotator 3.
-        majorityvote: the labels of two or three annotators; may be empty.
-        chunkname: `<segmentname>_chunk<chunknumber>`.
+    `framestart` is the chunk's first sample in the recording, at 48 kHz. The
+    labels of an annotator, and of the majority vote, are letters, e.g. `cvo`,
+    and may be empty. A session is None if it is not given. `chunkname` is
+    `<segmentname>_chunk<chunknumber>`, with chunks counted from 0.
     """
 
     segmentname: str
@@ -138,23 +130,34 @@ def read_clips(
     root = find_root(dataset_dir)
     rows_path = root / list_name(split, raw=raw)
     rows = read_list(rows_path)
-    folds: dict[str, int | None] = {}
     if split == "development" and not raw:
-        folds = read_folds(root, rows)
-    clips = []
-    for row in rows:
-        annotation = read_listed_chunk(root, rows_path, row)
-        clips.append(
-            Clip(
-                clip_id=row.chunk,
-                segment_id=annotation.segmentname,
-                tags=tuple(dict.fromkeys(annotation.majorityvote)),
-                split=split,
-                fold=folds.get(row.chunk),
-                path=audio_path(root, row.chunk, sample_rate_hz),
-            )
+        rows = with_listed_folds(root, rows)
+    return [
+        make_clip(
+            *(root, split, row, read_listed_chunk(root, rows_path, row)),
+            sample_rate_hz=sample_rate_hz,
         )
-    return clips
+        for row in rows
+    ]
+
+
+def make_clip(
+    root: Path,
+    split: str,
+    row: ListRow,
+    annotation: ChunkAnnotation,
+    *,
+    sample_rate_hz: int,
+) -> Clip:
+    """Returns the clip of a listed chunk."""
+    return Clip(
+        clip_id=row.chunk,
+        segment_id=annotation.segmentname,
+        tags=tuple(dict.fromkeys(annotation.majorityvote)),
+        split=split,
+        fold=row.fold,
+        path=audio_path(root, row.chunk, sample_rate_hz),
+    )
 
 
 def find_root(dataset_dir: str | os.PathLike) -> Path:
@@ -230,10 +233,10 @@ def read_list(
     return rows
 
 
-def read_folds(
+def with_listed_folds(
     root: Path, refined: Sequence[ListRow], *, report: Report = raise_first
-) -> dict[str, int | None]:
-    """Reads the fold of each chunk of the refined development list.
+) -> list[ListRow]:
+    """Returns the refined development list with the folds of `FOLDS_LIST`.
 
     A malformed list, and chunks that only one of the lists has, are reported.
 
@@ -253,7 +256,9 @@ def read_folds(
         if row.chunk not in folds:
             rule = f"the chunk must have a fold in {path.name}."
             _report_value(report, refined_path, row.line, rule, row.chunk)
-    return folds
+    return [
+        dataclasses.replace(row, fold=folds.get(row.chunk)) for row in refined
+    ]
 
 
 def read_chunk(path: str | os.PathLike) -> ChunkAnnotation:

@@ -22,9 +22,10 @@ from audiotag_nas.data.chime_home import (
     audio_path,
     find_root,
     list_name,
-    read_folds,
+    make_clip,
     read_list,
     read_listed_chunk,
+    with_listed_folds,
 )
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.findings import FileError, Finding, Report
@@ -131,7 +132,14 @@ def check_dataset(
         if progress is not None and done % 500 == 0:
             progress(done, len(first_rows))
     clips = {
-        name: _clips(root, name, rows, annotations, sample_rate_hz)
+        name: [
+            make_clip(
+                *(root, name.partition("_")[0], row, annotations[row.chunk]),
+                sample_rate_hz=sample_rate_hz,
+            )
+            for row in rows
+            if row.chunk in annotations
+        ]
         for name, rows in lists.items()
     }
     findings += _findings_across_lists(root, lists, clips, annotations)
@@ -151,14 +159,9 @@ def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
                 lists[name] = []
     name = list_name("development", raw=False)
     try:
-        folds = read_folds(root, lists[name], report=report)
+        lists[name] = with_listed_folds(root, lists[name], report=report)
     except FileError as error:
         report(error.finding)
-        return lists
-    lists[name] = [
-        dataclasses.replace(row, fold=folds.get(row.chunk))
-        for row in lists[name]
-    ]
     return lists
 
 
@@ -229,27 +232,6 @@ def _check_audio(
             f"Received: {summary.seconds:.3f}"
         )
         yield Finding(str(path), None, reason)
-
-
-def _clips(
-    root: Path,
-    name: str,
-    rows: list[ListRow],
-    annotations: dict[str, ChunkAnnotation],
-    sample_rate_hz: int,
-) -> list[Clip]:
-    return [
-        Clip(
-            clip_id=row.chunk,
-            segment_id=annotations[row.chunk].segmentname,
-            tags=tuple(dict.fromkeys(annotations[row.chunk].majorityvote)),
-            split=name.partition("_")[0],
-            fold=row.fold,
-            path=audio_path(root, row.chunk, sample_rate_hz),
-        )
-        for row in rows
-        if row.chunk in annotations
-    ]
 
 
 def _findings_across_lists(

@@ -96,7 +96,8 @@ def write_log_mels(
     """
     split_dir = as_path(split_dir)
     _check_ids(clips)
-    tags = _vocabulary(clips, data.tags)
+    carried = {tag for clip in clips for tag in clip.tags}
+    tags = (*data.tags, *sorted(carried - set(data.tags)))
     key = feature_key(clips, tags, features, data)
     if split_dir.exists():
         try:
@@ -162,13 +163,6 @@ def _check_ids(clips: Sequence[Clip]) -> None:
         seen.add(clip.clip_id)
 
 
-def _vocabulary(
-    clips: Iterable[Clip], tags: tuple[str, ...]
-) -> tuple[str, ...]:
-    carried = {tag for clip in clips for tag in clip.tags}
-    return (*tags, *sorted(carried - set(tags)))
-
-
 def _check_replaceable(split_dir: AnyPath) -> None:
     """Refuses to replace a directory with any other files."""
     for path in split_dir.iterdir():
@@ -202,8 +196,9 @@ def _write_split(
     stored: list[PreparedClip] = []
     rejected: list[RejectedClip] = []
     num_cut = 0
+    by_fold = sorted(clips, key=lambda c: (c.fold is None, c.fold or 0))
     with ShardWriter(partial_dir) as writer:
-        results = _computed(_by_fold(clips), features, data)
+        results = _computed(by_fold, features, data)
         for done, (clip, result) in enumerate(results, 1):
             if isinstance(result, str):
                 rejected.append(
@@ -238,12 +233,6 @@ def _write_split(
     )
     with store_errors(partial_dir / INDEX_NAME):
         write_index(prepared, partial_dir)
-
-
-def _by_fold(clips: Iterable[Clip]) -> list[Clip]:
-    return sorted(
-        clips, key=lambda c: (c.fold is None, 0 if c.fold is None else c.fold)
-    )
 
 
 def _computed(

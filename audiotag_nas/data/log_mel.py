@@ -12,6 +12,7 @@ end: float32 rounding errors of a loud bin would hide its quiet neighbors.
 A clip's features depend on no other clip.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -43,7 +44,7 @@ def analysis_window(config: FeatureConfig) -> np.ndarray:
 
 
 def mel_matrix(config: FeatureConfig) -> np.ndarray:
-    """Returns the mel filters, float32 (FFT bins, mel bins), read-only.
+    """Returns the mel filters, float32 (FFT bins, mel bins).
 
     They are the triangles of `librosa.filters.mel`, linear in Hz. With
     `mel_norm="peak"` each filter is divided by its maximum. A filter narrower
@@ -51,7 +52,28 @@ def mel_matrix(config: FeatureConfig) -> np.ndarray:
     its mel bin is always the logarithm of the floor. The baseline's settings
     have no such filter.
     """
-    return _mel_matrix(*_mel_settings(config))
+    bins_hz = np.fft.rfftfreq(config.frame_length, 1 / config.sample_rate_hz)
+    # A filter rises from its left edge to its center, which is the left edge
+    # of the next filter, and falls to its right edge.
+    low, high = _hz_to_mel(
+        np.array([config.fmin_hz, config.fmax_hz], np.float64), config.mel_scale
+    )
+    edges_hz = _mel_to_hz(
+        np.linspace(low, high, config.num_mels + 2), config.mel_scale
+    )
+    widths_hz = np.diff(edges_hz)[:, np.newaxis]
+    offsets_hz = bins_hz - edges_hz[:, np.newaxis]
+    rising = offsets_hz[:-2] / widths_hz[:-1]
+    falling = -offsets_hz[2:] / widths_hz[1:]
+    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if config.mel_norm == "slaney":
+        areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
+        # In place, which rounds the product to float32.
+        filters *= (1 / areas_hz)[:, np.newaxis]
+    elif config.mel_norm == "peak":
+        peaks = filters.max(axis=1, keepdims=True)
+        filters = filters / np.where(peaks > 0, peaks, 1)
+    return np.ascontiguousarray(filters.T)
 
 
 def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -84,7 +106,7 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
         samples, config.frame_length
     )[:: config.frame_step]
     window = analysis_window(config)
-    bands = _bands(*_mel_settings(config))
+    bands = _bands(*dataclasses.astuple(config))
     mels = np.empty((len(frames), config.num_mels))
     for start in range(0, len(frames), _FRAMES_AT_ONCE):
         block = slice(start, start + _FRAMES_AT_ONCE)
@@ -93,6 +115,11 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
             np.square(spectrum, out=spectrum)
         mels[block] = bands.apply(spectrum)
     return _log(mels, config).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=32)  # by fields: a config is not hashable
+def _bands(*fields: Any) -> "_Bands":
+    return _Bands(mel_matrix(FeatureConfig(*fields)))
 
 
 def padding(num_samples: int, config: FeatureConfig) -> tuple[int, int]:
@@ -130,56 +157,6 @@ class _Bands:
         """(frames, FFT bins) -> (frames, mel bins), float64."""
         products = spectrum[:, self._bins] * self._weights
         return np.add.reduceat(products, self._starts, axis=1)
-
-
-def _mel_settings(config: FeatureConfig) -> tuple[Any, ...]:
-    """Returns the arguments of `_mel_matrix`."""
-    return (
-        config.sample_rate_hz,
-        config.frame_length,
-        config.num_mels,
-        config.fmin_hz,
-        config.fmax_hz,
-        config.mel_scale,
-        config.mel_norm,
-    )
-
-
-@functools.lru_cache(maxsize=32)
-def _bands(*mel_settings: Any) -> _Bands:
-    return _Bands(_mel_matrix(*mel_settings))
-
-
-@functools.lru_cache(maxsize=32)
-def _mel_matrix(
-    sample_rate_hz: int,
-    frame_length: int,
-    num_mels: int,
-    fmin_hz: float,
-    fmax_hz: float,
-    mel_scale: str,
-    mel_norm: str,
-) -> np.ndarray:
-    bins_hz = np.fft.rfftfreq(frame_length, 1 / sample_rate_hz)
-    # A filter rises from its left edge to its center, which is the left edge
-    # of the next filter, and falls to its right edge.
-    low, high = _hz_to_mel(np.array([fmin_hz, fmax_hz], np.float64), mel_scale)
-    edges_hz = _mel_to_hz(np.linspace(low, high, num_mels + 2), mel_scale)
-    widths_hz = np.diff(edges_hz)[:, np.newaxis]
-    offsets_hz = bins_hz - edges_hz[:, np.newaxis]
-    rising = offsets_hz[:-2] / widths_hz[:-1]
-    falling = -offsets_hz[2:] / widths_hz[1:]
-    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    if mel_norm == "slaney":
-        areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
-        # In place, which rounds the product to float32.
-        filters *= (1 / areas_hz)[:, np.newaxis]
-    elif mel_norm == "peak":
-        peaks = filters.max(axis=1, keepdims=True)
-        filters = filters / np.where(peaks > 0, peaks, 1)
-    matrix = np.ascontiguousarray(filters.T)
-    matrix.setflags(write=False)  # the cache shares it
-    return matrix
 
 
 def _hz_to_mel(hz: np.ndarray, mel_scale: str) -> np.ndarray:
