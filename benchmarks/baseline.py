@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         SearchConfig,
         SyntheticConfig,
     )
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.experiment import evaluation
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner

@@ -57,7 +57,7 @@ SINGLE_HOME = {
     # What is fitted there is scikit-learn's.
     ".fit(": set(),
     "MirroredStrategy(": {"training/strategy.py"},
-    "TFRecordWriter(": {"data/shards.py"},
+    "TFRecordWriter(": {"data/tfrecord_writer.py"},
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
     "import ray\n": {"runners/ray_connection.py"},

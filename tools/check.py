@@ -80,6 +80,7 @@ def main(argv: Sequence[str]) -> None:
 def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
     """Prints what is wrong; returns the number of faults and all found."""
     from audiotag_nas.data import manifest
+    from audiotag_nas.data.splits import SPLITS
 
     root = _DATA_ROOT.value
     lengths: list[float] = []
@@ -101,12 +102,7 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
         if row.accepted:
             accepted.append((*place, "accepted", ""))
     _print_findings(faults, notes)
-    _print_counts(
-        {
-            split: [clip for clip in report.clips if clip.split == split]
-            for split in report.split_counts
-        }
-    )
+    _print_counts({split: report.split_clips(split) for split in SPLITS})
     _print_lengths(lengths)
     print(
         f"\n{len(accepted)} of {len(report.rows)} rows accepted, "
@@ -208,7 +204,7 @@ def _print_findings(faults: list[Found], notes: list[Found]) -> None:
 
 def _print_counts(clips_by_list: dict[str, list]) -> None:
     """Clips in all, of each tag and of each fold: one column a list."""
-    from audiotag_nas.data.findings import count_tags
+    from audiotag_nas.data.clip import count_tags
     from audiotag_nas.report import tables
 
     tags = {name: count_tags(clips) for name, clips in clips_by_list.items()}

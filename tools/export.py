@@ -30,14 +30,14 @@ _EXPORT_DIR = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-    from audiotag_nas.data.storage import as_place
+    from audiotag_nas.data.storage import as_path
     from audiotag_nas.experiment.model_export import export_trial
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.serving.model_manifest import check_replaceable
 
     workspace = Workspace(command.directory(_WORKDIR))
     config = workspace.reopen()
-    place = as_place(command.directory(_EXPORT_DIR))
+    place = as_path(command.directory(_EXPORT_DIR))
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)
     print_lines(

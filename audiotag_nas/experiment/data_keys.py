@@ -1,7 +1,7 @@
 """`data.json`: the digests of the data that an experiment's trials learn from.
 
 The key of prepared log-mels is the digest of all that decides their content
-(`data.tfrecords`). It is kept apart from the log-mels, so that data which
+(`data.feature_key`). It is kept apart from the log-mels, so that data which
 moved, or log-mels that are made again elsewhere, are known to be the same.
 """
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet
+from audiotag_nas.data.stored_features import PreparedSet
 from audiotag_nas.metrics import PairedDifference, TagReport, score_files
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiotag_nas.architecture import CRNN_BASELINE, Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.experiment import (
     evaluation,
     model_export,

@@ -9,8 +9,8 @@ import numpy as np
 from audiotag_nas import metrics
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import RemotePath
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.experiment import evaluation, networks
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.results import architecture_of, completed_entry

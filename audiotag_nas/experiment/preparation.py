@@ -10,18 +10,18 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import (
     chime_home,
     chime_home_check,
+    feature_writer,
     manifest,
-    tfrecords,
 )
-from audiotag_nas.data.clip import NUM_FOLDS, Clip, check_carried, split_folds
-from audiotag_nas.data.findings import (
+from audiotag_nas.data.clip import Clip, check_carried
+from audiotag_nas.data.findings import Finding, finding_lines, raise_first
+from audiotag_nas.data.splits import (
+    NUM_FOLDS,
     SPLITS,
-    Finding,
-    finding_lines,
-    raise_first,
     shared_segment_findings,
+    split_folds,
 )
-from audiotag_nas.data.prepared import json_digest
+from audiotag_nas.data.stored_features import PreparedSet, json_digest
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import read_entries
@@ -51,7 +51,7 @@ class PreparedData:
         lines: what a person should know of data set and log-mels.
     """
 
-    development: list[tfrecords.PreparedSet]
+    development: list[PreparedSet]
     lines: list[str]
 
 
@@ -107,7 +107,7 @@ def read_dataset(config: ExperimentConfig, workspace: Workspace) -> DataSet:
     """
     data, root = config.data, _data_root(config, workspace)
     if data.source == "manifest":
-        report = manifest.read_manifest(data.manifest_path, root)
+        report = manifest.read_valid_manifest(data.manifest_path, root)
         clips = {split: report.split_clips(split) for split in SPLITS}
         for split in SPLITS:
             if not clips[split]:
@@ -229,7 +229,7 @@ def prepare(
     split: str,
     clips: Sequence[Clip] | None = None,
     progress: Progress | None = None,
-) -> tfrecords.PreparedSet:
+) -> PreparedSet:
     """The log-mels of one spectrogram size and split, made if need be.
 
     Whole features of other input are not replaced where trials were trained
@@ -262,7 +262,7 @@ def prepare(
     is_in_use = bool(
         config.data.features_dir or read_entries(workspace.journal_path)
     )
-    return tfrecords.prepare(
+    return feature_writer.write_log_mels(
         clips,
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,
@@ -272,7 +272,7 @@ def prepare(
     )
 
 
-def describe(prepared: tfrecords.PreparedSet, size: str, split: str) -> str:
+def describe(prepared: PreparedSet, size: str, split: str) -> str:
     """A line of what was prepared, and what of it could not be or not whole."""
     text = f"{size} {split}: {len(prepared.clips)} clips"
     if prepared.num_cut:
@@ -305,7 +305,7 @@ def prepare_elsewhere(
     workspace = Workspace(cache_dir / f"dataset-{json_digest(made_of)[:16]}")
     if config.data.source == "synthetic":
         write_synthetic_dataset(config, workspace)
-    tfrecords.prepare(
+    feature_writer.write_log_mels(
         read_clips(config, workspace, "development"),
         config.features.resized(size, config.data.clip_seconds),
         data=config.data,

@@ -18,7 +18,7 @@ from typing import Any
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet, read_key
+from audiotag_nas.data.stored_features import PreparedSet, read_key
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.experiment import config_paths, networks, preparation, stages
 from audiotag_nas.experiment.generations import (

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig, stored
-from audiotag_nas.data.storage import Place, RemotePath, as_place
+from audiotag_nas.data.storage import AnyPath, RemotePath, as_path
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment import config_paths, data_keys, dependencies
 from audiotag_nas.files import atomic_write_text, remove_partials
@@ -38,8 +38,8 @@ class Workspace:
 
     def __init__(self, workdir: str | os.PathLike) -> None:
         self.workdir = Path(workdir)
-        self._features_dir: Place = self.workdir / "features"
-        self._export_dir: Place = self.workdir / "export"
+        self._features_dir: AnyPath = self.workdir / "features"
+        self._export_dir: AnyPath = self.workdir / "export"
 
     @property
     def config_path(self) -> Path:
@@ -66,7 +66,7 @@ class Workspace:
         return self.workdir / "dataset"
 
     @property
-    def features_dir(self) -> Place:
+    def features_dir(self) -> AnyPath:
         """Where the config says; before `start` or `reopen`, the default."""
         return self._features_dir
 
@@ -83,11 +83,11 @@ class Workspace:
         return self.workdir / "report"
 
     @property
-    def export_dir(self) -> Place:
+    def export_dir(self) -> AnyPath:
         """Where the config says; before `start`, where it lies by default."""
         return self._export_dir
 
-    def split_dir(self, size: str, split: str) -> Place:
+    def split_dir(self, size: str, split: str) -> AnyPath:
         """Where the log-mels of a spectrogram size and split lie."""
         return self.features_dir / size / split
 
@@ -115,7 +115,7 @@ class Workspace:
         """
         self._find_features(config)
         if config.final.export_dir:
-            self._export_dir = as_place(config.final.export_dir)
+            self._export_dir = as_path(config.final.export_dir)
             self._check_export_dir()
         if not self.config_path.exists():
             self._write_config(config)
@@ -192,7 +192,7 @@ class Workspace:
 
     def _find_features(self, config: ExperimentConfig) -> None:
         if config.data.features_dir:
-            self._features_dir = as_place(config.data.features_dir)
+            self._features_dir = as_path(config.data.features_dir)
 
     def remove_other_features(self, keys: Mapping[str, str]) -> None:
         """Removes the log-mels here that are of other data than the trials'.

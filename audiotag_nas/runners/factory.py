@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
 from audiotag_nas.errors import ConfigError, UserError
 from audiotag_nas.runners.tensorflow_log import without_retracing_notes
 from audiotag_nas.terminal import interrupts_kept
@@ -78,7 +78,7 @@ def make_runner(
     settings: RunnerSettings,
     config: ExperimentConfig,
     *,
-    features_dir: Place,
+    features_dir: AnyPath,
     trials_dir: Path,
     on_epoch: OnTrialEpoch | None = None,
     prepare: str | None = None,
@@ -169,7 +169,7 @@ def run_target(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Place,
+    features_dir: AnyPath,
     trials_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:
@@ -214,7 +214,7 @@ class InProcessRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Place,
+        features_dir: AnyPath,
         trials_dir: Path,
         on_epoch: OnTrialEpoch | None = None,
         target: str = TARGET,

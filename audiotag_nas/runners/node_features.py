@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import DataError, StoreError
 
 DEFAULT_CACHE_DIR = "~/.cache/audiotag_nas"
@@ -37,10 +37,10 @@ def find_features(
     *,
     size: str,
     key: str,
-    features_dir: Place,
+    features_dir: AnyPath,
     cache_dir: Path,
     prepare: PrepareFeatures,
-) -> Place:
+) -> AnyPath:
     """A directory that holds `<size>/development` of this very key.
 
     Args:
@@ -74,7 +74,7 @@ def find_features(
     return cached_dir
 
 
-def _is_there(features_dir: Place, size: str, key: str) -> bool:
+def _is_there(features_dir: AnyPath, size: str, key: str) -> bool:
     try:
         return open_prepared(features_dir / size / "development").key == key
     except StoreError:

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import store_errors
 from audiotag_nas.runners import gpus
@@ -139,7 +139,7 @@ class ProcessRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Place,
+        features_dir: AnyPath,
         trials_dir: Path,
         num_workers: int,
         trial_timeout_seconds: float | None = None,
@@ -166,7 +166,7 @@ class ProcessRunner:
         self._setup = {
             "target": target,
             "config": config.to_json(),
-            "features_dir": str(as_place(features_dir).absolute()),
+            "features_dir": str(as_path(features_dir).absolute()),
             "trials_dir": str(Path(trials_dir).absolute()),
         }
         self._num_threads = config.threads_per_trial

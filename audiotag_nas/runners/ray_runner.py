@@ -24,8 +24,8 @@ from typing import Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.runners import ray_worker
@@ -100,7 +100,7 @@ class RayRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Place,
+        features_dir: AnyPath,
         trials_dir: Path,
         address: str = DEFAULT_ADDRESS,
         num_workers: int | None = None,
@@ -121,7 +121,7 @@ class RayRunner:
             retries=retries,
         )
         self._config = config
-        self._features_dir = as_place(features_dir).absolute()
+        self._features_dir = as_path(features_dir).absolute()
         self._trials_dir = Path(trials_dir)
         self._num_workers = num_workers
         self._timeout_seconds = trial_timeout_seconds

@@ -20,7 +20,7 @@ from typing import Any
 
 import audiotag_nas
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
 from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.files import temporary_directory
 from audiotag_nas.runners import node_features
@@ -147,9 +147,9 @@ def _check_versions(wanted: dict[str, str]) -> None:
             )
 
 
-def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Place:
+def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> AnyPath:
     if setup["features_key"] is None:
-        return as_place(setup["features_dir"])
+        return as_path(setup["features_dir"])
     return _find_features(
         json.dumps(setup["config"]),
         setup["spectrogram_size"],
@@ -163,13 +163,13 @@ def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Place:
 @functools.cache
 def _find_features(
     config: str, size: str, key: str, features_dir: str, cache: str, target: str
-) -> Place:
+) -> AnyPath:
     """Once a process: each look reads every byte."""
     return node_features.find_features(
         ExperimentConfig.from_json(json.loads(config)),
         size=size,
         key=key,
-        features_dir=as_place(features_dir),
+        features_dir=as_path(features_dir),
         cache_dir=Path(cache).expanduser(),
         prepare=_import_function(target),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import as_place
+from audiotag_nas.data.storage import as_path
 from audiotag_nas.errors import UserError
 from audiotag_nas.runners.factory import find_target, run_target
 from audiotag_nas.trial import Trial, TrialResult
@@ -65,7 +65,7 @@ def _train(
             run_trial,
             trial,
             config=config,
-            features_dir=as_place(setup["features_dir"]),
+            features_dir=as_path(setup["features_dir"]),
             trials_dir=Path(setup["trials_dir"]),
             on_epoch=on_epoch,
         )

@@ -25,8 +25,8 @@ import audiotag_nas
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data.log_mel_layer import LogMel
-from audiotag_nas.data.shards import store_errors
-from audiotag_nas.data.storage import RemotePath, as_place, new_directory
+from audiotag_nas.data.storage import RemotePath, as_path, new_directory
+from audiotag_nas.data.tfrecord_writer import store_errors
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import plain_path
 from audiotag_nas.models import save_model
@@ -78,7 +78,7 @@ def export_model(
         StoreError: `export_dir` can't be written, or a local one has other
             files than an exported model's.
     """
-    place = as_place(export_dir)
+    place = as_path(export_dir)
     manifests.check_replaceable(place)
     tags = tuple(tags)
     _check_sizes(model, features, tags)

@@ -25,7 +25,7 @@ from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.config.rules import RULES
 from audiotag_nas.data import storage
-from audiotag_nas.data.storage import Place, RemotePath
+from audiotag_nas.data.storage import AnyPath, RemotePath
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text, file_digest
 
@@ -35,7 +35,7 @@ SAVED_MODEL_FILE_NAME = "saved_model.pb"
 SCHEMA_VERSION = 1
 
 
-def check_replaceable(export_dir: Place) -> None:
+def check_replaceable(export_dir: AnyPath) -> None:
     """Checks that an export would replace nothing but another export.
 
     Raises:
@@ -184,7 +184,7 @@ def fetched(
     Raises:
         StoreError: as `read_manifest`, or it can't be reached.
     """
-    place = storage.as_place(export_dir)
+    place = storage.as_path(export_dir)
     if not isinstance(place, RemotePath):
         yield place, read_manifest(place)
         return
@@ -202,7 +202,9 @@ def fetched(
         yield directory, read_manifest(directory, place=place)
 
 
-def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
+def read_manifest(
+    export_dir: Path, *, place: AnyPath | None = None
+) -> Manifest:
     """Reads the manifest and checks that the directory is what it lists.
 
     Args:
@@ -248,7 +250,9 @@ class _ListedFile:
     sha256: str
 
 
-def _parse(text: bytes, path: Place) -> tuple[Manifest, dict[str, _ListedFile]]:
+def _parse(
+    text: bytes, path: AnyPath
+) -> tuple[Manifest, dict[str, _ListedFile]]:
     """The manifest, and the files that it lists by their names.
 
     Raises:
@@ -298,7 +302,7 @@ def _is_inside(name: str) -> bool:
     )
 
 
-def _regular_files(export_dir: Path, place: Place) -> set[str]:
+def _regular_files(export_dir: Path, place: AnyPath) -> set[str]:
     """The names of all files in a directory.
 
     Raises:
@@ -326,7 +330,7 @@ def _regular_files(export_dir: Path, place: Place) -> set[str]:
     return names
 
 
-def _check_file(path: Path, shown: Place, listed: _ListedFile) -> None:
+def _check_file(path: Path, shown: AnyPath, listed: _ListedFile) -> None:
     """Checks one file's size and digest.
 
     Raises:

@@ -15,9 +15,9 @@ import keras
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
-from audiotag_nas.data import clip, pipeline
-from audiotag_nas.data.prepared import PreparedSet, open_prepared
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data import clip, pipeline, splits
+from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.errors import (
     ConfigError,
     UserError,
@@ -44,7 +44,7 @@ def run_trial(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Place,
+    features_dir: AnyPath,
     trial_dir: Path,
     on_epoch: trainer.OnEpoch | None = None,
 ) -> TrialResult:
@@ -168,7 +168,7 @@ def _cost_metrics(
 def train_network(
     trial: Trial,
     config: ExperimentConfig,
-    features_dir: Place,
+    features_dir: AnyPath,
     *,
     on_epoch: trainer.OnEpoch | None = None,
     also_scored: Mapping[str, trainer.ScoredData] | None = None,
@@ -314,7 +314,7 @@ def split_folds(
     Raises:
         DataError: a validation fold has no clips, or none is left to train.
     """
-    return clip.split_folds(
+    return splits.split_folds(
         prepared.folds,
         config.data.validation_folds,
         where=str(prepared.split_dir),

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
@@ -54,7 +54,7 @@ def record_trial(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Place,
+    features_dir: AnyPath,
     trial_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:

@@ -1,7 +1,7 @@
-"""Files that hold more or less than their headers announce, by format.
+"""Sound files whose headers announce a wrong length, by format.
 
-Each test writes a sound of known length and checks how much of it is read,
-and what is noted. The files are damaged by hand.
+Each test writes a sound of known length, damages the file, and checks the
+number of samples read and the notes.
 """
 
 import shlex
@@ -17,7 +17,7 @@ from audiotag_nas.errors import DataError
 
 
 def wave(num_samples, *, seed=0):
-    """A tone that changes its level, over a little noise: (samples,)."""
+    """A tone of changing level plus faint noise: (samples,)."""
     t = np.arange(num_samples) / 16000
     noise = np.random.default_rng(seed).normal(0, 0.01, num_samples)
     level = np.where(t % 2 < 1, 0.5, 0.001)
@@ -54,7 +54,7 @@ def test_a_whole_file_is_read_without_a_note(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", OPTIONS)
 @pytest.mark.parametrize("share", [0.4, 0.9])
-def test_a_cut_file_of_every_format_gives_its_start_and_a_note(
+def test_a_truncated_file_of_every_format_gives_its_beginning_and_a_note(
     tmp_path, suffix, share
 ):
     path = write(tmp_path / f"cut.{suffix}", wave(90_003), **OPTIONS[suffix])
@@ -64,7 +64,7 @@ def test_a_cut_file_of_every_format_gives_its_start_and_a_note(
     notes = []
     start = audio.read_audio(path, sample_rate_hz=16000, note=notes.append)
     assert 10_000 < len(start) < 90_003
-    # The last samples before the cut depend on what is missing.
+    # The last samples before the cut depend on the missing ones.
     kept = len(start) - 4096
     np.testing.assert_allclose(start[:kept], whole[:kept], atol=1e-4)
     (note,) = notes
@@ -73,9 +73,9 @@ def test_a_cut_file_of_every_format_gives_its_start_and_a_note(
 
 
 def without_information_frame(path):
-    """The bytes of an MP3 as it is written to a pipe.
+    """The bytes of an MP3 as written to a pipe.
 
-    The first frame is the one that holds the number of frames.
+    It lacks the first frame, which contains the number of frames.
     """
     data = path.read_bytes()
     sync = data[:2]
@@ -85,13 +85,14 @@ def without_information_frame(path):
 
 
 def test_an_mp3_of_unknown_length_is_read_to_its_end(tmp_path):
-    # Loud at first: the size of the first frames says "short".
+    # The first second is loud: an estimate from the size of the first frames
+    # would be too short.
     samples = wave(300_000)
     path = write(tmp_path / "p.mp3", samples, **OPTIONS["mp3"])
     path.write_bytes(without_information_frame(path))
     summary = audio.inspect_audio(path)
     assert summary.notes == ()
-    # Whole frames of 576 samples, the encoder's delay included.
+    # Whole frames of 576 samples, including the encoder's delay.
     assert 300_000 <= summary.num_samples <= 300_000 + 3 * 576
     assert summary.num_samples % 576 == 0
 
@@ -113,12 +114,12 @@ def test_chained_streams_are_read_one_after_the_other(tmp_path, suffix):
     path.write_bytes(data)
     samples = audio.read_audio(path, sample_rate_hz=16000, note=pytest.fail)
     assert len(samples) == 40_000 + 50_001 + 30_500
-    # soundfile seeks between its reads of an MP3, where that breaks samples.
+    # soundfile.read seeks, which changes the samples of an MP3.
     atol = 1e-3 if suffix == "mp3" else 1e-6
     np.testing.assert_allclose(samples, np.concatenate(expected), atol=atol)
 
 
-def test_mp3s_of_unknown_length_that_are_joined_are_read_to_the_end(tmp_path):
+def test_concatenated_mp3s_of_unknown_length_are_read_to_the_end(tmp_path):
     sizes, data = [], b""
     for number, num_samples in enumerate((40_000, 70_000)):
         path = write(
@@ -126,7 +127,7 @@ def test_mp3s_of_unknown_length_that_are_joined_are_read_to_the_end(tmp_path):
         )
         path.write_bytes(without_information_frame(path))
         sizes.append(audio.inspect_audio(path).num_samples)
-        # Tags of both kinds lie between the streams.
+        # ID3v2 and ID3v1 tags lie between the streams.
         tag = b"ID3\x04\0\0\0\0\1\2" + bytes(130)
         data += tag + path.read_bytes() + b"TAG" + bytes(125)
     (tmp_path / "joined.mp3").write_bytes(data)
@@ -136,9 +137,7 @@ def test_mp3s_of_unknown_length_that_are_joined_are_read_to_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "mp3", "flac"])
-def test_a_stream_at_another_rate_is_not_read_and_that_is_noted(
-    tmp_path, suffix
-):
+def test_a_stream_at_another_rate_is_not_read_and_noted(tmp_path, suffix):
     first = write(tmp_path / f"1.{suffix}", wave(30_000))
     second = write(tmp_path / f"2.{suffix}", wave(44_100), rate_hz=22050)
     path = tmp_path / f"both.{suffix}"
@@ -165,8 +164,8 @@ def test_damage_between_ogg_pages_is_noted_with_its_size(tmp_path):
 
 
 SIZE_FIELDS = {
-    # The mark before the field, its distance from the mark, its format, and
-    # by how much it is larger than the size of the samples.
+    # Marker, offset of the size field from the marker, format of the field,
+    # and the number of bytes that the field counts besides the samples.
     "wav": (b"data", 4, "<I", 0),
     "rf64": (b"ds64", 16, "<Q", 0),
     "w64": (b"data", 16, "<Q", 24),
@@ -177,17 +176,17 @@ SIZE_FIELDS = {
 
 
 def with_size(path, suffix, size):
-    """Writes another size of the samples into the header."""
-    mark, offset, form, extra = SIZE_FIELDS[suffix]
+    """Writes another size of the samples to the header."""
+    marker, offset, form, extra = SIZE_FIELDS[suffix]
     data = bytearray(path.read_bytes())
-    at = data.index(mark) + offset
+    at = data.index(marker) + offset
     assert struct.unpack_from(form, data, at)[0] == 2 * 60_001 + extra
     struct.pack_into(form, data, at, size + extra)
     path.write_bytes(data)
 
 
 @pytest.mark.parametrize("suffix", CHUNKED)
-def test_a_size_that_is_too_small_ends_no_file(tmp_path, suffix):
+def test_samples_beyond_the_announced_size_are_read(tmp_path, suffix):
     steps = np.random.default_rng(1).integers(-9999, 9999, 60_001, np.int16)
     path = write(tmp_path / f"small.{suffix}", steps, **OPTIONS[suffix])
     with_size(path, suffix, 31_000)
@@ -217,7 +216,7 @@ def test_a_wav_of_unknown_size_is_read_to_its_end_without_a_note(
     [
         b"LIST\x04\0\0\0INFO",
         b"abcd\x02\0\0\0hi" + b"efgh\0\0\0\0",
-        # Cut within a chunk that is known.
+        # Truncated within a known chunk.
         b"id3 \x99\x09\0\0ID3",
     ],
 )
@@ -233,7 +232,9 @@ def test_chunks_after_the_samples_are_not_read_as_samples(
 
 
 @pytest.mark.parametrize("trailing", [b"", b"LIST\x04\0\0\0INFO"])
-def test_a_wav_whose_size_wrapped_at_4_gb_is_found_whole(tmp_path, trailing):
+def test_all_samples_are_found_in_a_wav_whose_size_wrapped_at_4_gb(
+    tmp_path, trailing
+):
     num_bytes = 2**32 + 2_000_000
     path = tmp_path / "big.wav"
     with open(path, "wb") as file:
@@ -244,9 +245,9 @@ def test_a_wav_whose_size_wrapped_at_4_gb_is_found_whole(tmp_path, trailing):
                 *(32000, 2, 16, b"data", 2_000_000),
             )
         )
-        file.seek(44 + num_bytes)  # a hole: it takes no place on the disk
+        file.seek(44 + num_bytes)  # a hole, which occupies no disk space
         file.write(trailing or b"\0")
-    # Decoding all of it would take long: the bytes that it would read.
+    # Decoding would take long, so count the bytes that it would read.
     data_bytes = 0
     for stream in open_sound(path)._contents.streams:
         *header, samples = stream.pieces
@@ -277,7 +278,7 @@ def test_an_mp3_in_a_wav_file_is_read_without_a_note(tmp_path):
 
 
 @pytest.mark.parametrize("junk", [b"\0" * 700, b"x" * 701, b"\xff\xfb" * 351])
-def test_damage_in_an_mp3_prints_nothing_and_keeps_the_rest(
+def test_damage_in_an_mp3_prints_nothing_and_the_rest_is_read(
     tmp_path, capfd, junk
 ):
     path = write(tmp_path / "a.mp3", wave(150_000), **OPTIONS["mp3"])
@@ -310,7 +311,7 @@ def test_damage_in_an_mp3_prints_nothing_and_keeps_the_rest(
         (b"wvpk\0\0\0\0", "WavPack"),
     ],
 )
-def test_a_format_that_is_not_read_is_named_with_the_command_to_convert(
+def test_an_unsupported_format_is_named_with_a_command_to_convert_it(
     tmp_path, monkeypatch, head, name
 ):
     monkeypatch.chdir(tmp_path)
@@ -330,7 +331,7 @@ def test_a_format_that_is_not_read_is_named_with_the_command_to_convert(
 
 
 @pytest.mark.parametrize("suffix", OPTIONS)
-def test_a_damaged_file_is_not_said_to_be_missing(tmp_path, suffix):
+def test_no_message_says_that_a_damaged_file_is_missing(tmp_path, suffix):
     data = write(
         tmp_path / f"a.{suffix}", wave(9_000), **OPTIONS[suffix]
     ).read_bytes()
@@ -341,16 +342,16 @@ def test_a_damaged_file_is_not_said_to_be_missing(tmp_path, suffix):
         for at in rng.integers(0, len(damaged), number % 5):
             damaged[at] = rng.integers(256)
         path.write_bytes(damaged)
-        said = [f"{path}: "]
+        messages = [f"{path}: "]
         try:
-            said += audio.inspect_audio(path).notes
+            messages += audio.inspect_audio(path).notes
         except DataError as error:
-            said.append(str(error))
-        assert all(text.startswith(f"{path}: ") for text in said)
-        assert not any("exist" in text for text in said)
+            messages.append(str(error))
+        assert all(text.startswith(f"{path}: ") for text in messages)
+        assert not any("exist" in text for text in messages)
 
 
-def test_an_empty_file_is_called_so(tmp_path):
+def test_an_empty_file_is_refused_as_empty(tmp_path):
     path = tmp_path / "empty.ogg"
     path.touch()
     with pytest.raises(DataError, match="an empty file"):

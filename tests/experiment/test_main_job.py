@@ -381,7 +381,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     demo, capsys
 ):
     from audiotag_nas import Architecture, ArchitectureTuner, load_config
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.experiment.evaluation import score_split
     from audiotag_nas.training.trainer import mean_eer
 

@@ -190,7 +190,7 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("folds", "message"),
     [
-        ((1, 2), r"must be of the folds \[1, 2\] .* Received: 0"),
+        ((1, 2), r"must be among the folds \[1, 2\] .* Received: 0"),
         ((0, 0), r"must leave a fold of \[0\] to train on"),
     ],
 )
@@ -394,7 +394,7 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
     (line,) = (x for x in done.stdout.splitlines() if "pond" in x)
     assert line == (
         f"  note: {tmp_path}/clips.csv: the segment 'pond' lies in the folds "
-        "0, 1; validation will be flattered."
+        "0, 1; validation results will be optimistic."
     )
 
 

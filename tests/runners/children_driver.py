@@ -56,7 +56,7 @@ def prepare(workdir: Path) -> None:
     import numpy as np
     import soundfile
 
-    from audiotag_nas.data import tfrecords
+    from audiotag_nas.data import feature_writer
     from audiotag_nas.data.clip import Clip
 
     rng = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def prepare(workdir: Path) -> None:
             Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
         )
     size = config().features.spectrogram_size(CLIP_SECONDS)
-    tfrecords.prepare(
+    feature_writer.write_log_mels(
         clips,
         config().features,
         data=config().data,

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from audiotag_nas.data import features as numpy_features
+from audiotag_nas.data import log_mel as numpy_features
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.serving import export

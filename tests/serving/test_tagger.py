@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.serving import output_tables
 from audiotag_nas.serving.export import export_model

@@ -18,9 +18,9 @@ from audiotag_nas.config import (
     SearchConfig,
     TrainingConfig,
 )
-from audiotag_nas.data import tfrecords
+from audiotag_nas.data import feature_writer
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.prepared import open_prepared
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.models.costs import network_costs
@@ -76,7 +76,7 @@ def features_dir(config, tmp_path_factory):
             Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
         )
     size = config.features.spectrogram_size(0.5)
-    tfrecords.prepare(
+    feature_writer.write_log_mels(
         clips,
         config.features,
         data=config.data,
@@ -127,7 +127,7 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
     config, features_dir, tmp_path
 ):
     from audiotag_nas.data import pipeline
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.training import trainer
 
     config = dataclasses.replace(config, search=SearchConfig(reward="eer"))

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from audiotag_nas.config import SyntheticConfig
-from audiotag_nas.data.clip import NUM_FOLDS
+from audiotag_nas.data.splits import NUM_FOLDS
 from audiotag_nas.data.synthesis import annotation
 
 CHUNKS_PER_SEGMENT = 75  # a segment is five minutes, a chunk four seconds

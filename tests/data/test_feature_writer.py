@@ -1,4 +1,4 @@
-"""Preparing a split: what is stored, what is refused, what is noticed."""
+"""Stored features: their content, reuse, damage, and refused input."""
 
 import csv
 import dataclasses
@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.pipeline import make_evaluation_dataset
-from audiotag_nas.data.tfrecords import open_prepared, prepare
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from tests.full_disk import room_for
 
@@ -38,7 +39,7 @@ TAGS = (("m",), ("c", "S"), (), ("m", "c"), ("U",), ("c",), ("m", "S"))
 
 @pytest.fixture
 def clips(tmp_path):
-    """Seven clips of one second in two folds and none."""
+    """Seven clips of one second: in two folds, and without a fold."""
     rng = np.random.default_rng(3)
     result = []
     for i, (fold, tags) in enumerate(zip(FOLDS, TAGS, strict=True)):
@@ -55,11 +56,13 @@ def write(path, samples, rate_hz=RATE_HZ):
 
 
 def run(clips, split_dir, features=FEATURES, data=DATA, **keywords):
-    return prepare(clips, features, data=data, split_dir=split_dir, **keywords)
+    return write_log_mels(
+        clips, features, data=data, split_dir=split_dir, **keywords
+    )
 
 
 def records(prepared):
-    """(features, label, index) of every record, by TensorFlow's own parser."""
+    """(features, label, index) of each record, parsed by TensorFlow."""
     for shard in prepared.shards:
         for record in tf.data.TFRecordDataset([str(shard.path)]):
             example = tf.train.Example.FromString(record.numpy())
@@ -78,7 +81,7 @@ def test_every_clip_is_stored_by_fold_with_its_log_mel_and_tags(
 ):
     prepared = run(clips, tmp_path / "out")
     assert (prepared.num_frames, prepared.num_mels) == (61, 13)
-    # The asked tags, one of them on no clip, then the others in order.
+    # The configured tags (no clip carries x), then the others, sorted.
     assert prepared.tags == ("c", "m", "x", "S", "U")
     assert prepared.folds == (0, 2, None)
     order = [1, 4, 6, 0, 3, 5, 2]
@@ -94,7 +97,9 @@ def test_every_clip_is_stored_by_fold_with_its_log_mel_and_tags(
         } == (set(TAGS[i]))
 
 
-def test_labels_and_selections_follow_the_asked_tags_and_folds(clips, tmp_path):
+def test_labels_and_clips_are_those_of_the_requested_tags_and_folds(
+    clips, tmp_path
+):
     prepared = run(clips, tmp_path / "out")
     np.testing.assert_array_equal(
         prepared.labels(("m", "S"), folds=(None, 0)),
@@ -113,7 +118,7 @@ def test_labels_and_selections_follow_the_asked_tags_and_folds(clips, tmp_path):
         prepared.select((0, 1))
 
 
-def test_the_same_input_is_not_prepared_twice(clips, tmp_path):
+def test_features_of_the_same_input_are_reused(clips, tmp_path):
     first = run(clips, tmp_path / "out")
     stamps = [shard.path.stat().st_mtime_ns for shard in first.shards]
     assert run(clips, tmp_path / "out") == first
@@ -175,7 +180,7 @@ def remove_clip(clips):
     ],
     ids=lambda change: change.__name__,
 )
-def test_what_is_stale_is_made_again(clips, tmp_path, change):
+def test_stale_features_are_computed_again(clips, tmp_path, change):
     before = run(clips, tmp_path / "out")
     arguments = change(clips)
     after = run(
@@ -188,7 +193,9 @@ def test_what_is_stale_is_made_again(clips, tmp_path, change):
     assert [s.sha256 for s in after.shards] == [s.sha256 for s in fresh.shards]
 
 
-def test_another_resampler_makes_it_stale(clips, tmp_path, monkeypatch):
+def test_another_version_of_the_resampler_makes_features_stale(
+    clips, tmp_path, monkeypatch
+):
     before = run(clips, tmp_path / "out")
     monkeypatch.setattr(
         "importlib.metadata.version", lambda name: f"{name} 99.0"
@@ -269,7 +276,7 @@ def replace_a_shard_by_a_fifo(prepared):
     ],
     ids=lambda damage: damage.__name__,
 )
-def test_damage_is_named_on_opening_and_repaired_by_preparing(
+def test_damage_is_named_on_opening_and_repaired_by_writing(
     clips, tmp_path, damage
 ):
     before = run(clips, tmp_path / "out")
@@ -279,12 +286,12 @@ def test_damage_is_named_on_opening_and_repaired_by_preparing(
     assert run(clips, tmp_path / "out") == before
 
 
-def test_a_directory_never_prepared_is_a_store_error(tmp_path):
+def test_a_directory_without_features_is_a_store_error(tmp_path):
     with pytest.raises(StoreError, match=r"index\.json"):
         open_prepared(tmp_path / "nothing")
 
 
-def test_somebody_elses_directory_is_not_replaced(clips, tmp_path):
+def test_a_directory_with_other_files_is_not_replaced(clips, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
     with pytest.raises(StoreError, match=r"chapter1\.tex"):
@@ -292,29 +299,29 @@ def test_somebody_elses_directory_is_not_replaced(clips, tmp_path):
     assert (tmp_path / "thesis" / "chapter1.tex").exists()
 
 
-def test_features_that_others_may_train_on_are_not_replaced(clips, tmp_path):
+def test_features_that_trials_may_use_are_not_replaced(clips, tmp_path):
     first = run(clips, tmp_path / "shared")
     assert run(clips, tmp_path / "shared", may_replace=False) == first
-    for change, says in (
+    for change, message in (
         (change_front_end, r"log_floor was 1e-08 and is 1e-06\."),
         (change_length, "or a version"),
         (change_fold, "1 clips of other tags, fold or segment, first 'clip0'"),
         (remove_clip, "1 clips that are gone, first 'clip0'"),
         (change_vocabulary, "the tags were .* and are m, c"),
-        # Last: it changes the file.
+        # Last, because it changes the file.
         (change_one_sample, r"of a clip, data\.min_clip_seconds or a version"),
     ):
         changed, features, data = change(clips)
-        with pytest.raises(StoreError, match=says):
+        with pytest.raises(StoreError, match=message):
             run(changed, tmp_path / "shared", features, data, may_replace=False)
         assert open_prepared(tmp_path / "shared") == first
     change_one_sample(clips)
-    # What is damaged is of use to nobody.
+    # Damaged features may be replaced.
     cut_a_shard(first)
     assert run(clips, tmp_path / "shared", may_replace=False) == first
 
 
-def test_bad_clips_are_rejected_with_reasons_and_the_rest_goes_on(
+def test_bad_clips_are_rejected_with_reasons_and_the_others_stored(
     clips, tmp_path
 ):
     not_finite = np.zeros(RATE_HZ)
@@ -341,12 +348,12 @@ def test_bad_clips_are_rejected_with_reasons_and_the_rest_goes_on(
     with open(tmp_path / "out" / "rejected.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["clip_id", "path", "reason"]
-    # Nothing that a spreadsheet would run.
+    # Quoted, so that a spreadsheet does not run it.
     assert "'=1+2" in [row[0] for row in rows]
     assert len(rows) == 6
 
 
-def test_a_rejected_clip_that_was_mended_is_taken(clips, tmp_path):
+def test_a_rejected_clip_is_stored_once_its_file_is_repaired(clips, tmp_path):
     good = clips[3].path.read_bytes()
     clips[3].path.unlink()
     assert len(run(clips, tmp_path / "out").rejected) == 1
@@ -356,7 +363,7 @@ def test_a_rejected_clip_that_was_mended_is_taken(clips, tmp_path):
     assert not (tmp_path / "out" / "rejected.csv").exists()
 
 
-def test_no_usable_clip_is_an_error_that_leaves_nothing(clips, tmp_path):
+def test_no_usable_clip_is_an_error_and_leaves_no_file(clips, tmp_path):
     for clip in clips:
         clip.path.unlink()
     with pytest.raises(DataError, match=r"all 7 were rejected.*clip1\.wav"):
@@ -367,7 +374,7 @@ def test_no_usable_clip_is_an_error_that_leaves_nothing(clips, tmp_path):
 
 
 def fill_a_shard(clips):
-    # Three clips of fold 0, each 61 x 13 float16: 4758 bytes and some.
+    # Three clips of fold 0, each 61 x 13 float16: more than 4758 bytes.
     return clips, "fold0-00000.tfrecord"
 
 
@@ -390,7 +397,7 @@ def fill_the_report_of_the_rejected(clips):
     [fill_a_shard, fill_the_index, fill_the_report_of_the_rejected],
     ids=lambda fill: fill.__name__,
 )
-def test_a_file_that_finds_no_room_is_named_and_leaves_no_piece(
+def test_a_file_that_does_not_fit_is_named_and_leaves_no_partial_file(
     clips, tmp_path, fill
 ):
     clips, name = fill(clips)
@@ -405,23 +412,23 @@ def test_a_file_that_finds_no_room_is_named_and_leaves_no_piece(
         run(clips, tmp_path / "out" / "split", data=LONGER)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["split"]
     assert open_prepared(tmp_path / "out" / "split") == before
-    # There is room again.
+    # Without the limit, it is written.
     assert run(clips, tmp_path / "out" / "split", data=LONGER).key != before.key
 
 
-def test_a_place_that_can_not_be_a_directory_is_named(clips, tmp_path):
+def test_a_path_that_can_not_be_a_directory_is_named(clips, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(StoreError, match="out/split: can't be written"):
         run(clips, tmp_path / "out" / "split")
 
 
-def test_two_clips_of_one_id_are_refused(clips, tmp_path):
+def test_a_repeated_clip_id_is_refused(clips, tmp_path):
     with pytest.raises(DataError, match="'clip1'"):
         run([*clips, clips[1]], tmp_path / "out")
 
 
 def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
-    # 0.6 s of 440 Hz at 44.1 kHz: silence follows, as long as the clip lacks.
+    # 0.6 s of 440 Hz at 44.1 kHz, padded with silence.
     time = np.arange(26460) / 44100
     write(clips[0].path, np.sin(2 * np.pi * 440 * time), rate_hz=44100)
     prepared = run(clips[:1], tmp_path / "out")
@@ -429,7 +436,7 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
     assert features.shape == (61, 13)
     tone = np.sin(2 * np.pi * 440 * np.arange(4800) / RATE_HZ)
     expected = log_mel(tone, FEATURES)
-    # Away from the ends, where a resampler rings, and in the tone's bins.
+    # The tone's bins, except near the ends, where a resampler rings.
     loud = expected[10] > expected[10].max() - 5
     np.testing.assert_allclose(
         features[2:30, loud], expected[2:30, loud], atol=0.02
@@ -437,16 +444,18 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
     np.testing.assert_allclose(features[38:], np.log(1e-8), rtol=1e-3)
 
 
-def test_clips_of_which_the_beginning_is_stored_are_counted(clips, tmp_path):
+def test_clips_that_were_cut_are_counted(clips, tmp_path):
     assert run(clips, tmp_path / "whole").num_cut == 0
-    # Two of 1.5 s, where features are of a second.
+    # Two clips last 1.5 s, features 1 s.
     for clip in clips[1:3]:
         write(clip.path, np.sin(np.arange(RATE_HZ * 3 // 2) / 7))
     run(clips, tmp_path / "cut")
     assert open_prepared(tmp_path / "cut").num_cut == 2
 
 
-def test_features_from_before_cut_clips_were_counted_are_used(clips, tmp_path):
+def test_features_whose_index_lacks_the_count_of_cut_clips_are_used(
+    clips, tmp_path
+):
     prepared = run(clips, tmp_path / "out")
     path = tmp_path / "out" / "index.json"
     content = json.loads(path.read_text())
@@ -460,7 +469,9 @@ def test_features_from_before_cut_clips_were_counted_are_used(clips, tmp_path):
 
 
 def test_a_large_fold_is_stored_in_several_shards(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiotag_nas.data.shards.MAX_CLIPS_PER_SHARD", 2)
+    monkeypatch.setattr(
+        "audiotag_nas.data.tfrecord_writer.MAX_CLIPS_PER_SHARD", 2
+    )
     prepared = run(clips, tmp_path / "out")
     assert [(s.path.name, s.num_clips) for s in prepared.shards] == [
         ("fold0-00000.tfrecord", 2),

@@ -1,17 +1,18 @@
-"""The log-mel front end in NumPy.
+"""The log-mel front end: its definition, and its implementation in NumPy.
 
-    waveform (samples,) -> frames x window -> FFT -> magnitude -> mel -> log
-                        -> log-mel (frames, mel bins), float32
+    waveform (samples,) -> frames x window -> FFT -> magnitude or power
+                        -> mel filters -> log -> (frames, mel bins), float32
 
 The default settings are the baseline's (Wei et al., Sample Mixed-Based Data
-Augmentation for Domestic Audio Tagging, DCASE workshop 2018). The front end
-of `log_mel_layer` is the same in TensorFlow and takes its constants from
-here. Both compute in float64 and round once, at the end: what float32 adds in
-between shows in the quiet bins beside a loud one.
+Augmentation for Domestic Audio Tagging, DCASE workshop 2018). `log_mel_layer`
+implements the same computation in TensorFlow, with the window and the mel
+matrix from this module. Both compute in float64 and round to float32 at the
+end: float32 rounding errors of a loud bin would hide its quiet neighbors.
 
-Nothing here looks at a second clip: a clip's features are its own.
+A clip's features depend on no other clip.
 """
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -19,9 +20,9 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 
-_FRAMES_AT_ONCE = 32  # what the processor's cache holds
+_FRAMES_AT_ONCE = 32  # fits into the processor's cache
 # Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic
-# above, 27 steps to a factor of 6.4.
+# above, with 27 steps per factor of 6.4.
 _LINEAR_TO_HZ = 1000.0
 _HZ_PER_MEL = 200 / 3
 _LOG_STEP = np.log(6.4) / 27
@@ -29,11 +30,10 @@ _WINDOW_COSINES = {"hamming": (0.54, 0.46), "hann": (0.5, 0.5)}
 
 
 def analysis_window(config: FeatureConfig) -> np.ndarray:
-    """The periodic window, float64 (frame_length,), scaled if so configured.
+    """Returns the periodic window, float64 (frame_length,).
 
-    With `normalize_window` it is divided by the root of its energy, which
-    scales a magnitude spectrum by that root and a power spectrum by the
-    energy.
+    With `config.normalize_window` it is divided by the root of its energy, so
+    a power spectrum is divided by the energy.
     """
     offset, cosine = _WINDOW_COSINES[config.window]
     phase = 2 * np.pi * np.arange(config.frame_length) / config.frame_length
@@ -44,30 +44,56 @@ def analysis_window(config: FeatureConfig) -> np.ndarray:
 
 
 def mel_matrix(config: FeatureConfig) -> np.ndarray:
-    """The mel filters, float32 (FFT bins, mel bins), read-only.
+    """Returns the mel filters, float32 (FFT bins, mel bins).
 
     They are the triangles of `librosa.filters.mel`, linear in Hz. With
-    `mel_norm="peak"` each is divided by its largest value. A filter narrower
-    than the spacing of the FFT bins can hold none of them; it stays zero, and
-    its mel bin is constant at the logarithm of the floor. The baseline's
-    settings have no such filter.
+    `mel_norm="peak"` each filter is divided by its maximum. A filter narrower
+    than the distance of two FFT bins may contain no bin. It stays zero, and
+    its mel bin is always the logarithm of the floor. The baseline's settings
+    have no such filter.
     """
-    return _mel_matrix(*_mel_settings(config))
+    bins_hz = np.fft.rfftfreq(config.frame_length, 1 / config.sample_rate_hz)
+    # A filter rises from its left edge to its center, which is the left edge
+    # of the next filter, and falls to its right edge.
+    low, high = _hz_to_mel(
+        np.array([config.fmin_hz, config.fmax_hz], np.float64), config.mel_scale
+    )
+    edges_hz = _mel_to_hz(
+        np.linspace(low, high, config.num_mels + 2), config.mel_scale
+    )
+    widths_hz = np.diff(edges_hz)[:, np.newaxis]
+    offsets_hz = bins_hz - edges_hz[:, np.newaxis]
+    rising = offsets_hz[:-2] / widths_hz[:-1]
+    falling = -offsets_hz[2:] / widths_hz[1:]
+    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if config.mel_norm == "slaney":
+        areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
+        # In place, which rounds the product to float32.
+        filters *= (1 / areas_hz)[:, np.newaxis]
+    elif config.mel_norm == "peak":
+        peaks = filters.max(axis=1, keepdims=True)
+        filters = filters / np.where(peaks > 0, peaks, 1)
+    return np.ascontiguousarray(filters.T)
 
 
 def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """The log-mel spectrogram of one clip.
+    """Returns the log-mel spectrogram of one clip.
 
     Args:
         waveform: (samples,), mono, at `config.sample_rate_hz`, full scale 1.
-            One shorter than a frame is padded to a frame with zeros.
+            Zeros are appended if it is shorter than a frame.
         config: the settings.
 
     Returns:
         float32 (frames, mel bins), in nepers (`log="ln"`) or decibels.
 
     Raises:
-        ValueError: `waveform` has not one axis.
+        ValueError: `waveform` does not have exactly one axis.
+
+    Example:
+        >>> config = FeatureConfig()
+        >>> log_mel(np.zeros(4 * config.sample_rate_hz), config).shape
+        (124, 128)
     """
     if waveform.ndim != 1:
         raise ValueError(
@@ -80,7 +106,7 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
         samples, config.frame_length
     )[:: config.frame_step]
     window = analysis_window(config)
-    bands = _bands(*_mel_settings(config))
+    bands = _bands(*dataclasses.astuple(config))
     mels = np.empty((len(frames), config.num_mels))
     for start in range(0, len(frames), _FRAMES_AT_ONCE):
         block = slice(start, start + _FRAMES_AT_ONCE)
@@ -91,8 +117,13 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     return _log(mels, config).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=32)  # by fields: a config is not hashable
+def _bands(*fields: Any) -> "_Bands":
+    return _Bands(mel_matrix(FeatureConfig(*fields)))
+
+
 def padding(num_samples: int, config: FeatureConfig) -> tuple[int, int]:
-    """The zeros that go before and after `num_samples` samples."""
+    """Returns the numbers of zeros before and after `num_samples` samples."""
     if config.center:
         before = config.frame_length // 2
         return before, config.frame_length - before
@@ -106,17 +137,16 @@ def _log(mels: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
 
 class _Bands:
-    """The product with a mel matrix, by its non-zero entries alone.
+    """Multiplies by a mel matrix, using only its non-zero entries.
 
-    A mel filter spans few FFT bins. Beside the arithmetic this spares a
-    threaded matrix product, whose threads, where others want the cores too,
-    cost more time than the product (measured: ten times as much).
+    A mel filter spans few FFT bins. A dense product would also start threads,
+    which take ten times as long as the product if the cores are busy.
     """
 
     def __init__(self, matrix: np.ndarray) -> None:
         num_nonzero = np.count_nonzero(matrix, axis=0)
-        # An empty filter takes part with one entry of weight zero, because
-        # `reduceat` has no empty sum.
+        # An empty filter gets one entry of weight zero: `reduceat` has no
+        # empty sums.
         used = matrix.T != 0
         used[num_nonzero == 0, 0] = True
         filters, self._bins = np.nonzero(used)
@@ -127,56 +157,6 @@ class _Bands:
         """(frames, FFT bins) -> (frames, mel bins), float64."""
         products = spectrum[:, self._bins] * self._weights
         return np.add.reduceat(products, self._starts, axis=1)
-
-
-def _mel_settings(config: FeatureConfig) -> tuple[Any, ...]:
-    """What decides the mel matrix: the arguments of `_mel_matrix`."""
-    return (
-        config.sample_rate_hz,
-        config.frame_length,
-        config.num_mels,
-        config.fmin_hz,
-        config.fmax_hz,
-        config.mel_scale,
-        config.mel_norm,
-    )
-
-
-@functools.lru_cache(maxsize=32)
-def _bands(*mel_settings: Any) -> _Bands:
-    return _Bands(_mel_matrix(*mel_settings))
-
-
-@functools.lru_cache(maxsize=32)
-def _mel_matrix(
-    sample_rate_hz: int,
-    frame_length: int,
-    num_mels: int,
-    fmin_hz: float,
-    fmax_hz: float,
-    mel_scale: str,
-    mel_norm: str,
-) -> np.ndarray:
-    bins_hz = np.fft.rfftfreq(frame_length, 1 / sample_rate_hz)
-    # Each filter rises from its left edge to its centre, which is the left
-    # edge of the next one, and falls to its right edge.
-    low, high = _hz_to_mel(np.array([fmin_hz, fmax_hz], np.float64), mel_scale)
-    edges_hz = _mel_to_hz(np.linspace(low, high, num_mels + 2), mel_scale)
-    widths_hz = np.diff(edges_hz)[:, np.newaxis]
-    offsets_hz = bins_hz - edges_hz[:, np.newaxis]
-    rising = offsets_hz[:-2] / widths_hz[:-1]
-    falling = -offsets_hz[2:] / widths_hz[1:]
-    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    if mel_norm == "slaney":
-        areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
-        # In place: the product is rounded to float32.
-        filters *= (1 / areas_hz)[:, np.newaxis]
-    elif mel_norm == "peak":
-        peaks = filters.max(axis=1, keepdims=True)
-        filters = filters / np.where(peaks > 0, peaks, 1)
-    matrix = np.ascontiguousarray(filters.T)
-    matrix.setflags(write=False)  # shared by every caller
-    return matrix
 
 
 def _hz_to_mel(hz: np.ndarray, mel_scale: str) -> np.ndarray:

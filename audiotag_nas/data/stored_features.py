@@ -1,8 +1,8 @@
-"""What `tfrecords.prepare` stored: the index of a directory of features.
+"""The features of one split on disk: their index, and how to open them.
 
-`index.json` says which clips are stored, in which shards, with the shards'
-sizes and digests and its own; `open_prepared` believes none of it without
-looking. TensorFlow is not needed to know what is there.
+`index.json` lists the stored clips, and the shards with their sizes and
+digests. `open_prepared` checks all digests. This module does not import
+TensorFlow. `feature_writer` writes the directory, `pipeline` reads records.
 """
 
 import dataclasses
@@ -17,7 +17,8 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data import storage
-from audiotag_nas.data.storage import Place, RemotePath
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.storage import AnyPath, RemotePath
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
 
@@ -27,19 +28,23 @@ INDEX_NAME = "index.json"
 
 @dataclasses.dataclass(frozen=True)
 class PreparedClip:
-    """A stored clip; the fields are those of `Clip`."""
+    """A clip whose features are stored; the fields are those of `Clip`."""
 
     clip_id: str
     segment_id: str
     tags: tuple[str, ...]
     fold: int | None
 
+    @classmethod
+    def from_clip(cls, clip: Clip) -> "PreparedClip":
+        return cls(clip.clip_id, clip.segment_id, clip.tags, clip.fold)
+
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One TFRecord file, of clips of one fold."""
+    """One TFRecord file, with clips of one fold."""
 
-    path: Place
+    path: AnyPath
     fold: int | None
     num_clips: int
     num_bytes: int
@@ -48,7 +53,7 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class RejectedClip:
-    """A clip that is not stored, and why in one line."""
+    """A clip that is not stored, and the reason in one line."""
 
     clip_id: str
     path: str
@@ -57,22 +62,22 @@ class RejectedClip:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSet:
-    """A split's features on disk.
+    """The index of a split's features on disk.
 
     Attributes:
         split_dir: the directory.
-        key: the digest of all that decided the content.
-        features: the front end that made it.
-        clip_seconds: the length that every clip was cut or padded to.
+        key: the digest of everything that decides the content.
+        features: the front end.
+        clip_seconds: the length to which every clip was cut or padded.
         tags: the vocabulary, in the order of the stored labels.
-        clips: in stored order: by fold, clips without one last, and within a
-            fold as the reader gave them.
+        clips: in stored order: by fold, with clips without a fold last, and
+            in the reader's order within a fold.
         shards: in stored order.
         rejected: the clips that are not stored.
-        num_cut: of how many clips only the beginning is stored.
+        num_cut: the number of clips of which only the beginning is stored.
     """
 
-    split_dir: Place
+    split_dir: AnyPath
     key: str
     features: FeatureConfig
     clip_seconds: float
@@ -94,16 +99,16 @@ class PreparedSet:
 
     @property
     def folds(self) -> tuple[int | None, ...]:
-        """The folds that hold a clip, in stored order; None: no fold."""
+        """The folds with at least one clip, in stored order; None: no fold."""
         return tuple(dict.fromkeys(shard.fold for shard in self.shards))
 
     def select(
         self, folds: Collection[int | None] | None = None
     ) -> tuple[PreparedClip, ...]:
-        """The clips of some folds (None: all), in stored order.
+        """Returns the clips of some folds (None: all), in stored order.
 
         Raises:
-            ConfigError: a fold that holds no clip.
+            ConfigError: a fold without clips.
         """
         wanted = self._check_folds(folds)
         return tuple(clip for clip in self.clips if clip.fold in wanted)
@@ -111,24 +116,24 @@ class PreparedSet:
     def select_shards(
         self, folds: Collection[int | None] | None = None
     ) -> tuple[Shard, ...]:
-        """The shards of some folds (None: all), in stored order.
+        """Returns the shards of some folds (None: all), in stored order.
 
         Raises:
-            ConfigError: a fold that holds no clip.
+            ConfigError: a fold without clips.
         """
         wanted = self._check_folds(folds)
         return tuple(shard for shard in self.shards if shard.fold in wanted)
 
     def columns(self, tags: Sequence[str]) -> list[int]:
-        """Where `tags` stand in a stored label.
+        """Returns the positions of `tags` in a stored label.
 
         Raises:
-            ConfigError: a tag that the vocabulary has not.
+            ConfigError: a tag that is not in the vocabulary.
         """
         for tag in tags:
             if tag not in self.tags:
                 raise ConfigError(
-                    f"tags: must be among the stored ones, {list(self.tags)}. "
+                    f"tags: must be among the stored tags {list(self.tags)}. "
                     f"Received: {tag!r}"
                 )
         return [self.tags.index(tag) for tag in tags]
@@ -138,7 +143,7 @@ class PreparedSet:
         tags: Sequence[str],
         folds: Collection[int | None] | None = None,
     ) -> np.ndarray:
-        """1 where a clip carries a tag: float32 (clips of `folds`, tags).
+        """Returns the labels, 0 or 1: float32 (clips of `folds`, tags).
 
         Raises:
             ConfigError: a tag or fold that is not stored.
@@ -164,15 +169,15 @@ class PreparedSet:
 
 
 def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
-    """The prepared set at `split_dir`, every byte of it checked.
+    """Opens the features in `split_dir` and checks every byte.
 
-    Of a remote one (`storage`), too, and each time: it is read twice to be
-    used once.
+    A remote directory (`storage`) is therefore downloaded once for each call,
+    in addition to the reads during training.
 
     Raises:
-        StoreError: it is missing, damaged or of another version.
+        StoreError: the features are missing, damaged or of another version.
     """
-    prepared = _read_index(storage.as_place(split_dir))
+    prepared = _read_index(storage.as_path(split_dir))
     for shard in prepared.shards:
         try:
             intact = storage.digest(shard.path) == (
@@ -189,16 +194,16 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
 
 
 def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
-    """The key of the prepared set at `split_dir`; its shards are not read.
+    """Returns the key of the features in `split_dir`; reads no shards.
 
     Raises:
         StoreError: the index is missing, damaged or of another version.
     """
-    return _read_index(storage.as_place(split_dir)).key
+    return _read_index(storage.as_path(split_dir)).key
 
 
 def write_index(prepared: PreparedSet, directory: Path) -> None:
-    """Writes `index.json`, which `open_prepared` reads, to `directory`."""
+    """Writes `index.json` to `directory`."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "key": prepared.key,
@@ -218,12 +223,12 @@ def write_index(prepared: PreparedSet, directory: Path) -> None:
 
 
 def json_digest(value: Any) -> str:
-    """The SHA-256 of a JSON value, whatever the order of its keys."""
+    """Returns the SHA-256 of a JSON value; the order of keys is ignored."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_index(split_dir: Place) -> PreparedSet:
+def _read_index(split_dir: AnyPath) -> PreparedSet:
     path = split_dir / INDEX_NAME
     try:
         content = json.loads(storage.read_bytes(path))
@@ -244,7 +249,7 @@ def _read_index(split_dir: Place) -> PreparedSet:
         raise StoreError(f"{path}: damaged ({error}).") from None
 
 
-def _parse_index(split_dir: Place, content: dict[str, Any]) -> PreparedSet:
+def _parse_index(split_dir: AnyPath, content: dict[str, Any]) -> PreparedSet:
     return PreparedSet(
         split_dir=split_dir,
         key=content["key"],
@@ -260,6 +265,6 @@ def _parse_index(split_dir: Place, content: dict[str, Any]) -> PreparedSet:
             for shard in content["shards"]
         ),
         rejected=tuple(RejectedClip(**clip) for clip in content["rejected"]),
-        # Features that were made before it was counted are good ones too.
+        # Older indexes lack this count.
         num_cut=content.get("num_cut", 0),
     )

@@ -1,4 +1,4 @@
-"""Features on s3://, against the same ones on a disk and boto3's view."""
+"""Features on s3:// against local ones, inspected by boto3."""
 
 import dataclasses
 
@@ -9,7 +9,8 @@ import soundfile
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data import pipeline, storage
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.tfrecords import open_prepared, prepare
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import StoreError
 
 RATE_HZ = 8000
@@ -46,12 +47,10 @@ def stored_bytes(s3, bucket, key):
     return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def test_the_objects_are_the_files_that_a_disk_gets(
-    clips, tmp_path, s3, bucket
-):
+def test_the_objects_equal_the_local_files(clips, tmp_path, s3, bucket):
     clips[1].path.unlink()
-    prepare(clips, FEATURES, data=DATA, split_dir=tmp_path / "disk")
-    prepare(clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/a/b/")
+    write_log_mels(clips, FEATURES, data=DATA, split_dir=tmp_path / "disk")
+    write_log_mels(clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/a/b/")
     files = {f"a/b/{p.name}": p for p in (tmp_path / "disk").iterdir()}
     assert "a/b/rejected.csv" in files
     assert set(keys(s3, bucket)) == set(files)
@@ -59,13 +58,11 @@ def test_the_objects_are_the_files_that_a_disk_gets(
         assert stored_bytes(s3, bucket, key) == path.read_bytes()
 
 
-def test_training_and_evaluation_read_the_batches_that_a_disk_gives(
-    clips, tmp_path, bucket
-):
-    places = tmp_path / "disk", f"s3://{bucket}/remote"
+def test_batches_equal_those_of_local_features(clips, tmp_path, bucket):
+    paths = tmp_path / "disk", f"s3://{bucket}/remote"
     batches = []
-    for place in places:
-        made = prepare(clips, FEATURES, data=DATA, split_dir=place)
+    for path in paths:
+        made = write_log_mels(clips, FEATURES, data=DATA, split_dir=path)
         prepared = open_prepared(made.split_dir)
         assert prepared == made
         training = pipeline.make_training_dataset(
@@ -82,17 +79,15 @@ def test_training_and_evaluation_read_the_batches_that_a_disk_gives(
             np.testing.assert_array_equal(values, expected)
 
 
-def test_what_is_there_is_used_and_what_is_stale_is_made_again(
-    clips, s3, bucket
-):
+def test_features_are_reused_and_stale_ones_computed_again(clips, s3, bucket):
     url = f"s3://{bucket}/features"
-    first = prepare(clips, FEATURES, data=DATA, split_dir=url)
+    first = write_log_mels(clips, FEATURES, data=DATA, split_dir=url)
     written = keys(s3, bucket)
-    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+    assert write_log_mels(clips, FEATURES, data=DATA, split_dir=url) == first
     assert keys(s3, bucket) == written
-    fewer = prepare(clips[:2], FEATURES, data=DATA, split_dir=url)
+    fewer = write_log_mels(clips[:2], FEATURES, data=DATA, split_dir=url)
     assert open_prepared(url) == fewer != first
-    # The shard of the clip without a fold is gone.
+    # The shard of clips without a fold is removed.
     assert set(keys(s3, bucket)) == {
         "features/index.json",
         "features/fold0-00000.tfrecord",
@@ -100,17 +95,17 @@ def test_what_is_there_is_used_and_what_is_stale_is_made_again(
     }
 
 
-def test_a_torn_or_damaged_set_is_named_and_made_again(clips, s3, bucket):
+def test_damaged_or_incomplete_features_are_computed_again(clips, s3, bucket):
     url = f"s3://{bucket}/features"
-    first = prepare(clips, FEATURES, data=DATA, split_dir=url)
+    first = write_log_mels(clips, FEATURES, data=DATA, split_dir=url)
     shard = "features/fold2-00000.tfrecord"
     good = stored_bytes(s3, bucket, shard)
-    # One bit, so the length is as it was.
+    # One bit changes, and the length stays.
     bad = good[:100] + bytes([good[100] ^ 1]) + good[101:]
     s3.put_object(Bucket=bucket, Key=shard, Body=bad)
     with pytest.raises(StoreError, match=rf"{shard}: damaged"):
         open_prepared(url)
-    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+    assert write_log_mels(clips, FEATURES, data=DATA, split_dir=url) == first
     assert stored_bytes(s3, bucket, shard) == good
     s3.delete_object(Bucket=bucket, Key=shard)
     with pytest.raises(StoreError, match=rf"{shard}: can't be read"):
@@ -118,14 +113,14 @@ def test_a_torn_or_damaged_set_is_named_and_made_again(clips, s3, bucket):
     s3.delete_object(Bucket=bucket, Key="features/index.json")
     with pytest.raises(StoreError, match=r"index\.json: can't be read"):
         open_prepared(url)
-    assert prepare(clips, FEATURES, data=DATA, split_dir=url) == first
+    assert write_log_mels(clips, FEATURES, data=DATA, split_dir=url) == first
 
 
-def test_a_crash_in_the_middle_of_an_upload_leaves_no_index(
+def test_a_crash_during_an_upload_leaves_no_index(
     clips, s3, bucket, monkeypatch
 ):
     url = f"s3://{bucket}/features"
-    prepare(clips, FEATURES, data=DATA, split_dir=url)
+    write_log_mels(clips, FEATURES, data=DATA, split_dir=url)
     write_bytes = storage.RemotePath.write_bytes
     written = []
 
@@ -138,20 +133,24 @@ def test_a_crash_in_the_middle_of_an_upload_leaves_no_index(
     monkeypatch.setattr(storage.RemotePath, "write_bytes", write_and_fail)
     other = dataclasses.replace(FEATURES, log_floor=1e-6)
     with pytest.raises(StoreError, match="the network is gone"):
-        prepare(clips, other, data=DATA, split_dir=url)
+        write_log_mels(clips, other, data=DATA, split_dir=url)
     assert written
     assert "features/index.json" not in keys(s3, bucket)
     with pytest.raises(StoreError, match=r"index\.json"):
         open_prepared(url)
 
 
-def test_somebody_elses_objects_are_left_alone(clips, s3, bucket):
+def test_a_directory_with_other_objects_is_not_replaced(clips, s3, bucket):
     s3.put_object(Bucket=bucket, Key="mine/thesis.pdf", Body=b"years")
     with pytest.raises(StoreError, match=r"holds thesis\.pdf"):
-        prepare(clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/mine")
+        write_log_mels(
+            clips, FEATURES, data=DATA, split_dir=f"s3://{bucket}/mine"
+        )
     assert stored_bytes(s3, bucket, "mine/thesis.pdf") == b"years"
 
 
-def test_a_bucket_that_is_not_there_is_one_line(clips, s3):
+def test_a_missing_bucket_is_a_store_error(clips, s3):
     with pytest.raises(StoreError, match=r"s3://no-such-one/x.*NoSuchBucket"):
-        prepare(clips, FEATURES, data=DATA, split_dir="s3://no-such-one/x")
+        write_log_mels(
+            clips, FEATURES, data=DATA, split_dir="s3://no-such-one/x"
+        )

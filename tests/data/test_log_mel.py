@@ -1,4 +1,4 @@
-"""The NumPy front end, against librosa, SciPy and worked examples."""
+"""The NumPy front end against librosa, SciPy and worked examples."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import log_mel, mel_matrix
+from audiotag_nas.data.log_mel import log_mel, mel_matrix
 
 DB_PER_NEPER = 20 / np.log(10)
 
@@ -23,7 +23,7 @@ def scipy_baseline(waveform: np.ndarray) -> np.ndarray:
     """Wei et al.'s front end from SciPy's STFT and librosa's triangles."""
     window = scipy.signal.get_window("hamming", 1024)
     stft = scipy.signal.ShortTimeFFT(window, hop=512, fs=16000)
-    # Slices of SciPy's are centred: 1 is the first that starts at sample 0.
+    # SciPy centers its slices: slice 1 is the first that starts at sample 0.
     last = 1 + (len(waveform) - 1024) // 512 + 1
     magnitude = np.abs(stft.stft(waveform, p0=1, p1=last)).T
     magnitude /= np.sqrt(np.sum(window**2))
@@ -41,7 +41,7 @@ def test_the_defaults_are_the_baseline_computed_with_scipy():
 
 
 def test_quiet_bins_beside_a_loud_one_are_exact():
-    # 120 dB below the tone: where a float32 FFT would show its noise.
+    # 120 dB below the tone, a float32 FFT would show its rounding noise.
     time = np.arange(64000) / 16000
     waveform = np.sin(2 * np.pi * 1000 * time)
     waveform += 1e-6 * np.sin(2 * np.pi * 6000 * time)
@@ -66,7 +66,7 @@ def test_librosa_defaults_equal_librosa(num_samples):
 
 @pytest.mark.parametrize("mel_scale", ["slaney", "htk"])
 @pytest.mark.parametrize("mel_norm", ["slaney", "none"])
-def test_mel_settings_are_librosas(mel_scale, mel_norm):
+def test_mel_settings_mean_the_same_as_in_librosa(mel_scale, mel_norm):
     config = FeatureConfig(
         sample_rate_hz=8000,
         frame_length=400,
@@ -103,15 +103,15 @@ def test_peak_normalized_filters_have_their_maximum_at_one():
     np.testing.assert_array_equal(matrix.max(axis=0), np.ones(128))
 
 
-def test_a_sine_at_a_bin_has_the_height_worked_out_by_hand():
-    # At the centre of FFT bin 64, 1000 Hz, a sine of amplitude a has the
+def test_a_sine_at_a_bin_has_the_magnitude_computed_by_hand():
+    # At the center of FFT bin 64, 1000 Hz, a sine of amplitude a has the
     # magnitude a/2 sum(w) / sqrt(sum(w^2)); for a periodic Hamming window of
     # N samples sum(w) = 0.54 N and sum(w^2) = N (0.54^2 + 0.46^2 / 2).
     time = np.arange(1024) / 16000
     waveform = 0.5 * np.sin(2 * np.pi * 1000 * time)
     config = FeatureConfig(num_mels=1, fmin_hz=0, fmax_hz=8000)
     peak = 0.25 * 0.54 * 1024 / np.sqrt(1024 * (0.54**2 + 0.46**2 / 2))
-    # A Hamming window leaks 0.23 / 0.54 of it into each neighboring bin.
+    # A Hamming window leaks 0.23 / 0.54 of the peak into each neighbor.
     matrix = mel_matrix(config)[:, 0]
     leak = 0.23 / 0.54
     expected = peak * (matrix[64] + leak * (matrix[63] + matrix[65]))
@@ -121,9 +121,9 @@ def test_a_sine_at_a_bin_has_the_height_worked_out_by_hand():
 
 
 def test_a_sine_peaks_in_the_mel_bin_of_its_frequency():
-    # Slaney's scale is linear at 200/3 Hz a mel below 1000 Hz: 600 Hz is mel
-    # 9. With 44 filters to 3000 Hz = mel 15 + 27 ln(3) / ln(6.4) = 30.98 the
-    # spacing is 30.98 / 45 = 0.688: filter 12 (from 0) has its centre at mel
+    # Slaney's scale has 200/3 Hz per mel below 1000 Hz: 600 Hz is mel 9. With
+    # 44 filters up to 3000 Hz = mel 15 + 27 ln(3) / ln(6.4) = 30.98, the
+    # spacing is 30.98 / 45 = 0.688. The center of filter 12 (from 0) is mel
     # 8.95, the nearest to 9.
     config = FeatureConfig(num_mels=44, fmax_hz=3000, sample_rate_hz=8000)
     time = np.arange(8000) / 8000
@@ -140,8 +140,8 @@ def test_silence_is_the_logarithm_of_the_floor():
     np.testing.assert_allclose(log_mel(np.zeros(1), decibels), -100, rtol=1e-6)
 
 
-def test_an_empty_filter_is_constant_and_leaves_the_others_alone():
-    # 128 filters on the 33 bins of a frame of 64: most hold no bin.
+def test_an_empty_filter_is_constant_and_does_not_change_the_others():
+    # 128 filters on the 33 bins of a frame of 64: most contain no bin.
     config = FeatureConfig(frame_length=64, frame_step=32)
     matrix = mel_matrix(config)
     empty = ~matrix.any(axis=0)
@@ -158,7 +158,7 @@ def test_an_empty_filter_is_constant_and_leaves_the_others_alone():
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("frame_length", [48, 49])
-def test_the_number_of_frames_is_the_configs(center, frame_length):
+def test_the_number_of_frames_is_that_of_the_config(center, frame_length):
     config = FeatureConfig(
         frame_length=frame_length, frame_step=20, center=center, num_mels=5
     )
@@ -168,7 +168,7 @@ def test_the_number_of_frames_is_the_configs(center, frame_length):
 
 
 @pytest.mark.parametrize("num_samples", [0, 1, 1023])
-def test_less_than_a_frame_is_padded_to_one(num_samples):
+def test_a_waveform_shorter_than_a_frame_is_padded_to_one(num_samples):
     waveform = noise(num_samples)
     padded = np.concatenate([waveform, np.zeros(1024 - num_samples)])
     ours = log_mel(waveform, FeatureConfig())
@@ -176,7 +176,7 @@ def test_less_than_a_frame_is_padded_to_one(num_samples):
     np.testing.assert_array_equal(ours, log_mel(padded, FeatureConfig()))
 
 
-def test_more_than_one_axis_is_refused():
+def test_a_waveform_with_two_axes_is_refused():
     with pytest.raises(ValueError, match=r"one axis.*\(2, 3000\)"):
         log_mel(np.zeros((2, 3000)), FeatureConfig())
 
@@ -195,13 +195,13 @@ def test_float16_rounds_by_at_most_0_031_db_or_0_008_nepers():
 
 
 def test_the_front_end_needs_neither_librosa_nor_numba():
-    # numba fails where neither its package nor the home can be written.
+    # numba fails if neither its package nor the home directory is writable.
     code = (
         "import sys\n"
         "sys.modules.update(librosa=None, numba=None)\n"
         "import numpy as np\n"
         "from audiotag_nas.config import FeatureConfig\n"
-        "from audiotag_nas.data.features import log_mel\n"
+        "from audiotag_nas.data.log_mel import log_mel\n"
         "assert log_mel(np.zeros(1600), FeatureConfig()).shape == (2, 128)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -216,12 +216,12 @@ def test_the_front_end_needs_neither_librosa_nor_numba():
         (22050, 2048, 96, 50.0, 11025.0),
         (8000, 401, 13, 125.0, 900.0),
         (44100, 4096, 40, 1100.0, 20000.0),
-        # Narrower than the FFT bins: some filters are empty.
+        # Some filters are narrower than an FFT bin, thus empty.
         (48000, 512, 200, 0.0, 24000.0),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Empty filters")
-def test_the_mel_matrix_is_librosas(
+def test_the_mel_matrix_equals_that_of_librosa(
     mel_scale, mel_norm, rate, length, num_mels, fmin, fmax
 ):
     config = FeatureConfig(
@@ -244,6 +244,6 @@ def test_the_mel_matrix_is_librosas(
     )
     matrix = mel_matrix(config)
     assert matrix.dtype == reference.dtype == np.float32
-    # Both round to float32 once or twice; the last bits may differ.
+    # Each rounds to float32 once or twice, so the last bits may differ.
     np.testing.assert_allclose(matrix.T, reference, rtol=3e-7, atol=1e-9)
     assert ((matrix.T > 0) == (reference > 0)).all()

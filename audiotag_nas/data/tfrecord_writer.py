@@ -1,4 +1,4 @@
-"""Writes examples to TFRecord shards; the format is `tfrecords`'."""
+"""Writes examples to TFRecord shards; their format is in `feature_writer`."""
 
 import contextlib
 import os
@@ -9,31 +9,31 @@ import numpy as np
 import tensorflow as tf
 
 from audiotag_nas import files
-from audiotag_nas.data.prepared import Shard
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import Shard
 
 MAX_CLIPS_PER_SHARD = 2000
 
 
 @contextlib.contextmanager
-def store_errors(path: Place) -> Iterator[None]:
-    """As `files.store_errors`, also for TensorFlow's own errors."""
+def store_errors(path: AnyPath) -> Iterator[None]:
+    """Like `files.store_errors`, and also handles TensorFlow's errors."""
     try:
         with files.store_errors(path):
             yield
     except tf.errors.OpError as error:
-        # As in "<path>; No space left on device [Op:SaveV2]".
+        # A message is e.g. "<path>; No space left on device [Op:SaveV2]".
         reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]
         raise files.unwritable(path, reason) from error
 
 
 def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
-    """A clip as a record.
+    """Returns the serialized record of a clip.
 
     Args:
         values: (frames, mel bins), little-endian float16.
         label: (tags,), uint8.
-        index: the clip's place in the stored order.
+        index: the clip's position in the stored order.
     """
 
     def bytes_feature(array: np.ndarray) -> tf.train.Feature:
@@ -52,24 +52,25 @@ def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
             }
         )
     )
-    # The order of a map's entries is otherwise free: same clips, same bytes.
+    # Equal clips give equal bytes: map entries have no order by default.
     return record.SerializeToString(deterministic=True)
 
 
 class ShardWriter:
-    """Writes examples, which come by fold, to shards of bounded size.
+    """Writes records, which must be grouped by fold, to shards.
 
     Args:
-        split_dir: where they go.
+        split_dir: the directory of the shards.
 
     Raises:
-        StoreError: a shard can't be written; names it.
+        StoreError: a shard can't be written.
     """
 
     def __init__(self, split_dir: Path) -> None:
         self._split_dir = split_dir
         self._writer: tf.io.TFRecordWriter | None = None
-        self._counts: list[tuple[str, int | None, int]] = []  # of each shard
+        # (name, fold, number of clips) of each shard.
+        self._counts: list[tuple[str, int | None, int]] = []
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -78,7 +79,7 @@ class ShardWriter:
         self._close()
 
     def write(self, fold: int | None, example: bytes) -> None:
-        """Appends a record of a clip of `fold`."""
+        """Appends the record of a clip of `fold`."""
         name, last_fold, count = (
             self._counts[-1] if self._counts else ("", None, 0)
         )
@@ -90,7 +91,7 @@ class ShardWriter:
             self._close()
             name, count = self._next_name(fold), 0
             with store_errors(self._split_dir / name):
-                # As bytes: a path need not be UTF-8.
+                # As bytes, because a path may not be UTF-8.
                 self._writer = tf.io.TFRecordWriter(
                     os.fsencode(self._split_dir / name)
                 )
@@ -100,7 +101,7 @@ class ShardWriter:
         self._counts[-1] = (name, fold, count + 1)
 
     def shards(self) -> tuple[Shard, ...]:
-        """What was written; the writer must be closed."""
+        """Returns the written shards; the writer must be closed."""
         shards = []
         for name, fold, count in self._counts:
             path = self._split_dir / name
@@ -117,4 +118,4 @@ class ShardWriter:
         writer, self._writer = self._writer, None
         if writer is not None:
             with store_errors(self._split_dir / self._counts[-1][0]):
-                writer.close()  # which writes what was buffered
+                writer.close()  # writes the buffer
