@@ -1,4 +1,4 @@
-"""One tiny exported model for all tests of this directory."""
+"""A tiny exported model for all tests of this directory."""
 
 import dataclasses
 from pathlib import Path
@@ -18,7 +18,7 @@ CLIP_SECONDS = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The directory, the live network and its front end's settings."""
+    """The directory, the live network and its front end."""
 
     directory: Path
     model: keras.Model
@@ -40,7 +40,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     )
     keras.utils.set_random_seed(3)
     model = build_crnn(architecture, num_mels=13, num_tags=3)
-    # Wider than initial weights, so that scores differ over time and tags.
+    # Noise makes scores differ over time and tags.
     rng = np.random.default_rng(5)
     model.set_weights(
         [

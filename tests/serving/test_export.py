@@ -1,4 +1,4 @@
-"""The written model against the live one, and what is refused."""
+"""Exported models against live networks, and refused models."""
 
 import hashlib
 import json
@@ -15,9 +15,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from audiotag_nas.data import features as numpy_features
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.models import build_crnn, load_model
-from audiotag_nas.serving import export
-from audiotag_nas.serving.model_manifest import read_manifest
-from audiotag_nas.serving.saved_model import load_saved_model
+from audiotag_nas.serving import export, portable
+from audiotag_nas.serving.model_directory import read_manifest
+from audiotag_nas.serving.saved_model import load_saved_model, open_saved_model
 from audiotag_nas.serving.tagger import Tagger
 from tests.full_disk import room_for
 from tests.serving.conftest import CLIP_SECONDS, TAGS
@@ -78,12 +78,12 @@ def test_an_operation_without_a_cpu_kernel_is_found(tmp_path):
     node = graph.meta_graphs.add().graph_def.library.function.add()
     node.node_def.add(name="gru", op="CudnnRNNV3")
     (tmp_path / "saved_model.pb").write_bytes(graph.SerializeToString())
-    with pytest.raises(export.ExportError, match="CudnnRNNV3"):
-        export.check_operations(tmp_path)
+    path = tmp_path / "saved_model.pb"
+    assert portable.operations_without_cpu(path) == ["CudnnRNNV3"]
 
 
 def test_the_portable_copy_never_asks_for_cudnn(exported):
-    copy = export.portable_copy(exported.model)
+    copy = portable.portable_copy(exported.model)
     bgru = copy.get_layer("bgru")
     assert bgru.forward_layer.use_cudnn is False
     assert bgru.backward_layer.use_cudnn is False
@@ -121,7 +121,7 @@ def test_a_changed_file_is_named(exported, tmp_path, name):
     data = bytearray((directory / name).read_bytes())
     data[len(data) // 2] ^= 1
     (directory / name).write_bytes(data)
-    with pytest.raises(StoreError, match=f"{name}: not the file that was"):
+    with pytest.raises(StoreError, match=f"{name}: not the exported file"):
         read_manifest(directory)
     (directory / name).unlink()
     with pytest.raises(StoreError, match=f"{name}: missing"):
@@ -138,13 +138,13 @@ def test_a_damaged_or_newer_manifest_is_named(exported, tmp_path):
     with pytest.raises(StoreError, match=r"must be 1\. Received: 2"):
         read_manifest(tmp_path)
     path.unlink()
-    with pytest.raises(StoreError, match="is no exported model"):
+    with pytest.raises(StoreError, match="is not an exported model"):
         read_manifest(tmp_path)
 
 
 @pytest.fixture
 def copy(exported, tmp_path):
-    """A copy of the exported model, to be changed."""
+    """A copy of the exported model, which tests change."""
     return shutil.copytree(exported.directory, tmp_path / "copy")
 
 
@@ -155,7 +155,7 @@ def change_manifest(directory, change) -> None:
 
 
 def entry_of(path) -> dict:
-    """What a manifest must list for a file, by hand."""
+    """Returns the manifest's entry for a file, computed by hand."""
     data = path.read_bytes()
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
@@ -190,7 +190,7 @@ def test_a_manifest_may_only_name_files_inside_its_directory(copy, name):
 def test_a_file_that_the_manifest_does_not_list_is_refused(copy, name):
     (copy / name).parent.mkdir(parents=True, exist_ok=True)
     (copy / name).write_text("extra")
-    with pytest.raises(StoreError, match=f"{name}: must not be there: the man"):
+    with pytest.raises(StoreError, match=f"{name}: must not exist, because"):
         read_manifest(copy)
 
 
@@ -256,7 +256,7 @@ def test_a_manifest_with_a_value_that_is_not_allowed_is_one_line(
     assert str(refused.value).startswith(f"{copy / 'manifest.json'}: ")
 
 
-def test_a_manifest_of_endless_depth_is_damaged(copy):
+def test_a_manifest_with_very_deep_nesting_is_damaged(copy):
     (copy / "manifest.json").write_text("[" * 100_000)
     with pytest.raises(StoreError, match="damaged: RecursionError"):
         read_manifest(copy)
@@ -316,20 +316,20 @@ def test_a_saved_model_of_another_kind_is_named(copy, tmp_path):
 @pytest.mark.parametrize(
     "files", [("thesis.tex",), ("manifest.json",), ("thesis.tex", "export/x")]
 )
-def test_what_is_no_model_is_not_written_over(exported, tmp_path, files):
+def test_other_files_are_not_overwritten(exported, tmp_path, files):
     for name in files:
         path = tmp_path / "models" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("years of work")
-    with pytest.raises(StoreError, match="holds what is no exported model"):
+    with pytest.raises(StoreError, match="must be a new or empty directory"):
         export_again(exported, tmp_path / "models")
     for name in files:
         assert (tmp_path / "models" / name).read_text() == "years of work"
 
 
-def test_a_file_is_not_written_over_and_a_model_is(exported, tmp_path):
+def test_a_file_is_not_overwritten_but_a_model_is(exported, tmp_path):
     (tmp_path / "file").write_text("years of work")
-    with pytest.raises(StoreError, match="holds what is no exported model"):
+    with pytest.raises(StoreError, match="must be a new or empty directory"):
         export_again(exported, tmp_path / "file")
     directory = tmp_path / "model"
     directory.mkdir()
@@ -359,10 +359,13 @@ def export_again(exported, directory, model=None, **changes) -> None:
         ({"tags": ("a", "b", "a")}, "`tags` must be 3 different names"),
         ({"thresholds": [0.5, 0.5]}, "`thresholds` must be 3 numbers"),
         ({"thresholds": [0.5, 0.5, 1.5]}, "`thresholds` must be 3 numbers"),
-        ({"thresholds": {"speech": 0.5}}, "`thresholds` must be one a tag"),
+        (
+            {"thresholds": {"speech": 0.5}},
+            "`thresholds` must have one number per",
+        ),
     ],
 )
-def test_what_does_not_fit_the_network_is_refused(
+def test_arguments_that_do_not_match_the_network_are_refused(
     exported, tmp_path, changes, rule
 ):
     with pytest.raises(ConfigError, match=rule):
@@ -370,24 +373,26 @@ def test_what_does_not_fit_the_network_is_refused(
     assert not (tmp_path / "export").exists()
 
 
-def test_a_network_of_one_length_is_refused(exported, tmp_path):
+def test_a_network_with_a_fixed_number_of_frames_is_refused(exported, tmp_path):
     model = build_crnn(
         exported.architecture, num_frames=38, num_mels=13, num_tags=3
     )
-    with pytest.raises(ConfigError, match="takes 38 frames only"):
+    with pytest.raises(ConfigError, match="Received: 38 frames"):
         export_again(exported, tmp_path / "export", model)
 
 
-def test_a_network_that_scores_nan_is_not_written(exported, tmp_path):
-    model = export.portable_copy(exported.model)
+def test_a_network_with_nan_scores_is_not_written(exported, tmp_path):
+    model = portable.portable_copy(exported.model)
     model.get_layer("localization").bias.assign([0.0, float("nan"), 0.0])
-    with pytest.raises(export.ExportError, match="differ from the live"):
+    with pytest.raises(
+        export.ExportError, match="the exported and the live model differ"
+    ):
         export_again(exported, tmp_path / "export", model)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("largest", ["variables", "saved_model.pb"])
-def test_a_model_without_room_is_named_and_leaves_the_old_one(
+def test_a_full_disk_is_reported_and_leaves_the_old_model(
     exported, tmp_path, largest
 ):
     directory = tmp_path / "export"
@@ -416,8 +421,8 @@ def test_a_model_is_written_to_and_read_from_a_directory_of_any_name(
     export_again(exported, directory)
     x = waveforms(2, 3000)
     expected = saved_model.serve(x)
-    tagger = Tagger.load(directory)
-    written = tagger._saved_model.serve(x)
+    assert Tagger.load(directory).tags == TAGS
+    written = open_saved_model(directory).serve(x)
     for name, scores in expected.items():
         np.testing.assert_allclose(written[name], scores, atol=1e-6)
     model = load_model(directory / "model.keras")
