@@ -119,7 +119,8 @@ def _lines(report: "TagReport") -> list[str]:
             for tag in report.undefined
         )
         lines.append(
-            f"The mean excludes {len(report.undefined)} undefined: {reasons}"
+            f"undefined, excluded from the mean ({len(report.undefined)}): "
+            f"{reasons}"
         )
     return lines
 

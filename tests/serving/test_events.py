@@ -61,7 +61,7 @@ def test_short_events_are_dropped_after_merging():
 
 
 def num_events(stretches, settings, *, rate_hz, step):
-    """Counts the events of 1100 frames with active stretches (first, number)."""
+    """Counts the events of 1100 frames, active in (first, number) stretches."""
     features = FeatureConfig(
         sample_rate_hz=rate_hz, frame_length=1024, frame_step=step
     )

@@ -328,8 +328,9 @@ def test_the_first_minute_is_kept_only_on_request(exported, tagger, tmp_path):
     # 11 kB.
     assert len(pickle.dumps(without)) < 5000 < len(pickle.dumps(kept))
     # Without a request, the model's log-mels are not even computed.
+    saved_model = open_saved_model(exported.directory)
     scoring_only = Tagger(
-        types.SimpleNamespace(serve=open_saved_model(exported.directory).serve),
+        types.SimpleNamespace(serve=saved_model.serve),
         tagger.manifest,
         thresholds=tagger.thresholds,
         events=EventSettings(),
