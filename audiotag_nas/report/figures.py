@@ -12,7 +12,7 @@ from typing import Any
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import atomic_write_bytes
 
-COLOURS = (
+COLORS = (
     "#0072B2",
     "#D55E00",
     "#009E73",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from audiotag_nas.report.figures import (
-    COLOURS,
+    COLORS,
     LINE_STYLES,
     pyplot,
     style_axes,
@@ -33,7 +33,7 @@ def plot_learning_curves(
     for number, (name, values) in enumerate(histories.items()):
         curve = np.asarray(values, np.float64)
         epochs = np.arange(1, len(curve) + 1)
-        color = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         style = LINE_STYLES[number % len(LINE_STYLES)]
         label = name
         if np.isfinite(curve).any():
@@ -70,7 +70,7 @@ def plot_search(
     numbers = np.arange(1, len(values) + 1)
     figure, axes = pyplot().subplots(figsize=(8, 4.2), layout="constrained")
     axes.plot(
-        numbers, values, "o", color=COLOURS[0], markersize=5, label="trial"
+        numbers, values, "o", color=COLORS[0], markersize=5, label="trial"
     )
     defined = np.isfinite(values)
     if defined.any():
@@ -79,7 +79,7 @@ def plot_search(
             numbers,
             best,
             where="post",
-            color=COLOURS[1],
+            color=COLORS[1],
             label=f"best so far ({best[-1]:.4f})",
         )
         lowest = float(values[defined].min())
@@ -124,14 +124,14 @@ def plot_pareto(
         *best.T,
         where="post",
         marker="D",
-        color=COLOURS[1],
+        color=COLORS[1],
         label=f"Pareto front ({len(best)} of {len(tried)})",
     )
     if reference is not None:
         axes.plot(
             *reference,
             "*",
-            color=COLOURS[0],
+            color=COLORS[0],
             markersize=13,
             label="baseline",
         )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.report.figures import COLOURS, pyplot, write_figure
+from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 
 Event = tuple[str, float, float]
 """Tag, start and end in seconds."""
@@ -117,7 +117,7 @@ def _mark_events(axes: Any, tags: list[str], events: Sequence[Event]) -> None:
                 end - start,
                 0.84,
                 fill=False,
-                edgecolor=COLOURS[1],
+                edgecolor=COLORS[1],
                 linewidth=1.8,
                 zorder=3,
             )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.report.figures import (
-    COLOURS,
+    COLORS,
     LINE_STYLES,
     pyplot,
     style_axes,
@@ -55,10 +55,8 @@ def plot_regrets(
                 positions[number],
                 means,
                 yerr=np.nan_to_num(errors),
-                color=COLOURS[number % len(COLOURS)],
-                linestyle=LINE_STYLES[
-                    number // len(COLOURS) % len(LINE_STYLES)
-                ],
+                color=COLORS[number % len(COLORS)],
+                linestyle=LINE_STYLES[number // len(COLORS) % len(LINE_STYLES)],
                 marker=_MARKERS[number % len(_MARKERS)],
                 markersize=4,
                 linewidth=1.3,

@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from audiotag_nas.report.figures import COLOURS
+from audiotag_nas.report.figures import COLORS
 from benchmarks.contest.regret_plot import plot_regrets
 
 
@@ -33,7 +33,7 @@ def test_equal_searchers_are_all_visible_even_at_regret_0(tmp_path):
     plot_regrets(path, (25, 50, 200), {"one": curves})
     picture = matplotlib.image.imread(path)[..., :3]
     above_legend = picture[: int(0.8 * len(picture))]
-    for color in COLOURS[:3]:
+    for color in COLORS[:3]:
         matches = np.abs(above_legend - to_rgb(color)).max(axis=2) < 0.02
         # A whole marker, 7 pixels wide, that no other one covers.
         columns = np.flatnonzero(matches.sum(axis=0) >= 5)
