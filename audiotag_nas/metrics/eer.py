@@ -35,7 +35,8 @@ def equal_error_rate(
     """Returns the rate at which miss rate and false-alarm rate are equal.
 
     >>> from audiotag_nas.metrics import equal_error_rate
-    >>> equal_error_rate([0, 1, 1, 0, 1], [0.2, 0.2, 0.6, 0.6, 0.9])
+    >>> eer = equal_error_rate([0, 1, 1, 0, 1], [0.2, 0.2, 0.6, 0.6, 0.9])
+    >>> round(eer, 6)
     0.4
     >>> equal_error_rate([0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.8, 0.9])
     0.0
