@@ -10,7 +10,7 @@ import numpy.typing as npt
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 
-Event = tuple[str, float, float]
+TagSpan = tuple[str, float, float]
 """Tag, start and end in seconds."""
 
 
@@ -22,7 +22,7 @@ def plot_tagged_clip(
     tags: Sequence[str],
     frame_scores: npt.ArrayLike,
     thresholds: Sequence[float] | npt.NDArray | None = None,
-    events: Sequence[Event] = (),
+    events: Sequence[TagSpan] = (),
     title: str = "",
     clip_scores: npt.ArrayLike | None = None,
 ) -> None:
@@ -91,7 +91,7 @@ def _check_clip(
     log_mel: npt.NDArray,
     frame_scores: npt.NDArray,
     tags: Sequence[str],
-    events: Sequence[Event],
+    events: Sequence[TagSpan],
 ) -> None:
     if log_mel.ndim != 2 or frame_scores.shape != (len(log_mel), len(tags)):
         raise ConfigError(
@@ -107,7 +107,7 @@ def _check_clip(
         )
 
 
-def _mark_events(axes: Any, tags: list[str], events: Sequence[Event]) -> None:
+def _mark_events(axes: Any, tags: list[str], events: Sequence[TagSpan]) -> None:
     from matplotlib.patches import Rectangle
 
     for tag, start, end in events:
