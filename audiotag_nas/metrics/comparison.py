@@ -104,9 +104,5 @@ def paired_difference(
 
 def _eers(labels: npt.NDArray, scores: npt.NDArray) -> npt.NDArray:
     """Returns the EERs (K,) of labels and scores (n, K)."""
-    return np.array(
-        [
-            eer.equal_error_rate(labels[:, k], scores[:, k])
-            for k in range(labels.shape[1])
-        ]
-    )
+    columns = zip(labels.T, scores.T, strict=True)
+    return np.array([eer.equal_error_rate(*column) for column in columns])

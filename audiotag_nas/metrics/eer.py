@@ -7,13 +7,11 @@ nearest threshold nor an average of two rates.
 Shapes: n clips, R weightings (bootstrap resamples), K tags.
 """
 
-from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from audiotag_nas.errors import ConfigError
 from audiotag_nas.metrics.curves import (
     Array,
     check_tag,
@@ -27,11 +25,7 @@ TOLERANCE = 1e-6
 """Closer rates are equal, as in the challenge's evaluation."""
 
 
-def equal_error_rate(
-    labels: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    weights: npt.ArrayLike | None = None,
-) -> float:
+def equal_error_rate(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Returns the rate at which miss rate and false-alarm rate are equal.
 
     >>> from audiotag_nas.metrics import equal_error_rate
@@ -44,31 +38,18 @@ def equal_error_rate(
     Args:
         labels: (n,), 0 or 1.
         scores: (n,), higher means more present.
-        weights: (n,), how often each clip counts; once if None. An integer
-            has the effect of repeating the clip.
 
     Returns:
         0 to 1; NaN without a positive or without a negative clip. A constant
         score gives 0.5, a reversed order 1.0.
 
     Raises:
-        ConfigError: shapes that differ, or a negative weight.
+        ConfigError: shapes that differ.
         DataError: a label other than 0 and 1, or a NaN score.
     """
     labels, scores = check_tag(labels, scores)
-    if weights is None:
-        weights = np.ones(labels.shape)
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != labels.shape:
-        raise ConfigError(
-            f"`weights` must have the shape of the labels, {labels.shape}. "
-            f"Received: {weights.shape}"
-        )
-    if not np.all(weights >= 0):
-        raise ConfigError(
-            f"`weights` must be 0 or more. Received: {weights.min()}"
-        )
-    return float(equal_error_rates(labels, scores, weights[np.newaxis])[0])
+    weights = np.ones((1, len(labels)))
+    return float(equal_error_rates(labels, scores, weights)[0])
 
 
 def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
@@ -77,7 +58,8 @@ def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
     Args:
         labels: (n,) bool, checked.
         scores: (n,), checked.
-        weights: (R, n), 0 or more.
+        weights: (R, n), 0 or more; an integer has the effect of repeating the
+            clip.
 
     Returns:
         (R,) float64; NaN if the positive or negative clips weigh nothing.
@@ -135,23 +117,18 @@ def binormal_equal_error_rate(
     return NormalDist().cdf(-float(difference / spread))
 
 
-def best_threshold(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, *, fallback: float = 0.5
-) -> float:
+def best_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Returns the threshold with the closest miss and false-alarm rates.
 
     Two points of the ROC enclose the EER. The one with the smaller difference
     of the rates is chosen, the lower threshold if they tie. The threshold is
     midway between its score and the next lower one, so that rounded scores
-    lead to the same decisions.
-
-    Args:
-        labels, scores: as for `equal_error_rate`.
-        fallback: returned if the EER is undefined.
+    lead to the same decisions. If the EER is undefined, the threshold is 0.5.
+    Arguments and errors: `equal_error_rate`.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any() or labels.all():
-        return float(fallback)
+        return 0.5
     levels, hits, alarms = counts_once(labels, scores)
     true_rate, false_rate = hits / hits[-1], alarms / alarms[-1]
     point = int(_first_past(true_rate[np.newaxis], false_rate[np.newaxis])[0])
@@ -167,28 +144,11 @@ def best_threshold(
     return middle if below < middle <= level else level
 
 
-def best_thresholds(
-    labels: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    tags: Sequence[str] | None = None,
-    *,
-    fallback: float = 0.5,
-) -> Array:
-    """Returns `best_threshold` of each tag, (K,) float64.
-
-    Args:
-        labels: (n, K), 0 or 1.
-        scores: (n, K).
-        tags: K names, for error messages.
-        fallback: threshold of a tag whose EER is undefined.
-    """
-    labels, scores = check_tags(labels, scores, tags)
-    return np.array(
-        [
-            best_threshold(labels[:, k], scores[:, k], fallback=fallback)
-            for k in range(labels.shape[1])
-        ]
-    )
+def best_thresholds(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Array:
+    """Returns `best_threshold` of each tag, (K,), for arrays (n, K)."""
+    labels, scores = check_tags(labels, scores)
+    columns = zip(labels.T, scores.T, strict=True)
+    return np.array([best_threshold(*column) for column in columns])
 
 
 def _first_past(true_rate: Array, false_rate: Array) -> Array:

@@ -7,7 +7,7 @@ report names it.
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,20 +71,6 @@ class TagReport:
     def to_json(self) -> dict[str, Any]:
         """Returns plain values, with None for NaN."""
         return nan_to_none(dataclasses.asdict(self))
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "TagReport":
-        """Returns the report for a value of `to_json`."""
-        fields = _none_to_nan(dict(value))
-        fields["tags"] = {
-            tag: TagMetrics(
-                **row | {"eer_interval": tuple(row["eer_interval"])}
-            )
-            for tag, row in fields["tags"].items()
-        }
-        fields["mean_eer_interval"] = tuple(fields["mean_eer_interval"])
-        fields["undefined"] = tuple(fields["undefined"])
-        return cls(**fields)
 
 
 def evaluate_tags(
@@ -210,11 +196,3 @@ def nan_to_none(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [nan_to_none(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _none_to_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _none_to_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_none_to_nan(item) for item in value]
-    return math.nan if value is None else value

@@ -14,7 +14,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -177,12 +176,12 @@ def write_scores(
 ) -> None:
     """Writes scores (n, K) so that float32 values are read back unchanged."""
     scores = np.asarray(scores, np.float64)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for name, row in zip(filenames, scores, strict=True):
-        for tag, score in zip(tags, row, strict=True):
-            writer.writerow([name, tag, f"{score:.9g}"])
-    atomic_write_text(path, buffer.getvalue())
+    rows = [
+        [name, tag, f"{score:.9g}"]
+        for name, row in zip(filenames, scores, strict=True)
+        for tag, score in zip(tags, row, strict=True)
+    ]
+    _write_rows(path, rows)
 
 
 def write_labels(
@@ -193,11 +192,16 @@ def write_labels(
 ) -> None:
     """Writes labels (n, K) for `read_labels`."""
     separator = "" if all(len(tag) == 1 for tag in tags) else TAG_SEPARATOR
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    rows = []
     for name, row in zip(filenames, np.asarray(labels), strict=True):
         present = [t for t, value in zip(tags, row, strict=True) if value]
-        writer.writerow([name, separator.join(present)])
+        rows.append([name, separator.join(present)])
+    _write_rows(path, rows)
+
+
+def _write_rows(path: str | os.PathLike, rows: list[list[str]]) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     atomic_write_text(path, buffer.getvalue())
 
 
@@ -245,7 +249,14 @@ def _read_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields line numbers and stripped cells; skips empty lines and header."""
     try:
-        with _opened(path) as file:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            # A device or pipe may be endless.
+            raise DataError(
+                f"{path}: must be a regular file, not a directory, pipe or "
+                "device."
+            )
+        # Spreadsheets may write a byte-order mark.
+        with open(path, encoding="utf-8-sig", newline="") as file:
             # The csv module refuses the rest of a longer line.
             lines = iter(functools.partial(file.readline, _MAX_LINE), "")
             yield from _parse_rows(path, lines, columns)
@@ -253,21 +264,6 @@ def _read_rows(
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file in UTF-8.") from None
-
-
-def _opened(path: str | os.PathLike) -> TextIO:
-    """Opens a text file.
-
-    Raises:
-        DataError: it is not a regular file; a device or pipe may be endless.
-        OSError: it can't be opened.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise DataError(
-            f"{path}: must be a regular file, not a directory, pipe or device."
-        )
-    # Spreadsheets may write a byte-order mark.
-    return open(path, encoding="utf-8-sig", newline="")
 
 
 def _parse_rows(

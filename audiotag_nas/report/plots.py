@@ -19,7 +19,7 @@ def plot_learning_curves(
     histories: Mapping[str, Sequence[float]],
     *,
     title: str = "",
-    target: float | None = None,
+    target: float,
 ) -> None:
     """Draws the validation EER per epoch, with the best epochs marked.
 
@@ -41,14 +41,13 @@ def plot_learning_curves(
             label = f"{name} (best {curve[best]:.4f}, epoch {best + 1})"
             axes.plot(best + 1, curve[best], "o", color=color)
         axes.plot(epochs, curve, style, color=color, label=label)
-    if target is not None:
-        axes.axhline(
-            target,
-            color="0.4",
-            linewidth=1.0,
-            linestyle=":",
-            label=f"best of the baseline ({target:.4f})",
-        )
+    axes.axhline(
+        target,
+        color="0.4",
+        linewidth=1.0,
+        linestyle=":",
+        label=f"best of the baseline ({target:.4f})",
+    )
     style_axes(axes, "epoch", "validation mean EER")
     write_figure(figure, path, title)
 

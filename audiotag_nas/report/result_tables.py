@@ -42,11 +42,11 @@ def epochs_until(validation_eer: Sequence[float], target: float) -> int | None:
     return None
 
 
-def format_eer(eer: float, interval: tuple[float, float] | None = None) -> str:
+def _format_eer(eer: float, interval: tuple[float, float]) -> str:
     """Returns e.g. `0.0951 [0.0820, 0.1093]`, or `undefined` for NaN."""
     if math.isnan(eer):
         return "undefined"
-    if interval is None or math.isnan(interval[0]):
+    if math.isnan(interval[0]):
         return f"{eer:.4f}"
     return f"{eer:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"
 
@@ -79,7 +79,7 @@ def comparison_table(
     rows: list[list[str]] = [
         [f"mean EER [{percent} interval]"]
         + [
-            format_eer(s.report.mean_eer, s.report.mean_eer_interval)
+            _format_eer(s.report.mean_eer, s.report.mean_eer_interval)
             for s in systems
         ]
     ]
@@ -87,7 +87,7 @@ def comparison_table(
         cells = [s.report.tags[tag] for s in systems]
         rows.append(
             [f"EER {tag} ({metrics.num_positives} clips)"]
-            + [format_eer(cell.eer, cell.eer_interval) for cell in cells]
+            + [_format_eer(cell.eer, cell.eer_interval) for cell in cells]
         )
     rows.append(["parameters"] + [f"{s.num_parameters:,}" for s in systems])
     rows.append(["epochs trained"] + [str(s.num_epochs) for s in systems])
@@ -114,7 +114,7 @@ def report_table(report: TagReport, *, markdown: bool = False) -> str:
         [
             tag,
             str(row.num_positives),
-            format_eer(row.eer, row.eer_interval),
+            _format_eer(row.eer, row.eer_interval),
             *(
                 "undefined" if math.isnan(value) else f"{value:.4f}"
                 for value in (row.average_precision, row.roc_auc, row.f1)
@@ -123,7 +123,7 @@ def report_table(report: TagReport, *, markdown: bool = False) -> str:
         ]
         for tag, row in report.tags.items()
     ]
-    mean = format_eer(report.mean_eer, report.mean_eer_interval)
+    mean = _format_eer(report.mean_eer, report.mean_eer_interval)
     rows.append(["mean", "", mean, "", "", "", ""])
     headers = ["tag", "clips", "EER", "AP", "ROC AUC", "F1", "threshold"]
     return format_table(rows, headers=headers, markdown=markdown)

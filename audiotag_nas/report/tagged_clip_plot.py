@@ -21,10 +21,10 @@ def plot_tagged_clip(
     frame_seconds: float,
     tags: Sequence[str],
     frame_scores: npt.ArrayLike,
-    thresholds: Sequence[float] | npt.NDArray | None = None,
-    events: Sequence[TagSpan] = (),
-    title: str = "",
-    clip_scores: npt.ArrayLike | None = None,
+    clip_scores: npt.NDArray,
+    thresholds: Sequence[float],
+    events: Sequence[TagSpan],
+    title: str,
 ) -> None:
     """Draws the log-mel above and the frame scores of the tags below.
 
@@ -34,10 +34,9 @@ def plot_tagged_clip(
         frame_seconds: time from one frame to the next.
         tags: K names.
         frame_scores: (frames, K) in [0, 1].
-        thresholds: (K,), printed beside the names of the tags.
+        clip_scores, thresholds: (K,), printed beside the names of the tags.
         events: drawn as rectangles.
         title: of the figure.
-        clip_scores: (K,), printed beside the names of the tags.
 
     Raises:
         ConfigError: shapes that do not match, or an event of an unknown tag.
@@ -79,7 +78,14 @@ def plot_tagged_clip(
     )
     figure.colorbar(heat, ax=bottom, label="frame score", pad=0.01)
     _mark_events(bottom, list(tags), events)
-    _label_tags(bottom, tags, thresholds, clip_scores)
+    rows = [
+        f"{tag}  {score:.2f}  (≥ {threshold:.2f})"
+        for tag, score, threshold in zip(
+            tags, clip_scores, thresholds, strict=True
+        )
+    ]
+    bottom.set_yticks(range(len(tags)), rows, parse_math=False)
+    bottom.set_ylabel("tag  clip score  (threshold)")
     bottom.set_xlabel("time (s)")
     bottom.set_xlim(0.0, seconds)
     for line in np.arange(len(tags) - 1) + 0.5:
@@ -122,22 +128,3 @@ def _mark_events(axes: Any, tags: list[str], events: Sequence[TagSpan]) -> None:
                 zorder=3,
             )
         )
-
-
-def _label_tags(
-    axes: Any,
-    tags: Sequence[str],
-    thresholds: Sequence[float] | npt.NDArray | None,
-    clip_scores: npt.ArrayLike | None,
-) -> None:
-    """Labels the rows with tag, clip score and threshold."""
-    names, heading = list(tags), "tag"
-    if clip_scores is not None:
-        scores = np.asarray(clip_scores)
-        names = [f"{n}  {scores[k]:.2f}" for k, n in enumerate(names)]
-        heading += "  clip score"
-    if thresholds is not None:
-        names = [f"{n}  (≥ {thresholds[k]:.2f})" for k, n in enumerate(names)]
-        heading += "  (threshold)"
-    axes.set_yticks(range(len(tags)), names, parse_math=False)
-    axes.set_ylabel(heading)

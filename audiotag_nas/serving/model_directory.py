@@ -11,7 +11,6 @@ no forger who also writes the manifest: load only models that you trust.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -116,7 +115,13 @@ def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
                 raise StoreError(
                     f"{place / name}: missing, but the manifest lists it."
                 )
-            _check_file(export_dir / name, place / name, file)
+            num_bytes = (export_dir / name).stat().st_size
+            if (num_bytes, file_digest(export_dir / name)) != file:
+                raise StoreError(
+                    f"{place / name}: not the exported file, because its "
+                    "digest differs from the manifest's; export the model "
+                    "again."
+                )
     except OSError as error:
         raise StoreError(
             f"{place}: can't be read ({error.filename}: {error.strerror})."
@@ -129,16 +134,10 @@ def read_manifest(export_dir: Path, *, place: Place | None = None) -> Manifest:
     return manifest
 
 
-@dataclasses.dataclass(frozen=True)
-class _ListedFile:
-    """The size and digest of a file at export."""
-
-    num_bytes: int
-    sha256: str
-
-
-def _parse(text: bytes, path: Place) -> tuple[Manifest, dict[str, _ListedFile]]:
-    """Returns the manifest, and the listed files by name.
+def _parse(
+    text: bytes, path: Place
+) -> tuple[Manifest, dict[str, tuple[int, str]]]:
+    """Returns the manifest, and the size and digest of each listed file.
 
     Raises:
         StoreError: the manifest is damaged, has another schema version, or
@@ -154,7 +153,7 @@ def _parse(text: bytes, path: Place) -> tuple[Manifest, dict[str, _ListedFile]]:
             )
         manifest = Manifest.from_json(value)
         listed = {
-            name: _ListedFile(file["bytes"], file["sha256"])
+            name: (file["bytes"], file["sha256"])
             for name, file in dict(value["files"]).items()
         }
     except (
@@ -213,20 +212,3 @@ def _regular_files(export_dir: Path, place: Place) -> set[str]:
                         f"a {'symbolic link' if is_link else 'special file'}"
                     )
     return names
-
-
-def _check_file(path: Path, shown: Place, listed: _ListedFile) -> None:
-    """Checks the size and digest of one file.
-
-    Raises:
-        StoreError: they differ from the manifest.
-        OSError: the file can't be read.
-    """
-    if (
-        path.stat().st_size != listed.num_bytes
-        or file_digest(path) != listed.sha256
-    ):
-        raise StoreError(
-            f"{shown}: not the exported file, because its digest differs from "
-            "the manifest's; export the model again."
-        )

@@ -27,8 +27,9 @@ class Tagger:
     This example tags a second of noise. Its network is untrained; the
     threshold 0 makes every tag present all the time.
 
-    >>> import numpy as np, soundfile
+    >>> import numpy as np
     >>> from audiotag_nas import Architecture, ConvBlock, FeatureConfig, Tagger
+    >>> from audiotag_nas.data.audio import write_wav
     >>> from audiotag_nas.models import build_crnn
     >>> from audiotag_nas.serving import export_model
     >>> features = FeatureConfig(num_mels=8)
@@ -47,7 +48,7 @@ class Tagger:
     ...     clip_seconds=0.5,
     ... )
     >>> noise = np.random.default_rng(0).normal(scale=0.1, size=16000)
-    >>> soundfile.write("noise.wav", noise, 16000)
+    >>> write_wav("noise.wav", noise, sample_rate_hz=16000)
     >>> tagger = Tagger.load("exported", threshold=0.0)
     >>> tagged = tagger.tag_file("noise.wav")
     >>> tagged.status, list(tagged.clip_scores)

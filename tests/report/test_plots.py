@@ -68,5 +68,5 @@ def test_the_error_for_a_full_disk_names_the_picture(tmp_path):
         room_for(999),
         pytest.raises(StoreError, match=rf"^{path}: can't be written \(File"),
     ):
-        plots.plot_learning_curves(path, {"found": [0.4, 0.3, 0.1]}, title="x")
+        plots.plot_learning_curves(path, {"found": [0.4, 0.1]}, target=0.3)
     assert list(path.parent.iterdir()) == []

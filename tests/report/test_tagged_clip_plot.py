@@ -17,6 +17,8 @@ def plot_clip(path, **changes):
         "frame_seconds": 0.032,
         "tags": TAGS,
         "frame_scores": np.zeros((61, 7)),
+        "clip_scores": np.full(7, 0.2),
+        "thresholds": [0.4] * 7,
         "events": [("v", 0.32, 1.6)],
         "title": "a clip",
     }
@@ -37,13 +39,13 @@ def test_an_event_is_framed_at_its_time_and_tag(tmp_path):
 
 
 def test_the_same_values_give_the_same_bytes(tmp_path):
-    plot_clip(tmp_path / "a.png", thresholds=np.full(7, 0.5))
-    plot_clip(tmp_path / "b.png", thresholds=np.full(7, 0.5))
+    plot_clip(tmp_path / "a.png")
+    plot_clip(tmp_path / "b.png")
     a, b = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
     assert a == b
 
 
-def test_every_option_changes_the_picture(tmp_path):
+def test_clip_scores_and_thresholds_are_shown(tmp_path):
     plain = plot_clip(tmp_path / "a.png")
     for number, change in enumerate(
         (
