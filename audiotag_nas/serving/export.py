@@ -105,12 +105,13 @@ def export_model(
         portable = portable_copy(model)
         _write_saved_model(portable, features, directory)
         save_model(portable, directory / model_directory.KERAS_FILE_NAME)
-        _check_operations(directory)
+        check_operations(directory)
         _check_equal(model, directory, features, clip_seconds)
         model_directory.write_manifest(directory, manifest)
 
 
-def _check_operations(directory: Path) -> None:
+def check_operations(directory: Path) -> None:
+    """Raises ExportError if a CPU can't run an operation of a SavedModel."""
     path = directory / model_directory.SAVED_MODEL_FILE_NAME
     for operation in operations_without_cpu(path):
         raise ExportError(

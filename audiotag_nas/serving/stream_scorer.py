@@ -99,8 +99,7 @@ class StreamScorer:
     def _window_scores(
         self, blocks: Iterable[np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        """Yields each window with its clip scores (tags,), its frame scores
-        (frames, tags), and whether it is the last."""
+        """Yields window, clip scores, frame scores, whether it is the last."""
         batch: list[np.ndarray] = []
         for window in self._windows.cut(blocks):
             if batch and (

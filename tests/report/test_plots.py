@@ -1,4 +1,4 @@
-"""Plots: a readable PNG of the right content, the same bytes each time."""
+"""Pictures of an experiment: content, formats and errors."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tables: alignment, Markdown, and the comparison's cells and verdict."""
+"""Tables: alignment, Markdown and CSV."""
 
 import csv
 import io

@@ -1,8 +1,10 @@
 """Portable networks have no operation of a GPU library."""
 
+import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
 from audiotag_nas.serving import portable
+from audiotag_nas.serving.export import ExportError, check_operations
 
 
 def test_an_operation_without_a_cpu_kernel_is_found(tmp_path):
@@ -12,9 +14,11 @@ def test_an_operation_without_a_cpu_kernel_is_found(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(graph.SerializeToString())
     path = tmp_path / "saved_model.pb"
     assert portable.operations_without_cpu(path) == ["CudnnRNNV3"]
+    with pytest.raises(ExportError, match="CudnnRNNV3"):
+        check_operations(tmp_path)
 
 
-def test_the_portable_copy_never_asks_for_cudnn(exported):
+def test_a_portable_copy_does_not_use_cudnn(exported):
     copy = portable.portable_copy(exported.model)
     bgru = copy.get_layer("bgru")
     assert bgru.forward_layer.use_cudnn is False
