@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment import evaluation
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.report.tables import report_table
+    from audiotag_nas.report.result_tables import report_table
 
     size = "124x128"
     config = ExperimentConfig(

@@ -84,7 +84,7 @@ def test_a_changed_file_is_named_on_loading(uploaded, s3):
 
 def test_a_model_without_a_manifest_is_refused(uploaded, s3):
     s3.delete_object(Bucket=uploaded, Key="m/manifest.json")
-    with pytest.raises(StoreError, match="is no exported model"):
+    with pytest.raises(StoreError, match="is not an exported model"):
         Tagger.load(f"s3://{uploaded}/m")
 
 

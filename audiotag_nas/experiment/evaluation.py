@@ -8,7 +8,7 @@ import numpy as np
 from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.stored_features import PreparedSet
-from audiotag_nas.metrics import PairedDifference, TagReport, score_files
+from audiotag_nas.metrics import PairedDifference, TagReport, file_names
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +41,7 @@ class ScoredSplit:
         """
         return [
             clip_id
-            if score_files.without_ending(clip_id) != clip_id
+            if file_names.without_ending(clip_id) != clip_id
             else f"{clip_id}.wav"
             for clip_id in self.clip_ids
         ]

@@ -27,7 +27,7 @@ from audiotag_nas.experiment.progress import Progress, format_seconds
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.results import architecture_of
-from audiotag_nas.report.tables import ComparedSystem, epochs_until
+from audiotag_nas.report.result_tables import ComparedSystem, epochs_until
 from audiotag_nas.search.loop import SearchOutcome
 from audiotag_nas.space import Choice
 from audiotag_nas.terminal import escaped
@@ -235,7 +235,7 @@ def _tag_one(
     tags = set(config.data.tags)
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
     tagger = Tagger.load(workspace.export_dir)
-    tagged = tagger.tag_file(clip.path, keep_opening=True)
+    tagged = tagger.tag_file(clip.path, keep_first_minute=True)
     annotated = " ".join(clip.tags) or "none"
     progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
     for line in tagged.describe():

@@ -25,7 +25,7 @@ from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.metrics import PairedDifference
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 from audiotag_nas.report import plots
-from audiotag_nas.report.tables import (
+from audiotag_nas.report.result_tables import (
     ComparedSystem,
     comparison_table,
     report_table,

@@ -27,7 +27,7 @@ from audiotag_nas.experiment import config_paths, data_keys, dependencies
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.serving.model_manifest import check_replaceable
+from audiotag_nas.serving.model_directory import check_replaceable
 
 _OF_THE_DATA_SET = ("seed:", "synthetic.")
 """How differences begin of the fields that make a synthetic data set."""

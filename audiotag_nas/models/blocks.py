@@ -1,4 +1,4 @@
-"""The parts of the networks: tensor in, tensor out, layers named.
+"""The parts of the networks, as functions of Keras tensors.
 
 Shapes: spectrograms (batch, frames, mels, channels), sequences (batch,
 frames, features).
@@ -16,16 +16,17 @@ from audiotag_nas.models.layers import (
 )
 
 NORM_MOMENTUM = 0.9
-"""Of the moving averages that inference uses. [own]: Keras's 0.99 forgets
-its start only after some 300 steps, which is all that a short child has."""
+"""Momentum of the moving averages in batch norms. [own]: with Keras's 0.99
+they forget their initial values only after 300 steps; short trials end before.
+"""
 
 
 def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
-    """Convolution, batch norm, ELU, max-pool over two mel bins, dropout.
+    """Applies convolution, batch norm, ELU, max-pool over two mels, dropout.
 
-    Pooling stops when one mel bin is left, so that any number of mels fits.
-    It stands before the ELU: the ELU is increasing, so it commutes with the
-    maximum, and half the exponentials are enough.
+    A single mel bin is not pooled, so that any number of mels is possible.
+    Pooling comes before the ELU: the ELU is increasing, so the result is the
+    same with half the exponentials.
     """
     x = layers.Conv2D(
         block.filters,
@@ -41,19 +42,16 @@ def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
 
 
 def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
-    """The recurrent layer, (batch, frames, 2 units).
-
-    `bgru` is the paper's figure. `gated_bgru` (Wei et al. 2018) multiplies
-    two parallel ones, of a linear and of a sigmoid candidate activation.
-    """
+    """Applies `Architecture.recurrent`: (batch, frames, 2 units)."""
     if kind == "bgru":
-        return _bgru(inputs, units, use_cudnn=use_cudnn, name="bgru")
+        return bgru(
+            inputs, units, reset_after=True, use_cudnn=use_cudnn, name="bgru"
+        )
     branches = [
-        _bgru(
+        bgru(
             inputs,
             units,
             activation=activation,
-            # As Keras 2 had it when the network was published.
             reset_after=False,
             use_cudnn=use_cudnn,
             name=f"bgru_{activation}",
@@ -63,13 +61,20 @@ def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
     return layers.Multiply(name="bgru_gated")(branches)
 
 
-def _bgru(inputs, units: int, *, name: str, **options):
-    gru = layers.GRU(units, return_sequences=True, **options)
+def bgru(inputs, units: int, *, name: str, reset_after: bool, **options):
+    """Applies a bidirectional GRU: (batch, frames, 2 units).
+
+    `reset_after` is False in networks published with Keras 2, whose GRU had
+    this default.
+    """
+    gru = layers.GRU(
+        units, return_sequences=True, reset_after=reset_after, **options
+    )
     return layers.Bidirectional(gru, name=name)(inputs)
 
 
 def attention_localization(inputs, num_tags: int) -> dict:
-    """The two branches and the scores of clip and frames (ATT-LOC).
+    """Applies the attention and localization branches (ATT-LOC).
 
     Returns:
         `clip_scores` (batch, tags) and `frame_scores` (batch, frames, tags),
@@ -86,5 +91,5 @@ def attention_localization(inputs, num_tags: int) -> dict:
 
 
 def spectrogram_input(num_frames: int | None, num_mels: int):
-    """The input (batch, frames, mels); `num_frames` None takes any length."""
+    """Returns the input (batch, frames, mels); None allows any `num_frames`."""
     return keras.Input((num_frames, num_mels), name="log_mel")

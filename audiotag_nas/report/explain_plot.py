@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audiotag_nas.report.figures import COLOURS, pyplot, write_figure
+from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 
 _COLUMNS = 7
 _MAX_PAIRS = 4
@@ -123,7 +123,7 @@ def _draw_effects(
 
 def _draw_effect(axes: Any, effect: EffectPanel) -> None:
     at = np.arange(len(effect.mean))
-    colour = COLOURS[0] if effect.is_clear else _FAINT
+    colour = COLORS[0] if effect.is_clear else _FAINT
     for deviations, alpha in ((2, 0.16), (1, 0.28)):
         axes.fill_between(
             at,

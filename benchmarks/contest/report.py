@@ -4,8 +4,8 @@ import os
 import statistics
 from collections.abc import Sequence
 
-from audiotag_nas.report.plots import plot_regrets
 from audiotag_nas.report.tables import format_table
+from benchmarks.contest.regret_plot import plot_regrets
 from benchmarks.contest.regrets import OURS, Estimate, Regrets
 from benchmarks.contest.results import TaskResult
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from audiotag_nas.report.figures import COLOURS, pyplot, write_figure
+from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 from audiotag_nas.report.tables import format_table
 from audiotag_nas.training.rewards import FORMS, MEASURES
 from benchmarks.reward_study.measurement import (
@@ -78,7 +78,7 @@ def plot_rewards(
                     [s.num_epochs for s in curve],
                     [s.tau.value for s in curve],
                     [s.tau.error for s in curve],
-                    color=COLOURS[number],
+                    color=COLORS[number],
                     marker=_MARKERS[number],
                     markersize=4,
                     capsize=2,

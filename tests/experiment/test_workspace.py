@@ -331,7 +331,7 @@ def test_an_export_into_the_features_or_others_files_is_refused(tmp_path):
     shared.mkdir()
     (shared / "thesis.tex").write_text("years of work")
     workspace = Workspace(tmp_path / "mine")
-    with pytest.raises(StoreError, match="holds what is no exported model"):
+    with pytest.raises(StoreError, match="must be a new or empty directory"):
         workspace.start(exporting(shared))
     assert not workspace.config_path.exists()
 
