@@ -17,7 +17,7 @@ from audiotag_nas.experiment import (
     preparation,
     stages,
 )
-from audiotag_nas.experiment.main_report import (
+from audiotag_nas.experiment.main_job_report import (
     FinalSystem,
     MainJobResult,
     summary,

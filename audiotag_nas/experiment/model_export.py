@@ -11,7 +11,7 @@ from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import RemotePath
-from audiotag_nas.experiment import evaluation, networks
+from audiotag_nas.experiment import evaluation
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.results import architecture_of, completed_entry
 from audiotag_nas.trial import TrialResult
@@ -41,7 +41,7 @@ def export_trial(
     """
     entry = completed_entry(workspace, trial_id)
     trial, result = entry.trial, entry.result
-    model = networks.load_network(workspace, trial.trial_id)
+    model = trained_networks.load_network(workspace, trial.trial_id)
     from audiotag_nas.training.trial_training import spectrogram_size
 
     size = spectrogram_size(trial, config)

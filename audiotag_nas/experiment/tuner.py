@@ -20,13 +20,18 @@ from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.prepared import PreparedSet, read_key
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
-from audiotag_nas.experiment import config_paths, networks, preparation, stages
+from audiotag_nas.experiment import (
+    path_fields,
+    preparation,
+    stages,
+    trained_networks,
+)
 from audiotag_nas.experiment.generations import (
     read_generations,
     with_generation,
 )
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.session import RunningFile
+from audiotag_nas.experiment.running_file import RunningFile
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.kept_results import KeptResults
 from audiotag_nas.inspection.results import (
@@ -88,7 +93,7 @@ class ArchitectureTuner(KeptResults):
                 f"load_config('smoke'). Received: {config!r}"
             )
         # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = config_paths.absolute(config.validate())
+        self.config = config = path_fields.absolute(config.validate())
         self.workspace = Workspace(workdir)
         self._progress = Progress() if progress is None else progress
         for note in self.workspace.start(config):
@@ -318,7 +323,9 @@ class ArchitectureTuner(KeptResults):
         final = read_generations(self.workspace).of_stage("final").current
         return [
             entry.trial.trial_id
-            for entry in networks.missing_networks(self.workspace, final)
+            for entry in trained_networks.missing_networks(
+                self.workspace, final
+            )
         ]
 
     def get_recommended_architecture(self) -> Architecture:
@@ -406,7 +413,9 @@ class ArchitectureTuner(KeptResults):
             for trial, kept in zip(
                 outcome.trials, outcome.results, strict=True
             ):
-                path = networks.network_path(self.workspace, trial.trial_id)
+                path = trained_networks.network_path(
+                    self.workspace, trial.trial_id
+                )
                 if path.exists():
                     continue
                 self._progress.line(f"  {trial.trial_id}: trained again")
@@ -430,7 +439,7 @@ class ArchitectureTuner(KeptResults):
         )
         # A network that was asked for by its trial is kept.
         if not event.from_journal and event.trial.stage != "train":
-            networks.drop_networks(self.workspace, event.trial.stage)
+            trained_networks.drop_networks(self.workspace, event.trial.stage)
         self._progress.trial(event)
 
     def _remove_superseded_sessions(self, stage: str) -> None:

@@ -1,7 +1,7 @@
 """A working directory: where everything of one experiment lies.
 
 config.json            the resolved config; a field may change while no
-                       finished trial depends on it (`dependencies`)
+                       finished trial depends on it (`config_changes`)
 data.json              digests of what the log-mels were made from
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial a line
@@ -23,7 +23,7 @@ from pathlib import Path
 from audiotag_nas.config import ExperimentConfig, stored
 from audiotag_nas.data.storage import Place, RemotePath, as_place
 from audiotag_nas.errors import ConfigError, StoreError
-from audiotag_nas.experiment import config_paths, data_keys, dependencies
+from audiotag_nas.experiment import config_changes, data_digests, path_fields
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
 from audiotag_nas.search.lock import driver_lock
@@ -58,7 +58,7 @@ class Workspace:
         return self.workdir / "running.json"
 
     @property
-    def data_keys_path(self) -> Path:
+    def data_digests_path(self) -> Path:
         return self.workdir / "data.json"
 
     @property
@@ -95,7 +95,7 @@ class Workspace:
         """Keeps `config` here, or checks that it is the one kept.
 
         Where trials are finished, a field may change that none of them
-        depends on (`dependencies`); the new value is kept. Where the data are
+        depends on (`config_changes`); the new value is kept. Where the data are
         may change too, but is kept only once they turned out to be the same
         (`keep_data`). While no trial is finished, the config may be any other,
         except for what a synthetic data set that is here was made from: a
@@ -120,7 +120,7 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return []
-        if not config_paths.differences(config, self.read_config()):
+        if not path_fields.differences(config, self.read_config()):
             return []
         self._check_changes(config)
         with driver_lock(self.workdir):
@@ -131,27 +131,27 @@ class Workspace:
         """Keeps what may change; needs the lock. Returns as `start`."""
         trained = self._check_changes(config)
         kept = self.read_config()
-        differing = config_paths.differences(config, kept)
-        new = config_paths.with_data_of(config, kept) if trained else config
-        if config_paths.differences(new, kept):
+        differing = path_fields.differences(config, kept)
+        new = path_fields.with_data_of(config, kept) if trained else config
+        if path_fields.differences(new, kept):
             self._write_config(new)
         notes = []
         for text in differing if trained else ():
-            effect = dependencies.effect(_path(text), trained)
+            effect = config_changes.effect(_path(text), trained)
             notes.append(f"{text}: {effect}" if effect else text)
         return notes
 
     def _check_changes(self, config: ExperimentConfig) -> set[str]:
         """Returns the stages with finished trials; raises as `start`."""
         kept = self.read_config()
-        differing = config_paths.differences(config, kept)
+        differing = path_fields.differences(config, kept)
         trained = {e.trial.stage for e in read_entries(self.journal_path)}
         has_grown = config.search.num_trials > kept.search.num_trials
         fixed = [
             text
             for text in differing
-            if dependencies.is_fixed(_path(text), trained)
-            and not (_path(text) == dependencies.NUM_TRIALS and has_grown)
+            if config_changes.is_fixed(_path(text), trained)
+            and not (_path(text) == config_changes.NUM_TRIALS and has_grown)
         ]
         if not fixed and self.dataset_dir.exists():
             fixed = [t for t in differing if t.startswith(_OF_THE_DATA_SET)]
@@ -173,8 +173,8 @@ class Workspace:
                 or a file can't be read or written.
         """
         may_differ = not read_entries(self.journal_path)
-        data_keys.keep(self.data_keys_path, keys, may_differ=may_differ)
-        if config_paths.differences(config, self.read_config()):
+        data_digests.keep(self.data_digests_path, keys, may_differ=may_differ)
+        if path_fields.differences(config, self.read_config()):
             self._write_config(config)
 
     def reopen(self) -> ExperimentConfig:
@@ -203,7 +203,7 @@ class Workspace:
         Raises:
             StoreError: `data.json` can't be read.
         """
-        for name in data_keys.differing(self.data_keys_path, keys):
+        for name in data_digests.differing(self.data_digests_path, keys):
             shutil.rmtree(self.workdir / "features" / name)
 
     def check_kept(self, config: ExperimentConfig) -> None:
@@ -221,11 +221,11 @@ class Workspace:
         if not self.config_path.exists():
             self._write_config(config)
             return
-        kept = config_paths.with_data_of(self.read_config(), config)
+        kept = path_fields.with_data_of(self.read_config(), config)
         kept.search.num_trials = min(
             kept.search.num_trials, config.search.num_trials
         )
-        if differing := config_paths.differences(config, kept):
+        if differing := path_fields.differences(config, kept):
             raise self._other_config(differing)
 
     def _other_config(self, differing: list[str]) -> ConfigError:
@@ -262,7 +262,7 @@ class Workspace:
 
     def _write_config(self, config: ExperimentConfig) -> None:
         text = (
-            json.dumps(config_paths.absolute(config).to_json(), indent=2) + "\n"
+            json.dumps(path_fields.absolute(config).to_json(), indent=2) + "\n"
         )
         atomic_write_text(self.config_path, text)
 
@@ -287,5 +287,5 @@ class Workspace:
 
 
 def _path(difference: str) -> str:
-    """The field's path in a line of `config_paths.differences`."""
+    """The field's path in a line of `path_fields.differences`."""
     return difference.partition(":")[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.experiment import networks
+from audiotag_nas.experiment import trained_networks
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection import pareto
 from audiotag_nas.inspection.results import (
@@ -70,7 +70,7 @@ class KeptResults:
         """The `n` networks of the highest reward, as trained in the search.
 
         Raises:
-            StoreError: a network is not kept any more (`networks.KEPT` are).
+            StoreError: a network is not kept any more (`KEPT` are).
         """
         return [
             self.load_model(entry.trial.trial_id)
@@ -95,4 +95,4 @@ class KeptResults:
         Raises:
             StoreError: it is not there.
         """
-        return networks.load_network(self.workspace, trial_id)
+        return trained_networks.load_network(self.workspace, trial_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment.generations import find_entry, read_generations
-from audiotag_nas.experiment.session import read_session, recommended_id
+from audiotag_nas.experiment.running_file import read_session, recommended_id
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.trial import Trial, TrialStatus

@@ -14,7 +14,7 @@ from audiotag_nas.experiment.generations import (
     Generations,
     split_generations,
 )
-from audiotag_nas.experiment.session import (
+from audiotag_nas.experiment.running_file import (
     Session,
     StageRun,
     read_session,

@@ -24,7 +24,7 @@ from audiotag_nas.errors import UserError
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.model_export import export_trial
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.session import RunningFile
+from audiotag_nas.experiment.running_file import RunningFile
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection import explanation, pareto

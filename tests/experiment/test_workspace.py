@@ -215,7 +215,7 @@ def test_damaged_digests_of_the_data_are_one_line(tmp_path, text, rule):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
     journal_a_child(workspace)
-    workspace.data_keys_path.write_text(text)
+    workspace.data_digests_path.write_text(text)
     with pytest.raises(StoreError, match=rf"data\.json: {rule}"):
         workspace.keep_data(smoke(), {"31x16/evaluation": "a" * 64})
 
@@ -278,15 +278,15 @@ def test_a_field_is_fixed_by_the_trials_that_depend_on_it(
 
 
 def test_a_remote_place_is_not_taken_for_a_directory():
-    from audiotag_nas.experiment import config_paths
+    from audiotag_nas.experiment import path_fields
 
     for other in ("s3://bucket//features", "s3:/bucket/features", "./s3://b"):
-        assert config_paths.differences(
+        assert path_fields.differences(
             placed(features_dir=other),
             placed(features_dir="s3://bucket/features"),
         )
     config = placed(features_dir="s3://bucket/~")
-    assert config_paths.absolute(config).data.features_dir == "s3://bucket/~"
+    assert path_fields.absolute(config).data.features_dir == "s3://bucket/~"
 
 
 def test_a_home_is_found_in_every_place(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.errors import SearchError, StoreError
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.session import RunningFile, read_session
+from audiotag_nas.experiment.running_file import RunningFile, read_session
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.results import (
     architecture_words,

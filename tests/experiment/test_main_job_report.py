@@ -9,7 +9,7 @@ import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS
 from audiotag_nas.experiment.evaluation import ScoredSplit
-from audiotag_nas.experiment.main_report import score_command
+from audiotag_nas.experiment.main_job_report import score_command
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 
 ROOT = Path(__file__).parents[2]

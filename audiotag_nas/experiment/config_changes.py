@@ -7,7 +7,7 @@ on it. Grid and final trainings run again with the new value.
 
 from collections.abc import Collection
 
-from audiotag_nas.experiment import config_paths
+from audiotag_nas.experiment import path_fields
 
 STAGES = ("baseline", "search", "grid", "final", "evaluation")
 """In order; each depends on all before it. `evaluation` trains nothing."""
@@ -56,7 +56,7 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
         path: of the field, e.g. `grid.epochs`.
         trained: the stages that have finished trials.
     """
-    if path in config_paths.DATA_PATHS:
+    if path in path_fields.DATA_PATHS:
         # What the data are is checked, not where they are.
         return False
     first = first_stage(path)
@@ -71,7 +71,7 @@ def effect(path: str, trained: Collection[str]) -> str:
     Args:
         path, trained: as `is_fixed`.
     """
-    if path in config_paths.DATA_PATHS:
+    if path in path_fields.DATA_PATHS:
         return "the experiment continues if the content is the same"
     first = first_stage(path)
     dependent = STAGES[STAGES.index(first) :]

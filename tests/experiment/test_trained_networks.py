@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from audiotag_nas.errors import StoreError
-from audiotag_nas.experiment.networks import load_network, network_path
+from audiotag_nas.experiment.trained_networks import load_network, network_path
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.models import save_model
 
