@@ -1,7 +1,7 @@
-"""Makes every log-mel that an experiment needs, as TFRecords.
+"""Makes all log-mels of an experiment, as TFRecords.
 
-One set a spectrogram size and split, under <workdir>/features. What is there
-already, whole and of the same origin, is used as it is.
+One set per spectrogram size and split, under <workdir>/features. Complete
+sets of the same data are not made again.
 
   audiotag-nas prepare --config=demo --workdir=runs/demo
 """

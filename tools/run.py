@@ -1,8 +1,7 @@
 """Runs the whole job: data, baseline, search, grid, training, export.
 
-From sound files to a searched, trained, scored and exported tagger, with a
-table that puts the found network beside the CRNN baseline. Stopped at any
-point, the same command goes on.
+Ends with an exported tagger and a table that compares the found network with
+the CRNN baseline. After an interruption, the same command continues.
 
   audiotag-nas run --config=demo --workdir=runs/demo
 """

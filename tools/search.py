@@ -1,7 +1,7 @@
-"""Searches architectures, and prints the best.
+"""Searches architectures and lists the best.
 
-Prepares the data if need be, trains `search.num_trials` children and keeps
-the best networks. Stopped at any point, the same command goes on.
+Prepares the data if necessary, runs `search.num_trials` trials and keeps the
+best networks. After an interruption, the same command continues.
 
   audiotag-nas search --config=demo --workdir=runs/demo
 """

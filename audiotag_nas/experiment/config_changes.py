@@ -1,8 +1,7 @@
-"""Which stage is the first to depend on which config field.
+"""Which config fields may change in a directory with finished trials.
 
-This decides what may change in a directory with finished trials: a field may
-change as long as no finished trial of `baseline`, `search` or `train` depends
-on it. Grid and final trainings run again with the new value.
+A field may change if no finished trial of `baseline`, `search` or `train`
+depends on it. The grid and the final training then run with the new value.
 """
 
 from collections.abc import Collection
@@ -10,7 +9,7 @@ from collections.abc import Collection
 from audiotag_nas.experiment import path_fields
 
 STAGES = ("baseline", "search", "grid", "final", "evaluation")
-"""In order; each depends on all before it. `evaluation` trains nothing."""
+"""In order: each depends on all before it. `evaluation` has no trials."""
 
 _FIRST_STAGES = {
     "": "baseline",
@@ -24,40 +23,41 @@ _FIRST_STAGES = {
     "final.bootstrap_samples": "evaluation",
     "final.export_dir": "evaluation",
 }
-"""Beginning of a field's path -> the first stage that depends on the field.
+"""Prefix of a field's path -> the first stage that depends on the field.
 
-The longest beginning that fits is the one that counts."""
+The longest matching prefix counts."""
 
 NUM_TRIALS = "search.num_trials"
-"""May grow: a search with more trials begins with the same ones."""
+"""May grow: a longer search starts with the same trials."""
 
-_RUN_AGAIN = {
-    "search": "the search continues; grid and final training run again if it "
-    "recommends another architecture",
-    "grid": "the grid runs again, and the final training of what it chooses",
-    "final": "the final training runs again",
-    "evaluation": "nothing is trained again",
+_EFFECTS = {
+    "search": "the search continues; grid and final training are repeated if "
+    "it recommends another architecture",
+    "grid": "the grid is repeated, and then the final training",
+    "final": "the final training is repeated",
+    "evaluation": "nothing is retrained",
 }
+"""First stage that depends on a changed field -> the effect of the change."""
 
 _FIXED = frozenset({"baseline", "search", "train"})
 """Stages whose finished trials must stay valid."""
 
 
 def first_stage(path: str) -> str:
-    """The first stage that depends on a field, e.g. of `grid.epochs`."""
-    fitting = [start for start in _FIRST_STAGES if path.startswith(start)]
-    return _FIRST_STAGES[max(fitting, key=len)]
+    """Returns the first stage that depends on a field, e.g. `grid.epochs`."""
+    prefixes = [prefix for prefix in _FIRST_STAGES if path.startswith(prefix)]
+    return _FIRST_STAGES[max(prefixes, key=len)]
 
 
 def is_fixed(path: str, trained: Collection[str]) -> bool:
-    """Whether a finished trial keeps a field from changing.
+    """Returns whether finished trials prevent a field from changing.
 
     Args:
-        path: of the field, e.g. `grid.epochs`.
+        path: the field, e.g. `grid.epochs`.
         trained: the stages that have finished trials.
     """
     if path in path_fields.DATA_PATHS:
-        # What the data are is checked, not where they are.
+        # The content of the data is checked instead (`data_digests`).
         return False
     first = first_stage(path)
     if first == "baseline":
@@ -66,7 +66,7 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
 
 
 def effect(path: str, trained: Collection[str]) -> str:
-    """What a changed field comes to; empty if no finished trial depends on it.
+    """Returns the effect of a change; "" if no finished trial depends on it.
 
     Args:
         path, trained: as `is_fixed`.
@@ -76,5 +76,5 @@ def effect(path: str, trained: Collection[str]) -> str:
     first = first_stage(path)
     dependent = STAGES[STAGES.index(first) :]
     if first == "evaluation":
-        return _RUN_AGAIN[first] if "final" in trained else ""
-    return _RUN_AGAIN[first] if set(dependent) & set(trained) else ""
+        return _EFFECTS[first] if "final" in trained else ""
+    return _EFFECTS[first] if set(dependent) & set(trained) else ""

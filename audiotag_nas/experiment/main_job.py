@@ -1,22 +1,19 @@
-"""The main job: from sound files to a searched, trained, scored tagger.
+"""The main job `run`: from sound files to an exported, evaluated tagger.
 
-Nine steps over one `ArchitectureTuner`. Each finds what an earlier run has
-finished, so the same command goes on where it was stopped. The evaluation
-split is scored in step 7 and not before: the search, the grid and the choice
-of the exported network know only the validation folds.
+It has nine steps, all by one `ArchitectureTuner`. A step takes from the working
+directory what an earlier run has finished, so an interrupted job can be
+continued. The evaluation split is first scored in step 7: the search, the grid
+and the choice of the exported network use the validation folds only.
 """
 
 from pathlib import Path
 
 from audiotag_nas.architecture import CRNN_BASELINE, Architecture
 from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.experiment import (
-    evaluation,
-    model_export,
-    preparation,
-    stages,
-)
+from audiotag_nas.experiment import evaluation, model_export, stages
+from audiotag_nas.experiment.dataset import DataSet, check_scorable
 from audiotag_nas.experiment.main_job_report import (
     FinalSystem,
     MainJobResult,
@@ -26,7 +23,6 @@ from audiotag_nas.experiment.main_job_report import (
 from audiotag_nas.experiment.progress import Progress, format_seconds
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import architecture_of
 from audiotag_nas.report.tables import ComparedSystem, epochs_until
 from audiotag_nas.search.loop import SearchOutcome
 from audiotag_nas.space import Choice
@@ -37,41 +33,47 @@ NUM_STEPS = 9
 
 
 def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
-    """Runs all nine steps and prints the table.
+    """Runs all nine steps and prints the comparison table.
 
     Raises:
-        UserError: the data, the working directory or every training of a
-            stage is unusable.
+        UserError: the data or the working directory can't be used, or a
+            necessary training failed.
     """
     config, workspace = tuner.config, tuner.workspace
     with tuner.driving():
         if missing := tuner.missing_final_networks():
             progress.line(
                 f"note: {workspace.trials_dir} lacks the networks of "
-                f"{', '.join(missing)}; they are trained again in step 6"
+                f"{', '.join(missing)}; step 6 retrains them"
             )
-        _prepare(tuner, progress)
-        _step(progress, 3, "CRNN baseline, at the children's budget")
+        dataset = _prepare(tuner, progress)
+        _step(progress, 3, "CRNN baseline, with the epochs of the search")
         tuner.train_baseline()
         search = _search(tuner, progress)
         trial, trained = search.recommended
-        architecture = architecture_of(trial)
+        architecture = trial.architecture
         progress.line(
-            f"  found: {architecture.describe()}  ({trial.trial_id}, reward "
-            f"{trained.reward:.3f})"
+            f"  recommended: {architecture.describe()}  ({trial.trial_id}, "
+            f"reward {trained.reward:.3f})"
         )
         grid = _grid(tuner, architecture, progress)
-        _step(progress, 6, "final training of the baseline and the found")
+        _step(progress, 6, "final training: baseline and found network")
         results = tuner.train_final(architecture, grid.recommendation)
-        _step(progress, 7, "evaluation split")
+        _step(progress, 7, "evaluation of both networks")
         settings = stages.grid_space(config).values(grid.recommendation)
         result = _evaluate(tuner, architecture, settings, results)
         write_report(
             result, search, config, workspace, data_lines=tuner.data_lines
         )
-        _step(progress, 8, "export and tag one recording")
+        _step(progress, 8, "export, and an example: tags of one recording")
         _export(result.winner, config, workspace)
-        picture = _tag_one(result.winner, config, workspace, progress)
+        picture = _tag_one(
+            result.winner,
+            dataset.clips["evaluation"],
+            config,
+            workspace,
+            progress,
+        )
     _step(progress, 9, "result")
     progress.line(summary(result, workspace, picture))
     progress.line(f"done in {format_seconds(progress.elapsed_seconds)}")
@@ -82,7 +84,7 @@ def _step(progress: Progress, number: int, title: str) -> None:
     progress.step(f"[{number}/{NUM_STEPS}] {title}")
 
 
-def _prepare(tuner: ArchitectureTuner, progress: Progress) -> None:
+def _prepare(tuner: ArchitectureTuner, progress: Progress) -> DataSet:
     config = tuner.config
     if config.data.source == "synthetic":
         counts = config.synthetic
@@ -92,12 +94,13 @@ def _prepare(tuner: ArchitectureTuner, progress: Progress) -> None:
             f"synthetic domestic scenes: {counts.num_development_clips} "
             f"development, {counts.num_evaluation_clips} evaluation clips",
         )
-        tuner.write_dataset()
     else:
         _step(progress, 1, f"data set: {config.data.source}")
-    preparation.check_evaluation_scorable(config, tuner.workspace)
+    dataset = tuner.read_dataset()
+    check_scorable(dataset.clips["evaluation"], config.data.tags)
     _step(progress, 2, "log-mels as TFRecords")
-    tuner.prepare()
+    tuner.prepare(dataset)
+    return dataset
 
 
 def _search(tuner: ArchitectureTuner, progress: Progress) -> SearchOutcome:
@@ -105,7 +108,7 @@ def _search(tuner: ArchitectureTuner, progress: Progress) -> SearchOutcome:
     _step(
         progress,
         4,
-        f"{search.searcher} search: {search.num_trials} children of "
+        f"{search.searcher} search: {search.num_trials} trials, "
         f"{search.space().size:.3g} architectures",
     )
     outcome = tuner.search()
@@ -134,7 +137,7 @@ def _evaluate(
     results: tuple[TrialResult, TrialResult],
 ) -> MainJobResult:
     config = tuner.config
-    # "Converges faster" is measured against the baseline's own best.
+    # Convergence: epochs until the baseline's best EER is reached.
     target = results[0].metric("validation_eer")
     default_size = config.features.spectrogram_size(config.data.clip_seconds)
     baseline = _score(
@@ -217,19 +220,19 @@ def _export(
 
 def _tag_one(
     system: FinalSystem,
+    clips: list[Clip],
     config: ExperimentConfig,
     workspace: Workspace,
     progress: Progress,
 ) -> Path | None:
-    """Tags the first evaluation clip that carries two scored tags.
+    """Tags the first clip with two tags (or the most, if none has two).
 
     Returns:
-        The picture; None if the clip could not be tagged.
+        The path of the picture; None if the clip could not be tagged.
     """
     from audiotag_nas.serving.tagger import Tagger
 
-    clips = preparation.read_clips(config, workspace, "evaluation")
-    # What step 2 rejected was not scored, and can't be tagged either.
+    # Step 2 may have rejected clips; these can't be tagged.
     scored = set(system.scored.clip_ids)
     clips = [clip for clip in clips if clip.clip_id in scored]
     tags = set(config.data.tags)

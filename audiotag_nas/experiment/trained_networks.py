@@ -1,13 +1,12 @@
-"""The trained networks of a working directory."""
+"""The trained networks that a working directory keeps."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.stored_json import check_regular
 from audiotag_nas.training.model_file import MODEL_FILE
@@ -17,47 +16,47 @@ if TYPE_CHECKING:
     import keras
 
 KEPT = 10
-"""Networks kept of each stage; all of them would fill a disk."""
+"""Networks kept per stage, to save disk space."""
 
 
 def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
-    """The network of a trial, with its best epoch's weights.
+    """Loads the network of a trial, with the weights of its best epoch.
 
     Raises:
-        StoreError: it is not there, or damaged.
+        StoreError: the file is missing or damaged.
     """
     from audiotag_nas.models import load_model
 
-    train_again = (
+    retrain = (
         f"`audiotag-nas train --workdir={workspace.workdir} "
-        f"--trial={trial_id}` trains the architecture again."
+        f"--trial={trial_id}` retrains the architecture."
     )
     path = network_path(workspace, trial_id)
     if not path.exists():
         raise StoreError(
-            f"{path}: there is no network: only the best {KEPT} of a stage "
-            f"are kept, or it was removed. {train_again}"
+            f"{path}: the network does not exist: only the best {KEPT} of a "
+            f"stage are kept, or the file was removed. {retrain}"
         )
     check_regular(path)
     try:
         return load_model(path)
     except Exception as error:
-        # What damage in the file raises is not documented by Keras.
+        # Keras does not document which errors a damaged file raises.
         raise StoreError(
             f"{path}: can't be loaded ({type(error).__name__}), the file is "
-            f"damaged. {train_again}"
+            f"damaged. {retrain}"
         ) from error
 
 
 def network_path(workspace: Workspace, trial_id: str) -> Path:
-    """Where the network of a trial is, if it is kept."""
+    """Returns the path of a trial's network, whether it exists or not."""
     return workspace.trials_dir / trial_id / MODEL_FILE
 
 
 def missing_networks(
     workspace: Workspace, entries: Iterable[JournalEntry]
 ) -> list[JournalEntry]:
-    """Those of the completed `entries` whose network is not there."""
+    """Returns the completed `entries` whose network does not exist."""
     return [
         entry
         for entry in entries
@@ -66,11 +65,16 @@ def missing_networks(
     ]
 
 
-def drop_networks(workspace: Workspace, stage: str) -> None:
-    """Keeps the networks of the stage's best trials only.
+def remove_networks(
+    workspace: Workspace, ranked: Sequence[JournalEntry]
+) -> None:
+    """Removes the networks of all but the first `KEPT` of `ranked`.
 
-    Superseded ones stay: they were the best when they were trained.
+    Args:
+        workspace: the directory.
+        ranked: the current trials of one stage, best first. Networks of
+            superseded trials are not removed.
     """
-    for entry in ranked_entries(workspace, stage)[KEPT:]:
+    for entry in ranked[KEPT:]:
         directory = workspace.trials_dir / entry.trial.trial_id
         shutil.rmtree(directory, ignore_errors=True)

@@ -21,19 +21,19 @@ from audiotag_nas.config import (
     SearchConfig,
 )
 from audiotag_nas.errors import UserError
-from audiotag_nas.experiment import stages
+from audiotag_nas.experiment import pareto, stages
 from audiotag_nas.experiment.model_export import export_trial
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.running_file import RunningFile
-from audiotag_nas.experiment.tuner import ArchitectureTuner
-from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection import explanation, pareto
-from audiotag_nas.inspection.results import (
+from audiotag_nas.experiment.results import (
     export_table,
     ranked_entries,
     recommended_lines,
     results_lines,
 )
+from audiotag_nas.experiment.running_file import RunningFile
+from audiotag_nas.experiment.tuner import ArchitectureTuner
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection import explanation
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.report.tables import format_csv

@@ -231,7 +231,7 @@ def test_any_network_that_is_kept_can_be_exported(demo, run_tool, tmp_path):
         f"--export_dir={tmp_path / 'mine'}",
     )
     assert done.returncode == 1
-    assert "--trial: must be a completed one" in done.stderr
+    assert "--trial: must be a completed trial" in done.stderr
     assert "Received: 'grid-0099'" in done.stderr
 
 
@@ -305,7 +305,7 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     assert len(before) == 1
     done = run_tool(*command)
     assert done.returncode == 0, done.stderr
-    assert "done earlier" in done.stdout
+    assert "from the journal" in done.stdout
     after = journal(workdir, "search")
     assert after == journal(finished, "search")
     assert before.items() <= after.items()
@@ -336,7 +336,7 @@ def test_later_settings_change_and_a_network_is_trained_longer(
     done = run_tool("run", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     before_steps, _, _ = done.stdout.partition("[1/9]")
-    assert "lacks the networks of final-found; they are" in before_steps
+    assert "lacks the networks of final-found; step 6 retrains" in before_steps
     assert journal(workdir, "final") == journal(finished, "final")
     assert (workdir / "trials" / "final-found" / "model.keras").exists()
     assert "in the journal, which is kept" not in done.stdout
@@ -406,8 +406,8 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     tuner.results_summary(1)
     _, best, more, recommended = capsys.readouterr().out.splitlines()
     assert ranked[0]["trial"]["trial_id"] in best
-    assert more == "1 of 2; num_trials=2 lists all"
-    assert recommended.startswith("recommended, grid and final training go")
+    assert more == "shown: 1 of 2; num_trials=2 lists all"
+    assert recommended.startswith("recommended for grid and final training: ")
     # What the grid did go on with.
     (found,) = (
         line["trial"]["settings"]["architecture"]

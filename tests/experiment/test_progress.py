@@ -88,7 +88,7 @@ def test_a_failed_trial_says_why():
 def test_a_trial_of_an_earlier_run_gives_no_pace():
     stream = io.StringIO()
     Progress(stream=stream).trial(event(2, 0.2, from_journal=True))
-    assert "done earlier" in stream.getvalue()
+    assert "from the journal" in stream.getvalue()
     assert "left" not in stream.getvalue()
 
 

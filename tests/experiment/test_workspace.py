@@ -273,7 +273,7 @@ def test_a_field_is_fixed_by_the_trials_that_depend_on_it(
         return
     (note,) = workspace.start(other)
     assert note.startswith(f"{path}: ")
-    assert ("runs again" in note) == (stage in before)
+    assert ("is repeated" in note) == (stage in before)
     assert workspace.read_config() == other
 
 
@@ -318,7 +318,9 @@ def test_an_export_that_would_replace_the_experiment_is_refused(
 ):
     workspace = Workspace(tmp_path / "runs" / "mine")
     config = exporting(workspace.workdir / within)
-    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+    with pytest.raises(
+        ConfigError, match=r"final\.export_dir: must be a separate dir"
+    ):
         workspace.start(config)
     assert not workspace.workdir.exists()
 
@@ -326,7 +328,9 @@ def test_an_export_that_would_replace_the_experiment_is_refused(
 def test_an_export_into_the_features_or_others_files_is_refused(tmp_path):
     workspace = Workspace(tmp_path / "mine")
     shared = tmp_path / "shared"
-    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+    with pytest.raises(
+        ConfigError, match=r"final\.export_dir: must be a separate dir"
+    ):
         workspace.start(exporting(shared, features_dir=shared / "features"))
     shared.mkdir()
     (shared / "thesis.tex").write_text("years of work")
@@ -357,5 +361,5 @@ def test_reading_again_minds_the_features_and_not_the_export(tmp_path):
     assert workspace.split_dir("31x16", "development") == (
         tmp_path / "features" / "31x16" / "development"
     )
-    with pytest.raises(StoreError, match="no experiment was begun here"):
+    with pytest.raises(StoreError, match="contains no experiment"):
         Workspace(tmp_path / "empty").reopen()

@@ -41,7 +41,7 @@ class FakeTuner(ArchitectureTuner):
     def prepare(self) -> None:
         pass
 
-    def _ready_runner(self) -> TrialRunner:
+    def _make_runner(self) -> TrialRunner:
         return FakeRunner(self._train, num_slots=2)
 
     def _train(self, trial: Trial) -> TrialResult:

@@ -73,10 +73,11 @@ def test_a_search_is_seen_running_killed_and_finished(
     wait_for(lambda: running_has("search-0002") and not running_has("-0001"))
     text = look()
     assert search_row(text) == ["search", "1", "1", "1", "7", "0.2500"]
+    first = read_entries(tmp_path / "trials.jsonl")[0]
     assert "running: search-0002  " in text
     assert "failed: 1 x NaN weights (search-0001)" in text
     assert "best of the search: search-0000, EER 0.2500, 12,345" in text
-    assert "filters of" in text
+    assert f"\n  {first.trial.architecture.describe()}\n" in text
     assert " left" in text
     assert "utilization: " in text
 
@@ -92,7 +93,7 @@ def test_a_search_is_seen_running_killed_and_finished(
     assert start_driver().wait() == 0
     text = look()
     assert "driver: none\n" in text
-    # 0.25, 0.24 ... 0.19 but for the three that fail.
+    # 0.25, 0.24 ... 0.19, except for the three that fail.
     assert search_row(text) == [
         *("search", "4", "3", "0", "7", "0.1900", "ended")
     ]
@@ -127,8 +128,8 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     driver.send_signal(signal.SIGINT)
     driver.wait()
     text = look()
-    assert "driver: none; the last one stopped, interrupted\n" in text
-    assert "stopped: search-0000, search-0001 (2) ran when the" in text
+    assert "driver: none; the last one stopped: interrupted\n" in text
+    assert "stopped: search-0000, search-0001 (2), running when the" in text
     assert search_row(text).endswith("  stopped")
     assert "lost" not in text
 
@@ -143,7 +144,7 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     assert driver.wait() == 1
     text = look()
     assert (
-        "driver: none; the last one stopped, error: features: damaged\n"
+        "driver: none; the last one stopped: error: features: damaged\n"
     ) in text
     assert search_row(text).endswith("  stopped")
 
@@ -162,6 +163,6 @@ def test_status_answers_at_once(tmp_path, run_tool):
     done = run_tool("status", f"--workdir={tmp_path}")
     user_seconds = os.times().children_user - before
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path}: no experiment")
+    assert done.stderr.startswith(f"error: {tmp_path}: contains no experiment")
     # TensorFlow alone takes several seconds of the processor.
     assert user_seconds < 1.0

@@ -6,10 +6,9 @@ import pytest
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.experiment import stages
+from audiotag_nas.experiment import pareto, stages
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection import pareto
 from audiotag_nas.search.journal import Journal, JournalEntry
 from audiotag_nas.trial import TrialResult, TrialStatus
 
@@ -96,7 +95,7 @@ def test_a_network_trained_twice_counts_by_its_mean():
     assert first.trial_id == "search-0000"
     assert first.validation_eer == pytest.approx(0.25)
     assert first.costs == {"num_parameters": 7000, "latency_seconds": 0.5}
-    assert (first.num_trainings, second.num_trainings) == (2, 1)
+    assert (first.num_trials, second.num_trials) == (2, 1)
     assert front_ids(entries, ["num_parameters"]) == [1]
 
 
@@ -136,7 +135,7 @@ def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
     heading, titles, _, *rows = done.stdout.splitlines()
     assert heading == (
         "Pareto front over validation EER, parameters, multiply-adds, "
-        "latency: 2 of 3 networks"
+        "latency: 2 of 3 architectures"
     )
     assert "latency (ms)" in titles
     assert [row.split()[:5] for row in rows] == [
@@ -147,7 +146,7 @@ def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
     done = run_tool(
         "results", f"--workdir={tmp_path}", "--pareto", f"--costs={costs[0]}"
     )
-    assert "1 of 3 networks" in done.stdout
+    assert "1 of 3 architectures" in done.stdout
     done = run_tool(
         "results", f"--workdir={tmp_path}", "--pareto", "--stage=grid"
     )
