@@ -17,17 +17,15 @@ command.define_early_stop_flag()
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.results import ranked_entries
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
-    progress = Progress()
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=progress, runner=runner
+        config, workdir=_EXPERIMENT.workdir, runner=runner
     )
     num_done = len(ranked_entries(tuner.workspace, "search"))
     if num_done < config.search.num_trials:
-        progress.line(
+        tuner.progress.line(
             f"the search is finished first: {num_done} of "
             f"{config.search.num_trials} trials are done"
         )

@@ -16,12 +16,9 @@ command.define_early_stop_flag()
 
 def main(argv: Sequence[str]) -> None:
     config = _EXPERIMENT.config
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
-    tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress()
-    )
+    tuner = ArchitectureTuner(config, workdir=_EXPERIMENT.workdir)
     tuner.prepare()
 
 

@@ -18,14 +18,11 @@ command.define_early_stop_flag()
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
     from audiotag_nas.experiment.main_job import run_main_job
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
-    progress = Progress()
-    tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=progress, runner=runner
+    run_main_job(
+        ArchitectureTuner(config, workdir=_EXPERIMENT.workdir, runner=runner)
     )
-    run_main_job(tuner, progress)
 
 
 if __name__ == "__main__":

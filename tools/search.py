@@ -18,11 +18,10 @@ command.define_early_stop_flag()
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress(), runner=runner
+        config, workdir=_EXPERIMENT.workdir, runner=runner
     )
     outcome = tuner.search()
     if outcome.stop_reason:

@@ -34,16 +34,13 @@ def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
     if _EPOCHS.value is not None:
         settings["epochs"] = _EPOCHS.value
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
     from audiotag_nas.experiment.workspace import Workspace
 
     workdir = _EXPERIMENT.workdir
     # --config.training applies to this trial, not to the experiment.
     config.training = Workspace(workdir).read_config().training
-    tuner = ArchitectureTuner(
-        config, workdir=workdir, progress=Progress(), runner=runner
-    )
+    tuner = ArchitectureTuner(config, workdir=workdir, runner=runner)
     result = tuner.train(_TRIAL.value, settings)
     print(
         f"{result.trial_id}, validation EER "

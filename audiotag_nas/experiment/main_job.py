@@ -20,7 +20,7 @@ from audiotag_nas.experiment.main_job_report import (
     summary,
     write_report,
 )
-from audiotag_nas.experiment.progress import Progress, format_seconds
+from audiotag_nas.experiment.progress import format_seconds
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.report.tables import ComparedSystem, epochs_until
@@ -32,101 +32,95 @@ from audiotag_nas.trial import TrialResult
 NUM_STEPS = 9
 
 
-def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
+def run_main_job(tuner: ArchitectureTuner) -> MainJobResult:
     """Runs all nine steps and prints the comparison table.
 
     Raises:
         UserError: the data or the working directory can't be used, or a
             necessary training failed.
     """
-    config, workspace = tuner.config, tuner.workspace
+    config, workspace, progress = tuner.config, tuner.workspace, tuner.progress
     with tuner.driving():
         if missing := tuner.missing_final_networks():
             progress.line(
                 f"note: {workspace.trials_dir} lacks the networks of "
                 f"{', '.join(missing)}; step 6 retrains them"
             )
-        dataset = _prepare(tuner, progress)
-        _step(progress, 3, "CRNN baseline, with the epochs of the search")
+        dataset = _prepare(tuner)
+        _step(tuner, 3, "CRNN baseline, with the epochs of the search")
         tuner.train_baseline()
-        search = _search(tuner, progress)
+        search = _search(tuner)
         trial, trained = search.recommended
         architecture = trial.architecture
         progress.line(
             f"  recommended: {architecture.describe()}  ({trial.trial_id}, "
             f"reward {trained.reward:.3f})"
         )
-        grid = _grid(tuner, architecture, progress)
-        _step(progress, 6, "final training: baseline and found network")
+        grid = _grid(tuner, architecture)
+        _step(tuner, 6, "final training: baseline and found network")
         results = tuner.train_final(architecture, grid.recommendation)
-        _step(progress, 7, "evaluation of both networks")
+        _step(tuner, 7, "evaluation of both networks")
         settings = stages.grid_space(config).values(grid.recommendation)
         result = _evaluate(tuner, architecture, settings, results)
         write_report(
             result, search, config, workspace, data_lines=tuner.data_lines
         )
-        _step(progress, 8, "export, and an example: tags of one recording")
+        _step(tuner, 8, "export, and an example: tags of one recording")
         _export(result.winner, config, workspace)
-        picture = _tag_one(
-            result.winner,
-            dataset.clips["evaluation"],
-            config,
-            workspace,
-            progress,
-        )
-    _step(progress, 9, "result")
+        picture = _tag_one(tuner, result.winner, dataset.clips["evaluation"])
+    _step(tuner, 9, "result")
     progress.line(summary(result, workspace, picture))
     progress.line(f"done in {format_seconds(progress.elapsed_seconds)}")
     return result
 
 
-def _step(progress: Progress, number: int, title: str) -> None:
-    progress.step(f"[{number}/{NUM_STEPS}] {title}")
+def _step(tuner: ArchitectureTuner, number: int, title: str) -> None:
+    tuner.progress.step(f"[{number}/{NUM_STEPS}] {title}")
 
 
-def _prepare(tuner: ArchitectureTuner, progress: Progress) -> DataSet:
+def _prepare(tuner: ArchitectureTuner) -> DataSet:
     config = tuner.config
     if config.data.source == "synthetic":
         counts = config.synthetic
         _step(
-            progress,
+            tuner,
             1,
             f"synthetic domestic scenes: {counts.num_development_clips} "
             f"development, {counts.num_evaluation_clips} evaluation clips",
         )
     else:
-        _step(progress, 1, f"data set: {config.data.source}")
+        _step(tuner, 1, f"data set: {config.data.source}")
     dataset = tuner.read_dataset()
     check_scorable(dataset.clips["evaluation"], config.data.tags)
-    _step(progress, 2, "log-mels as TFRecords")
+    _step(tuner, 2, "log-mels as TFRecords")
     tuner.prepare(dataset)
     return dataset
 
 
-def _search(tuner: ArchitectureTuner, progress: Progress) -> SearchOutcome:
+def _search(tuner: ArchitectureTuner) -> SearchOutcome:
     search = tuner.config.search
     _step(
-        progress,
+        tuner,
         4,
         f"{search.searcher} search: {search.num_trials} trials, "
         f"{search.space().size:.3g} architectures",
     )
     outcome = tuner.search()
     if outcome.stop_reason:
-        progress.line(f"  ended early: {outcome.stop_reason}")
+        tuner.progress.line(f"  ended early: {outcome.stop_reason}")
     return outcome
 
 
 def _grid(
-    tuner: ArchitectureTuner, architecture: Architecture, progress: Progress
+    tuner: ArchitectureTuner, architecture: Architecture
 ) -> SearchOutcome:
     space = stages.grid_space(tuner.config)
     axes = ", ".join(decision.name for decision in space.decisions)
-    _step(progress, 5, f"grid over {axes}: {space.size} points")
+    _step(tuner, 5, f"grid over {axes}: {space.size} points")
     outcome = tuner.grid_search(architecture)
     values = space.values(outcome.recommendation)
     chosen = ", ".join(f"{name} {value}" for name, value in values.items())
-    progress.line(f"  chosen: {chosen}")
+    tuner.progress.line(f"  chosen: {chosen}")
     return outcome
 
 
@@ -219,11 +213,7 @@ def _export(
 
 
 def _tag_one(
-    system: FinalSystem,
-    clips: list[Clip],
-    config: ExperimentConfig,
-    workspace: Workspace,
-    progress: Progress,
+    tuner: ArchitectureTuner, system: FinalSystem, clips: list[Clip]
 ) -> Path | None:
     """Tags the first clip with two tags (or the most, if none has two).
 
@@ -235,16 +225,16 @@ def _tag_one(
     # Step 2 may have rejected clips; these can't be tagged.
     scored = set(system.scored.clip_ids)
     clips = [clip for clip in clips if clip.clip_id in scored]
-    tags = set(config.data.tags)
+    tags = set(tuner.config.data.tags)
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
-    tagger = Tagger.load(workspace.export_dir)
+    tagger = Tagger.load(tuner.workspace.export_dir)
     tagged = tagger.tag_file(clip.path, keep_opening=True)
     annotated = " ".join(clip.tags) or "none"
-    progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
+    tuner.progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
     for line in tagged.describe():
-        progress.line(f"  {line}")
+        tuner.progress.line(f"  {line}")
     if tagged.scores is None:
         return None
-    picture = workspace.report_dir / "tagged_clip.png"
+    picture = tuner.workspace.report_dir / "tagged_clip.png"
     tagged.plot(picture)
     return picture

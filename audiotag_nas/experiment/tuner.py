@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from audiotag_nas.architecture import Architecture
@@ -52,6 +52,7 @@ class ArchitectureTuner:
     Attributes:
         config: the experiment; a copy with absolute paths.
         workspace: the directory.
+        progress: prints the progress.
         data_lines: notes on the data for the user; filled by `prepare`.
 
     Args:
@@ -94,13 +95,13 @@ class ArchitectureTuner:
         self.config = path_fields.absolute(config.validate())
         self.workspace = Workspace(workdir)
         self.data_lines: list[str] = []
-        self._progress = Progress() if progress is None else progress
+        self.progress = Progress() if progress is None else progress
         for note in self.workspace.start(self.config):
-            self._progress.line(f"note: {note}")
+            self.progress.line(f"note: {note}")
         self._runner_settings = RunnerSettings() if runner is None else runner
         self._development: list[PreparedSet] = []
         self._driver = StageDriver(
-            self.config, self.workspace, self._progress, self._make_runner
+            self.config, self.workspace, self.progress, self._make_runner
         )
 
     # Data
@@ -115,7 +116,7 @@ class ArchitectureTuner:
         if self.config.data.source == "synthetic":
             with self.driving():
                 write_synthetic_dataset(
-                    self.config, self.workspace, progress=self._progress.count
+                    self.config, self.workspace, progress=self.progress.count
                 )
         return read_dataset(self.config, self.workspace)
 
@@ -137,8 +138,8 @@ class ArchitectureTuner:
                 self.config,
                 self.workspace,
                 dataset=self.read_dataset() if dataset is None else dataset,
-                progress=self._progress.count,
-                on_line=self._progress.line,
+                progress=self.progress.count,
+                on_line=self.progress.line,
             )
             self.data_lines = prepared.lines
             digests = preparation.read_digests(self.config, self.workspace)
@@ -153,17 +154,9 @@ class ArchitectureTuner:
 
     # Stages
 
-    @contextlib.contextmanager
-    def driving(self) -> Iterator[Journal]:
-        """Holds the directory's lock; the methods called within share it.
-
-        Raises:
-            StoreError: another process holds the lock, or the journal is
-                damaged.
-            ConfigError: another config was stored in the directory meanwhile.
-        """
-        with self._driver.driving() as journal:
-            yield journal
+    def driving(self) -> contextlib.AbstractContextManager[Journal]:
+        """Holds the directory's lock: see `StageDriver.driving`."""
+        return self._driver.driving()
 
     def train_baseline(self) -> TrialResult:
         """Trains the CRNN baseline with the epochs of the search.
@@ -187,7 +180,7 @@ class ArchitectureTuner:
         """
         search = self.config.search
         for note in stages.search_notes(self.config):
-            self._progress.line(f"  note: {note}")
+            self.progress.line(f"  note: {note}")
         return self._driver.run_stage(
             "search",
             search.space(),
@@ -310,7 +303,7 @@ class ArchitectureTuner:
             self.config,
             features_dir=self.workspace.features_dir,
             trials_dir=self.workspace.trials_dir,
-            on_epoch=self._progress.epoch,
+            on_epoch=self.progress.epoch,
             prepare=preparation.PREPARE_ON_NODE,
         )
 
@@ -325,7 +318,7 @@ class ArchitectureTuner:
         # All sizes are of the same clips, so the notes of one are enough.
         for prepared in self._development[-1:]:
             for note in tag_notes(prepared, self.config):
-                self._progress.line(f"  note: {note}")
+                self.progress.line(f"  note: {note}")
 
     # Results
 

@@ -25,7 +25,7 @@ from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment import config_changes, data_digests, path_fields
 from audiotag_nas.files import atomic_write_text, remove_partials
 from audiotag_nas.search.journal import read_entries
-from audiotag_nas.search.lock import driver_lock
+from audiotag_nas.search.lock import LOCK_NAME, driver_lock
 from audiotag_nas.serving.model_manifest import check_replaceable
 
 _SYNTHETIC_PREFIXES = ("seed:", "synthetic.")
@@ -33,58 +33,25 @@ _SYNTHETIC_PREFIXES = ("seed:", "synthetic.")
 
 
 class Workspace:
-    """The paths and the stored config of one working directory."""
+    """The paths and the stored config of one working directory.
+
+    `features_dir` and `export_dir` are the defaults until `start` (or
+    `reopen`, for the features) has read the config.
+    """
 
     def __init__(self, workdir: str | os.PathLike) -> None:
         self.workdir = Path(workdir)
-        self._features_dir: Place = self.workdir / "features"
-        self._export_dir: Place = self.workdir / "export"
-
-    @property
-    def config_path(self) -> Path:
-        return self.workdir / stored.CONFIG_NAME
-
-    @property
-    def lock_path(self) -> Path:
-        return self.workdir / "driver.lock"
-
-    @property
-    def journal_path(self) -> Path:
-        return self.workdir / "trials.jsonl"
-
-    @property
-    def running_path(self) -> Path:
-        return self.workdir / "running.json"
-
-    @property
-    def data_digests_path(self) -> Path:
-        return self.workdir / "data.json"
-
-    @property
-    def dataset_dir(self) -> Path:
-        return self.workdir / "dataset"
-
-    @property
-    def features_dir(self) -> Place:
-        """The default, or that of the config after `start` or `reopen`."""
-        return self._features_dir
-
-    @property
-    def trials_dir(self) -> Path:
-        return self.workdir / "trials"
-
-    @property
-    def logs_dir(self) -> Path:
-        return self.workdir / "logs"
-
-    @property
-    def report_dir(self) -> Path:
-        return self.workdir / "report"
-
-    @property
-    def export_dir(self) -> Place:
-        """The default, or that of the config after `start`."""
-        return self._export_dir
+        self.config_path = self.workdir / stored.CONFIG_NAME
+        self.data_digests_path = self.workdir / "data.json"
+        self.lock_path = self.workdir / LOCK_NAME
+        self.journal_path = self.workdir / "trials.jsonl"
+        self.running_path = self.workdir / "running.json"
+        self.dataset_dir = self.workdir / "dataset"
+        self.features_dir: Place = self.workdir / "features"
+        self.trials_dir = self.workdir / "trials"
+        self.logs_dir = self.workdir / "logs"
+        self.report_dir = self.workdir / "report"
+        self.export_dir: Place = self.workdir / "export"
 
     def split_dir(self, size: str, split: str) -> Place:
         """Returns the directory of the log-mels of one size and split."""
@@ -112,7 +79,7 @@ class Workspace:
         """
         self._find_features(config)
         if config.final.export_dir:
-            self._export_dir = as_place(config.final.export_dir)
+            self.export_dir = as_place(config.final.export_dir)
             self._check_export_dir()
         if not self.config_path.exists():
             self._write_config(config)
@@ -189,7 +156,7 @@ class Workspace:
 
     def _find_features(self, config: ExperimentConfig) -> None:
         if config.data.features_dir:
-            self._features_dir = as_place(config.data.features_dir)
+            self.features_dir = as_place(config.data.features_dir)
 
     def remove_other_features(self, keys: Mapping[str, str]) -> None:
         """Removes log-mels whose digests differ from the stored ones.
@@ -231,13 +198,13 @@ class Workspace:
 
     def _check_export_dir(self) -> None:
         """Checks, before hours of training, what an export would replace."""
-        if isinstance(self._export_dir, RemotePath):
+        if isinstance(self.export_dir, RemotePath):
             return
-        target = self._export_dir.resolve()
+        target = self.export_dir.resolve()
         for place in (
             self.workdir,
             self.dataset_dir,
-            self._features_dir,
+            self.features_dir,
             self.trials_dir,
             self.logs_dir,
             self.report_dir,
@@ -250,9 +217,9 @@ class Workspace:
                 raise ConfigError(
                     "final.export_dir: must be a separate directory, which an "
                     f"export may replace; {place} would be overwritten. "
-                    f"Received: {str(self._export_dir)!r}"
+                    f"Received: {str(self.export_dir)!r}"
                 )
-        check_replaceable(self._export_dir)
+        check_replaceable(self.export_dir)
 
     def _write_config(self, config: ExperimentConfig) -> None:
         text = (
