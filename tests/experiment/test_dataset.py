@@ -93,7 +93,7 @@ def test_a_split_without_clips_is_an_error_that_names_it(dataset_dir):
         )
 
 
-def test_a_users_own_manifest_is_read_from_its_own_directory(tmp_path):
+def test_paths_in_a_manifest_are_relative_to_its_directory(tmp_path):
     for name in ("bark", "rain"):
         audio.write_wav(
             tmp_path / f"{name}.wav", np.zeros(800), sample_rate_hz=8000
@@ -115,7 +115,7 @@ def test_a_users_own_manifest_is_read_from_its_own_directory(tmp_path):
     ("name", "source"),
     [("manifest_path", "manifest"), ("dataset_dir", "chime_home")],
 )
-def test_data_that_are_not_there_are_told_by_their_field(
+def test_missing_data_are_reported_with_their_config_field(
     tmp_path, monkeypatch, name, source
 ):
     monkeypatch.chdir(tmp_path)
@@ -127,7 +127,7 @@ def test_data_that_are_not_there_are_told_by_their_field(
         dataset.read_clips(config, Workspace("unused"), "development")
 
 
-def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
+def test_an_existing_synthetic_data_set_is_not_written_again(tmp_path):
     config = ExperimentConfig(synthetic=SyntheticConfig(20, 10))
     workspace = Workspace(tmp_path)
     dataset.write_synthetic_dataset(config, workspace)
@@ -151,7 +151,7 @@ def with_evaluation(dataset_dir, chunk: str, *, refined: bool) -> None:
     )
 
 
-def test_a_recording_in_both_splits_stops_if_it_is_used(dataset_dir):
+def test_a_segment_in_both_splits_is_refused_if_it_is_used(dataset_dir):
     config = make_config(dataset_dir)
     with_evaluation(dataset_dir, "A.s0_chunk6", refined=True)
     with pytest.raises(DataError) as raised:
@@ -161,7 +161,7 @@ def test_a_recording_in_both_splits_stops_if_it_is_used(dataset_dir):
         "evaluation must not share a segment. Received: 'A.s0', of "
         "'A.s0_chunk6' in evaluation and 'A.s0_chunk4' in development"
     )
-    # C is in the raw development list alone.
+    # C is only in the raw development list.
     with_evaluation(dataset_dir, "C.s1_chunk6", refined=True)
     with pytest.raises(DataError, match=r"'C\.s1'"):
         dataset.read_dataset(
@@ -169,7 +169,7 @@ def test_a_recording_in_both_splits_stops_if_it_is_used(dataset_dir):
         )
 
 
-def test_what_check_finds_travels_with_the_clips(dataset_dir):
+def test_findings_of_check_are_returned_with_the_clips(dataset_dir):
     with_evaluation(dataset_dir, "A.s0_chunk6", refined=False)
     found = dataset.read_dataset(make_config(dataset_dir), Workspace("unused"))
     assert {s: len(clips) for s, clips in found.clips.items()} == {
@@ -186,9 +186,9 @@ def test_what_check_finds_travels_with_the_clips(dataset_dir):
 
 
 def run_on_manifest(run_tool, folder, tool, evaluation, segments=(), *flags):
-    """On 22 good development clips and these rows of evaluation.
+    """Runs a tool on 20 valid development clips and the `evaluation` rows.
 
-    The first rows are of the `segments`, the others each of its own.
+    The first rows belong to `segments`; each other row is its own segment.
     """
     noise = np.random.default_rng(0).standard_normal((22, 16000)) * 0.1
     for number, samples in enumerate(noise):
@@ -233,7 +233,7 @@ def test_a_segment_in_both_splits_stops_every_tool(run_tool, tmp_path, tool):
 
 
 def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
-    # Rows 0 and 2 are of the folds 0 and 1.
+    # Rows 0 and 2 belong to the folds 0 and 1.
     done = run_on_manifest(
         *(run_tool, tmp_path, "prepare", EVALUATION, ["pond", "", "pond"]),
         "--config.data.min_clip_seconds=1",
@@ -247,7 +247,7 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tool", "evaluation", "told"),
+    ("tool", "evaluation", "message"),
     [
         ("prepare", [], "clips.csv: has no row of the split 'evaluation'."),
         (
@@ -263,17 +263,17 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
         ),
     ],
 )
-def test_the_evaluation_split_is_checked_before_anything_is_made(
-    run_tool, tmp_path, tool, evaluation, told
+def test_the_evaluation_split_is_checked_before_features_are_computed(
+    run_tool, tmp_path, tool, evaluation, message
 ):
     done = run_on_manifest(run_tool, tmp_path, tool, evaluation)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.endswith(told)
+    assert line.endswith(message)
     assert not (tmp_path / "w" / "features").exists()
 
 
-def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
+def test_one_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.wav").touch()
     path = tmp_path / "clips.csv"
@@ -289,7 +289,7 @@ def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
     dataset.check_scorable(clips, data.tags)
 
 
-def test_a_full_disk_stops_the_synthetic_data_set_and_leaves_no_piece(tmp_path):
+def test_a_full_disk_leaves_no_part_of_the_synthetic_data_set(tmp_path):
     config = ExperimentConfig(
         data=DataConfig(source="synthetic"),
         synthetic=SyntheticConfig(

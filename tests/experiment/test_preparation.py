@@ -33,7 +33,7 @@ def test_every_size_of_the_grid_is_prepared_once():
     ]
 
 
-def test_two_experiments_do_not_take_each_others_features(tmp_path):
+def test_experiments_do_not_replace_features_in_a_shared_directory(tmp_path):
     shared = tmp_path / "features"
 
     def prepare_as(name, seed):
@@ -78,18 +78,18 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
 
     workspace = Workspace(tmp_path / "run")
     prepare_tagged("dog")
-    # A label mended before anything was trained.
-    mended = prepare_tagged("rain")
+    # A label is corrected before the first trial.
+    corrected = prepare_tagged("rain")
     trial = stages.search_trial(load_config("smoke"), 0, 0, (0,) * 21)
     Journal(workspace.journal_path).append(
         trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
     )
-    assert prepare_tagged("rain") == mended
+    assert prepare_tagged("rain") == corrected
     with pytest.raises(
         StoreError, match=r"1 clips of other tags, fold or segment, first '"
     ):
         prepare_tagged("dog")
-    assert prepare_tagged("rain") == mended
+    assert prepare_tagged("rain") == corrected
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
         ((0, 0), r"must leave a fold of \[0\] to train on"),
     ],
 )
-def test_folds_that_can_not_reward_are_told_before_the_log_mels(
+def test_invalid_validation_folds_are_refused_before_the_log_mels(
     tmp_path, folds, message
 ):
     rows = ["path,tags,split,fold"]
     for name, fold in zip("ab", folds, strict=True):
-        # Rejected, if it came to that.
+        # Too short: would be rejected later.
         audio.write_wav(
             tmp_path / f"{name}.wav", np.zeros(80), sample_rate_hz=8000
         )
@@ -120,9 +120,7 @@ def test_folds_that_can_not_reward_are_told_before_the_log_mels(
         prepare(config, Workspace(tmp_path), "development")
 
 
-def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
-    tmp_path, run_tool
-):
+def test_a_misspelled_tag_is_refused_before_the_log_mels(tmp_path, run_tool):
     rows = ["path,tags,split,fold"]
     for fold, (name, tags, split) in enumerate(
         [
@@ -131,7 +129,7 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
             ("c", "hail", "evaluation"),
         ]
     ):
-        # The first lasts five seconds.
+        # The first clip lasts five seconds, the others four.
         tone = np.sin(np.arange(80000 - 16000 * (fold > 0)) / (7 + fold))
         audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
         rows.append(f"{name}.wav,{tags},{split},{fold}")

@@ -1,4 +1,4 @@
-"""Networks of a working directory that are missing or damaged."""
+"""Loading networks that are damaged or not regular files."""
 
 import os
 
@@ -25,7 +25,7 @@ def refusal(tmp_path):
     return str(caught.value)
 
 
-def test_a_whole_network_is_loaded(path, tmp_path):
+def test_an_intact_network_is_loaded(path, tmp_path):
     model = load_network(Workspace(tmp_path), "search-0007")
     assert model.count_params() == 3 * 2 + 2
 
@@ -39,7 +39,7 @@ def test_a_whole_network_is_loaded(path, tmp_path):
         lambda data: data.replace(b"Dense", b"Dance"),
     ],
 )
-def test_a_damaged_network_is_one_line_that_says_what_to_do(
+def test_a_damaged_network_is_refused_in_one_line_with_the_remedy(
     path, tmp_path, damage
 ):
     path.write_bytes(damage(path.read_bytes()))

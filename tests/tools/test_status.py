@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def start_driver(tmp_path):
-    """Starts tests/inspection/status_driver.py; none outlives the test."""
+    """Starts status_driver; kills it at the end of the test."""
     processes = []
 
     def start() -> subprocess.Popen:
@@ -42,7 +42,7 @@ def wait_for(is_true) -> None:
         time.sleep(0.02)
 
 
-def test_a_search_is_seen_running_killed_and_finished(
+def test_status_of_a_running_a_killed_and_a_finished_search(
     tmp_path, start_driver, run_tool
 ):
     def look() -> str:
@@ -112,7 +112,7 @@ def test_a_search_is_seen_running_killed_and_finished(
     assert table[6]["validation_eer"] == "0.19"
 
 
-def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
+def test_status_shows_the_error_or_interrupt_that_ended_a_driver(
     tmp_path, start_driver, run_tool
 ):
     def look() -> str:
@@ -133,7 +133,7 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     assert search_row(text).endswith("  stopped")
     assert "lost" not in text
 
-    # As where a training finds its features damaged.
+    # An error in the data.
     driver = start_driver()
     wait_for(
         lambda: running.exists() and str(driver.pid) in running.read_text()
@@ -148,7 +148,7 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     ) in text
     assert search_row(text).endswith("  stopped")
 
-    # One that ends well leaves nothing of it.
+    # A session that ends normally removes the stop reason.
     (tmp_path / "damage").unlink()
     (tmp_path / "free").touch()
     assert start_driver().wait() == 0
@@ -158,11 +158,11 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     assert "stopped" not in text
 
 
-def test_status_answers_at_once(tmp_path, run_tool):
+def test_status_does_not_import_tensorflow(tmp_path, run_tool):
     before = os.times().children_user
     done = run_tool("status", f"--workdir={tmp_path}")
     user_seconds = os.times().children_user - before
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}: contains no experiment")
-    # TensorFlow alone takes several seconds of the processor.
+    # Importing TensorFlow alone takes several seconds of CPU time.
     assert user_seconds < 1.0
