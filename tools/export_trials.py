@@ -2,7 +2,8 @@
 
 It has one row per trial, of all stages, in the order in which they finished,
 and one column per field, decision, setting and metric (docs/journal.md).
-Trials superseded by later settings are omitted. Works during a search.
+Trials superseded by later settings are omitted and counted. Works during a
+search.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """

@@ -6,6 +6,7 @@ import pytest
 from tensorboard.plugins.hparams import api_pb2
 
 from audiotag_nas.errors import ConfigError
+from audiotag_nas.search import journal
 from audiotag_nas.trial import Trial, TrialResult
 from tests.dashboard import Dashboard
 from tests.fakes import fake_train
@@ -38,10 +39,10 @@ def test_the_dashboard_shows_the_repeated_training_of_a_failed_trial(tmp_path):
     assert sorted(failed) == list(FAILED)
 
     # docs/journal.md: failed trials are repeated if their lines are removed.
-    journal = tuner.workspace.journal_path
-    lines = journal.read_text().splitlines(keepends=True)
+    path = tuner.workspace.journal_path
+    lines = path.read_text().splitlines(keepends=True)
     kept = [x for x in lines if json.loads(x)["result"]["status"] != "failed"]
-    journal.write_text("".join(kept))
+    path.write_text("".join(kept))
     tuner = MendedTuner(config(), workdir=tmp_path)
     tuner.search()
     assert set(_statuses(tuner).values()) == {api_pb2.STATUS_SUCCESS}
@@ -71,3 +72,16 @@ def test_a_search_from_python_shows_its_progress(tmp_path, capsys):
     assert [line.split()[0] for line in lines if "/7" in line] == [
         f"{number}/7" for number in range(1, 8)
     ]
+
+
+def test_a_search_reads_the_journal_once(tmp_path, monkeypatch):
+    (tmp_path / "free").touch()
+    read, num_reads = journal._read, []
+
+    def counted(path):
+        num_reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(journal, "_read", counted)
+    FakeTuner(config(), workdir=tmp_path).search()
+    assert len(num_reads) == 1
