@@ -114,14 +114,13 @@ def check_scorable(clips: Sequence[Clip], tags: Sequence[str]) -> None:
     Raises:
         DataError: every tag is carried by all clips or by none.
     """
-    for tag in tags:
-        if 0 < sum(tag in clip.tags for clip in clips) < len(clips):
-            return
-    raise DataError(
-        f"the evaluation split, {len(clips)} clips: at least one tag of "
-        f"{', '.join(tags)} must be carried by some of them and not by all. "
-        "Received: no such tag"
-    )
+    counts = [sum(tag in clip.tags for clip in clips) for tag in tags]
+    if not any(0 < count < len(clips) for count in counts):
+        raise DataError(
+            f"the evaluation split, {len(clips)} clips: at least one tag of "
+            f"{', '.join(tags)} must be carried by some of them and not by "
+            "all. Received: no such tag"
+        )
 
 
 def _data_root(config: ExperimentConfig, workspace: Workspace) -> str:

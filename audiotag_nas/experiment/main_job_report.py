@@ -124,7 +124,7 @@ def write_report(
         result: both networks.
         search: the outcome of the search.
         config, workspace: the experiment.
-        data_lines: notes on the data; see `PreparedData`.
+        data_lines: notes on the data; see `ArchitectureTuner`.
     """
     directory, tags = workspace.report_dir, config.data.tags
     systems = (result.baseline, result.found)

@@ -20,19 +20,6 @@ from audiotag_nas.search.journal import read_entries
 Progress = Callable[[int, int], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class PreparedData:
-    """The log-mels of an experiment.
-
-    Attributes:
-        development: sets of the development split, the default size first.
-        lines: notes on the data set and one line per set, for the user.
-    """
-
-    development: list[tfrecords.PreparedSet]
-    lines: list[str]
-
-
 def prepare_all(
     config: ExperimentConfig,
     workspace: Workspace,
@@ -40,26 +27,23 @@ def prepare_all(
     dataset: DataSet,
     progress: Progress | None = None,
     on_line: Callable[[str], None],
-) -> PreparedData:
+) -> list[tfrecords.PreparedSet]:
     """Makes the missing log-mels of every size and both splits.
 
     Args:
         config, workspace: the experiment.
         dataset: from `read_dataset`.
         progress: called per set with the numbers of finished and of all clips.
-        on_line: called with each of `PreparedData.lines` as it is known.
+        on_line: called with notes on the data set and one line per set.
+
+    Returns:
+        The sets of the development split, the default size first.
 
     Raises:
         UserError: as `prepare_split`.
     """
-    lines: list[str] = []
-
-    def add(line: str) -> None:
-        lines.append(line)
-        on_line(f"  {line}")
-
     for line in finding_lines(dataset.findings):
-        add(line)
+        on_line(line)
     development = []
     for size in spectrogram_sizes(config):
         for split in SPLITS:
@@ -71,10 +55,10 @@ def prepare_all(
                 clips=dataset.clips[split],
                 progress=progress,
             )
-            add(_describe(prepared, size, split))
+            on_line(_describe(prepared, size, split))
             if split == "development":
                 development.append(prepared)
-    return PreparedData(development, lines)
+    return development
 
 
 def prepare_split(

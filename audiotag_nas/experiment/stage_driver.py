@@ -153,7 +153,7 @@ class StageDriver:
                     on_event=self._on_event,
                 )
             except BaseException:
-                # It may still be training; nobody would take the results.
+                # It may still be training; no caller takes its results.
                 self._close_runner()
                 raise
             self._running.end(outcome.recommended[0].trial_id)

@@ -1,7 +1,7 @@
 """The trained networks that a working directory keeps."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.stored_json import check_regular
 from audiotag_nas.training.model_file import MODEL_FILE
-from audiotag_nas.trial import TrialStatus
 
 if TYPE_CHECKING:
     import keras
@@ -51,18 +50,6 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
 def network_path(workspace: Workspace, trial_id: str) -> Path:
     """Returns the path of a trial's network, whether it exists or not."""
     return workspace.trials_dir / trial_id / MODEL_FILE
-
-
-def missing_networks(
-    workspace: Workspace, entries: Iterable[JournalEntry]
-) -> list[JournalEntry]:
-    """Returns the completed `entries` whose network does not exist."""
-    return [
-        entry
-        for entry in entries
-        if entry.result.status is TrialStatus.COMPLETED
-        and not network_path(workspace, entry.trial.trial_id).exists()
-    ]
 
 
 def remove_networks(

@@ -16,7 +16,6 @@ from audiotag_nas.experiment import (
     preparation,
     results,
     stages,
-    trained_networks,
 )
 from audiotag_nas.experiment.dataset import (
     DataSet,
@@ -26,6 +25,7 @@ from audiotag_nas.experiment.dataset import (
 from audiotag_nas.experiment.generations import read_generations
 from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.stage_driver import StageDriver, check_completed
+from audiotag_nas.experiment.trained_networks import load_network, network_path
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.runners.factory import (
     IN_PROCESS,
@@ -37,7 +37,7 @@ from audiotag_nas.search.loop import SearchOutcome
 from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Choice, Tokens
 from audiotag_nas.terminal import escaped_text
-from audiotag_nas.trial import Trial, TrialResult, TrialRunner
+from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 
 if TYPE_CHECKING:
     import keras
@@ -133,15 +133,15 @@ class ArchitectureTuner:
         """
         if self._development:
             return
+        self.data_lines = []
         with self.driving():
-            prepared = preparation.prepare_all(
+            development = preparation.prepare_all(
                 self.config,
                 self.workspace,
                 dataset=self.read_dataset() if dataset is None else dataset,
                 progress=self.progress.count,
-                on_line=self.progress.line,
+                on_line=self._add_data_line,
             )
-            self.data_lines = prepared.lines
             digests = preparation.read_digests(self.config, self.workspace)
             try:
                 self.workspace.keep_data(self.config, digests)
@@ -150,7 +150,11 @@ class ArchitectureTuner:
                     # They would be in the way of the right data's log-mels.
                     self.workspace.remove_other_features(digests)
                 raise
-            self._development = prepared.development
+            self._development = development
+
+    def _add_data_line(self, line: str) -> None:
+        self.data_lines.append(line)
+        self.progress.line(f"  {line}")
 
     # Stages
 
@@ -370,7 +374,7 @@ class ArchitectureTuner:
         Raises:
             StoreError: the file is missing or damaged.
         """
-        return trained_networks.load_network(self.workspace, trial_id)
+        return load_network(self.workspace, trial_id)
 
     def pareto_front(
         self, costs: Sequence[str] | None = None
@@ -394,8 +398,12 @@ class ArchitectureTuner:
         `train_final` retrains them.
         """
         final = read_generations(self.workspace).of_stage("final").current
-        missing = trained_networks.missing_networks(self.workspace, final)
-        return [entry.trial.trial_id for entry in missing]
+        return [
+            result.trial_id
+            for result in (entry.result for entry in final)
+            if result.status is TrialStatus.COMPLETED
+            and not network_path(self.workspace, result.trial_id).exists()
+        ]
 
     def export(self, trial_id: str, export_dir: str | os.PathLike) -> None:
         """Exports the network of a trial as a model for `Tagger`.

@@ -19,7 +19,7 @@ def status_lines(status: Status) -> list[str]:
         f"{status.workdir}: experiment {status.name}",
         f"driver: {_driver_text(status)}",
         "",
-        f"{'stage':<10}{'done':>6}{'failed':>8}{'running':>9}{'of':>6}"
+        f"{'stage':<10}{'done':>6}{'failed':>8}{'running':>9}{'total':>6}"
         f"{'best EER':>10}",
     ]
     lines += [_stage_line(stage, status) for stage in status.stages]

@@ -113,7 +113,7 @@ def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
     text = "\n".join(lines)
     assert f"driver: process {os.getpid()} on {socket.gethostname()}" in text
     assert lines[3].split() == [
-        *("stage", "done", "failed", "running", "of", "best", "EER")
+        *("stage", "done", "failed", "running", "total", "best", "EER")
     ]
     assert lines[5].split() == ["search", "4", "1", "2", "10", "0.1700"]
     assert "running: search-0005  1 min 40 s  8@3x3" in text
