@@ -25,7 +25,7 @@ MAY_IMPORT = {
         *("inspection", "experiment", "training", "config", *_MIDDLE),
     },
     "experiment": {
-        *("experiment", "inspection", "runners", "serving", "training"),
+        *("experiment", "runners", "serving", "training"),
         *("config", "metrics", *_MIDDLE),
     },
     "command_line": {

@@ -1,7 +1,7 @@
-"""Searches architectures, and prints the best.
+"""Searches architectures and lists the best.
 
-Prepares the data if need be, trains `search.num_trials` children and keeps
-the best networks. Stopped at any point, the same command goes on.
+Prepares the data if necessary, runs `search.num_trials` trials and keeps the
+best networks. After an interruption, the same command continues.
 
   audiotag-nas search --config=demo --workdir=runs/demo
 """
@@ -18,11 +18,10 @@ command.define_early_stop_flag()
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress(), runner=runner
+        config, workdir=_EXPERIMENT.workdir, runner=runner
     )
     outcome = tuner.search()
     if outcome.stop_reason:

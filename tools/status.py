@@ -1,8 +1,8 @@
-"""Tells how far a working directory's experiment is, in one screen.
+"""Shows the state of an experiment on one screen.
 
-Trials done, running and failed with the reasons, the best so far, rate, time
-left and utilization. Works while a search runs, after it was killed, and once
-it is finished; changes nothing.
+Numbers of trials, reasons of failures, the best trials so far, trials per
+hour, time left and utilization. Works while a search runs, after it was
+killed and after it has finished; changes nothing.
 
   audiotag-nas status --workdir=runs/demo
   watch audiotag-nas status --workdir=runs/demo

@@ -29,7 +29,8 @@ from audiotag_nas.command_line import command
 if TYPE_CHECKING:
     from audiotag_nas.serving.growing_file import Existing
     from audiotag_nas.serving.output_tables import Table
-    from audiotag_nas.serving.tagger import TaggedFile, Tagger
+    from audiotag_nas.serving.tagged_file import TaggedFile
+    from audiotag_nas.serving.tagger import Tagger
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Directory of the exported model.", required=True

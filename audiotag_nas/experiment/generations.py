@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.session import (
+from audiotag_nas.experiment.running_file import (
     Session,
     read_session,
     recommended_id,

@@ -117,11 +117,8 @@ def make_runner(
     }
     workers = settings.num_workers
     if settings.name == RAY:
-        from audiotag_nas.runners.ray_runner import (
-            DEFAULT_ADDRESS,
-            DEFAULT_CACHE_DIR,
-            RayRunner,
-        )
+        from audiotag_nas.runners.node_features import DEFAULT_CACHE_DIR
+        from audiotag_nas.runners.ray_runner import DEFAULT_ADDRESS, RayRunner
 
         return RayRunner(
             config,

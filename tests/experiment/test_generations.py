@@ -7,7 +7,7 @@ import pytest
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.experiment.generations import read_generations
-from audiotag_nas.inspection.results import completed_entry, ranked_entries
+from audiotag_nas.experiment.results import completed_entry, ranked_entries
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.training.model_file import MODEL_FILE
@@ -181,7 +181,7 @@ def test_superseded_trials_are_counted_and_not_shown(tmp_path):
     run(tmp_path)
     tuner = run(tmp_path, final__epochs=140)
     screen = "\n".join(status_lines(read_status(tmp_path)))
-    assert "superseded by later settings: 2 of the final" in screen
+    assert "superseded by later settings: 2 trials of the stage final" in screen
     (final,) = (s for s in read_status(tmp_path).stages if s.stage == "final")
     assert len(final.completed) == 2
     shown = {n for n in Dashboard(tmp_path / "logs").groups() if "final" in n}
@@ -202,7 +202,7 @@ def test_an_id_names_the_current_generation(tmp_path):
     assert found("final-found.1") == "final-found"
     assert found("search-0003") == "search-0003"
     for wrong in ("final-found.3", "search-0003.2", "final", ""):
-        with pytest.raises(ConfigError, match="must be a completed one"):
+        with pytest.raises(ConfigError, match="must be a completed trial"):
             found(wrong)
     WholeTuner(
         dataclasses.replace(
@@ -225,7 +225,7 @@ def test_removed_networks_are_named_and_trained_again_without_new_lines(
     again = WholeTuner(config(), workdir=tmp_path)
     assert again.missing_final_networks() == ["final-found"]
     assert again.run().trained == ["final-found"]
-    assert "final-found: trained again" in capsys.readouterr().out
+    assert "final-found: retrained" in capsys.readouterr().out
     assert (tmp_path / "trials.jsonl").read_bytes() == before
     assert again.missing_final_networks() == []
 
@@ -266,6 +266,6 @@ def test_a_setting_of_a_longer_training_is_checked(tmp_path):
     tuner = WholeTuner(config(), workdir=tmp_path)
     with pytest.raises(ConfigError, match=r"training\.batch_size: must be"):
         tuner.train("search-0000", {"batch_size": 0})
-    with pytest.raises(ConfigError, match="must be a completed one"):
+    with pytest.raises(ConfigError, match="must be a completed trial"):
         tuner.train("search-0099")
     assert tuner.trained == []

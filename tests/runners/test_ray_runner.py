@@ -25,8 +25,9 @@ from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.runners import ray_runner
 from audiotag_nas.runners.ray_runner import RayRunner
 from audiotag_nas.search import make_searcher
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialStatus
 from tests.fake_children import TARGET, make_trial
 from tests.fakes import FakeRunner, make_fake_trials

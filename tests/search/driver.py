@@ -17,9 +17,10 @@ from pathlib import Path
 
 from audiotag_nas.errors import UserError
 from audiotag_nas.search import make_searcher
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult
 from tests.fakes import FakeRunner, fake_failure, fake_train, make_fake_trials

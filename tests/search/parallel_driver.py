@@ -13,9 +13,10 @@ from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.process_runner import ProcessRunner
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import SearchOutcome, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
 from tests.fake_children import TARGET

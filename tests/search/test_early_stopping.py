@@ -20,8 +20,9 @@ from audiotag_nas.search.early_stopping import (
     HalvingStopper,
     make_early_stopper,
 )
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal, read_entries
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialResult, TrialStatus, is_stopped
 from tests.fakes import (
     FakeRunner,

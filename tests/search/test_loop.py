@@ -8,12 +8,9 @@ import pytest
 
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.search import Decision, SearchSpace, make_searcher
+from audiotag_nas.search.events import TrialFinished, TrialStarted
 from audiotag_nas.search.journal import Journal, read_entries
-from audiotag_nas.search.loop import (
-    TrialFinished,
-    TrialStarted,
-    run_search,
-)
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialResult, TrialStatus
 from tests.fakes import (
     FakeRunner,

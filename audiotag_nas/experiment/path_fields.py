@@ -1,7 +1,7 @@
-"""Files and directories that a config names: the same place, however spelled.
+"""The config fields that are paths: made absolute, and compared by target.
 
 `./data`, `data/`, `~/work/data` and `/home/me/work/data` may be one directory.
-Remote places (`s3://...`) stay as they are spelled.
+Remote paths (`s3://...`) are compared as strings.
 """
 
 import copy
@@ -16,19 +16,18 @@ FIELDS = (
     ("data", "features_dir"),
     ("final", "export_dir"),
 )
-"""Section and name of each field that is a place; "" is the default one."""
-
+"""(section, name) of each path; "" stands for the default path."""
 
 DATA_PATHS = frozenset(
     f"{section}.{name}" for section, name in FIELDS if section == "data"
 )
-"""The paths of those that say where the data are, as in `differences`."""
+"""The fields that locate the data, named as in `differences`."""
 
 
 def absolute(config: ExperimentConfig) -> ExperimentConfig:
-    """A copy whose places are absolute, so that they hold in any directory.
+    """Returns a copy with absolute paths.
 
-    `~` is expanded: no shell does so after a `=`.
+    `~` is expanded, because a shell does not expand it after a `=`.
     """
     config = copy.deepcopy(config)
     for section, name in FIELDS:
@@ -42,7 +41,7 @@ def absolute(config: ExperimentConfig) -> ExperimentConfig:
 def with_data_of(
     config: ExperimentConfig, other: ExperimentConfig
 ) -> ExperimentConfig:
-    """A copy of `config` whose data are where `other` says."""
+    """Returns a copy of `config` with the data paths of `other`."""
     config = copy.deepcopy(config)
     for section, name in FIELDS:
         if section == "data":
@@ -51,7 +50,7 @@ def with_data_of(
 
 
 def differences(config: ExperimentConfig, kept: ExperimentConfig) -> list[str]:
-    """`config.differences(kept)`, less the places that are the same."""
+    """Returns `config.differences(kept)` without equivalent paths."""
     kept = copy.deepcopy(kept)
     for section, name in FIELDS:
         value = getattr(getattr(config, section), name)

@@ -1,7 +1,7 @@
-"""What the main job leaves for people: the closing table and the report.
+"""The report of the main job: tables, pictures and scores of both networks.
 
-The scores are written in the challenge's format, so that any tool, ours
-(`score`) or another, can compute the same numbers again.
+The scores are written in the format of the DCASE 2016 challenge, so that the
+tool `score` and others can recompute the EERs.
 """
 
 import csv
@@ -17,11 +17,11 @@ import numpy as np
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import CHIME_HOME_TAGS, ExperimentConfig
+from audiotag_nas.experiment import pareto
 from audiotag_nas.experiment.evaluation import ScoredSplit
+from audiotag_nas.experiment.results import ranked_entries
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.files import atomic_write_text
-from audiotag_nas.inspection import pareto
-from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.metrics import PairedDifference
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 from audiotag_nas.report import plots
@@ -30,7 +30,7 @@ from audiotag_nas.report.result_tables import (
     comparison_table,
     report_table,
 )
-from audiotag_nas.search.loop import SearchOutcome
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.space import Choice
 from audiotag_nas.trial import TrialResult
 
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class FinalSystem:
-    """A finally trained network and how it does.
+    """A network after the final training, with its evaluation.
 
     Attributes:
         name: `baseline` or `found`.
-        architecture: what it is.
-        size: its spectrogram size.
-        settings: what the grid chose for it; empty for the baseline.
-        result: of its training.
-        model: with its best epoch's weights.
-        thresholds: (tags,), from the validation folds.
-        scored: the evaluation split.
-        compared: its column in the table.
+        architecture: its description.
+        size: its spectrogram size, e.g. `124x128`.
+        settings: the settings chosen by the grid; empty for the baseline.
+        result: the result of the final training.
+        model: the network with the weights of its best epoch.
+        thresholds: (tags,), chosen on the validation folds.
+        scored: its scores of the evaluation split.
+        compared: its column in the comparison table.
     """
 
     name: str
@@ -67,7 +67,7 @@ class FinalSystem:
 
 @dataclasses.dataclass(frozen=True)
 class MainJobResult:
-    """What the main job found, whatever the outcome."""
+    """Both networks and the difference of their evaluation EERs."""
 
     baseline: FinalSystem
     found: FinalSystem
@@ -75,7 +75,7 @@ class MainJobResult:
 
     @property
     def winner(self) -> FinalSystem:
-        """The lower validation EER; the evaluation split chooses nothing."""
+        """The network of the lower validation EER, which is exported."""
         systems = (self.found, self.baseline)
         return min(systems, key=lambda s: s.result.metric("validation_eer"))
 
@@ -83,7 +83,7 @@ class MainJobResult:
 def summary(
     result: MainJobResult, workspace: Workspace, picture: Path | None
 ) -> str:
-    """The closing table, and where to look next."""
+    """Returns the last screen: comparison table and paths of the results."""
     lines = [
         "",
         comparison_table(
@@ -98,7 +98,7 @@ def summary(
         f"exported            the {result.winner.name} network, which has "
         "the lower validation EER",
         "",
-        "Look next at",
+        "See also",
         f"  {workspace.report_dir / 'report.md'}",
     ]
     if picture is not None:
@@ -118,12 +118,13 @@ def write_report(
     *,
     data_lines: Sequence[str],
 ) -> None:
-    """Writes tables, curves, pictures and scores into the report directory.
+    """Writes `report.md` and its pictures, `results.json` and the scores.
 
     Args:
-        result, search: what the stages found.
+        result: both networks.
+        search: the outcome of the search.
         config, workspace: the experiment.
-        data_lines: what was found in the data, see `PreparedData`.
+        data_lines: notes on the data; see `ArchitectureTuner`.
     """
     directory, tags = workspace.report_dir, config.data.tags
     systems = (result.baseline, result.found)
@@ -171,25 +172,22 @@ def write_report(
 
 
 def _write_front(picture: Path, workspace: Workspace) -> str:
-    """Draws the search's networks, EER over parameters; the front as a table.
-
-    The picture's front is that of these two goals, the table's that of all.
-    """
-    networks = pareto.candidates(ranked_entries(workspace, "search"))
+    """Plots EER over parameters; returns the Pareto front of all costs."""
+    tried = pareto.candidates(ranked_entries(workspace, "search"))
     baselines = pareto.candidates(ranked_entries(workspace, "baseline"))
 
     def points(them: list[pareto.Candidate]) -> list[tuple[float, float]]:
-        return [(n.costs["num_parameters"], n.validation_eer) for n in them]
+        return [(c.costs["num_parameters"], c.validation_eer) for c in them]
 
     plots.plot_pareto(
         picture,
-        points(networks),
-        front=points(pareto.pareto_front(networks, ["num_parameters"])),
+        points(tried),
+        front=points(pareto.pareto_front(tried, ["num_parameters"])),
         reference=points(baselines)[0] if baselines else None,
         cost="parameters",
         title="architecture search: validation EER over parameters",
     )
-    return pareto.front_table(pareto.pareto_front(networks), markdown=True)
+    return pareto.front_table(pareto.pareto_front(tried), markdown=True)
 
 
 def _report_text(
@@ -210,24 +208,24 @@ def _report_text(
         f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
         for s in systems
     )
-    # A code block: names of files and segments are not Markdown.
+    # A code block, because file names may contain Markdown syntax.
     data = "\n".join(f"    {line}" for line in data_lines)
     return (
-        f"# {config.name}: baseline against found network\n\n{table}\n\n"
-        "![validation EER by epoch](learning_curves.png)\n\n"
-        f"![reward of each child](search.png)\n\n{details}\n\n"
+        f"# {config.name}: baseline and found network\n\n{table}\n\n"
+        "![validation EER per epoch](learning_curves.png)\n\n"
+        f"![reward per trial](search.png)\n\n{details}\n\n"
         "## Pareto front of the search\n\n"
-        "The children that no other beats in validation EER and all costs, "
-        f"at the children's budget.\n\n{front}\n\n"
+        "The architectures that no other dominates in validation EER and all "
+        f"costs, as trained in the search.\n\n{front}\n\n"
         "![EER over parameters](pareto.png)\n\n"
         f"## Data\n\n{data}\n\n"
-        "The scores are beside this file. This computes the EERs again:\n\n"
+        "The scores are in this directory. This recomputes the EERs:\n\n"
         f"```\n{score_command(config.data.tags)}\n```\n"
     )
 
 
 def score_command(tags: Sequence[str]) -> str:
-    """The shell command that scores `found_scores.csv` in its directory."""
+    """Returns the shell command that recomputes the found network's EERs."""
     words = [
         "audiotag-nas",
         "score",
@@ -236,7 +234,7 @@ def score_command(tags: Sequence[str]) -> str:
     ]
     if tuple(tags) != CHIME_HOME_TAGS:
         row = io.StringIO()
-        # The flag is read as CSV: a tag may have a comma in it.
+        # The flag is parsed as CSV, because a tag may contain a comma.
         csv.writer(row, lineterminator="").writerow(tags)
         words.append(f"--tags={row.getvalue()}")
     return shlex.join(words)

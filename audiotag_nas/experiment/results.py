@@ -1,39 +1,41 @@
-"""The finished trials of a working directory, ranked; needs no TensorFlow."""
+"""The finished trials of a working directory: found, ranked, as text.
+
+Needs no TensorFlow.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
 
-from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.experiment.generations import find_entry, read_generations
-from audiotag_nas.experiment.session import read_session, recommended_id
+from audiotag_nas.experiment.running_file import read_session, recommended_id
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
-from audiotag_nas.trial import Trial, TrialStatus
+from audiotag_nas.trial import TrialStatus
 
 
 def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
-    """A stage's trials, the highest reward first.
-
-    Those stopped early come after the others, whose rewards are of more
-    epochs, and failed ones last. Superseded trials are left out.
-    """
+    """Returns the current trials of a stage, sorted by `entry_rank`."""
     entries = read_generations(workspace).of_stage(stage).current
     return sorted(entries, key=entry_rank)
 
 
-def superseded_lines(num_superseded: int) -> list[str]:
-    """A line that says how many trials are left out; none if there are none."""
-    if not num_superseded:
-        return []
-    return [f"superseded by later settings and left out: {num_superseded}"]
+def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
+    """Sort key: fully trained before stopped before failed, by reward.
+
+    The highest reward comes first. The rewards of trials that were stopped
+    early are not comparable: they stem from fewer epochs.
+    """
+    reward = entry.result.reward
+    value = math.inf if reward is None else -reward
+    return not entry.result.is_whole, value, entry.order
 
 
 def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
-    """Those of `ranked_entries` that completed, at least one.
+    """Returns the completed trials of `ranked_entries`.
 
     Raises:
-        StoreError: there is none.
+        StoreError: no trial has completed.
     """
     entries = [
         entry
@@ -42,45 +44,33 @@ def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
     ]
     if not entries:
         raise StoreError(
-            f"{workspace.workdir}: no trial of the {stage} has completed here "
-            "yet."
+            f"{workspace.workdir}: no trial of the stage {stage!r} has "
+            "completed yet."
         )
     return entries
 
 
 def completed_entry(workspace: Workspace, trial_id: str) -> JournalEntry:
-    """The completed trial that `--trial` names: see `generations.find_entry`.
+    """Returns the completed trial named by `--trial` (`find_entry`).
 
     Raises:
-        ConfigError: there is none, or it is superseded and its generation is
-            not named.
+        ConfigError: there is no such trial, or it is superseded and
+            `trial_id` does not name its generation.
         StoreError: the config or the journal can't be read.
     """
     entry, is_superseded = find_entry(read_generations(workspace), trial_id)
     if entry is None or entry.result.status is not TrialStatus.COMPLETED:
         raise ConfigError(
-            f"--trial: must be a completed one of {workspace.workdir}; "
+            f"--trial: must be a completed trial of {workspace.workdir}; "
             f"`results` lists them. Received: {trial_id!r}"
         )
     if is_superseded:
         raise ConfigError(
             f"--trial: {trial_id} is superseded by later settings, and `run` "
-            f"trains it again; {trial_id}.1 names the earlier one. Received: "
+            f"retrains it; {trial_id}.1 names the earlier trial. Received: "
             f"{trial_id!r}"
         )
     return entry
-
-
-def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
-    """Sorts entries as `ranked_entries` has them."""
-    reward = entry.result.reward
-    value = math.inf if reward is None else -reward
-    return not entry.result.is_whole, value, entry.order
-
-
-def architecture_of(trial: Trial) -> Architecture:
-    """What a trial trains."""
-    return trial.architecture
 
 
 def results_lines(
@@ -89,22 +79,22 @@ def results_lines(
     num_trials: int = 10,
     setting: str = "num_trials",
 ) -> list[str]:
-    """A heading, a line for each of the best trials, and what is left out.
+    """Returns the counts, and one line per trial for the best trials.
 
     Args:
-        entries: as `ranked_entries` gives them.
-        num_trials: how many to list.
-        setting: what the user sets that by.
+        entries: from `ranked_entries`.
+        num_trials: how many trials to list.
+        setting: the name under which the user sets `num_trials`.
     """
     done = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
     stopped = [e for e in done if e.result.stopped_epoch]
     lines = [f"{len(done)} trials completed, {len(entries) - len(done)} failed"]
     if stopped:
-        lines[0] += f"; {len(stopped)} of those completed were stopped early"
+        lines[0] += f"; {len(stopped)} of the completed were stopped early"
     for entry in done[:num_trials]:
         result, trial = entry.result, entry.trial
         if trial.stage == "search":
-            what = architecture_of(trial).describe()
+            what = trial.architecture.describe()
         else:
             what = "  ".join(f"{k} {v}" for k, v in trial.hparams.items())
         if result.stopped_epoch:
@@ -115,48 +105,39 @@ def results_lines(
             f"{result.metric('num_parameters'):>9,.0f} parameters  {what}"
         )
     if len(done) > num_trials:
-        last = " (those stopped early come last)" if stopped else ""
+        order = ", those stopped early last" if stopped else ""
         lines.append(
-            f"{num_trials} of {len(done)}{last}; {setting}={len(done)} lists "
-            "all"
+            f"shown: {num_trials} of {len(done)}{order}; "
+            f"{setting}={len(done)} lists all"
         )
     return lines
 
 
-def recommended_lines(workspace: Workspace) -> list[str]:
-    """Which network the search is gone on with; none before it has ended.
+def superseded_lines(num_superseded: int) -> list[str]:
+    """Returns one line with the number of omitted trials, if there are any."""
+    if not num_superseded:
+        return []
+    return [f"omitted: {num_superseded} superseded by later settings"]
 
-    It need not be that of the highest reward, which may have had luck.
+
+def recommended_lines(workspace: Workspace) -> list[str]:
+    """Returns one line with the searcher's recommendation, if it has ended.
+
+    The recommended trial need not have the highest reward, which is noisy.
     """
     trial_id = recommended_id(read_session(workspace.running_path), "search")
     if not trial_id:
         return []
-    return [f"recommended, grid and final training go on with it: {trial_id}"]
-
-
-def architecture_words(architecture: Architecture) -> str:
-    """`2 blocks: 8 filters of 3x3, 16 of 5x3; then a ... GRU of 64 units`."""
-    first, *others = architecture.blocks
-    blocks = [f"{first.filters} filters of {first.height}x{first.width}"]
-    blocks += [f"{b.filters} of {b.height}x{b.width}" for b in others]
-    recurrent = {
-        "bgru": "a bidirectional GRU",
-        "gated_bgru": "a gated bidirectional GRU",
-    }[architecture.recurrent]
-    return (
-        f"{len(blocks)} convolution blocks (frames x mel bins): "
-        f"{', '.join(blocks)}; then {recurrent} of "
-        f"{architecture.recurrent_units} units"
-    )
+    return [f"recommended for grid and final training: {trial_id}"]
 
 
 def export_table(
     entries: list[JournalEntry],
 ) -> tuple[list[str], list[list[object]]]:
-    """The columns and rows of all that the journal has of the trials.
+    """Returns the column names and one row per trial.
 
-    One row a trial. A decision, a setting or a metric that only other trials
-    have is None. The histories are as long as `num_epochs` and left out.
+    Decisions, settings and metrics that a trial does not have are None. The
+    learning curves are omitted; `num_epochs` is their length.
     """
     hparams = _union(entry.trial.hparams for entry in entries)
     settings = _union(entry.trial.settings for entry in entries)
@@ -177,7 +158,7 @@ def export_table(
             *(entry.order, entry.finished_at, trial.trial_id, trial.stage),
             *(trial.round, trial.seed, str(result.status), result.reward),
             *(result.seconds, max(curves, default=0), result.reason),
-            architecture_of(trial).describe(),
+            trial.architecture.describe(),
             " ".join(map(str, trial.tokens)),
         ]
         fields += [trial.hparams.get(name) for name in hparams]
@@ -188,5 +169,5 @@ def export_table(
 
 
 def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:
-    """Every key once, in the order of their first appearance."""
+    """Returns every key once, in the order of first appearance."""
     return list(dict.fromkeys(name for each in mappings for name in each))

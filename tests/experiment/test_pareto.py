@@ -1,4 +1,4 @@
-"""Fronts worked out by hand, and the tool that prints them."""
+"""Pareto fronts worked out by hand, and the tool that prints them."""
 
 import dataclasses
 
@@ -6,10 +6,9 @@ import pytest
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.experiment import stages
+from audiotag_nas.experiment import pareto, stages
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection import pareto
 from audiotag_nas.search.journal import Journal, JournalEntry
 from audiotag_nas.trial import TrialResult, TrialStatus
 
@@ -17,7 +16,7 @@ CONFIG = ExperimentConfig(name="made_up")
 
 
 def entry(number, eer, parameters, *, point=None, **metrics) -> JournalEntry:
-    """Child `number`; another `point`, another architecture."""
+    """Trial `number`; each `point` stands for another architecture."""
     point = number if point is None else point
     tokens = (point // 4, point % 4, 0) + (0, 0, 0) * 6
     trial = stages.search_trial(CONFIG, number, 0, tokens)
@@ -47,7 +46,7 @@ def front_ids(entries, costs=None):
     return [int(network.trial_id.removeprefix("search-")) for network in front]
 
 
-def test_the_front_is_what_no_other_beats_the_cheapest_first():
+def test_the_front_is_not_dominated_and_starts_with_the_cheapest():
     entries = [
         entry(0, 0.20, 5000),
         entry(1, 0.25, 3000),
@@ -61,7 +60,7 @@ def test_the_front_is_what_no_other_beats_the_cheapest_first():
     assert front_ids(entries[::-1]) == [6, 1, 0, 4]
 
 
-def test_a_third_goal_keeps_what_two_would_drop():
+def test_a_further_cost_can_add_candidates_to_the_front():
     entries = [
         entry(0, 0.20, 3000, multiply_adds=90),
         entry(1, 0.25, 4000, multiply_adds=50),
@@ -72,11 +71,11 @@ def test_a_third_goal_keeps_what_two_would_drop():
     assert front_ids(entries) == [0, 1]
 
 
-def test_equals_are_all_on_the_front():
+def test_equal_candidates_are_all_on_the_front():
     assert front_ids([entry(0, 0.2, 30), entry(1, 0.2, 30)]) == [0, 1]
 
 
-def test_failed_and_stopped_children_are_no_candidates():
+def test_failed_and_stopped_trials_are_no_candidates():
     entries = [
         failed(0),
         entry(1, 0.01, 1, stopped_epoch=3.0),
@@ -86,7 +85,7 @@ def test_failed_and_stopped_children_are_no_candidates():
     assert front_ids(entries) == [2, 3]
 
 
-def test_a_network_trained_twice_counts_by_its_mean():
+def test_an_architecture_with_two_trials_counts_by_their_mean():
     entries = [
         entry(0, 0.10, 7000, point=3, latency_seconds=0.25),
         entry(1, 0.22, 6000, latency_seconds=0.5),
@@ -96,11 +95,11 @@ def test_a_network_trained_twice_counts_by_its_mean():
     assert first.trial_id == "search-0000"
     assert first.validation_eer == pytest.approx(0.25)
     assert first.costs == {"num_parameters": 7000, "latency_seconds": 0.5}
-    assert (first.num_trainings, second.num_trainings) == (2, 1)
+    assert (first.num_trials, second.num_trials) == (2, 1)
     assert front_ids(entries, ["num_parameters"]) == [1]
 
 
-def test_a_cost_that_not_all_have_is_no_goal_unless_asked_for():
+def test_a_cost_that_some_lack_is_ignored_unless_requested():
     entries = [
         entry(0, 0.20, 3000, multiply_adds=90),
         entry(1, 0.25, 4000),
@@ -114,11 +113,13 @@ def test_a_cost_that_not_all_have_is_no_goal_unless_asked_for():
         front_ids(entries, [])
 
 
-def test_nothing_tried_has_no_front():
+def test_no_completed_trials_give_an_empty_front():
     assert front_ids([failed(0)]) == []
 
 
-def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
+def test_the_tool_and_the_tuner_give_the_front_of_the_search(
+    tmp_path, run_tool
+):
     workspace = Workspace(tmp_path)
     workspace.start(CONFIG)
     nothing = run_tool("results", f"--workdir={tmp_path}", "--pareto")
@@ -136,7 +137,7 @@ def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
     heading, titles, _, *rows = done.stdout.splitlines()
     assert heading == (
         "Pareto front over validation EER, parameters, multiply-adds, "
-        "latency: 2 of 3 networks"
+        "latency: 2 of 3 architectures"
     )
     assert "latency (ms)" in titles
     assert [row.split()[:5] for row in rows] == [
@@ -147,7 +148,7 @@ def test_the_tool_and_the_tuner_give_the_searchs_front(tmp_path, run_tool):
     done = run_tool(
         "results", f"--workdir={tmp_path}", "--pareto", f"--costs={costs[0]}"
     )
-    assert "1 of 3 networks" in done.stdout
+    assert "1 of 3 architectures" in done.stdout
     done = run_tool(
         "results", f"--workdir={tmp_path}", "--pareto", "--stage=grid"
     )

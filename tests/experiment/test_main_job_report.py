@@ -1,4 +1,4 @@
-"""What the main job leaves for people: the command in its report."""
+"""The scoring command in the report of the main job."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS
 from audiotag_nas.experiment.evaluation import ScoredSplit
-from audiotag_nas.experiment.main_report import score_command
+from audiotag_nas.experiment.main_job_report import score_command
 from audiotag_nas.metrics.score_files import write_labels, write_scores
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def test_the_command_scores_tags_of_any_name(tmp_path):
     tags = ("child talk", "it's, loud", "$HOME", '"`x`"')
     names = ["1.wav", "2.wav", "3.wav", "4.wav", "5.wav"]
     present = np.array([0, 1, 1, 0, 1])
-    # Told apart perfectly, wrongly, and twice as in test_score's hand case.
+    # Perfect, inverted, and twice the example worked out in test_score.
     hand = [0.2, 0.2, 0.6, 0.6, 0.9]
     scores = np.array([present, 1 - present, hand, hand]).T
     write_labels(
@@ -50,7 +50,7 @@ def test_the_command_scores_tags_of_any_name(tmp_path):
     ]
 
 
-def test_the_default_tags_are_not_spelled_out():
+def test_the_default_tags_need_no_flag():
     assert score_command(CHIME_HOME_TAGS) == (
         "audiotag-nas score --labels=labels.csv --scores=found_scores.csv"
     )

@@ -1,8 +1,8 @@
-"""`data.json`: the digests of the data that an experiment's trials learn from.
+"""`data.json`: the digests of the data that an experiment is trained on.
 
-The key of prepared log-mels is the digest of all that decides their content
-(`data.feature_key`). It is kept apart from the log-mels, so that data which
-moved, or log-mels that are made again elsewhere, are known to be the same.
+A digest is the key of prepared log-mels (`data.feature_key`): it covers all
+that determines their content. It is stored apart from them, to recognize data
+that moved and log-mels that were made again elsewhere.
 """
 
 import json
@@ -17,10 +17,10 @@ SCHEMA_VERSION = 1
 
 
 def read(path: Path) -> dict[str, str]:
-    """The kept keys by `<size>/<split>`; none where there is no file.
+    """Reads the digests by `<size>/<split>`; empty if there is no file.
 
     Raises:
-        StoreError: it can't be read, or is damaged.
+        StoreError: the file is damaged or can't be read.
     """
     try:
         value = read_json(path)
@@ -34,29 +34,29 @@ def read(path: Path) -> dict[str, str]:
     ):
         raise StoreError(
             f"{path}: damaged: must be a JSON object of schema_version "
-            f"{SCHEMA_VERSION} with `keys`. Remove it to keep the digests of "
+            f"{SCHEMA_VERSION} with `keys`. Remove it to store the digests of "
             "the present data."
         )
     return keys
 
 
 def differing(path: Path, keys: Mapping[str, str]) -> list[str]:
-    """Which of `keys` are kept with another value; raises as `read`."""
+    """Returns the names whose stored digest differs; raises as `read`."""
     kept = read(path)
     return [name for name, key in keys.items() if kept.get(name, key) != key]
 
 
 def keep(path: Path, keys: Mapping[str, str], *, may_differ: bool) -> None:
-    """Adds `keys` to those that are kept.
+    """Adds `keys` to the file.
 
     Args:
-        path: of the file.
-        keys: by `<size>/<split>`.
-        may_differ: whether other values are replaced.
+        path: the file.
+        keys: digests by `<size>/<split>`.
+        may_differ: replace the stored digests instead.
 
     Raises:
-        StoreError: a key is kept with another value and must not differ, or
-            the file can't be read or written.
+        StoreError: a digest differs from the stored one and may not, or the
+            file can't be read or written.
     """
     kept = {} if may_differ else read(path)
     if changed := ([] if may_differ else differing(path, keys)):
@@ -65,7 +65,7 @@ def keep(path: Path, keys: Mapping[str, str], *, may_differ: bool) -> None:
             f"{name}: the data must be those that the finished trials were "
             f"trained on: the digest of clips, annotations, sounds and "
             f"library versions is {keys[name][:12]} here, {kept[name][:12]} "
-            f"in {path}. Restore the data, or take another --workdir."
+            f"in {path}. Restore the data, or use another --workdir."
         )
     new = kept | dict(keys)
     if new == kept and path.exists():

@@ -1,10 +1,9 @@
-"""`running.json`: what a driver is doing, for those who look from outside.
+"""`running.json`: what the driver is doing, for `status` and other readers.
 
-The journal knows what is finished; this file adds what is not: the trials
-being trained, since when, and how busy the runner's slots have been in this
-session (one process's work on the directory). It is rewritten whole at each
-event. Nothing is resumed from it, so losing it costs nothing, and one whose
-driver is dead (see `search.lock.read_holder`) tells what was lost.
+A session is the work of one process, the driver, on the directory. The journal
+has the finished trials; this file has the running ones, their starting times
+and the load of the runner's slots. It is rewritten at each event. No search is
+resumed from it. After a crash it names the trials that were lost.
 """
 
 import contextlib
@@ -20,7 +19,7 @@ from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import StoreError, UserError
 from audiotag_nas.fields import from_json
 from audiotag_nas.files import atomic_write_text
-from audiotag_nas.search.loop import SearchEvent, TrialFinished
+from audiotag_nas.search.events import SearchEvent, TrialFinished
 from audiotag_nas.stored_json import read_json
 from audiotag_nas.trial import Trial
 
@@ -33,16 +32,16 @@ class StageRun:
 
     Attributes:
         stage: its name.
-        num_total: trials that it is to have.
-        num_slots: trials that the runner trains side by side.
+        num_total: number of trials to train.
+        num_slots: number of trials that the runner trains in parallel.
         started_at: when its runner was ready.
-        ended_at: when it came to its end; None if it did not.
-        num_trained: trials that this session finished.
-        busy_seconds: what they took, summed.
-        running: trial id -> when it was started.
-        settings: trial id -> settings, of those running.
-        recommended: id of the trial whose network is gone on with; empty
-            until it came to its end.
+        ended_at: when the stage ended; None before.
+        num_trained: trials finished in this session.
+        busy_seconds: total training time of these trials.
+        running: trial id -> starting time.
+        settings: trial id -> settings, for the running trials.
+        recommended: id of the trial that the searcher recommends; empty
+            before the stage has ended.
     """
 
     stage: str
@@ -61,14 +60,14 @@ class StageRun:
 
 @dataclasses.dataclass
 class Session:
-    """One driver's work on the directory.
+    """The work of one driver on the directory.
 
     Attributes:
-        pid, host: of the driver.
-        updated_at: of the last event.
-        stages: in the order in which they were begun.
-        stop_reason: the error or interrupt that ended it; empty while it
-            works, where it came to its end, and where it was killed.
+        pid, host: the driver's process.
+        updated_at: time of the last event.
+        stages: in the order in which they started.
+        stop_reason: the error or interrupt that ended the session; empty if
+            the driver is running, has finished or was killed.
     """
 
     pid: int
@@ -79,25 +78,26 @@ class Session:
 
 
 class RunningFile:
-    """The driver's side: kept up to date event by event.
+    """Writes the file; errors in writing (a full disk) are ignored.
 
-    It only informs, so an error in writing it (a full disk) stops nothing.
+    Attributes:
+        session: the content of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._session = Session(os.getpid(), socket.gethostname(), 0.0, [])
+        self.session = Session(os.getpid(), socket.gethostname(), 0.0, [])
 
     def begin(self, stage: str, *, num_total: int, num_slots: int) -> None:
-        """A stage whose runner is ready."""
-        self._session.stages.append(
+        """Adds a stage whose runner is ready."""
+        self.session.stages.append(
             StageRun(stage, num_total, num_slots, time.time())
         )
         self._write()
 
     def take(self, event: SearchEvent) -> None:
-        """A trial of the stage begun last was started or finished."""
-        run = self._session.stages[-1]
+        """Records the start or the end of a trial of the last stage."""
+        run = self.session.stages[-1]
         trial: Trial = event.trial
         if not isinstance(event, TrialFinished):
             run.running[trial.trial_id] = time.time()
@@ -112,41 +112,41 @@ class RunningFile:
         self._write()
 
     def end(self, recommended: str) -> None:
-        """The stage begun last came to its end, with that trial's network."""
-        self._session.stages[-1].ended_at = time.time()
-        self._session.stages[-1].recommended = recommended
+        """Ends the last stage, which recommends this trial."""
+        self.session.stages[-1].ended_at = time.time()
+        self.session.stages[-1].recommended = recommended
         self._write()
 
     def stop(self, error: BaseException) -> None:
-        """The driver's work was ended by `error`.
+        """Records the error that ended the session.
 
-        Before any stage of its own it leaves what the last driver wrote: that
-        says which trials were lost.
+        A session without stages does not overwrite the file: the previous
+        session there may name lost trials.
         """
-        self._session.stop_reason = _describe(error)
-        if self._session.stages or not self._path.exists():
+        self.session.stop_reason = _describe(error)
+        if self.session.stages or not self._path.exists():
             self._write()
 
     def forget_stop(self) -> None:
-        """Another driver has begun: what ended the last one is history."""
-        self._session.stop_reason = ""
+        """Removes the stop reason of the previous session."""
+        self.session.stop_reason = ""
         session = read_session(self._path)
         if session is not None and session.stop_reason:
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
     def _write(self) -> None:
-        self._session.updated_at = time.time()
+        self.session.updated_at = time.time()
         value = {
             "schema_version": SCHEMA_VERSION,
-            **dataclasses.asdict(self._session),
+            **dataclasses.asdict(self.session),
         }
         with contextlib.suppress(StoreError):
             atomic_write_text(self._path, json.dumps(value) + "\n")
 
 
 def _describe(error: BaseException) -> str:
-    """In one line; what is a defect of this project has its type's name."""
+    """Returns one line; defects of this project include the error's type."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())
@@ -156,14 +156,14 @@ def _describe(error: BaseException) -> str:
 
 
 def recommended_id(session: Session | None, stage: str) -> str:
-    """Id of the trial that a stage came to in this session; empty if none."""
+    """Returns the id of the trial that a stage recommends, or ""."""
     runs = [] if session is None else session.stages
     found = [run.recommended for run in runs if run.stage == stage]
     return found[-1] if found else ""
 
 
 def read_session(path: Path) -> Session | None:
-    """The last session; None if there was none, or it can't be read."""
+    """Returns the last session; None if the file is missing or invalid."""
     try:
         value = read_json(path)
         if not isinstance(value, dict):
@@ -173,7 +173,7 @@ def read_session(path: Path) -> Session | None:
         session: Session = from_json(Session, value)
         for stage in session.stages:
             for trial_id in stage.running:
-                # Those who look show the network.
+                # Readers display it.
                 Architecture.from_json(stage.settings[trial_id]["architecture"])
         return session
     except (OSError, StoreError, ValueError, KeyError):
