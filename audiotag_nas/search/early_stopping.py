@@ -87,7 +87,7 @@ class EarlyStopper(Protocol):
         """
         ...
 
-    def fair_reward(self, result: TrialResult) -> float:
+    def estimated_final_reward(self, result: TrialResult) -> float:
         """What a searcher is to be told of a completed child."""
         ...
 
@@ -122,7 +122,7 @@ class _CurveStopper:
                 if epoch < self._num_epochs
             ]
 
-    def fair_reward(self, result: TrialResult) -> float:
+    def estimated_final_reward(self, result: TrialResult) -> float:
         if result.reward is None:
             raise ConfigError(
                 f"{result.trial_id}: failed, it has no reward to make fair."

@@ -338,7 +338,7 @@ class _Search:
             return self.failure_reward
         if self.early_stopper is None or result.is_whole:
             return result.reward
-        return self.early_stopper.fair_reward(result)
+        return self.early_stopper.estimated_final_reward(result)
 
     def _check_failures(self, num_enough: int) -> None:
         """Stops a search in which enough trials were run and all failed."""

@@ -193,8 +193,8 @@ def test_the_fair_reward_adds_the_gain_that_others_had_from_there():
     stopper.tell([result(*curve) for curve in (*whole, (0.05, 0.2, 0.3))])
     # By the line final = 0.2 + 2 x: 0.5, a gain of 0.35.
     stopped = result(0.15, stopped=True)
-    assert stopper.fair_reward(stopped) == pytest.approx(0.5)
-    assert stopper.fair_reward(result(*whole[0])) == 0.4
+    assert stopper.estimated_final_reward(stopped) == pytest.approx(0.5)
+    assert stopper.estimated_final_reward(result(*whole[0])) == 0.4
 
 
 def test_the_fair_reward_is_not_drawn_to_the_mean_of_all_children():
@@ -203,14 +203,16 @@ def test_the_fair_reward_is_not_drawn_to_the_mean_of_all_children():
     stopper.tell([result(start, start, final) for start, final in pairs])
     # Final on start has slope 1: 0.5 is expected of a start of 0.1. Start on
     # final has slope 1 / 2, through (0.6, 0.2): 0.1 is typical of 0.4.
-    assert stopper.fair_reward(result(0.1, stopped=True)) == pytest.approx(0.4)
+    assert stopper.estimated_final_reward(
+        result(0.1, stopped=True)
+    ) == pytest.approx(0.4)
 
 
 def test_the_fair_reward_is_never_above_the_best_whole_childs():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
     stopper.tell([result(*curve) for curve in (*whole, (0.05, 0.2, 0.3))])
-    assert stopper.fair_reward(result(0.45, stopped=True)) == 0.8
+    assert stopper.estimated_final_reward(result(0.45, stopped=True)) == 0.8
 
 
 def test_what_a_child_costs_is_off_its_curve_and_its_fair_reward_alike():
@@ -222,7 +224,7 @@ def test_what_a_child_costs_is_off_its_curve_and_its_fair_reward_alike():
     # Rewards are 0.1 lower throughout: 0.15 - 0.1 now, 0.5 - 0.1 then.
     stopped = result(0.15, cost=0.1, stopped=True)
     assert stopped.reward == pytest.approx(0.05)
-    assert stopper.fair_reward(stopped) == pytest.approx(0.4)
+    assert stopper.estimated_final_reward(stopped) == pytest.approx(0.4)
     assert stopper.rule() == [[2, pytest.approx(0.5 - 0.1)]]
 
 
