@@ -80,11 +80,7 @@ def _explained(
     import numpy as np
 
     from audiotag_nas.architecture import conv_space
-    from audiotag_nas.inspection.importance import (
-        explained_error,
-        explained_share,
-        importance,
-    )
+    from audiotag_nas.inspection.importance import importance, leave_one_out_fit
     from audiotag_nas.search import make_searcher
     from audiotag_nas.search.observed_rewards import ObservedRewards
     from audiotag_nas.search.reinforce.reward_model import RewardModel
@@ -117,7 +113,8 @@ def _explained(
         )
         for effect in importance(model, space, seed=0).effects
     ]
-    return (explained_share(model), explained_error(model)), decisions
+    fit = leave_one_out_fit(model)
+    return (fit.r2, fit.r2_error), decisions
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ SINGLE_HOME = {
     "plugins.hparams": {"training/hparams.py"},
     "import ray\n": {"runners/ray_connection.py"},
     "import keras_tuner": {
-        "integrations/keras_tuner_oracle.py",
+        "integrations/durable_oracle.py",
     },
     "import optuna": set(),
     "flags.DEFINE_": {"command_line/command.py"},

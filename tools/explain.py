@@ -1,8 +1,8 @@
-"""Says which decisions of a search mattered, with a picture.
+"""Explains which decisions of a search influence the reward, with a picture.
 
-How the reward depends on each decision and on the strongest pairs, by a model
-learned from the children, with how sure that is; see docs/explain.md. Works
-while a search runs, and after.
+Fits a surrogate model to the trials and prints the main effect of each
+decision and the strongest interactions, with shares of variance and
+standard deviations; see docs/explain.md. Works during a search and after it.
 
   audiotag-nas explain --workdir=runs/demo
   audiotag-nas explain --workdir=runs/demo --output=decisions.png
@@ -22,7 +22,7 @@ _WORKDIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The picture, a .png, .pdf or .svg file (default: "
+    "Path of the picture: .png, .pdf or .svg (default: "
     "<workdir>/report/explain.png).",
 )
 

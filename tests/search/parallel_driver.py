@@ -1,8 +1,8 @@
-"""A whole driver with worker processes, for the kill tests.
+"""A complete driver with worker processes, for the kill tests.
 
 `python -m tests.search.parallel_driver WORKDIR NUM_WORKERS` searches with two
-open rounds and trainings that sleep for very uneven times; prints the outcome
-as JSON.
+open rounds and trainings of very different durations. It prints the outcome as
+JSON.
 """
 
 import dataclasses
@@ -37,11 +37,11 @@ def search(
     mean_seconds: float = 0.05,
     warm_up: bool = False,
 ) -> SearchOutcome:
-    """The search of `workdir`, to its end."""
+    """Runs the search of `workdir` to its end."""
     make_plain = make_fake_trials(SPACE)
 
     def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
-        # One training in twenty takes more than three medians.
+        # 5 % of the trainings take more than three times the median.
         generator = random.Random(1000 + number)
         seconds = mean_seconds * generator.lognormvariate(-0.245, 0.7)
         return dataclasses.replace(
@@ -85,7 +85,7 @@ def search(
 
 
 def plain(outcome: SearchOutcome) -> dict:
-    """What must be equal between two runs of the same search."""
+    """The parts of an outcome that are the same in every run."""
     value = {
         "trials": [trial.to_json() for trial in outcome.trials],
         "rewards": [result.reward for result in outcome.results],

@@ -1,8 +1,9 @@
-"""Which averages over a space an importance is made of, and how.
+"""Weights of a functional ANOVA: marginal means and the effects made of them.
 
-A row of weights has a distribution over the choices of each decision, (C,)
-together: what `RewardModel.averages` takes. Effects are combinations of such
-averages, that of the whole space first, then each choice, then others.
+A weight row, (C,), has a distribution over the choices of each decision, one
+after the other; C counts the choices of all decisions. `RewardModel.averages`
+takes such rows. Effects are linear combinations of the averages: first that of
+the whole space, then of each choice, then others.
 """
 
 import numpy as np
@@ -13,11 +14,11 @@ from audiotag_nas.space import SearchSpace
 Array = npt.NDArray[np.float64]
 
 
-class AverageRows:
-    """Rows of weights over all decisions' choices for `averages`.
+class MarginalWeights:
+    """Weight rows and effect coefficients of one search space.
 
     Attributes:
-        choices_of: of each decision, where its choices are in a row.
+        choices_of: per decision, the slice of its choices in a row.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -31,11 +32,11 @@ class AverageRows:
         )
 
     def whole_row(self) -> Array:
-        """(1, C): the average of the whole space."""
+        """(1, C): the average over the whole space."""
         return self._uniform[None].copy()
 
     def choice_rows(self) -> Array:
-        """(C, C): a row a choice, all else uniform."""
+        """(C, C): one row per choice; all other decisions are uniform."""
         rows = np.tile(self._uniform, (len(self._uniform), 1))
         for at in self.choices_of:
             rows[at, at] = np.eye(at.stop - at.start)
@@ -47,17 +48,17 @@ class AverageRows:
         return one.stop - one.start, two.stop - two.start
 
     def pair_rows(
-        self, first: int, second: int, *, most: int | None = None
+        self, first: int, second: int, *, max_choices: int | None = None
     ) -> Array:
-        """(n m, C): a row a combination, the second varying fastest.
+        """(n m, C): one row per combination, the second varying fastest.
 
         Args:
-            first, second: the decisions.
-            most: choices of each, evenly spread, where there are more.
+            first, second: the decisions, with n and m choices.
+            max_choices: use at most so many choices of each, evenly spaced.
         """
         one, two = self.choices_of[first], self.choices_of[second]
         left, right = (
-            np.eye(size)[_spread(size, most or size)]
+            np.eye(size)[_evenly_spaced(size, max_choices or size)]
             for size in self.shape(first, second)
         )
         rows = np.tile(self._uniform, (len(left) * len(right), 1))
@@ -66,28 +67,28 @@ class AverageRows:
         return rows
 
     def one_hot(self, points: npt.NDArray) -> Array:
-        """(points, C)."""
+        """(points, C): the rows of single points."""
         rows = np.zeros((len(points), len(self._uniform)))
         first = np.array([at.start for at in self.choices_of])
         rows[np.arange(len(points))[:, None], points + first] = 1.0
         return rows
 
     def main_effects(self, num_averages: int) -> Array:
-        """(C, averages): each choice's average less that of all."""
-        to_effect = np.zeros((len(self._uniform), num_averages))
-        to_effect[:, 0] = -1.0
-        to_effect[:, 1 : 1 + len(self._uniform)] = np.eye(len(self._uniform))
-        return to_effect
+        """(C, averages): coefficients of each choice's main effect."""
+        coefficients = np.zeros((len(self._uniform), num_averages))
+        coefficients[:, 0] = -1.0
+        coefficients[:, 1 : 1 + len(self._uniform)] = np.eye(len(self._uniform))
+        return coefficients
 
     def pair_effects(
         self, pair: tuple[int, int], start: int, num_averages: int
     ) -> tuple[Array, Array]:
-        """Joint effect and interaction as combinations of averages.
+        """Coefficients of a pair's joint effect and of its interaction.
 
         Args:
-            pair: the decisions.
-            start: where the averages of the pair begin.
-            num_averages: the whole space, all choices, and others.
+            pair: the decisions, with n and m choices.
+            start: index of the pair's first average.
+            num_averages: number of all averages.
 
         Returns:
             (n m, averages) each.
@@ -104,8 +105,8 @@ class AverageRows:
         return joint, interaction
 
 
-def _spread(size: int, most: int) -> npt.NDArray[np.int64]:
-    """At most so many of `size` choices, from the first to the last."""
+def _evenly_spaced(size: int, most: int) -> npt.NDArray[np.int64]:
+    """At most `most` of `size` choices, including the first and the last."""
     if size <= most:
         return np.arange(size)
     return np.linspace(0, size - 1, most).round().astype(np.int64)
