@@ -7,7 +7,6 @@ from the root, e.g. `config.training.epochs`.
 """
 
 import dataclasses
-import difflib
 import enum
 import functools
 import reprlib
@@ -30,23 +29,6 @@ _SHORT = reprlib.Repr()
 """Shows values in error messages: of long and deep ones, the start."""
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxother = 80
-
-
-class Section:
-    """Base of such dataclasses: a field that there is not can't be set.
-
-    A misspelled one would else be kept and never looked at.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        fields = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields)
-            names = f"Nearest: {', '.join(near)}" if near else _allowed(fields)
-            raise ConfigError(
-                f"{type(self).__name__}: no field named {name!r}. {names}"
-            )
-        super().__setattr__(name, value)
 
 
 def _allowed(names: Iterable[str]) -> str:
@@ -116,7 +98,8 @@ def check_types(section: Any, path: str) -> None:
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             if not isinstance(value, hint):
                 raise ConfigError(
-                    f"{where}: must be a {hint.__name__}. Received: {value!r}"
+                    f"{where}: must be of type {hint.__name__}. "
+                    f"Received: {value!r}"
                 )
             check_types(value, where)
         elif not _fits(value, hint):

@@ -2,6 +2,7 @@
 
 from audiotag_nas.config.experiment import (
     CHIME_HOME_TAGS,
+    REWARDS,
     DataConfig,
     ExperimentConfig,
     FeatureConfig,
@@ -15,6 +16,7 @@ from audiotag_nas.config.experiment import (
 
 __all__ = [
     "CHIME_HOME_TAGS",
+    "REWARDS",
     "DataConfig",
     "ExperimentConfig",
     "FeatureConfig",

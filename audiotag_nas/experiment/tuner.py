@@ -49,7 +49,6 @@ from audiotag_nas.search.loop import (
     TrialFinished,
     run_search,
 )
-from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Choice, SearchSpace, Tokens
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
@@ -217,10 +216,7 @@ class ArchitectureTuner(KeptResults):
             num_trials=search.num_trials,
             trials_per_round=search.trials_per_round,
             max_open_rounds=search.open_rounds,
-            settings={
-                name: getattr(search, name)
-                for name in searcher_settings(search.searcher)
-            },
+            settings=search.searcher_settings,
             early_stopper=stages.early_stopper(self.config),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens

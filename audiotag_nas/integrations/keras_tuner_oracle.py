@@ -39,6 +39,7 @@ except ModuleNotFoundError as missing:
         name="keras_tuner",
     ) from None
 
+from audiotag_nas.config.searchers import make_settings, searcher_settings
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_text
 from audiotag_nas.integrations.keras_tuner_space import (
@@ -50,10 +51,8 @@ from audiotag_nas.search.searcher import (
     Searcher,
     check_num,
     check_seed,
-    check_setting_names,
     is_reward,
     make_searcher,
-    searcher_settings,
 )
 from audiotag_nas.space import Choice, SearchSpace, Tokens, plain
 from audiotag_nas.trial import MAX_REWARD
@@ -119,7 +118,7 @@ class ReinforceOracle(keras_tuner.Oracle):
             )
         # Its state is JSON, which has no numbers of NumPy.
         settings = {n: plain(value) for n, value in (settings or {}).items()}
-        check_setting_names(searcher, settings)
+        make_settings(searcher, settings)
         names = searcher_settings(searcher)
         misplaced = {n: value for n, value in kwargs.items() if n in names}
         if misplaced:

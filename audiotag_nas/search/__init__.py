@@ -6,12 +6,8 @@ A searcher proposes points of a `SearchSpace` and learns from their rewards
 starts only where `make_searcher` gives a searcher that needs it.
 """
 
-from audiotag_nas.search.searcher import (
-    SEARCHERS,
-    Searcher,
-    make_searcher,
-    searcher_settings,
-)
+from audiotag_nas.config.searchers import searcher_settings
+from audiotag_nas.search.searcher import SEARCHERS, Searcher, make_searcher
 from audiotag_nas.space import Decision, SearchSpace
 
 __all__ = [

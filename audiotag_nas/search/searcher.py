@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from audiotag_nas.config.searchers import NoSettings, make_settings
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import SearchSpace, Tokens, check_space
 from audiotag_nas.trial import MAX_REWARD
@@ -256,99 +257,50 @@ def _checked(reward: Any, tokens: Tokens) -> float:
     return value
 
 
-SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "reinforce": (
-        "audiotag_nas.search.reinforce.searcher",
-        "ReinforceSearcher",
-        ("num_initial", "policy_steps", "policy_entropy", "reevaluate"),
-    ),
-    "reinforce_plain": (
-        "audiotag_nas.search.searchers.reinforce_plain",
-        "PlainReinforceSearcher",
-        (
-            "controller_units",
-            "learning_rate",
-            "baseline_decay",
-            "entropy_weight",
-            "clip_norm",
-        ),
-    ),
-    "evolution": (
-        "audiotag_nas.search.searchers.evolution",
-        "EvolutionSearcher",
-        ("evolution_population", "evolution_sample"),
-    ),
-    "local_search": (
-        "audiotag_nas.search.searchers.local_search",
-        "LocalSearcher",
-        (),
-    ),
-    "gaussian_process": (
-        "audiotag_nas.search.searchers.gaussian_process",
-        "GaussianProcessSearcher",
-        (),
-    ),
-    "random": (
-        "audiotag_nas.search.searchers.random_search",
-        "RandomSearcher",
-        (),
-    ),
-    "grid": ("audiotag_nas.search.searchers.grid", "GridSearcher", ()),
+SEARCHERS = {
+    "reinforce": "reinforce.searcher:ReinforceSearcher",
+    "reinforce_plain": "searchers.reinforce_plain:PlainReinforceSearcher",
+    "evolution": "searchers.evolution:EvolutionSearcher",
+    "local_search": "searchers.local_search:LocalSearcher",
+    "gaussian_process": "searchers.gaussian_process:GaussianProcessSearcher",
+    "random": "searchers.random_search:RandomSearcher",
+    "grid": "searchers.grid:GridSearcher",
 }
-"""Name -> module, class and the names of its settings."""
-
-
-def searcher_settings(name: str) -> tuple[str, ...]:
-    """The names of the settings that searcher `name` takes.
-
-    Raises:
-        ConfigError: there is no such searcher; names those there are.
-    """
-    if name not in SEARCHERS:
-        raise ConfigError(
-            f"a searcher must be one of {list(SEARCHERS)}. Received: {name!r}"
-        )
-    return SEARCHERS[name][2]
-
-
-def check_setting_names(name: str, settings: Iterable[str]) -> None:
-    """Sees that searcher `name` has these settings.
-
-    Raises:
-        ConfigError: no such searcher or setting (naming those allowed).
-    """
-    allowed = searcher_settings(name)
-    unknown = _names(sorted(set(settings) - set(allowed)))
-    if unknown:
-        raise ConfigError(
-            f"searcher `{name}` has no setting {unknown}. "
-            f"Allowed: {_names(allowed) or 'none'}"
-        )
+"""Name -> module in `audiotag_nas.search`, and class."""
 
 
 def make_searcher(
     name: str, space: SearchSpace, *, seed: int = 0, **settings: Any
 ) -> Searcher:
-    """The searcher called `name`, at its beginning.
+    """Returns a new searcher.
 
     Args:
         name: one of `SEARCHERS`.
         space: what to search.
         seed: the only source of its randomness.
-        **settings: the searcher's own, see `searcher_settings`; those left
-            out have their defaults.
+        **settings: fields of the searcher's class in `config.searchers`.
+
+    Example:
+        >>> from audiotag_nas.search import Decision, SearchSpace
+        >>> space = SearchSpace(
+        ...     (Decision("units", (8, 16)), Decision("depth", (1, 2, 3)))
+        ... )
+        >>> searcher = make_searcher("random", space, seed=1)
+        >>> len(searcher.ask(4))
+        4
+        >>> searcher.tell([(1, 2), (0, 0)], [0.9, 0.4])
+        >>> space.values(searcher.recommend())
+        {'units': 16, 'depth': 3}
 
     Raises:
-        ConfigError: no such searcher or setting (naming those allowed), a
-            value that is not allowed, or no `SearchSpace`.
+        ConfigError: no such searcher or setting (names the allowed ones), a
+            value that is not allowed, or `space` is no `SearchSpace`.
     """
-    check_setting_names(name, settings)
+    checked = make_settings(name, settings)
     check_space(space)
-    seed = check_seed(seed)
-    module, cls, _ = SEARCHERS[name]
-    searcher = getattr(importlib.import_module(module), cls)
-    return searcher(space, seed=seed, **settings)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    module, _, class_name = SEARCHERS[name].partition(":")
+    searcher = getattr(
+        importlib.import_module(f"audiotag_nas.search.{module}"), class_name
+    )
+    keywords = {} if isinstance(checked, NoSettings) else {"settings": checked}
+    return searcher(space, seed=check_seed(seed), **keywords)

@@ -23,7 +23,6 @@ from typing import Any
 from audiotag_nas import fields
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.config.rules import RULES
 from audiotag_nas.data import storage
 from audiotag_nas.data.storage import Place, RemotePath
 from audiotag_nas.errors import ConfigError, StoreError
@@ -148,14 +147,8 @@ class Manifest:
 
 
 def _features(value: dict[str, Any]) -> FeatureConfig:
-    features = fields.from_json(FeatureConfig, value, "features")
-    fields.check_types(features, "features")
-    for path, (rule, holds) in RULES.items():
-        section, _, name = path.rpartition(".")
-        if section == "features" and not holds(getattr(features, name)):
-            raise ConfigError(
-                f"{path}: must be {rule}. Received: {getattr(features, name)!r}"
-            )
+    features: FeatureConfig = fields.from_json(FeatureConfig, value, "features")
+    features.check("features")
     return features
 
 

@@ -78,7 +78,7 @@ def one_line_error(done: subprocess.CompletedProcess) -> str:
         ("--config.training.epochs", ["config.training.epochs", "VALUE"]),
         (
             "--config.training.epochs=0",
-            ["config.training.epochs", "positive", "0"],
+            ["config.training.epochs", "must be at least 1. Received: 0"],
         ),
         ("--config.grid.batch_size=8,x", ["config.grid.batch_size", "8,x"]),
         ('--config.data.tags="a, b,c', ["config.data.tags", "'\"a, b,c'"]),

@@ -145,7 +145,7 @@ def test_a_kept_config_is_a_config_like_others(run_tool, begun, tmp_path):
     [
         ("{", "Expecting property name"),
         ('{"training": {"epoch": 3}}', "no field named 'epoch'"),
-        ('{"training": {"epochs": 0}}', "must be positive. Received: 0"),
+        ('{"training": {"epochs": 0}}', "must be at least 1. Received: 0"),
         ("[3]", ""),
     ],
 )

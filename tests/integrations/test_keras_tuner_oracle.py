@@ -316,7 +316,7 @@ def test_a_setting_in_the_wrong_place_is_answered_by_the_right_one(tmp_path):
         seed=np.int64(3),
         trials_per_round=np.int64(2),
         searcher="evolution",
-        settings={"evolution_sample": np.int64(2)},
+        settings={"sample": np.int64(2)},
         max_trials=3,
     )
     assert len(tuner.oracle.end_order) == 3

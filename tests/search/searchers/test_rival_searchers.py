@@ -77,8 +77,8 @@ def test_evolution_mutates_the_best_of_the_population_and_forgets_the_oldest():
         "evolution",
         SPACE,
         seed=1,
-        evolution_population=3,
-        evolution_sample=60,  # the best of 3 is missed once in 4e10 draws
+        population=3,
+        sample=60,  # the best of 3 is missed once in 4e10 draws
     )
     old, better, worse = (0, 0, 0), (2, 0, 1), (1, 0, 3)
     searcher.tell([old, better, worse], [0.9, 0.6, 0.1])
@@ -91,8 +91,10 @@ def test_evolution_mutates_the_best_of_the_population_and_forgets_the_oldest():
 
 
 def test_evolution_names_a_setting_that_is_not_allowed():
-    with pytest.raises(ConfigError, match=r"`evolution_sample`.*Received: 0"):
-        make_searcher("evolution", SPACE, evolution_sample=0)
+    with pytest.raises(
+        ConfigError, match=r"^evolution\.sample: .*Received: 0$"
+    ):
+        make_searcher("evolution", SPACE, sample=0)
 
 
 def test_local_search_tries_all_neighbors_once_then_starts_anew():
