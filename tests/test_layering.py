@@ -43,6 +43,7 @@ BOTTOM = {
     "errors",
     "fields",
     "files",
+    "interrupts",
     "space",
     "spreadsheet",
     "stored_json",
@@ -65,7 +66,10 @@ SINGLE_HOME = {
         "integrations/keras_tuner_oracle.py",
     },
     "import optuna": set(),
-    "flags.DEFINE_": {"command_line/command.py"},
+    "flags.DEFINE_": {
+        "command_line/experiment_flags.py",
+        "command_line/runner_flags.py",
+    },
     "import tensorflow_io": {"data/storage.py"},
     "io.gfile": {"data/storage.py"},
     # TensorFlow takes a path for a glob pattern there.

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas import terminal
-from audiotag_nas.command_line import command
+from audiotag_nas import interrupts, terminal
+from audiotag_nas.command_line import command, exit_status, flag_paths
 
 if TYPE_CHECKING:
     from audiotag_nas.serving.growing_file import Existing
@@ -86,33 +86,36 @@ def main(argv: Sequence[str]) -> int:
     paths = argv[1:]
     if not paths:
         raise ConfigError("give at least one sound file.")
-    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
+    csv_path, json_path = (
+        flag_paths.output_path(_CSV),
+        flag_paths.output_path(_JSON),
+    )
     table_paths = [path for path in (csv_path, json_path) if path is not None]
     existing = _existing(table_paths)
     if existing is growing_file.Existing.REFUSE:
         for path in table_paths:
             growing_file.check_absent(path)
-    plot_dir = None if _PLOT_DIR.value is None else command.directory(_PLOT_DIR)
+    plot_dir = (
+        None if _PLOT_DIR.value is None else flag_paths.directory(_PLOT_DIR)
+    )
     if plot_dir is not None:
         check_writable_directory(plot_dir)
     counts = _Counts(len(paths))
     try:
-        with terminal.termination_raised():
-            with terminal.interrupts_kept():
+        with interrupts.termination_raised():
+            with interrupts.interrupts_kept():
                 tagger = _load_tagger()
             tables = _tables(csv_path, json_path, tagger, existing)
             _tag_all(paths, tagger, tables, counts, plot_dir)
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, terminal.Terminated)
+        terminated = isinstance(error, interrupts.Terminated)
         terminal.print_lines(
             f"{'terminated' if terminated else 'interrupted'} after "
             f"{counts.done} of {counts.total} files."
             + _where_rows_are(table_paths, counts),
             file=sys.stderr,
         )
-        return (
-            terminal.EXIT_TERMINATED if terminated else command.EXIT_INTERRUPTED
-        )
+        return exit_status.TERMINATED if terminated else exit_status.INTERRUPTED
     return _exit_status(counts)
 
 
@@ -179,10 +182,10 @@ def _tag_all(
 ) -> None:
     """Tags, records and prints one file after the other; keeps none."""
     for number, path in enumerate(paths, 1):
-        with terminal.interrupts_kept():
+        with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)
         # A file is in all tables and counted, or in none and not counted.
-        with terminal.interrupts_deferred():
+        with interrupts.interrupts_deferred():
             for table in tables:
                 table.add(tagged)
             counts.done += 1

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from audiotag_nas.command_line import command, overrides
+from audiotag_nas.command_line import flag_paths, overrides
 from audiotag_nas.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
+TOOL = (sys.executable, "-m", "audiotag_nas")
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 
 
@@ -219,7 +221,7 @@ def test_a_negated_flag_with_a_value_is_named_and_no_config(
 def test_other_programs_backends_do_not_decide(tmp_path):
     # A tool of one's own; the real ones take long to come to Keras.
     script = (
-        "from audiotag_nas import cli\n"
+        "from audiotag_nas.command_line import command\n"
         "def main(argv):\n"
         "    import keras\n"
         "    from audiotag_nas.report.figures import pyplot\n"
@@ -268,7 +270,7 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     workspace.start(ExperimentConfig())
     trial = stages.baseline_trial(ExperimentConfig(), (0,))
     Journal(workspace.journal_path).append(trial, fake_train(trial))
-    path = tmp_path / "config/experiment.py"
+    path = tmp_path / "mine.py"
     path.write_text(
         "from audiotag_nas import ExperimentConfig\n"
         "def get_config(): return ExperimentConfig()\n"
@@ -377,11 +379,34 @@ def test_a_picture_s_ending_is_checked_before_the_work(tmp_path):
     values = flags.FlagValues()
     flag = flags.DEFINE_string("output", None, "", flag_values=values)
     values.mark_as_parsed()
-    assert command.picture_path(flag) is None
+    assert flag_paths.picture_path(flag) is None
     for name in ("a.png", "there/a.pdf", "a.svg"):
         values["output"].value = str(tmp_path / name)
-        assert command.picture_path(flag) == str(tmp_path / name)
+        assert flag_paths.picture_path(flag) == str(tmp_path / name)
     values["output"].value = str(tmp_path / "a.xyz")
     with pytest.raises(ConfigError, match=r"^--output: must end in .*xyz'$"):
-        command.picture_path(flag)
+        flag_paths.picture_path(flag)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_check_does_not_promise_to_continue(tmp_path):
+    manifest = tmp_path / "clips.csv"
+    os.mkfifo(manifest)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "audiotag_nas",
+            "check",
+            f"--manifest={manifest}",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    # It opens once the tool does, which then waits for its first line.
+    with open(manifest, "w"):
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
+    assert told == "interrupted.\n"

@@ -1,6 +1,6 @@
 """Commands on working directories with damaged contents: no traceback.
 
-Each command either works or raises a `UserError`, which `cli.run` prints as
+Each command either works or raises a `UserError`, which `command.run` prints as
 one line. A FIFO has no writer here, so a blocking open would never return.
 """
 
