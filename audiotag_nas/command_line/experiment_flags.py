@@ -28,8 +28,17 @@ class ExperimentFlags:
         """The checked config.
 
         Raises:
-            ConfigError: the file gives no `ExperimentConfig`, or a field has
-                a value that is not allowed.
+            ConfigError: as `unchecked_config`, or a field has a value that is
+                not allowed.
+        """
+        return self.unchecked_config.validate()
+
+    @property
+    def unchecked_config(self) -> ExperimentConfig:
+        """The config as given.
+
+        Raises:
+            ConfigError: the file gives no `ExperimentConfig`.
         """
         config = self.config_flag.value
         if not isinstance(config, ExperimentConfig):
@@ -39,7 +48,7 @@ class ExperimentFlags:
                 "--config: the file must define get_config() that returns an "
                 f"audiotag_nas.ExperimentConfig. Received: {cause}"
             )
-        return config.validate()
+        return config
 
     def overrides(self, section: str) -> dict[str, Any]:
         """Returns the fields of one section that the command line sets.

@@ -229,7 +229,7 @@ class DataConfig(Section):
         above=0,
     )
     validation_folds: tuple[int, ...] = setting(
-        (0,), "Folds that give rewards and stop trainings.", at_least=0
+        (0,), "Development folds that trainings validate on.", at_least=0
     )
 
 
