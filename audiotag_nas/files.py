@@ -146,7 +146,7 @@ def temporary_directory() -> Iterator[Path]:
     Raises:
         StoreError: there is no room for it, or no right to make it.
     """
-    with store_errors("a temporary directory (TMPDIR)", goes_on=False):
+    with store_errors("a temporary directory (TMPDIR)", continues=False):
         directory = tempfile.TemporaryDirectory(
             prefix="audiotag_nas-", ignore_cleanup_errors=True
         )
@@ -188,7 +188,7 @@ def write_output(path: str | os.PathLike, text: str) -> None:
     Raises:
         StoreError: it can't be written.
     """
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         atomic_write_text(path, text)
 
 
@@ -200,7 +200,7 @@ def check_writable(path: str | os.PathLike) -> None:
     Raises:
         StoreError: it could not.
     """
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         if Path(path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if Path(path).exists() and not Path(path).is_file():
@@ -211,7 +211,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 def check_writable_directory(path: str | os.PathLike) -> None:
     """As `check_writable`, for a directory that is made if need be."""
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         _write_probe(Path(path))
 
 
@@ -228,12 +228,12 @@ def _write_probe(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
+def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
     """Raises a StoreError that names `path` where it can't be written.
 
     Args:
         path: the file or directory.
-        goes_on: whether the same command continues with what it has finished,
+        continues: whether the same command continues with what it has finished,
             which the message then says. False removes that sentence from a
             StoreError raised within as well.
     """
@@ -243,12 +243,12 @@ def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
         # Of the output's reader: no fault of the file.
         raise
     except StoreError as error:
-        if goes_on or not str(error).endswith(_CONTINUES):
+        if continues or not str(error).endswith(_CONTINUES):
             raise
         raise StoreError(str(error).removesuffix(_CONTINUES)) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        if not goes_on:
+        if not continues:
             raise StoreError(f"{path}: can't be written ({reason}).") from error
         raise unwritable(path, reason) from error
 

@@ -195,7 +195,7 @@ def test_a_command_that_begins_anew_does_not_promise_to_continue(tmp_path):
     with (
         pytest.raises(StoreError) as caught,
         room_for(5),
-        store_errors(tmp_path, goes_on=False),
+        store_errors(tmp_path, continues=False),
     ):
         atomic_write_text(path, "123456")
     assert str(caught.value) == f"{path}: can't be written (File too large)."

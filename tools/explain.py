@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     lines = explanation_screen.explanation_lines(found)
     print(escaped_text("\n".join(lines)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         explanation.draw_explanation(found, path)
     print_lines("", f"picture: {path}")
 

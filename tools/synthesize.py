@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
         from audiotag_nas.data.synthesis import plot
         from audiotag_nas.files import store_errors
 
-        with store_errors(path, goes_on=False):
+        with store_errors(path, continues=False):
             plot.write_tag_picture(path, seed=_SEED.value)
         print_lines(f"wrote {path}")
     if _DATASET_DIR.value is not None:
@@ -96,7 +96,7 @@ def _write(dataset_dir: str) -> None:
     )
     files.check_writable_directory(os.path.dirname(dataset_dir) or os.curdir)
     with (
-        files.store_errors(dataset_dir, goes_on=False),
+        files.store_errors(dataset_dir, continues=False),
         files.atomic_directory(dataset_dir) as directory,
     ):
         synthesis.write_dataset(

@@ -212,7 +212,7 @@ def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
     from audiotag_nas.files import store_errors
 
     try:
-        with store_errors(picture, goes_on=False):
+        with store_errors(picture, continues=False):
             tagged.plot(picture)
     except (StoreError, RuntimeError, ValueError) as error:
         # A name that is too long, a full disk, what matplotlib refuses.
