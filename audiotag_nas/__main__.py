@@ -1,4 +1,4 @@
-"""`python -m audiotag_nas` is the console command `audiotag-nas`."""
+"""`python -m audiotag_nas` runs the console command `audiotag-nas`."""
 
 from audiotag_nas.command_line.console import main
 

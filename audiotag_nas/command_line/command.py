@@ -87,12 +87,12 @@ def run(
             raise
         except (flags.Error, UserError) as error:
             exit_status.fail(
-                f"error: {flag_errors.line(error)}", exit_status.USAGE
+                f"error: {flag_errors.describe(error)}", exit_status.USAGE
             )
         except Exception as error:
             # Parsing runs the config file, which can raise anything.
             exit_status.fail(
-                f"error: {flag_errors.unforeseen_line(error)}",
+                f"error: {flag_errors.describe_unforeseen(error)}",
                 exit_status.USAGE,
             )
         if kept:

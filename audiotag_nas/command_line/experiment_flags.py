@@ -93,7 +93,7 @@ def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
     except flags.CantOpenFlagFileError as error:
         # Defining the flag already reads overrides in flag files.
         exit_status.fail(
-            f"error: {flag_errors.flagfile_line(error)}", exit_status.USAGE
+            f"error: {flag_errors.describe_flagfile(error)}", exit_status.USAGE
         )
     workdir = flags.DEFINE_string(
         "workdir", None, WORKDIR_HELP, required=needs_workdir

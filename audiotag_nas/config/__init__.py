@@ -1,4 +1,4 @@
-"""The configuration of an experiment: its fields and their rules."""
+"""The configuration of an experiment."""
 
 from audiotag_nas.config.experiment import (
     CHIME_HOME_TAGS,
