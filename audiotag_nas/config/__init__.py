@@ -5,14 +5,13 @@ from audiotag_nas.config.experiment import (
     REWARDS,
     DataConfig,
     ExperimentConfig,
-    FeatureConfig,
     FinalConfig,
     GridConfig,
     SearchConfig,
     SyntheticConfig,
     TrainingConfig,
-    parse_spectrogram_size,
 )
+from audiotag_nas.config.features import FeatureConfig, parse_spectrogram_size
 
 __all__ = [
     "CHIME_HOME_TAGS",
