@@ -359,9 +359,7 @@ def test_quoted_values_are_stored_in_the_directory(run_tool, tmp_path):
     assert kept["data"]["tags"] == ["a, b", "rain (light)"]
 
 
-def test_an_empty_workdir_is_refused_and_a_tilde_is_expanded(
-    run_tool, tmp_path
-):
+def test_an_empty_workdir_is_refused_and_a_tilde_expanded(run_tool, tmp_path):
     done = run_tool("prepare", "--workdir=", "--config=smoke")
     assert done.returncode == 1
     assert "--workdir: must name a directory" in done.stderr

@@ -90,9 +90,7 @@ def test_a_given_config_is_used_in_every_spelling(run_tool, begun, form):
 @pytest.mark.parametrize(
     "form", ["--workdir={}", "-workdir={}", "--workdir {}"]
 )
-def test_overrides_without_a_config_change_the_stored_one(
-    run_tool, begun, form
-):
+def test_overrides_alone_change_the_stored_config(run_tool, begun, form):
     before = kept(begun)
     done = run_tool(
         "prepare",
