@@ -38,6 +38,28 @@ REWARDS = tuple(
 """Names of rewards: see `training.rewards` and docs/rewards.md."""
 
 
+def _epochs(default: int) -> int:
+    return setting(
+        default, "Maximum number of epochs per training.", at_least=1
+    )
+
+
+def _patience(default: int) -> int:
+    return setting(
+        default,
+        "Epochs without a better validation mean EER that end a training.",
+        at_least=1,
+    )
+
+
+def _cost_weight(cost: str) -> float:
+    return setting(
+        0.0,
+        f"Reward subtracted per factor of 10 in {cost}. 0: off.",
+        at_least=0,
+    )
+
+
 @dataclasses.dataclass
 class DataConfig(Section):
     """The clips and their tags."""
@@ -103,11 +125,7 @@ class TrainingConfig(Section):
         "Maximum number of epochs. Search, grid and final have their own.",
         at_least=1,
     )
-    patience: int = setting(
-        20,
-        "Epochs without a better validation mean EER that end a training.",
-        at_least=1,
-    )
+    patience: int = _patience(20)
     batch_size: int = setting(
         44, "Clips per batch, over all replicas.", at_least=1
     )
@@ -144,12 +162,8 @@ class SearchConfig(Section):
         "idle.",
         at_least=1,
     )
-    epochs: int = setting(10, "Maximum number of epochs per trial.", at_least=1)
-    patience: int = setting(
-        10,
-        "Epochs without a better validation mean EER that end a trial.",
-        at_least=1,
-    )
+    epochs: int = _epochs(10)
+    patience: int = _patience(10)
     num_blocks: int = setting(7, "Convolutional blocks.", choices=(7,))
     filters: tuple[int, ...] = setting(
         (8, 16, 32, 64), "Choices for the filters of a block.", at_least=1
@@ -171,21 +185,9 @@ class SearchConfig(Section):
         "validation curves. The paper's is eer.",
         choices=REWARDS,
     )
-    parameters_weight: float = setting(
-        0.0,
-        "Reward subtracted per factor of 10 in parameters. 0: off.",
-        at_least=0,
-    )
-    multiply_adds_weight: float = setting(
-        0.0,
-        "Reward subtracted per factor of 10 in multiply-adds. 0: off.",
-        at_least=0,
-    )
-    latency_weight: float = setting(
-        0.0,
-        "Reward subtracted per factor of 10 in latency. 0: off.",
-        at_least=0,
-    )
+    parameters_weight: float = _cost_weight("parameters")
+    multiply_adds_weight: float = _cost_weight("multiply-adds")
+    latency_weight: float = _cost_weight("latency")
     measure_latency: bool = setting(
         False, "Measure the latency even where its weight is 0."
     )
@@ -266,26 +268,16 @@ class GridConfig(Section):
     batch_size: tuple[int, ...] = setting(
         (22, 44, 88), "Values of training.batch_size.", at_least=1
     )
-    epochs: int = setting(10, "Maximum number of epochs per trial.", at_least=1)
-    patience: int = setting(
-        10,
-        "Epochs without a better validation mean EER that end a trial.",
-        at_least=1,
-    )
+    epochs: int = _epochs(10)
+    patience: int = _patience(10)
 
 
 @dataclasses.dataclass
 class FinalConfig(Section):
     """The final trainings, of the baseline and of the found network."""
 
-    epochs: int = setting(
-        100, "Maximum number of epochs per training.", at_least=1
-    )
-    patience: int = setting(
-        20,
-        "Epochs without a better validation mean EER that end a training.",
-        at_least=1,
-    )
+    epochs: int = _epochs(100)
+    patience: int = _patience(20)
     bootstrap_samples: int = setting(
         1000, "Bootstrap samples for the 95 % intervals.", at_least=100
     )
