@@ -134,7 +134,7 @@ setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         "console_scripts": [
-            "audiotag-nas = audiotag_nas.command_line.command:main"
+            "audiotag-nas = audiotag_nas.command_line.console:main"
         ]
     },
     package_data={"audiotag_nas": ["py.typed"]},

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, command.WORKDIR_HELP, required=True
+    "workdir", None, experiment_flags.WORKDIR_HELP, required=True
 )
 _NUM_CLIPS = flags.DEFINE_integer(
     "num_clips", 1500, "Number of refined development clips.", lower_bound=20
@@ -72,4 +72,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

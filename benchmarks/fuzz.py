@@ -26,7 +26,7 @@ from pathlib import Path
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of experiment and inputs.", required=True
@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
             f"--kinds: must be of {', '.join(KINDS)}. "
             f"Received: {', '.join(sorted(unknown))}"
         )
-    workdir = Path(command.directory(_WORKDIR)).resolve()
+    workdir = Path(flag_paths.directory(_WORKDIR)).resolve()
     experiment = _prepared_experiment(workdir)
     names = list(_KINDS.value or KINDS)
     failures = workdir / "failures"

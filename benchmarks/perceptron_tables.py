@@ -56,4 +56,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

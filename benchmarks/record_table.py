@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 if TYPE_CHECKING:
     from benchmarks.table.recording import Recorded
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, command.WORKDIR_HELP, required=True
+    "workdir", None, experiment_flags.WORKDIR_HELP, required=True
 )
 _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds", 2, "Trials per network.", lower_bound=1
@@ -90,4 +90,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 if TYPE_CHECKING:
     from audiotag_nas.trial import Trial, TrialRunner
 
-_EXPERIMENT = command.define_experiment_flags()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
 _RUNNERS = flags.DEFINE_list(
     "runners",
     ["in_process", "process", "ray"],

@@ -1,4 +1,4 @@
-"""Files and directories that appear whole: what they may be called."""
+"""Atomic writes of files and directories with the longest names."""
 
 import os
 
@@ -6,12 +6,12 @@ import pytest
 
 from audiotag_nas import files
 
-# 255 bytes are the most that the usual file systems take.
+# Usual file systems accept at most 255 bytes.
 LONGEST = ("x" * 255, "\N{CYRILLIC SMALL LETTER YA}" * 127 + "x")
 
 
 @pytest.mark.parametrize("name", LONGEST)
-def test_the_longest_names_there_are_can_be_written(tmp_path, name):
+def test_files_with_the_longest_names_can_be_written(tmp_path, name):
     assert len(os.fsencode(name)) == 255
     for text in ("first", "second"):
         files.atomic_write_text(tmp_path / name, text)
@@ -20,7 +20,7 @@ def test_the_longest_names_there_are_can_be_written(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", LONGEST)
-def test_directories_of_the_longest_names_can_be_replaced(tmp_path, name):
+def test_directories_with_the_longest_names_can_be_replaced(tmp_path, name):
     for text in ("first", "second"):
         with files.atomic_directory(tmp_path / name) as directory:
             (directory / text).touch()

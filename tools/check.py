@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import print_lines
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     from audiotag_nas.errors import ConfigError
 
-    csv_path = command.output_path(_CSV)
+    csv_path = flag_paths.output_path(_CSV)
     manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
     if _DATA_ROOT.value is not None and manifest_path is None:
         raise ConfigError("--data_root: goes with --manifest.")

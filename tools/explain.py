@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text, print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -32,13 +32,13 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import store_errors
     from audiotag_nas.inspection import explanation, explanation_screen
 
-    workdir = command.directory(_WORKDIR)
-    output_path = command.picture_path(_OUTPUT)
+    workdir = flag_paths.directory(_WORKDIR)
+    output_path = flag_paths.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
     lines = explanation_screen.explanation_lines(found)
     print(escaped_text("\n".join(lines)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         explanation.draw_explanation(found, path)
     print_lines("", f"picture: {path}")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -36,9 +36,9 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.serving.model_directory import check_replaceable
 
-    workspace = Workspace(command.directory(_WORKDIR))
+    workspace = Workspace(flag_paths.directory(_WORKDIR))
     config = workspace.reopen()
-    place = as_path(command.directory(_EXPORT_DIR))
+    place = as_path(flag_paths.directory(_EXPORT_DIR))
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)
     print_lines(

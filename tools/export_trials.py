@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -31,8 +31,8 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import write_output
     from audiotag_nas.report.tables import format_csv
 
-    output_path = command.output_path(_OUTPUT)
-    workspace = Workspace(command.directory(_WORKDIR))
+    output_path = flag_paths.output_path(_OUTPUT)
+    workspace = Workspace(flag_paths.directory(_WORKDIR))
     workspace.read_config()
     generations = read_generations(workspace)
     headers, rows = export_table(generations.current)

@@ -8,10 +8,10 @@ sets of the same data are not made again.
 
 from collections.abc import Sequence
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
-_EXPERIMENT = command.define_experiment_flags()
-command.define_early_stop_flag()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+experiment_flags.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -23,4 +23,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

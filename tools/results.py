@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
             "--stage: must be search with --pareto, which compares "
             f"architectures. Received: {_STAGE.value!r}"
         )
-    workspace = Workspace(command.directory(_WORKDIR))
+    workspace = Workspace(flag_paths.directory(_WORKDIR))
     workspace.read_config()
     if _PARETO.value:
         entries = ranked_entries(workspace, "search")

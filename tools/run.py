@@ -8,11 +8,11 @@ the CRNN baseline. After an interruption, the same command continues.
 
 from collections.abc import Sequence
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags, runner_flags
 
-_EXPERIMENT = command.define_experiment_flags()
-_RUNNER = command.define_runner_flags()
-command.define_early_stop_flag()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+_RUNNER = runner_flags.define_runner_flags()
+experiment_flags.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,4 +26,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

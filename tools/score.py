@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.config import CHIME_HOME_TAGS
 from audiotag_nas.terminal import print_lines
 
@@ -66,7 +66,10 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.metrics import evaluate_tags, score_files
     from audiotag_nas.report import result_tables
 
-    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
+    csv_path, json_path = (
+        flag_paths.output_path(_CSV),
+        flag_paths.output_path(_JSON),
+    )
     filenames, labels = score_files.read_labels(
         _LABELS.value, _TAGS.value, unscored=_UNSCORED.value
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.inspection.status import read_status
     from audiotag_nas.inspection.status_screen import status_lines
 
-    lines = status_lines(read_status(command.directory(_WORKDIR)))
+    lines = status_lines(read_status(flag_paths.directory(_WORKDIR)))
     print(escaped_text("\n".join(lines)))
 
 

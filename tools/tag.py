@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas import terminal
-from audiotag_nas.command_line import command
+from audiotag_nas import interrupts, terminal
+from audiotag_nas.command_line import command, exit_status, flag_paths
 
 if TYPE_CHECKING:
     from audiotag_nas.serving.growing_file import Existing
@@ -85,33 +85,34 @@ def main(argv: Sequence[str]) -> int:
     paths = argv[1:]
     if not paths:
         raise ConfigError("at least one sound file must be given.")
-    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
+    csv_path = flag_paths.output_path(_CSV)
+    json_path = flag_paths.output_path(_JSON)
     table_paths = [path for path in (csv_path, json_path) if path is not None]
     existing = _existing(table_paths)
     if existing is growing_file.Existing.REFUSE:
         for path in table_paths:
             growing_file.check_absent(path)
-    plot_dir = None if _PLOT_DIR.value is None else command.directory(_PLOT_DIR)
+    plot_dir = (
+        None if _PLOT_DIR.value is None else flag_paths.directory(_PLOT_DIR)
+    )
     if plot_dir is not None:
         check_writable_directory(plot_dir)
     counts = _Counts(len(paths))
     try:
-        with terminal.termination_raised():
-            with terminal.interrupts_kept():
+        with interrupts.termination_raised():
+            with interrupts.interrupts_kept():
                 tagger = _load_tagger()
             tables = _tables(csv_path, json_path, tagger, existing)
             _tag_all(paths, tagger, tables, counts, plot_dir)
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, terminal.Terminated)
+        terminated = isinstance(error, interrupts.Terminated)
         terminal.print_lines(
             f"{'terminated' if terminated else 'interrupted'} after "
             f"{counts.done} of {counts.total} files."
             + _saved_in(table_paths, counts),
             file=sys.stderr,
         )
-        return (
-            terminal.EXIT_TERMINATED if terminated else command.EXIT_INTERRUPTED
-        )
+        return exit_status.TERMINATED if terminated else exit_status.INTERRUPTED
     return _exit_status(counts)
 
 
@@ -178,10 +179,10 @@ def _tag_all(
 ) -> None:
     """Tags, records and prints one file after the other."""
     for number, path in enumerate(paths, 1):
-        with terminal.interrupts_kept():
+        with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)
         # A finished file is in all tables, and counted.
-        with terminal.interrupts_deferred():
+        with interrupts.interrupts_deferred():
             for table in tables:
                 table.add(tagged)
             counts.done += 1
@@ -208,7 +209,7 @@ def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
     from audiotag_nas.files import store_errors
 
     try:
-        with store_errors(picture, goes_on=False):
+        with store_errors(picture, continues=False):
             tagged.plot(picture)
     except (StoreError, RuntimeError, ValueError) as error:
         # The name is too long, the disk is full, or matplotlib refuses.

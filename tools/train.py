@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags, runner_flags
 
-_EXPERIMENT = command.define_experiment_flags()
-_RUNNER = command.define_runner_flags()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+_RUNNER = runner_flags.define_runner_flags()
 _TRIAL = flags.DEFINE_string(
     "trial",
     None,
@@ -51,4 +51,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

@@ -26,7 +26,7 @@ from audiotag_nas.data.containers.stream import (
 from audiotag_nas.data.containers.unsupported import unsupported_format
 from audiotag_nas.data.waveform import check_rate, checked_blocks
 from audiotag_nas.errors import DataError
-from audiotag_nas.terminal import interrupts_deferred
+from audiotag_nas.interrupts import interrupts_deferred
 
 UNKNOWN_LENGTH = 2**62
 """A header with this many samples or more announces an unknown length."""

@@ -16,9 +16,8 @@ from audiotag_nas.architecture import (
     Architecture,
     architecture_from_tokens,
 )
-from audiotag_nas.config import ExperimentConfig, SearchConfig
+from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
-from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
 
@@ -91,13 +90,13 @@ def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
 
 def search_notes(config: ExperimentConfig) -> list[str]:
     """A line for each setting of the search that has no effect."""
-    search, default = config.search, SearchConfig()
-    used = searcher_settings(search.searcher)
+    search = config.search
     notes = [
-        f"search.{name} is no setting of {search.searcher}"
-        for searcher in SEARCHERS
-        for name in searcher_settings(searcher)
-        if name not in used and getattr(search, name) != getattr(default, name)
+        f"search.{setting.path} is no setting of {search.searcher}"
+        for setting in search.settings()
+        if "." in setting.path
+        and not setting.path.startswith(f"{search.searcher}.")
+        and setting.value != setting.default
     ]
     if search.early_stop == "none":
         return notes

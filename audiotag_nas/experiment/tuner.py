@@ -34,7 +34,6 @@ from audiotag_nas.runners.factory import (
 )
 from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.searcher import searcher_settings
 from audiotag_nas.space import Choice, Tokens
 from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
@@ -192,10 +191,7 @@ class ArchitectureTuner:
             num_trials=search.num_trials,
             trials_per_round=search.trials_per_round,
             max_open_rounds=search.open_rounds,
-            settings={
-                name: getattr(search, name)
-                for name in searcher_settings(search.searcher)
-            },
+            settings=search.searcher_settings,
             early_stopper=stages.early_stopper(self.config),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens

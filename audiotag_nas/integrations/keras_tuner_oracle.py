@@ -25,6 +25,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from audiotag_nas.config.searchers import make_settings, searcher_settings
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.integrations.durable_oracle import COMPLETED, DurableOracle
 from audiotag_nas.integrations.keras_tuner_space import TunerSpace
@@ -36,9 +37,7 @@ from audiotag_nas.search.loop import MAX_IDLE_ROUNDS
 from audiotag_nas.search.searcher import (
     check_num,
     check_seed,
-    check_setting_names,
     is_reward,
-    searcher_settings,
 )
 from audiotag_nas.space import Choice, SearchSpace, Tokens, plain
 from audiotag_nas.trial import MAX_REWARD
@@ -102,7 +101,7 @@ class ReinforceOracle(DurableOracle):
             )
         # The state is saved as JSON, which has no NumPy numbers.
         settings = {n: plain(value) for n, value in (settings or {}).items()}
-        check_setting_names(searcher, settings)
+        make_settings(searcher, settings)
         names = searcher_settings(searcher)
         misplaced = {n: value for n, value in kwargs.items() if n in names}
         if misplaced:

@@ -15,8 +15,8 @@ from typing import Any
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import AnyPath
 from audiotag_nas.errors import ConfigError, UserError
+from audiotag_nas.interrupts import interrupts_kept
 from audiotag_nas.runners.tensorflow_log import without_retracing_notes
-from audiotag_nas.terminal import interrupts_kept
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]

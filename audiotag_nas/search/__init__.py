@@ -6,12 +6,8 @@ every result in an append-only file (`journal`). Only searchers with a neural
 policy import TensorFlow, when `make_searcher` makes them.
 """
 
-from audiotag_nas.search.searcher import (
-    SEARCHERS,
-    Searcher,
-    make_searcher,
-    searcher_settings,
-)
+from audiotag_nas.config.searchers import searcher_settings
+from audiotag_nas.search.searcher import SEARCHERS, Searcher, make_searcher
 from audiotag_nas.space import Decision, SearchSpace
 
 __all__ = [

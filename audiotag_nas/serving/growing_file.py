@@ -87,7 +87,7 @@ class GrowingFile:
         """
         if self._existing is Existing.OVERWRITE:
             whole = self._head.decode() + entry + self._tail.decode()
-            with store_errors(self.path, goes_on=False):
+            with store_errors(self.path, continues=False):
                 atomic_write_text(self.path, whole)
         else:
             with self._opened() as descriptor:
@@ -101,7 +101,7 @@ class GrowingFile:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
         """Opens the file, locked against other processes that append."""
-        with store_errors(self.path, goes_on=False):
+        with store_errors(self.path, continues=False):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -7,7 +7,6 @@ from typing import Any
 from audiotag_nas import fields
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.config.rules import RULES
 from audiotag_nas.errors import ConfigError
 
 SCHEMA_VERSION = 1
@@ -105,12 +104,6 @@ class Manifest:
 
 
 def _features(value: dict[str, Any]) -> FeatureConfig:
-    features = fields.from_json(FeatureConfig, value, "features")
-    fields.check_types(features, "features")
-    for path, (rule, holds) in RULES.items():
-        section, _, name = path.rpartition(".")
-        if section == "features" and not holds(getattr(features, name)):
-            raise ConfigError(
-                f"{path}: must be {rule}. Received: {getattr(features, name)!r}"
-            )
+    features: FeatureConfig = fields.from_json(FeatureConfig, value, "features")
+    features.check("features")
     return features

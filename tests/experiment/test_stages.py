@@ -81,12 +81,12 @@ def test_settings_of_the_search_without_effect_are_noted():
     config = load_config("smoke")
     assert stages.search_notes(config) == []
     config.search.searcher = "evolution"
-    config.search.evolution_sample = 3
-    config.search.num_initial = 4
+    config.search.evolution.sample = 3
+    config.search.reinforce.num_initial = 4
     config.search.early_stop = "curve"
     config.search.num_trials, config.search.epochs = 9, 2
     assert stages.search_notes(config) == [
-        "search.num_initial is no setting of evolution",
+        "search.reinforce.num_initial is no setting of evolution",
         "search.early_stop stops nothing: there are 2 epochs and "
         "search.early_stop_min_epochs is 2",
     ]

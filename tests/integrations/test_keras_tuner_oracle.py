@@ -320,7 +320,7 @@ def test_the_error_for_a_misplaced_setting_shows_the_right_place(tmp_path):
         seed=np.int64(3),
         trials_per_round=np.int64(2),
         searcher="evolution",
-        settings={"evolution_sample": np.int64(2)},
+        settings={"sample": np.int64(2)},
         max_trials=3,
     )
     assert len(tuner.oracle.end_order) == 3

@@ -390,7 +390,7 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
 
 _PROGRAM = """
 from pathlib import Path
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.ray_runner import RayRunner
 
@@ -406,7 +406,7 @@ def main(argv):
     finally:
         runner.close()
 
-cli.run(main)
+command.run(main)
 """
 
 
@@ -522,7 +522,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
     # As an interpreter without Ray: what has it is not on its path.
     (tmp_path / "ray.py").write_text("raise ImportError('no Ray here')\n")
     code = (
-        "from audiotag_nas import cli\n"
+        "from audiotag_nas.command_line import command\n"
         "def main(argv):\n"
         "    from pathlib import Path\n"
         "    from audiotag_nas.config import ExperimentConfig\n"
@@ -530,7 +530,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
         "    runners.make_runner(\n"
         "        runners.RunnerSettings('ray'), ExperimentConfig(),\n"
         "        features_dir=Path(), trials_dir=Path())\n"
-        "cli.run(main)\n"
+        "command.run(main)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

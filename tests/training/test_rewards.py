@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from audiotag_nas.config.rules import REWARDS
+from audiotag_nas.config import REWARDS
 from audiotag_nas.training.rewards import QUALITIES, quality_of
 from audiotag_nas.trial import Trial
 
