@@ -384,7 +384,7 @@ def test_a_lock_with_a_pid_that_is_none_names_nobody(workdir, pid):
     with driver_lock(workdir):
         (workdir / "driver.lock").write_text(json.dumps(holder))
         with (
-            pytest.raises(UserError, match="another driver, a process that is not"),
+            pytest.raises(UserError, match="driver, a process that is not"),
             driver_lock(workdir),
         ):
             pass

@@ -33,7 +33,9 @@ def test_the_flag_sets_the_config_field(run_tool, tmp_path, tool, flag):
         ("--early_stop", "give a value"),
     ],
 )
-def test_a_wrong_value_is_an_error_of_one_line(run_tool, tmp_path, flag, message):
+def test_a_wrong_value_is_an_error_of_one_line(
+    run_tool, tmp_path, flag, message
+):
     workdir = tmp_path / "never"
     done = run_tool("search", f"--workdir={workdir}", flag)
     assert done.returncode in (1, 2)
