@@ -382,7 +382,7 @@ def test_a_lock_with_an_invalid_pid_names_no_holder(workdir, pid):
     with driver_lock(workdir):
         (workdir / "driver.lock").write_text(json.dumps(holder))
         with (
-            pytest.raises(UserError, match="another driver, which has not sa"),
+            pytest.raises(UserError, match="driver, a process that is not"),
             driver_lock(workdir),
         ):
             pass
