@@ -11,7 +11,12 @@ from collections.abc import Callable
 
 from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import (
+    TrainingOverrides,
+    Trial,
+    TrialResult,
+    TrialStatus,
+)
 
 
 def fake_reward(tokens: Tokens) -> float:
@@ -50,17 +55,17 @@ def make_fake_trials(
             round=round_number,
             tokens=tokens,
             hparams=space.values(tokens),
-            settings={"epochs": 3, "architecture": _fake_architecture(tokens)},
+            architecture=_fake_architecture(tokens),
             seed=1000 * seed + number,
+            overrides=TrainingOverrides(epochs=3),
         )
 
     return make_trial
 
 
-def _fake_architecture(tokens: Tokens) -> dict:
-    """A valid one, as JSON; other tokens have another."""
-    blocks = tuple(ConvBlock(1 + token, 1, 3) for token in tokens)
-    return Architecture(blocks).to_json()
+def _fake_architecture(tokens: Tokens) -> Architecture:
+    """A valid architecture, different for different tokens."""
+    return Architecture(tuple(ConvBlock(1 + token, 1, 3) for token in tokens))
 
 
 class HashSearcher:

@@ -147,13 +147,9 @@ def _found_architecture(
     recommended = recommended_id(session, "search")
     for entry in entries:
         if entry.trial.trial_id == recommended:
-            return _architecture(entry)
+            return entry.trial.architecture
     in_grid = [entry for entry in entries if entry.trial.stage == "grid"]
-    return _architecture(in_grid[-1]) if in_grid else None
-
-
-def _architecture(entry: JournalEntry) -> Architecture:
-    return Architecture.from_json(entry.trial.settings["architecture"])
+    return in_grid[-1].trial.architecture if in_grid else None
 
 
 def _grid_trials(

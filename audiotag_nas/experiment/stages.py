@@ -10,17 +10,23 @@ resumed experiment asks for the same ones.
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from audiotag_nas.architecture import (
     CRNN_BASELINE,
     Architecture,
     architecture_from_tokens,
 )
-from audiotag_nas.config import ExperimentConfig, SearchConfig
+from audiotag_nas.config import (
+    ExperimentConfig,
+    FinalConfig,
+    GridConfig,
+    SearchConfig,
+)
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
 from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
-from audiotag_nas.trial import Trial
+from audiotag_nas.trial import RewardSettings, TrainingOverrides, Trial
 
 BASELINE_ID = "baseline"
 FINAL_BASELINE_ID = "final-baseline"
@@ -32,6 +38,9 @@ FINAL_SPACE = SearchSpace(
 )
 """The stages without a question are grids of a point or two, so that they go
 through the same loop, runner and journal as the others."""
+
+_PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
+"""Of the networks that are compared with each other in the end."""
 
 
 def derive_seed(seed: int, name: str) -> int:
@@ -49,10 +58,7 @@ def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
         tokens=tokens,
         hparams=BASELINE_SPACE.values(tokens),
         architecture=CRNN_BASELINE,
-        settings={
-            "epochs": config.search.epochs,
-            "patience": config.search.patience,
-        },
+        overrides=_budget(config.search),
     )
 
 
@@ -69,10 +75,8 @@ def search_trial(
         tokens=tokens,
         hparams=space.values(tokens),
         architecture=architecture_from_tokens(space, tokens),
-        settings={
-            "epochs": config.search.epochs,
-            "patience": config.search.patience,
-        },
+        overrides=_budget(config.search),
+        reward=_search_reward(config),
     )
 
 
@@ -142,8 +146,8 @@ def grid_trial(
         tokens=tokens,
         hparams=values,
         architecture=architecture,
-        settings=values
-        | {"epochs": config.grid.epochs, "patience": config.grid.patience},
+        overrides=values | _budget(config.grid),
+        reward=_search_reward(config),
     )
 
 
@@ -160,8 +164,7 @@ def final_trial(
     """
     values = FINAL_SPACE.values(tokens)
     found = values["system"] == "found"
-    settings = grid_space(config).values(grid_tokens) if found else {}
-    budget = {"epochs": config.final.epochs, "patience": config.final.patience}
+    chosen = grid_space(config).values(grid_tokens) if found else {}
     return _trial(
         config,
         FINAL_FOUND_ID if found else FINAL_BASELINE_ID,
@@ -169,7 +172,7 @@ def final_trial(
         tokens=tokens,
         hparams=values,
         architecture=architecture if found else CRNN_BASELINE,
-        settings=settings | budget,
+        overrides=chosen | _budget(config.final),
         seed=derive_seed(config.seed, "final"),
     )
 
@@ -182,7 +185,7 @@ def train_space(trial_id: str, epochs: int) -> SearchSpace:
 
 
 def train_trial(
-    config: ExperimentConfig, trial: Trial, settings: Mapping[str, Choice]
+    config: ExperimentConfig, trial: Trial, overrides: Mapping[str, Choice]
 ) -> Trial:
     """A further training of a trial's architecture, from the beginning.
 
@@ -194,12 +197,7 @@ def train_trial(
         trial: whose architecture; of any stage.
         settings: fields of `TrainingConfig`, `epochs` among them.
     """
-    space = train_space(trial.trial_id, int(settings["epochs"]))
-    kept = {
-        name: value
-        for name, value in trial.settings.items()
-        if name not in ("architecture", "stop_rule")
-    }
+    space = train_space(trial.trial_id, int(overrides["epochs"]))
     tokens = (0,) * space.num_decisions
     return _trial(
         config,
@@ -208,9 +206,18 @@ def train_trial(
         stage="train",
         tokens=tokens,
         hparams=space.values(tokens),
-        architecture=Architecture.from_json(trial.settings["architecture"]),
-        settings=kept | dict(settings),
+        architecture=trial.architecture,
+        overrides=trial.overrides.to_json() | dict(overrides),
     )
+
+
+def _budget(section: SearchConfig | GridConfig | FinalConfig) -> dict[str, int]:
+    return {"epochs": section.epochs, "patience": section.patience}
+
+
+def _search_reward(config: ExperimentConfig) -> RewardSettings:
+    """The grid has it too: it continues with the search's choice."""
+    return RewardSettings(config.search.reward, config.search.weighs_costs)
 
 
 def _trial(
@@ -218,11 +225,12 @@ def _trial(
     trial_id: str,
     *,
     stage: str,
+    tokens: Tokens,
+    hparams: dict[str, Choice],
     architecture: Architecture,
-    settings: dict,
+    overrides: Mapping[str, Any],
+    reward: RewardSettings = _PAPER_REWARD,
     round_number: int = 0,
-    tokens: Tokens = (),
-    hparams: dict | None = None,
     seed: int | None = None,
 ) -> Trial:
     return Trial(
@@ -230,7 +238,9 @@ def _trial(
         stage=stage,
         round=round_number,
         tokens=tokens,
-        hparams={} if hparams is None else hparams,
-        settings={"architecture": architecture.to_json(), **settings},
+        hparams=hparams,
+        architecture=architecture,
+        overrides=TrainingOverrides(**overrides),
+        reward=reward,
         seed=derive_seed(config.seed, trial_id) if seed is None else seed,
     )

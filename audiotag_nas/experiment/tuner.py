@@ -288,21 +288,22 @@ class ArchitectureTuner(KeptResults):
             SearchError: the training failed.
         """
         entry = completed_entry(self.workspace, trial_id)
-        final = self.config.final
-        budget = {"epochs": final.epochs, "patience": final.patience}
+        overrides = dict(settings or {})
         checked = copy.deepcopy(self.config)
-        for name, value in (settings or {}).items():
+        for name, value in overrides.items():
             setattr(checked.training, name, value)
         checked.validate()
-        trial = stages.train_trial(
-            self.config, entry.trial, budget | dict(settings or {})
-        )
+        final = self.config.final
+        overrides = {
+            "epochs": final.epochs,
+            "patience": final.patience,
+            **overrides,
+        }
+        trial = stages.train_trial(self.config, entry.trial, overrides)
         outcome = self._search(
             "train",
             "grid",
-            stages.train_space(
-                entry.trial.trial_id, int(trial.settings["epochs"])
-            ),
+            stages.train_space(entry.trial.trial_id, int(overrides["epochs"])),
             make_trial=lambda number, round_number, tokens: self._generation(
                 trial
             ),

@@ -159,8 +159,7 @@ def export_table(
     have is None. The histories are as long as `num_epochs` and left out.
     """
     hparams = _union(entry.trial.hparams for entry in entries)
-    settings = _union(entry.trial.settings for entry in entries)
-    settings = [name for name in settings if name != "architecture"]
+    settings = _union(_settings(entry.trial) for entry in entries)
     metrics = sorted(_union(entry.result.metrics for entry in entries))
     headers = [
         *("order", "finished_at", "trial_id", "stage", "round", "seed"),
@@ -181,10 +180,16 @@ def export_table(
             " ".join(map(str, trial.tokens)),
         ]
         fields += [trial.hparams.get(name) for name in hparams]
-        fields += [trial.settings.get(name) for name in settings]
+        fields += [_settings(trial).get(name) for name in settings]
         fields += [result.metrics.get(name) for name in metrics]
         rows.append(fields)
     return headers, rows
+
+
+def _settings(trial: Trial) -> dict[str, object]:
+    """The training overrides, and the stop rule if there is one."""
+    rule = [list(pair) for pair in trial.stop_rule]
+    return trial.overrides.to_json() | ({"stop_rule": rule} if rule else {})
 
 
 def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import time
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.generations import (
@@ -82,7 +83,7 @@ class Status:
         name: of the experiment.
         holder: who drives, or drove and was killed; None if nobody does.
         stages: every stage, in order.
-        settings: of the running trials, by id.
+        architectures: of the running trials, by id.
         current: the stage that runs or ran last in the last session.
         rate_per_second: trials of it that the session finishes a second;
             None before the first.
@@ -98,7 +99,7 @@ class Status:
     name: str
     holder: Holder | None
     stages: list[StageStatus]
-    settings: dict[str, dict]
+    architectures: dict[str, Architecture]
     current: str | None
     rate_per_second: float | None
     seconds_left: float | None
@@ -157,10 +158,10 @@ def read_status(
         name=config.name,
         holder=holder,
         stages=states,
-        settings={
-            trial_id: settings
+        architectures={
+            trial_id: architecture
             for run in runs
-            for trial_id, settings in run.settings.items()
+            for trial_id, architecture in run.architectures.items()
         },
         current=None if current is None else current.stage,
         rate_per_second=rate,

@@ -40,7 +40,7 @@ _MAX_FAILED_STARTS = 3
 _MEMORY_POLL_SECONDS = 0.2
 _COMMAND = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from audiotag_nas.training import worker; worker.main(int(sys.argv[2]))"
+    "from audiotag_nas.runners import worker; worker.main(int(sys.argv[2]))"
 )
 
 

@@ -16,8 +16,6 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from audiotag_nas.trial import Trial
-
 Curves = Mapping[str, Sequence[float]]
 Quality = Callable[[Curves], float]
 
@@ -93,21 +91,15 @@ QUALITIES: dict[str, Quality] = {
 """Name (`config.search.reward`) -> the quality after the last epoch given."""
 
 
-REWARDED_STAGES = ("search", "grid")
-"""Whose trainings `config.search` rewards: the grid goes on with the search's
-choice. The others keep the paper's quality: they are what is compared."""
-
-
-def quality_of(trial: Trial, reward: str, *, penalty: float = 0.0) -> Quality:
+def quality_of(measure: str, *, penalty: float = 0.0) -> Quality:
     """What a trial's reward is made of.
 
     Args:
-        trial: its stage decides.
-        reward: `config.search.reward`.
+        measure: a name in `QUALITIES`.
         penalty: taken off after every epoch alike, for what the network costs
-            (`goals`); so whatever looks at the quality early sees it too.
+            (`costs`); so whatever looks at the quality early sees it too.
     """
-    quality = QUALITIES[reward if trial.stage in REWARDED_STAGES else "eer"]
+    quality = QUALITIES[measure]
     if penalty == 0:
         return quality
     return lambda curves: quality(curves) - penalty

@@ -10,16 +10,15 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig, TrainingConfig
 from audiotag_nas.data import clip, pipeline
 from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import Place
 from audiotag_nas.errors import (
-    ConfigError,
     UserError,
 )
 from audiotag_nas.models import build_crnn, save_model
@@ -33,7 +32,6 @@ from audiotag_nas.training.costs import (
 from audiotag_nas.training.model_file import MODEL_FILE
 from audiotag_nas.training.rewards import (
     QUALITIES,
-    REWARDED_STAGES,
     Quality,
     quality_of,
 )
@@ -78,7 +76,7 @@ def run_trial(
             config,
             features_dir,
             on_epoch=on_epoch,
-            quality=quality_of(trial, config.search.reward, penalty=penalty),
+            quality=quality_of(trial.reward.measure, penalty=penalty),
         )
     except UserError:
         raise
@@ -118,23 +116,16 @@ def forget_networks() -> None:
 
 def training_settings(trial: Trial, config: ExperimentConfig) -> TrainingConfig:
     """The config's training section with the trial's overrides."""
-    fields = {field.name for field in dataclasses.fields(TrainingConfig)}
-    overrides = {
-        name: value for name, value in trial.settings.items() if name in fields
-    }
-    unknown = set(trial.settings) - fields
-    unknown -= {"architecture", "spectrogram_size", "stop_rule"}
-    if unknown:
-        raise ConfigError(
-            f"{trial.trial_id}: no setting named {sorted(unknown)[0]!r}."
-        )
+    overrides: dict[str, Any] = trial.overrides.to_json()
+    overrides.pop("spectrogram_size", None)
     return dataclasses.replace(config.training, **overrides)
 
 
 def spectrogram_size(trial: Trial, config: ExperimentConfig) -> str:
     """The size that the trial trains on."""
     default = config.features.spectrogram_size(config.data.clip_seconds)
-    return trial.settings.get("spectrogram_size", default)
+    size = trial.overrides.spectrogram_size
+    return default if size is None else size
 
 
 def _cost_metrics(
@@ -147,7 +138,7 @@ def _cost_metrics(
     """
     costs, baseline = child_costs(
         SizedNetwork(
-            Architecture.from_json(trial.settings["architecture"]),
+            trial.architecture,
             spectrogram_size(trial, config),
         ),
         config,
@@ -157,11 +148,10 @@ def _cost_metrics(
         metrics["latency_seconds"] = costs.latency_seconds
     if baseline.latency_seconds is not None:
         metrics["baseline_latency_seconds"] = baseline.latency_seconds
-    if trial.stage not in REWARDED_STAGES:
+    if not trial.reward.weighs_costs:
         return metrics, 0.0
     penalty = cost_penalty(costs, baseline, config.search)
-    if config.search.weighs_costs:
-        metrics["cost_penalty"] = penalty
+    metrics["cost_penalty"] = penalty
     return metrics, penalty
 
 
@@ -193,7 +183,7 @@ def train_network(
     tags = config.data.tags
     training_folds, validation_folds = split_folds(prepared, config)
     strategy = strategies.make_strategy(batch_size=settings.batch_size)
-    architecture = Architecture.from_json(trial.settings["architecture"])
+    architecture = trial.architecture
 
     def build() -> keras.Model:
         return build_crnn(
@@ -228,7 +218,7 @@ def train_network(
         on_epoch=on_epoch,
         also_scored=also_scored,
         quality=quality,
-        stop_rule=trial.settings.get("stop_rule", ()),
+        stop_rule=trial.stop_rule,
     )
 
 

@@ -43,7 +43,7 @@ def table_trials(config: ExperimentConfig, *, num_seeds: int) -> list[Trial]:
                 round=seed,
                 tokens=tokens,
                 hparams=TABLE_SPACE.values(tokens),
-                settings={"architecture": table_architecture(tokens).to_json()},
+                architecture=table_architecture(tokens),
                 seed=derive_seed(config.seed, name),
             )
         )

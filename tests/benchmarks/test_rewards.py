@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
@@ -177,7 +178,9 @@ def write_recording(path, table: RecordedTable) -> None:
                 for measure in table.measures
             },
         )
-        trial = Trial(name, "table", seed, (network,), {}, {}, seed=1)
+        trial = Trial(
+            name, "table", seed, (network,), {}, CRNN_BASELINE, seed=1
+        )
         entries.append(
             JournalEntry(
                 order=len(entries),

@@ -102,7 +102,7 @@ def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
         round=round_number,
         tokens=tokens,
         hparams=values,
-        settings={"architecture": architecture.to_json()},
+        architecture=architecture,
         seed=100 + number,
     )
 

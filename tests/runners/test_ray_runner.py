@@ -161,11 +161,11 @@ def _die_at_first(trial, *, trial_dir, **unused):
     """Dies by SIGKILL in its first `num` tries."""
     from tests.fakes import fake_train
 
-    log = Path(trial.settings["log"])
+    log = Path(trial.hparams["log"])
     with open(log, "a") as file:
         file.write(f"{trial.trial_id}\n")
     tries = log.read_text().split().count(trial.trial_id)
-    if tries <= trial.settings["num"]:
+    if tries <= trial.hparams["num"]:
         os.kill(os.getpid(), signal.SIGKILL)
     return fake_train(trial)
 
@@ -240,7 +240,7 @@ def test_gpus_are_asked_of_ray_which_gives_no_gpu_to_two_trials(
 def _report_environment(trial, **unused):
     from audiotag_nas.trial import TrialResult
 
-    time.sleep(trial.settings.get("seconds", 0))
+    time.sleep(trial.hparams.get("seconds", 0))
     metrics = {
         "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
         "threads": os.environ["TF_NUM_INTRAOP_THREADS"],

@@ -45,7 +45,7 @@ def search(
         seconds = mean_seconds * generator.lognormvariate(-0.245, 0.7)
         return dataclasses.replace(
             make_plain(number, round_number, tokens),
-            settings={"do": "sleep", "seconds": seconds},
+            hparams={"do": "sleep", "seconds": seconds},
         )
 
     workdir.mkdir(exist_ok=True)
@@ -60,10 +60,10 @@ def search(
         if warm_up:
             for number in range(num_workers):
                 trial = make_trial(0, 0, (0,) * 6)
-                settings = {"do": "meet", "num": num_workers}
+                hparams = {"do": "meet", "num": num_workers}
                 name = f"warm-up{number}"
                 runner.submit(
-                    dataclasses.replace(trial, trial_id=name, settings=settings)
+                    dataclasses.replace(trial, trial_id=name, hparams=hparams)
                 )
             for _ in range(num_workers):
                 runner.next_result()

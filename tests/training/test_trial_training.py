@@ -31,10 +31,17 @@ from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.training import trial_training
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import (
+    RewardSettings,
+    TrainingOverrides,
+    Trial,
+    TrialResult,
+    TrialStatus,
+)
 from tests.fakes import FakeRunner
 
 TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
+REWARD = RewardSettings("binormal_eer")
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +92,18 @@ def features_dir(config, tmp_path_factory):
     return root / "features"
 
 
-def make_trial(**settings) -> Trial:
+def make_trial(*, stop_rule=(), reward=REWARD, **overrides) -> Trial:
     return Trial(
         trial_id="search-0000",
         stage="search",
         round=0,
         tokens=(0,),
         hparams={},
-        settings={"architecture": TINY.to_json()} | settings,
+        architecture=TINY,
         seed=11,
+        overrides=TrainingOverrides(**overrides),
+        stop_rule=stop_rule,
+        reward=reward,
     )
 
 
@@ -130,8 +140,8 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
     from audiotag_nas.data.prepared import open_prepared
     from audiotag_nas.training import trainer
 
-    config = dataclasses.replace(config, search=SearchConfig(reward="eer"))
-    result = run(make_trial(), config, features_dir, tmp_path)
+    trial = make_trial(reward=RewardSettings("eer"))
+    result = run(trial, config, features_dir, tmp_path)
     model = load_model(tmp_path / trial_training.MODEL_FILE)
     prepared = open_prepared(
         features_dir / config.features.spectrogram_size(0.5) / "development"
@@ -153,13 +163,13 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     config, features_dir, tmp_path
 ):
     search = SearchConfig(
-        reward="auc_last",
         parameters_weight=0.125,
         multiply_adds_weight=0.25,
         latency_weight=0.5,
     )
     config = dataclasses.replace(config, search=search)
-    result = run(make_trial(), config, features_dir, tmp_path)
+    trial = make_trial(reward=RewardSettings("auc_last", weighs_costs=True))
+    result = run(trial, config, features_dir, tmp_path)
     metrics = result.metrics
     baseline = build_crnn(CRNN_BASELINE, num_mels=13, num_tags=3)
     size = {"num_frames": 14, "num_mels": 13, "num_tags": 3}
@@ -181,14 +191,15 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     assert result.reward == result.history["quality"][-1]
 
 
-def test_what_children_are_compared_with_keeps_the_papers_reward(
+def test_a_trial_has_its_own_reward_whatever_the_search_weighs(
     config, features_dir, tmp_path
 ):
     search = SearchConfig(reward="auc", parameters_weight=0.125)
     config = dataclasses.replace(config, search=search)
-    baseline_trial = dataclasses.replace(make_trial(epochs=1), stage="baseline")
-    result = run(baseline_trial, config, features_dir, tmp_path)
+    trial = make_trial(epochs=1, reward=RewardSettings("eer"))
+    result = run(trial, config, features_dir, tmp_path)
     assert result.reward == 1 - result.metrics["validation_eer"]
+    assert "cost_penalty" not in result.metrics
 
 
 def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
@@ -224,9 +235,9 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
 
     def make(number, round_number, tokens):
         block = ConvBlock(tokens[0] + 1, 3, 1)
-        architecture = Architecture((block,), recurrent_units=4).to_json()
         return dataclasses.replace(
-            make_trial(epochs=3, architecture=architecture),
+            make_trial(epochs=3),
+            architecture=Architecture((block,), recurrent_units=4),
             trial_id=f"search-{number:04d}",
             round=round_number,
             tokens=tokens,
@@ -253,7 +264,7 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
     pairs = list(zip(outcome.trials, outcome.results, strict=True))
     halfway = sorted(r.history["quality"][1] for r in outcome.results[:4])
     for trial, result in pairs[4:]:
-        assert trial.settings["stop_rule"] == [[2, halfway[-2]]]
+        assert trial.stop_rule == ((2, halfway[-2]),)
         is_below = result.history["quality"][1] < halfway[-2]
         assert is_below == (result.stopped_epoch == 2)
     assert any(result.stopped_epoch for result in outcome.results)
@@ -291,8 +302,6 @@ def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
 def test_what_no_child_could_survive_stops_the_search(
     config, features_dir, tmp_path
 ):
-    with pytest.raises(ConfigError, match="no setting named 'colour'"):
-        run(make_trial(colour=3), config, features_dir, tmp_path)
     empty_fold = dataclasses.replace(
         config, data=dataclasses.replace(config.data, validation_folds=(7,))
     )
@@ -303,6 +312,14 @@ def test_what_no_child_could_survive_stops_the_search(
     )
     with pytest.raises(DataError, match=r"of \[0, 1\] to.*Received: \[0, 1\]$"):
         run(make_trial(), all_folds, features_dir, tmp_path)
+
+
+def test_the_overrides_are_the_training_settings_and_the_spectrogram_size():
+    names = [
+        {field.name for field in dataclasses.fields(cls)}
+        for cls in (TrainingOverrides, TrainingConfig)
+    ]
+    assert names[0] == names[1] | {"spectrogram_size"}
 
 
 @pytest.mark.parametrize(
