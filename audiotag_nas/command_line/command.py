@@ -33,7 +33,7 @@ from audiotag_nas.terminal import (
 )
 
 if TYPE_CHECKING:
-    from audiotag_nas.runners.factory import RunnerSettings
+    from audiotag_nas.runners.settings import RunnerSettings
 
 # The flags defined below are those of the tool that asks for them.
 flags.disclaim_key_flags()
@@ -248,7 +248,7 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     )
 
     def read() -> "RunnerSettings":
-        from audiotag_nas.runners.factory import RunnerSettings
+        from audiotag_nas.runners.settings import RunnerSettings
 
         return RunnerSettings(
             name=name.value,

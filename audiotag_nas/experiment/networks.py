@@ -10,8 +10,7 @@ from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.results import ranked_entries
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.stored_json import check_regular
-from audiotag_nas.training.model_file import MODEL_FILE
-from audiotag_nas.trial import TrialStatus
+from audiotag_nas.trial import MODEL_FILE, TrialStatus
 
 if TYPE_CHECKING:
     import keras

@@ -34,11 +34,8 @@ from audiotag_nas.inspection.results import (
     completed_entry,
     superseded_lines,
 )
-from audiotag_nas.runners.factory import (
-    IN_PROCESS,
-    RunnerSettings,
-    make_runner,
-)
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.settings import IN_PROCESS, RunnerSettings
 from audiotag_nas.search import early_stopping, make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock

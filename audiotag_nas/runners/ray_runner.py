@@ -29,14 +29,14 @@ from audiotag_nas.data.storage import Place, as_place
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.runners import ray_worker
-from audiotag_nas.runners.factory import TARGET, OnTrialEpoch, check_limits
+from audiotag_nas.runners.limits import MAX_TRIALS_PER_WORKER, check_limits
 from audiotag_nas.runners.node_features import DEFAULT_CACHE_DIR
-from audiotag_nas.runners.process_runner import MAX_TRIALS_PER_WORKER
 from audiotag_nas.runners.ray_connection import (
     CHECK_SECONDS,
     RayConnection,
     import_ray,
 )
+from audiotag_nas.runners.target import TARGET, OnTrialEpoch
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"

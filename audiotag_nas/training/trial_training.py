@@ -29,13 +29,12 @@ from audiotag_nas.training.costs import (
     child_costs,
     cost_penalty,
 )
-from audiotag_nas.training.model_file import MODEL_FILE
 from audiotag_nas.training.rewards import (
     QUALITIES,
     Quality,
     quality_of,
 )
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import MODEL_FILE, Trial, TrialResult, TrialStatus
 
 
 def run_trial(

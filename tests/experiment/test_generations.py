@@ -10,8 +10,7 @@ from audiotag_nas.experiment.generations import read_generations
 from audiotag_nas.inspection.results import completed_entry, ranked_entries
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
-from audiotag_nas.training.model_file import MODEL_FILE
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import MODEL_FILE, Trial, TrialResult, TrialStatus
 from tests.dashboard import Dashboard
 from tests.fakes import fake_reward
 from tests.inspection.status_driver import FakeTuner, config

@@ -18,7 +18,8 @@ from audiotag_nas.config import (
     GridConfig,
     TrainingConfig,
 )
-from audiotag_nas.runners.factory import RunnerSettings, make_runner
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.settings import RunnerSettings
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock

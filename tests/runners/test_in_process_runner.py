@@ -9,11 +9,9 @@ import pytest
 from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.runners.factory import (
-    InProcessRunner,
-    RunnerSettings,
-    make_runner,
-)
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.in_process_runner import InProcessRunner
+from audiotag_nas.runners.settings import RunnerSettings
 from audiotag_nas.trial import Trial
 from tests.fakes import fake_failure
 from tests.runners.runner_contract import *  # noqa: F403

@@ -24,7 +24,7 @@ from audiotag_nas.data.prepared import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.models import build_crnn, load_model
 from audiotag_nas.models.costs import network_costs
-from audiotag_nas.runners.factory import InProcessRunner
+from audiotag_nas.runners.in_process_runner import InProcessRunner
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.early_stopping import HalvingStopper
 from audiotag_nas.search.journal import Journal
