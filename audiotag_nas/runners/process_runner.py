@@ -350,7 +350,7 @@ class ProcessRunner:
         reason = describe(self._remove(worker))
         last_line = worker.last_line(has_died=describe is _describe_exit)
         if last_line:
-            reason += f"; the last line of its output: {last_line}"
+            reason += f"; last output line: {last_line}"
         if not worker.is_ready:
             self._num_failed_starts += 1
             if self._num_failed_starts == _MAX_FAILED_STARTS:
@@ -385,5 +385,5 @@ def _describe_exit(status: int) -> str:
         return f"ended with exit status {status}"
     name = signal.Signals(-status).name
     if name == "SIGKILL":
-        return f"was killed by {name}, as by the kernel when memory runs out"
+        return f"was killed by {name} (the kernel does so if memory runs out)"
     return f"was killed by {name}"

@@ -28,9 +28,9 @@ from audiotag_nas.search import make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.loop import TrialFinished, run_search
 from audiotag_nas.trial import TrialStatus
-from tests.fake_children import TARGET, make_trial
+from tests.fake_trainings import TARGET, make_trial
 from tests.fakes import FakeRunner, make_fake_trials
-from tests.runners import children_driver
+from tests.runners import trials_driver
 from tests.runners.runner_contract import *  # noqa: F403
 from tests.runners.runner_helpers import (
     BusyDriver,
@@ -139,7 +139,9 @@ def test_what_takes_a_process_down_fails_its_trial_alone(make_runner):
             assert result.status is TrialStatus.COMPLETED
         else:
             assert result.status is TrialStatus.FAILED
-            assert result.reason.startswith("its process ended without a word")
+            assert result.reason.startswith(
+                "its process ended without a message"
+            )
 
 
 def test_a_trial_that_lost_its_process_is_tried_again_as_often_as_said(
@@ -251,7 +253,7 @@ def _report_environment(trial, **unused):
 
 
 def test_a_node_that_can_not_train_stops_the_search_and_says_why(make_runner):
-    runner = make_runner("tests.fake_children:no_such_function")
+    runner = make_runner("tests.fake_trainings:no_such_function")
     runner.submit(make_trial("a"))
     with pytest.raises(SearchError, match="no_such_function"):
         runner.next_result()
@@ -556,8 +558,8 @@ def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
     }
 
     def start(name, runner, num_workers, **settings):
-        children_driver.prepare(tmp_path / name)
-        module = "tests.runners.children_driver"
+        trials_driver.prepare(tmp_path / name)
+        module = "tests.runners.trials_driver"
         return subprocess.Popen(
             # Its own directory to each process: no node sees the driver's.
             [

@@ -18,7 +18,7 @@ from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import SearchOutcome, run_search
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
-from tests.fake_children import TARGET
+from tests.fake_trainings import TARGET
 from tests.fakes import HashSearcher, make_fake_trials
 
 SPACE = SearchSpace(

@@ -1,6 +1,6 @@
 """A whole driver of real, tiny trainings on a data set of tones.
 
-`python -m tests.runners.children_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
+`python -m tests.runners.trials_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
 searches with two open rounds, JSON being more runner settings; prints the
 outcome as JSON. Epochs are noted in `WORKDIR/epochs.txt`.
 """
@@ -127,7 +127,7 @@ def main() -> None:
         features_dir=workdir / "features",
         trials_dir=workdir / "trials",
         on_epoch=note_epoch,
-        prepare="tests.runners.children_driver:prepare_elsewhere",
+        prepare="tests.runners.trials_driver:prepare_elsewhere",
     )
     try:
         with driver_lock(workdir):

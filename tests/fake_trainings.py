@@ -17,7 +17,7 @@ from audiotag_nas.space import Choice
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from tests.fakes import fake_reward
 
-TARGET = "tests.fake_children:run_trial"
+TARGET = "tests.fake_trainings:run_trial"
 
 
 def make_trial(name: str, do: str = "complete", **values: Choice) -> Trial:
