@@ -1,7 +1,7 @@
 """Measures how well each reward tells good networks, and how early.
 
 On the trainings of a recorded table, the one that the package ships if no
-other is named: every reward of `search.reward` after several numbers of
+other is named: every reward of `reward_forms` after several numbers of
 epochs, on one validation fold and on both, against the networks' final
 evaluation EER. Writes `rewards.txt` and `rewards.png`; docs/rewards.md says
 how to read them.

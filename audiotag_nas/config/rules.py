@@ -8,12 +8,8 @@ from typing import Any
 
 from audiotag_nas.trial import MAX_REWARD
 
-REWARDS = tuple(
-    measure + form
-    for measure in ("eer", "auc", "loss", "binormal_eer")
-    for form in ("", "_last", "_mean3", "_average")
-)
-"""What a reward may be made of: see `training.quality` and docs/rewards.md."""
+REWARDS = ("eer", "auc", "loss", "binormal_eer")
+"""Measures of a reward: `training.rewards.MEASURES`, docs/rewards.md."""
 
 
 def _positive(value: float) -> bool:

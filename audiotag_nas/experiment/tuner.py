@@ -466,7 +466,7 @@ class ArchitectureTuner(KeptResults):
         return self._runner
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.trial_training import (
+        from audiotag_nas.training.folds import (
             check_trainable,
             tag_notes,
         )

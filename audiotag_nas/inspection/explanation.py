@@ -55,11 +55,6 @@ _MEASURES = {
     "loss": "exp(-loss)",
     "binormal_eer": "1 - binormal EER",
 }
-_FORMS = {
-    "_last": " of the last epoch",
-    "_mean3": " over the last three epochs",
-    "_average": " averaged over epochs",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,14 +212,9 @@ def fair_rewards(
 
 
 def reward_words(search: SearchConfig) -> str:
-    """`1 - binormal EER`, `mean AUC of the last epoch, less costs`."""
-    for suffix, words in _FORMS.items():
-        if search.reward.endswith(suffix):
-            text = _MEASURES[search.reward.removesuffix(suffix)] + words
-            break
-    else:
-        text = _MEASURES[search.reward]
-    return text + (", less costs" if search.weighs_costs else "")
+    """`1 - binormal EER`, `mean AUC, less costs`."""
+    costs = ", less costs" if search.weighs_costs else ""
+    return _MEASURES[search.reward] + costs
 
 
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:

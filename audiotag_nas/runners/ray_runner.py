@@ -36,6 +36,7 @@ from audiotag_nas.runners.ray_connection import (
     import_ray,
 )
 from audiotag_nas.runners.target import TARGET, OnTrialEpoch
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
@@ -217,9 +218,6 @@ class RayRunner:
     def _features_of(self, trial: Trial) -> dict[str, str | None]:
         if self._prepare is None:
             return {"spectrogram_size": None, "features_key": None}
-        # It starts TensorFlow, which a driver of real trainings has anyway.
-        from audiotag_nas.training.trial_training import spectrogram_size
-
         size = spectrogram_size(trial, self._config)
         if size not in self._keys:
             split_dir = self._features_dir / size / "development"

@@ -19,7 +19,7 @@ from audiotag_nas import metrics
 from audiotag_nas.config import TrainingConfig
 from audiotag_nas.errors import DataError
 from audiotag_nas.training import strategy as strategies
-from audiotag_nas.training.rewards import QUALITIES, Quality
+from audiotag_nas.training.rewards import PAPER_QUALITY, Quality
 from audiotag_nas.trial import StopRule, is_stopped
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -85,7 +85,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     on_epoch: OnEpoch | None = None,
     also_scored: Mapping[str, ScoredData] | None = None,
-    quality: Quality = QUALITIES["eer"],
+    quality: Quality = PAPER_QUALITY,
     stop_rule: StopRule = (),
 ) -> tuple[keras.Model, TrainingResult]:
     """Builds and trains a network.

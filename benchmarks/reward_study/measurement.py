@@ -25,9 +25,9 @@ import numpy.typing as npt
 from scipy import special
 
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.training.rewards import QUALITIES
 from benchmarks.reward_study.noise import rank_correlation
 from benchmarks.table.recorded_table import RecordedTable
+from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
 """What a reward may see -> the sets; where there are two, it sees either one,
@@ -50,7 +50,7 @@ class RewardScore:
     """How well one reward does.
 
     Attributes:
-        reward: of `QUALITIES`.
+        reward: of `REWARDS`.
         folds: of `FOLDS`.
         num_epochs: that it sees.
         target: `cross` or `same`.
@@ -124,7 +124,7 @@ def measure_rewards(
                         for clips in sets
                     ]
                 )
-                for name in QUALITIES
+                for name in REWARDS
             }
             scores += _compare(samples, folds, num_epochs, target)
     return scores

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.report.tables import format_table
-from audiotag_nas.training.rewards import FORMS, MEASURES
+from audiotag_nas.training.rewards import MEASURES
 from benchmarks.reward_study.measurement import (
     FOLDS,
     PAPERS_REWARD,
@@ -15,6 +15,7 @@ from benchmarks.reward_study.measurement import (
     RewardScore,
 )
 from benchmarks.reward_study.noise import Noise
+from benchmarks.table.reward_forms import FORMS
 
 _AGAINST = {
     "cross": "final EER, mean over the network's other trainings",

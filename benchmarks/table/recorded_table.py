@@ -23,8 +23,8 @@ from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.training.rewards import FORMS, MEASURES, QUALITIES
 from audiotag_nas.trial import TrialStatus
+from benchmarks.table.reward_forms import REWARDS, reward_of
 from benchmarks.table.table_space import TABLE_SPACE
 
 TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
@@ -157,10 +157,10 @@ class RecordedTable:
         num_epochs: int | None = None,
         clips: str = "validation",
     ) -> npt.NDArray:
-        """What a training is rewarded with by `QUALITIES`, (points, seeds).
+        """The trainings' rewards, (points, seeds).
 
         Args:
-            name: of the quality.
+            name: in `REWARDS`.
             num_epochs: as if trainings had ended there; all if None.
             clips: that are scored: `validation`, or where the table has it
                 another set of clips, e.g. `fold0`.
@@ -169,10 +169,9 @@ class RecordedTable:
             ConfigError: no such quality or clips, or a number of epochs out
                 of range.
         """
-        if name not in QUALITIES:
+        if name not in REWARDS:
             raise ConfigError(
-                f"a quality must be one of {list(QUALITIES)}. "
-                f"Received: {name!r}"
+                f"a quality must be one of {list(REWARDS)}. Received: {name!r}"
             )
         num_epochs = self.num_epochs if num_epochs is None else num_epochs
         if not 1 <= num_epochs <= self.num_epochs:
@@ -180,10 +179,10 @@ class RecordedTable:
                 f"`num_epochs` must be from 1 to {self.num_epochs}. "
                 f"Received: {num_epochs}"
             )
-        measure = next(m for m in MEASURES if name.removeprefix(m) in FORMS)
+        measure, _ = REWARDS[name]
         curves = self.curve(f"{clips}_{measure}")[..., :num_epochs]
         values = [
-            QUALITIES[name]({f"validation_{measure}": curve})
+            reward_of(name, curve)
             for curve in curves.reshape(-1, num_epochs).tolist()
         ]
         return np.array(values).reshape(self.num_points, self.num_seeds)

@@ -89,7 +89,7 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
         ("search.policy_entropy", 1000.5, "must be from 0 to 1000"),
         ("search.entropy_weight", 1e30, "must be from 0 to 1e+15"),
         ("search.clip_norm", 1e30, "must be above 0 and at most 1e+15"),
-        ("search.reward", "f1", "'binormal_eer_mean3'"),
+        ("search.reward", "f1", "'binormal_eer'"),
         ("search.parameters_weight", -0.1, "must be 0 or more"),
         ("search.multiply_adds_weight", -0.1, "must be 0 or more"),
         ("search.latency_weight", -0.1, "must be 0 or more"),

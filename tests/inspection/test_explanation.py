@@ -53,11 +53,7 @@ def test_a_stopped_child_counts_with_what_it_was_expected_to_become():
     [
         ({"reward": "eer"}, "1 - mean EER"),
         ({"reward": "binormal_eer"}, "1 - binormal EER"),
-        ({"reward": "auc_last"}, "mean AUC of the last epoch"),
-        (
-            {"reward": "binormal_eer_mean3", "latency_weight": 0.1},
-            "1 - binormal EER over the last three epochs, less costs",
-        ),
+        ({"reward": "auc", "latency_weight": 0.1}, "mean AUC, less costs"),
     ],
 )
 def test_a_reward_is_named(settings, words):

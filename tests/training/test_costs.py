@@ -15,8 +15,8 @@ from audiotag_nas.models.costs import network_costs
 from audiotag_nas.training.costs import (
     Costs,
     SizedNetwork,
-    child_costs,
     cost_penalty,
+    measure_costs,
 )
 
 TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
@@ -49,7 +49,7 @@ def test_costs_are_against_the_baseline_on_the_configs_clips():
         features=FeatureConfig(num_mels=13).resized("31x13", 1.0),
         search=SearchConfig(measure_latency=True),
     )
-    child, baseline = child_costs(SizedNetwork(TINY, "61x16"), config)
+    child, baseline = measure_costs(SizedNetwork(TINY, "61x16"), config)
     for costs, architecture, frames, mels in (
         (child, TINY, 61, 16),
         (baseline, CRNN_BASELINE, 31, 13),
@@ -65,6 +65,6 @@ def test_costs_are_against_the_baseline_on_the_configs_clips():
 
 def test_no_latency_is_measured_unless_it_is_asked_for():
     config = ExperimentConfig()
-    child, baseline = child_costs(SizedNetwork(TINY, "124x128"), config)
+    child, baseline = measure_costs(SizedNetwork(TINY, "124x128"), config)
     assert child.latency_seconds is None
     assert baseline.latency_seconds is None
