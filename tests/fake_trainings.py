@@ -1,7 +1,7 @@
-"""Trainings for the runners' tests that do in a moment what may go wrong.
+"""Fast trainings that fail in the ways that real ones can, for runner tests.
 
-`run_trial` is named to a runner as its target; `hparams["do"]` says what the
-training does. All of it is real: signals, memory, processes.
+`run_trial` is a runner's target; `hparams["do"]` names what it does. Signals,
+memory and processes are real.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def run_trial(
     trial_dir.mkdir(parents=True, exist_ok=True)
     with open(trial_dir / "pids.txt", "a") as file:
         file.write(f"{os.getpid()}\n")
-    _DEEDS[trial.hparams.get("do", "complete")](trial, trial_dir)
+    _ACTIONS[trial.hparams.get("do", "complete")](trial, trial_dir)
     for epoch in range(1, trial.hparams.get("epochs", 1) + 1):
         on_epoch(epoch, {"validation_eer": 0.25})
     reward = fake_reward(trial.tokens)
@@ -58,14 +58,14 @@ def _sleep(trial: Trial, trial_dir: Path) -> None:
 
 
 def _meet(trial: Trial, trial_dir: Path) -> None:
-    """Ends only if as many trainings as `num` run at the same time."""
+    """Ends only if `num` trainings run at the same time."""
     meeting = trial_dir.parent / "meeting"
     meeting.mkdir(exist_ok=True)
     (meeting / trial.trial_id).touch()
     deadline = time.monotonic() + 30
     while len(list(meeting.iterdir())) < trial.hparams["num"]:
         if time.monotonic() > deadline:
-            raise TimeoutError("nobody else came")
+            raise TimeoutError("the other trainings did not start")
         time.sleep(0.01)
 
 
@@ -96,7 +96,7 @@ def _read_null(trial: Trial, trial_dir: Path) -> None:
 
 
 def _log(trial: Trial, trial_dir: Path) -> None:
-    """As TensorFlow does, before and after what the trial is to say."""
+    """Writes TensorFlow's log lines around the trial's own output."""
     os.write(
         2,
         b"WARNING: All log messages before absl::InitializeLog() is called are "
@@ -116,7 +116,7 @@ def _log(trial: Trial, trial_dir: Path) -> None:
         b"2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] "
         b"oneDNN custom operations are on.\n",
     )
-    _DEEDS[trial.hparams["then"]](trial, trial_dir)
+    _ACTIONS[trial.hparams["then"]](trial, trial_dir)
 
 
 def _abort(trial: Trial, trial_dir: Path) -> None:
@@ -135,7 +135,7 @@ def _hoard(trial: Trial, trial_dir: Path) -> None:
         time.sleep(0.005)
 
 
-_DEEDS = {
+_ACTIONS = {
     "complete": lambda trial, trial_dir: None,
     "sleep": _sleep,
     "meet": _meet,

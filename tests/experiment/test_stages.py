@@ -20,7 +20,7 @@ def small_config() -> ExperimentConfig:
     return config
 
 
-def test_a_child_is_the_architecture_that_its_tokens_name():
+def test_a_search_trial_has_the_architecture_that_its_tokens_name():
     config = small_config()
     tokens = (1, 1, 0) + (0, 0, 0) * 6
     trial = stages.search_trial(config, 12, 3, tokens)
@@ -112,7 +112,7 @@ def test_settings_of_the_search_without_effect_are_noted():
     config.search.early_stop = "curve"
     config.search.num_trials, config.search.epochs = 9, 2
     assert stages.search_notes(config) == [
-        "search.num_initial is no setting of evolution",
-        "search.early_stop stops nothing: there are 2 epochs and "
+        "search.num_initial has no effect on evolution",
+        "search.early_stop has no effect: there are 2 epochs and "
         "search.early_stop_min_epochs is 2",
     ]
