@@ -2,13 +2,13 @@
 
 `python -m tests.runners.gpu_memory_driver WORKDIR HOW`, HOW being
 
-    latency    a child whose latency is measured first, as a worker has it
+    latency    a trial whose latency is measured first, as a worker has it
     tuner      a search whose controller is a network
-    started    two children, in a process that TensorFlow has started in before
+    started    two trials, in a process that TensorFlow has started in before
 
 Prints JSON: the trainings' reasons of failure, and whether TensorFlow takes
 the GPU's memory as it needs it. Where there is no GPU, TensorFlow is told of
-one before it starts, so that its own rules on GPUs apply; the children are
+one before it starts, so that its own rules on GPUs apply; the trials are
 then trained on the CPU.
 """
 

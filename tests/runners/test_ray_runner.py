@@ -1,6 +1,6 @@
 """A real Ray cluster of several nodes on this machine, really broken.
 
-Trainings of a moment show the mechanics; one search has real children. The
+Trainings of a moment show the mechanics; one search has real trials. The
 nodes speak over loopback only.
 """
 
@@ -547,7 +547,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
+def test_real_trials_on_nodes_that_make_their_own_features_learn_the_same(
     cluster, tmp_path
 ):
     from audiotag_nas.models import load_model

@@ -41,7 +41,7 @@ def _num_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_real_children_killed_five_times_learn_the_same_to_the_last_bit(
+def test_real_trials_killed_five_times_learn_the_same_to_the_last_bit(
     tmp_path,
 ):
     workdir, alone = tmp_path / "killed", tmp_path / "alone"
@@ -54,7 +54,7 @@ def test_real_children_killed_five_times_learn_the_same_to_the_last_bit(
     moments = [
         (None, 0, 1.0),  # while the workers start
         ("epochs.txt", 1, 0.0),  # in the first epochs
-        ("trials.jsonl", 1, 0.0),  # a child done, another on its way
+        ("trials.jsonl", 1, 0.0),  # a trial done, another on its way
         (None, 0, 6.0),  # while TensorFlow traces
         ("trials.jsonl", 1, 0.0),
     ]

@@ -205,7 +205,7 @@ def test_a_trial_has_its_own_reward_whatever_the_search_weighs(
     assert "cost_penalty" not in result.metrics
 
 
-def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
+def test_a_trial_is_stopped_by_its_rule_and_keeps_its_curves(
     config, features_dir, tmp_path
 ):
     whole = run(make_trial(epochs=3), config, features_dir, tmp_path / "a")
@@ -231,7 +231,7 @@ def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
     assert without_seconds(ended) == without_seconds(whole)
 
 
-def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
+def test_a_search_of_real_trials_stops_some_and_resumes_from_its_journal(
     config, features_dir, tmp_path
 ):
     space = SearchSpace((Decision("filters", (1, 2, 3, 4, 5, 6, 7)),))
@@ -274,7 +274,7 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
     assert search(FakeRunner()).results == outcome.results
 
 
-def test_a_child_whose_weights_explode_is_a_failed_result_with_a_reason(
+def test_a_trial_whose_weights_explode_is_a_failed_result_with_a_reason(
     config, features_dir, tmp_path
 ):
     result = run(make_trial(learning_rate=1e38), config, features_dir, tmp_path)
@@ -302,7 +302,7 @@ def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
     assert path.is_file()
 
 
-def test_what_no_child_could_survive_stops_the_search(
+def test_an_error_common_to_all_trials_stops_the_search(
     config, features_dir, tmp_path
 ):
     empty_fold = dataclasses.replace(
