@@ -306,7 +306,7 @@ def test_arguments_out_of_range_are_named(make_runner, changes, rule):
 
 _DRIVER = """
 import sys
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from tests.fake_trainings import TARGET, make_trial
 
 def main(argv):
@@ -324,7 +324,7 @@ def main(argv):
     finally:
         runner.close()
 
-cli.run(main, positional="a directory", interrupted=cli.GOES_ON)
+command.run(main, positional="a directory", interrupted=command.GOES_ON)
 """
 
 

@@ -355,7 +355,7 @@ import sys
 from pathlib import Path
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.ray_runner import RayRunner
-from tests.training import test_ray_runner as tests
+from tests.runners import test_ray_runner as tests
 
 runner = RayRunner(
     ExperimentConfig(), features_dir=Path(), trials_dir=Path(sys.argv[1]),
@@ -391,7 +391,7 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
 
 _PROGRAM = """
 from pathlib import Path
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.ray_runner import RayRunner
 
@@ -401,13 +401,13 @@ def main(argv):
         trials_dir=Path({directory!r}),
         target="tests.runners.test_ray_runner:_train_slowly",
     )
-    from tests.training import test_ray_runner as tests
+    from tests.runners import test_ray_runner as tests
     try:
         tests._search(runner, Path({directory!r}) / "trials.jsonl")
     finally:
         runner.close()
 
-cli.run(main)
+command.run(main)
 """
 
 
@@ -523,15 +523,16 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
     # As an interpreter without Ray: what has it is not on its path.
     (tmp_path / "ray.py").write_text("raise ImportError('no Ray here')\n")
     code = (
-        "from audiotag_nas import cli\n"
+        "from audiotag_nas.command_line import command\n"
         "def main(argv):\n"
         "    from pathlib import Path\n"
         "    from audiotag_nas.config import ExperimentConfig\n"
-        "    from audiotag_nas.training import runners\n"
-        "    runners.make_runner(\n"
-        "        runners.RunnerSettings('ray'), ExperimentConfig(),\n"
+        "    from audiotag_nas.runners.factory import make_runner\n"
+        "    from audiotag_nas.runners.settings import RunnerSettings\n"
+        "    make_runner(\n"
+        "        RunnerSettings('ray'), ExperimentConfig(),\n"
         "        features_dir=Path(), trials_dir=Path())\n"
-        "cli.run(main)\n"
+        "command.run(main)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
