@@ -1,6 +1,6 @@
 """Measures how well each reward predicts the final EER, and how early.
 
-Compares every reward of `search.reward` after several numbers of epochs, on
+Compares every reward of `reward_forms` after several numbers of epochs, on
 one validation fold and on both, with the networks' final evaluation EER in a
 recorded table. Writes `rewards.txt` and `rewards.png`; docs/rewards.md
 explains them.

@@ -55,7 +55,8 @@ def main(argv: Sequence[str]) -> None:
     config = _EXPERIMENT.config
     from audiotag_nas.experiment import stages
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.runners.factory import RunnerSettings, make_runner
+    from audiotag_nas.runners.factory import make_runner
+    from audiotag_nas.runners.settings import RunnerSettings
     from audiotag_nas.search import make_searcher
     from audiotag_nas.training import strategy
 

@@ -20,15 +20,15 @@ ROOT = Path(__file__).parents[1]
 _LONGEST = (
     "test_main_job.py",
     "test_ray_runner.py",
-    "test_child.py",
-    "test_children_killed.py",
+    "test_trial_training.py",
+    "test_trials_killed.py",
     "test_strategy.py",
     "test_parallel_search.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take the longest first, lest one core waits for one."""
+    """The files that take the longest first: then no core waits at the end."""
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 

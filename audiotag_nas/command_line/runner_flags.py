@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 if TYPE_CHECKING:
-    from audiotag_nas.runners.factory import RunnerSettings
+    from audiotag_nas.runners.settings import RunnerSettings
 
 # The flags belong to the tool that defines them, not to this module.
 flags.disclaim_key_flags()
@@ -71,7 +71,7 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     )
 
     def read() -> "RunnerSettings":
-        from audiotag_nas.runners.factory import RunnerSettings
+        from audiotag_nas.runners.settings import RunnerSettings
 
         return RunnerSettings(
             name=name.value,

@@ -30,12 +30,8 @@ from audiotag_nas.trial import MAX_REWARD
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
 """The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
 
-REWARDS = tuple(
-    measure + form
-    for measure in ("eer", "auc", "loss", "binormal_eer")
-    for form in ("", "_last", "_mean3", "_average")
-)
-"""Names of rewards: see `training.rewards` and docs/rewards.md."""
+REWARDS = ("eer", "auc", "loss", "binormal_eer")
+"""Measures of a network's quality; see `training.rewards`."""
 
 
 def _epochs(default: int) -> int:

@@ -171,8 +171,8 @@ class PreparedSet:
 def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     """Opens the features in `split_dir` and checks every byte.
 
-    A remote directory (`storage`) is therefore downloaded once for each call,
-    in addition to the reads during training.
+    A process reads a local shard again only if its size or time changed since
+    the last check. It reads a remote shard (`storage`) each time.
 
     Raises:
         StoreError: the features are missing, damaged or of another version.
@@ -180,17 +180,29 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     prepared = _read_index(storage.as_path(split_dir))
     for shard in prepared.shards:
         try:
-            intact = storage.digest(shard.path) == (
-                shard.num_bytes,
-                shard.sha256,
-            )
+            _check_intact(shard)
         except OSError as error:
             raise StoreError(
                 f"{shard.path}: can't be read ({error.strerror})."
             ) from None
-        if not intact:
-            raise StoreError(f"{shard.path}: damaged (digest differs).")
     return prepared
+
+
+_INTACT: dict[Shard, tuple[int, ...]] = {}
+"""The size and times of the local shards that were intact when last read."""
+
+
+def _check_intact(shard: Shard) -> None:
+    state = None
+    if isinstance(shard.path, Path):
+        status = shard.path.stat()
+        state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if _INTACT.get(shard) == state:
+            return
+    if storage.digest(shard.path) != (shard.num_bytes, shard.sha256):
+        raise StoreError(f"{shard.path}: damaged (digest differs).")
+    if state is not None:
+        _INTACT[shard] = state
 
 
 def read_key(split_dir: str | os.PathLike | RemotePath) -> str:

@@ -14,6 +14,7 @@ from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.experiment import evaluation, trained_networks
 from audiotag_nas.experiment.results import completed_entry
 from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def export_trial(
     entry = completed_entry(workspace, trial_id)
     trial, result = entry.trial, entry.result
     model = trained_networks.load_network(workspace, trial.trial_id)
-    from audiotag_nas.training.trial_training import spectrogram_size
-
     size = spectrogram_size(trial, config)
     export_network(
         model,

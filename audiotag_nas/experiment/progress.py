@@ -79,7 +79,7 @@ class Progress:
     ) -> None:
         """Prints the result of an epoch, on a terminal only."""
         if self._stream.isatty():
-            total = trial.settings.get("epochs", "?")
+            total = trial.overrides.epochs or "?"
             self._write(
                 f"{self._clear()}  {trial.trial_id}: epoch {epoch}/{total}, "
                 f"validation EER {numbers['validation_eer']:.3f}"

@@ -11,7 +11,7 @@ from audiotag_nas.experiment.generations import find_entry, read_generations
 from audiotag_nas.experiment.running_file import read_session, recommended_id
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
-from audiotag_nas.trial import TrialStatus
+from audiotag_nas.trial import Trial, TrialStatus
 
 
 def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
@@ -140,8 +140,7 @@ def export_table(
     learning curves are omitted; `num_epochs` is their length.
     """
     hparams = _union(entry.trial.hparams for entry in entries)
-    settings = _union(entry.trial.settings for entry in entries)
-    settings = [name for name in settings if name != "architecture"]
+    settings = _union(_settings(entry.trial) for entry in entries)
     metrics = sorted(_union(entry.result.metrics for entry in entries))
     headers = [
         *("order", "finished_at", "trial_id", "stage", "round", "seed"),
@@ -162,10 +161,16 @@ def export_table(
             " ".join(map(str, trial.tokens)),
         ]
         fields += [trial.hparams.get(name) for name in hparams]
-        fields += [trial.settings.get(name) for name in settings]
+        fields += [_settings(trial).get(name) for name in settings]
         fields += [result.metrics.get(name) for name in metrics]
         rows.append(fields)
     return headers, rows
+
+
+def _settings(trial: Trial) -> dict[str, object]:
+    """The training overrides, and the stop rule if there is one."""
+    rule = [list(pair) for pair in trial.stop_rule]
+    return trial.overrides.to_json() | ({"stop_rule": rule} if rule else {})
 
 
 def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:

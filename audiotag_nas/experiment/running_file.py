@@ -13,7 +13,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.errors import StoreError, UserError
@@ -23,7 +22,7 @@ from audiotag_nas.search.events import SearchEvent, TrialFinished
 from audiotag_nas.stored_json import read_json
 from audiotag_nas.trial import Trial
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclasses.dataclass
@@ -39,7 +38,7 @@ class StageRun:
         num_trained: trials finished in this session.
         busy_seconds: total training time of these trials.
         running: trial id -> starting time.
-        settings: trial id -> settings, for the running trials.
+        architectures: trial id -> architecture, for the running trials.
         recommended: id of the trial that the searcher recommends; empty
             before the stage has ended.
     """
@@ -52,7 +51,7 @@ class StageRun:
     num_trained: int = 0
     busy_seconds: float = 0.0
     running: dict[str, float] = dataclasses.field(default_factory=dict)
-    settings: dict[str, dict[str, Any]] = dataclasses.field(
+    architectures: dict[str, Architecture] = dataclasses.field(
         default_factory=dict
     )
     recommended: str = ""
@@ -101,12 +100,12 @@ class RunningFile:
         trial: Trial = event.trial
         if not isinstance(event, TrialFinished):
             run.running[trial.trial_id] = time.time()
-            run.settings[trial.trial_id] = trial.settings
+            run.architectures[trial.trial_id] = trial.architecture
         elif event.from_journal:
             return
         else:
             run.running.pop(trial.trial_id, None)
-            run.settings.pop(trial.trial_id, None)
+            run.architectures.pop(trial.trial_id, None)
             run.num_trained += 1
             run.busy_seconds += event.result.seconds
         self._write()
@@ -171,10 +170,10 @@ def read_session(path: Path) -> Session | None:
         if value.pop("schema_version") != SCHEMA_VERSION:
             return None
         session: Session = from_json(Session, value)
-        for stage in session.stages:
-            for trial_id in stage.running:
-                # Readers display it.
-                Architecture.from_json(stage.settings[trial_id]["architecture"])
+        if any(
+            run.running.keys() - run.architectures for run in session.stages
+        ):
+            return None
         return session
     except (OSError, StoreError, ValueError, KeyError):
         return None

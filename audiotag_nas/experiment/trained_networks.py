@@ -9,7 +9,7 @@ from audiotag_nas.errors import StoreError
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.stored_json import check_regular
-from audiotag_nas.training.model_file import MODEL_FILE
+from audiotag_nas.trial import MODEL_FILE
 
 if TYPE_CHECKING:
     import keras

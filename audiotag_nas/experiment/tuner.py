@@ -27,11 +27,8 @@ from audiotag_nas.experiment.progress import Progress
 from audiotag_nas.experiment.stage_driver import StageDriver, check_completed
 from audiotag_nas.experiment.trained_networks import load_network, network_path
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.runners.factory import (
-    IN_PROCESS,
-    RunnerSettings,
-    make_runner,
-)
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.settings import IN_PROCESS, RunnerSettings
 from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.space import Choice, Tokens
@@ -265,20 +262,21 @@ class ArchitectureTuner:
             SearchError: the training failed.
         """
         entry = results.completed_entry(self.workspace, trial_id)
-        final = self.config.final
-        budget = {"epochs": final.epochs, "patience": final.patience}
+        overrides = dict(settings or {})
         checked = copy.deepcopy(self.config)
-        for name, value in (settings or {}).items():
+        for name, value in overrides.items():
             setattr(checked.training, name, value)
         checked.validate()
-        trial = stages.train_trial(
-            self.config, entry.trial, budget | dict(settings or {})
-        )
+        final = self.config.final
+        overrides = {
+            "epochs": final.epochs,
+            "patience": final.patience,
+            **overrides,
+        }
+        trial = stages.train_trial(self.config, entry.trial, overrides)
         outcome = self._driver.run_stage(
             "train",
-            stages.train_space(
-                entry.trial.trial_id, int(trial.settings["epochs"])
-            ),
+            stages.train_space(entry.trial.trial_id, int(overrides["epochs"])),
             make_trial=lambda number, round_number, tokens: (
                 self._driver.with_generation(trial)
             ),
@@ -308,7 +306,7 @@ class ArchitectureTuner:
         )
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.trial_training import (
+        from audiotag_nas.training.folds import (
             check_trainable,
             tag_notes,
         )

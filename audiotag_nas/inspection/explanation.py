@@ -56,11 +56,6 @@ _MEASURES = {
     "loss": "exp(-loss)",
     "binormal_eer": "1 - binormal EER",
 }
-_FORMS = {
-    "_last": " of the last epoch",
-    "_mean3": " over the last three epochs",
-    "_average": " averaged over epochs",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,14 +201,9 @@ def final_rewards(
 
 
 def reward_words(search: SearchConfig) -> str:
-    """The reward in words: `mean AUC of the last epoch, minus costs`."""
-    for suffix, words in _FORMS.items():
-        if search.reward.endswith(suffix):
-            text = _MEASURES[search.reward.removesuffix(suffix)] + words
-            break
-    else:
-        text = _MEASURES[search.reward]
-    return text + (", minus costs" if search.weighs_costs else "")
+    """Returns the reward in words: `mean AUC, minus costs`."""
+    costs = ", minus costs" if search.weighs_costs else ""
+    return _MEASURES[search.reward] + costs
 
 
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import time
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.generations import (
@@ -81,7 +82,7 @@ class Status:
         name: the name of the experiment.
         holder: the driver, possibly killed; None if there is none.
         stages: every stage, in order.
-        settings: trial id -> settings, for the running trials.
+        architectures: trial id -> architecture, for the running trials.
         current: the stage that ran last in the last session.
         rate_per_second: finished trials of this stage per second; None
             before the first.
@@ -97,7 +98,7 @@ class Status:
     name: str
     holder: Holder | None
     stages: list[StageStatus]
-    settings: dict[str, dict]
+    architectures: dict[str, Architecture]
     current: str | None
     rate_per_second: float | None
     seconds_left: float | None
@@ -157,10 +158,10 @@ def read_status(
         name=config.name,
         holder=holder,
         stages=states,
-        settings={
-            trial_id: settings
+        architectures={
+            trial_id: architecture
             for run in runs
-            for trial_id, settings in run.settings.items()
+            for trial_id, architecture in run.architectures.items()
         },
         current=None if current is None else current.stage,
         rate_per_second=rate,

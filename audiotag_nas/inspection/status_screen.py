@@ -3,7 +3,6 @@
 import collections
 import textwrap
 
-from audiotag_nas.architecture import Architecture
 from audiotag_nas.experiment.progress import format_seconds, is_eer
 from audiotag_nas.inspection.status import StageStatus, Status
 from audiotag_nas.search.journal import JournalEntry
@@ -71,12 +70,9 @@ def _running_lines(status: Status) -> list[str]:
     lost = [trial_id for stage in status.stages for trial_id in stage.lost]
     lines = []
     for trial_id, seconds in list(running.items())[:_MAX_RUNNING]:
-        architecture = Architecture.from_json(
-            status.settings[trial_id]["architecture"]
-        )
         lines.append(
             f"running: {trial_id}  {format_seconds(seconds)}  "
-            f"{architecture.describe()}"
+            f"{status.architectures[trial_id].describe()}"
         )
     if len(running) > _MAX_RUNNING:
         lines.append(f"running: {len(running) - _MAX_RUNNING} more")

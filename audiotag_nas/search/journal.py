@@ -4,7 +4,7 @@ It is the state of a search: replaying it through a searcher restores that of an
 uninterrupted search (see `loop`). One file serves all stages of a working
 directory. A line is
 
-    {"schema_version": 2, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
+    {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
      "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
 with the fields of `Trial` and `TrialResult` (docs/journal.md). A line with a
@@ -34,7 +34,7 @@ from audiotag_nas.stored_json import (
 )
 from audiotag_nas.trial import Trial, TrialResult
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _CHECKSUM = re.compile(rb', "checksum": "([0-9a-f]{16})"\}')
 
@@ -308,9 +308,6 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
             f"trial {fields.trial.trial_id} has the result of "
             f"{fields.result.trial_id[:60]!r}"
         )
-    if "architecture" in fields.trial.settings:
-        # Every reader of a working directory builds it.
-        _ = fields.trial.architecture
     return JournalEntry(
         order=fields.order,
         finished_at=fields.finished_at,

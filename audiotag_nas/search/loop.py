@@ -254,9 +254,7 @@ class _Search:
         rule = [] if self.early_stopper is None else self.early_stopper.rule()
         if not rule or tokens in self.number_of:
             return trial
-        return dataclasses.replace(
-            trial, settings=trial.settings | {"stop_rule": rule}
-        )
+        return dataclasses.replace(trial, stop_rule=rule)
 
     def _train(self, numbers: list[int]) -> None:
         """Waits for these trials; trials of other open rounds run meanwhile."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.early_stopping import make_early_stopper
 from audiotag_nas.search.events import SearchOutcome
@@ -195,7 +196,7 @@ def _trial_maker(seed: int) -> MakeTrial:
             round=round_number,
             tokens=tokens,
             hparams={},
-            settings={},
+            architecture=CRNN_BASELINE,  # nothing is built
             seed=derive_seed(seed, str(tokens)) + num_trained[tokens] - 1,
         )
 
@@ -334,10 +335,9 @@ class _ReplayRunner:
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
     """Returns the result of a trial with this curve under its stop rule."""
     metrics: dict[str, float] = {}
-    rule = trial.settings.get("stop_rule", ())
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):
-        if is_stopped(rule, epoch, quality[epoch - 1]):
+        if is_stopped(trial.stop_rule, epoch, quality[epoch - 1]):
             metrics["stopped_epoch"] = num_epochs = epoch
             break
     history = {"quality": list(quality[:num_epochs])}
@@ -372,7 +372,7 @@ def _count_leads(
     best = -np.inf
     would_lead = lost = 0
     for trial, final, is_cut in zip(trials, finals, stopped, strict=True):
-        if final > best and "stop_rule" in trial.settings:
+        if final > best and trial.stop_rule:
             would_lead += 1
             lost += is_cut
         if not is_cut:

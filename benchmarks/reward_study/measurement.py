@@ -24,9 +24,9 @@ import numpy.typing as npt
 from scipy import special
 
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.training.rewards import QUALITIES
 from benchmarks.reward_study.kendall import kendall_tau, resampled_taus
 from benchmarks.table.recorded_table import RecordedTable
+from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
 """What a reward sees -> sets of clips; scores are averaged over the sets."""
@@ -48,7 +48,7 @@ class RewardScore:
     """The scores of one reward.
 
     Attributes:
-        reward: a name of `QUALITIES`.
+        reward: a key of `REWARDS`.
         folds: a key of `FOLDS`.
         num_epochs: epochs that the reward sees.
         target: `cross` or `same`.
@@ -123,7 +123,7 @@ def measure_rewards(
                         for clips in sets
                     ]
                 )
-                for name in QUALITIES
+                for name in REWARDS
             }
             scores += _compare(samples, folds, num_epochs, target)
     return scores

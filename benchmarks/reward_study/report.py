@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 from audiotag_nas.report.tables import format_table
-from audiotag_nas.training.rewards import FORMS, MEASURES
+from audiotag_nas.training.rewards import MEASURES
 from benchmarks.reward_study.measurement import (
     FOLDS,
     PAPERS_REWARD,
@@ -14,6 +14,7 @@ from benchmarks.reward_study.measurement import (
     RewardScore,
 )
 from benchmarks.reward_study.noise import Noise
+from benchmarks.table.reward_forms import FORMS
 
 _TARGET_NAMES = {
     "cross": "mean final EER of the network's other trials",

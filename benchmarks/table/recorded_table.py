@@ -22,8 +22,8 @@ from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.training.rewards import FORMS, MEASURES, QUALITIES
 from audiotag_nas.trial import TrialStatus
+from benchmarks.table.reward_forms import REWARDS, reward_of
 from benchmarks.table.table_space import TABLE_SPACE
 
 TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
@@ -159,7 +159,7 @@ class RecordedTable:
         """Returns the quality of each trial, (points, seeds).
 
         Args:
-            name: a key of `QUALITIES`.
+            name: a key of `REWARDS`.
             num_epochs: only the first epochs are used; all if None.
             clips: the set of scored clips: `validation`, or another set in
                 the table, e.g. `fold0`.
@@ -168,10 +168,9 @@ class RecordedTable:
             ConfigError: quality or clips are unknown, or `num_epochs` is out
                 of range.
         """
-        if name not in QUALITIES:
+        if name not in REWARDS:
             raise ConfigError(
-                f"a quality must be one of {list(QUALITIES)}. "
-                f"Received: {name!r}"
+                f"a quality must be one of {list(REWARDS)}. Received: {name!r}"
             )
         num_epochs = self.num_epochs if num_epochs is None else num_epochs
         if not 1 <= num_epochs <= self.num_epochs:
@@ -179,10 +178,10 @@ class RecordedTable:
                 f"`num_epochs` must be from 1 to {self.num_epochs}. "
                 f"Received: {num_epochs}"
             )
-        measure = next(m for m in MEASURES if name.removeprefix(m) in FORMS)
+        measure, _ = REWARDS[name]
         curves = self.curve(f"{clips}_{measure}")[..., :num_epochs]
         values = [
-            QUALITIES[name]({f"validation_{measure}": curve})
+            reward_of(name, curve)
             for curve in curves.reshape(-1, num_epochs).tolist()
         ]
         return np.array(values).reshape(self.num_points, self.num_seeds)

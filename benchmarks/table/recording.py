@@ -20,6 +20,7 @@ from audiotag_nas.data.storage import AnyPath
 from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.journal import Journal
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 from benchmarks.table.table_space import TABLE_SPACE, table_architecture
 
@@ -43,7 +44,7 @@ def table_trials(config: ExperimentConfig, *, num_seeds: int) -> list[Trial]:
                 round=seed,
                 tokens=tokens,
                 hparams=TABLE_SPACE.values(tokens),
-                settings={"architecture": table_architecture(tokens).to_json()},
+                architecture=table_architecture(tokens),
                 seed=derive_seed(config.seed, name),
             )
         )
@@ -67,7 +68,7 @@ def record_trial(
     from audiotag_nas.training import trial_training
 
     started, cpu_started = time.monotonic(), time.process_time()
-    size = trial_training.spectrogram_size(trial, config)
+    size = spectrogram_size(trial, config)
     development, evaluation = (
         open_prepared(features_dir / size / split)
         for split in ("development", "evaluation")

@@ -1,10 +1,12 @@
 """Replays of searches on synthetic learning curves, and their report."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial
 from benchmarks.early_stopping_study import report
@@ -88,15 +90,15 @@ def test_a_budget_of_epochs_allows_the_longest_search_within_it(curves):
 
 
 def test_a_trial_is_cut_at_the_first_epoch_below_its_threshold():
-    trial = Trial("t", "search", 0, (0,), {}, {}, 0)
+    trial = Trial("t", "search", 0, (0,), {}, CRNN_BASELINE, 0)
     quality = [0.1, 0.2, 0.3, 0.4]
     assert cut_result(trial, quality).reward == 0.4
-    trial.settings["stop_rule"] = [[1, 0.1], [2, 0.21], [3, 0.9], [4, 0.9]]
-    cut = cut_result(trial, quality)
+    rule = [[1, 0.1], [2, 0.21], [3, 0.9], [4, 0.9]]
+    cut = cut_result(dataclasses.replace(trial, stop_rule=rule), quality)
     assert cut.stopped_epoch == 2
     assert cut.history == {"quality": [0.1, 0.2]}
-    trial.settings["stop_rule"] = [[4, 0.9]]
-    assert cut_result(trial, quality).is_whole
+    late = dataclasses.replace(trial, stop_rule=[[4, 0.9]])
+    assert cut_result(late, quality).is_whole
 
 
 def test_a_sample_replaces_a_point_by_its_nearest_one(curves):

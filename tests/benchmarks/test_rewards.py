@@ -1,6 +1,7 @@
 """The reward study against enumeration and SciPy, and the command itself."""
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.training.rewards import QUALITIES
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from benchmarks.reward_study.kendall import resampled_taus
 from benchmarks.reward_study.measurement import (
@@ -22,10 +23,50 @@ from benchmarks.reward_study.measurement import (
 )
 from benchmarks.reward_study.noise import measure_noise
 from benchmarks.table.recorded_table import RecordedTable, write_table
+from benchmarks.table.reward_forms import REWARDS, reward_of
 
 ROOT = Path(__file__).parents[2]
 SETS = ("validation", "fold0", "fold1", "evaluation")
 MEASURES = ("loss", "eer", "auc", "binormal_eer")
+
+
+CURVES = {
+    "eer": [0.5, 0.25, 0.125, 0.375, 0.25],
+    "auc": [0.5, 0.75, 0.875, 0.625, 0.75],
+    "loss": [math.log(4), math.log(2), 0.0, math.log(8), 1.0],
+    "binormal_eer": [0.5, 0.5, 0.25, 0.0, 0.25],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "reward"),
+    [
+        ("eer", 0.875),
+        ("eer_last", 0.75),
+        ("eer_mean3", 1 - (0.125 + 0.375 + 0.25) / 3),
+        # .5; .7 x .5 + .3 x .75 = .575; .7 x .575 + .3 x .875 = .665; then
+        # .7 x .665 + .3 x .625 = .653; .7 x .653 + .3 x .75.
+        ("eer_average", 0.6821),
+        ("auc", 0.875),
+        ("auc_last", 0.75),
+        ("auc_mean3", 0.75),
+        ("auc_average", 0.6821),
+        # exp(-loss): 1/4, 1/2, 1, 1/8, 1/e.
+        ("loss", 1.0),
+        ("loss_last", 1 / math.e),
+        ("loss_mean3", (1 + 1 / 8 + 1 / math.e) / 3),
+        ("binormal_eer", 1.0),
+        ("binormal_eer_last", 0.75),
+        ("binormal_eer_mean3", 2.5 / 3),
+    ],
+)
+def test_a_reward_is_what_its_name_says(name, reward):
+    curve = CURVES[REWARDS[name][0]]
+    assert reward_of(name, curve) == pytest.approx(reward)
+
+
+def test_after_two_epochs_the_mean_of_three_is_that_of_two():
+    assert reward_of("auc_mean3", [0.5, 0.75]) == 0.625
 
 
 def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
@@ -82,7 +123,7 @@ def test_without_noise_every_reward_ranks_perfectly():
     scores = measure_rewards(
         recorded_table(), fidelities=[2, 5], subset_size=7, num_resamples=3
     )
-    assert len(scores) == len(QUALITIES) * 2 * 2 * 2
+    assert len(scores) == len(REWARDS) * 2 * 2 * 2
     for score in scores:
         assert score.tau.value == pytest.approx(1.0)
         assert score.regret.value == pytest.approx(0.0)
@@ -177,7 +218,9 @@ def write_recording(path, table: RecordedTable) -> None:
                 for measure in table.measures
             },
         )
-        trial = Trial(name, "table", seed, (network,), {}, {}, seed=1)
+        trial = Trial(
+            name, "table", seed, (network,), {}, CRNN_BASELINE, seed=1
+        )
         entries.append(
             JournalEntry(
                 order=len(entries),

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
@@ -37,7 +38,7 @@ def entry(tokens, seed, *, history=None, best_epoch=3, failed=False, order=0):
     return JournalEntry(
         order=order,
         finished_at="2026-01-31T12:00:00Z",
-        trial=Trial(trial_id, "table", seed, tokens, {}, {}, seed),
+        trial=Trial(trial_id, "table", seed, tokens, {}, CRNN_BASELINE, seed),
         result=TrialResult(trial_id, TrialStatus.FAILED, None, reason="NaN.")
         if failed
         else TrialResult(

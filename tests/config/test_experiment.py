@@ -98,7 +98,7 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
         ),
         ("search.evolution", 3, "must be of type EvolutionSettings"),
         ("search.evolution.population", 0, "must be at least 1"),
-        ("search.reward", "f1", "'binormal_eer_mean3'"),
+        ("search.reward", "f1", "'binormal_eer'"),
         ("search.parameters_weight", -0.1, "must be at least 0"),
         ("search.multiply_adds_weight", -0.1, "must be at least 0"),
         ("search.latency_weight", -0.1, "must be at least 0"),

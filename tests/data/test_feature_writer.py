@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import soundfile
 import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
+from audiotag_nas.data import storage
 from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.feature_writer import write_log_mels
 from audiotag_nas.data.log_mel import log_mel
@@ -284,6 +286,32 @@ def test_damage_is_named_on_opening_and_repaired_by_writing(
     with pytest.raises(StoreError, match=name):
         open_prepared(tmp_path / "out")
     assert run(clips, tmp_path / "out") == before
+
+
+def test_shards_are_read_once_per_process_unless_they_change(
+    clips, tmp_path, monkeypatch
+):
+    prepared = run(clips, tmp_path / "out")
+    copied = tmp_path / "copy"
+    shutil.copytree(tmp_path / "out", copied)
+    read = []
+    digest = storage.digest
+    monkeypatch.setattr(
+        storage, "digest", lambda path: read.append(path) or digest(path)
+    )
+    num_shards = len(prepared.shards)
+    first = open_prepared(copied)
+    assert len(read) == num_shards
+    assert open_prepared(copied) == first
+    assert len(read) == num_shards
+    path = first.shards[1].path
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    for _ in range(2):
+        with pytest.raises(StoreError, match=f"{path.name}: damaged"):
+            open_prepared(copied)
+    path.write_bytes(data)
+    assert open_prepared(copied) == first
 
 
 def test_a_directory_without_features_is_a_store_error(tmp_path):

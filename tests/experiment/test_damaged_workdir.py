@@ -312,7 +312,7 @@ def test_any_value_in_a_journal_line_works_or_gives_one_line(workdir):
 
 
 VALID_BUT_WRONG = {
-    "no architecture": lambda v: v["trial"].update(settings={}),
+    "no architecture": lambda v: v["trial"].pop("architecture"),
     "too few tokens": lambda v: v["trial"].update(tokens=[0]),
     "a token too great": lambda v: v["trial"]["tokens"].append(99),
     "a token below 0": lambda v: v["trial"].update(tokens=[-1] * 21),

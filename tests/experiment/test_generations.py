@@ -10,8 +10,7 @@ from audiotag_nas.experiment.generations import read_generations
 from audiotag_nas.experiment.results import completed_entry, ranked_entries
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
-from audiotag_nas.training.model_file import MODEL_FILE
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import MODEL_FILE, Trial, TrialResult, TrialStatus
 from tests.dashboard import Dashboard
 from tests.fakes import fake_reward
 from tests.inspection.status_driver import FakeTuner, config
@@ -36,7 +35,7 @@ class WholeTuner(FakeTuner):
         self.trained.append(trial.trial_id)
         path = self.workspace.trials_dir / trial.trial_id / MODEL_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(trial.settings))
+        path.write_text(json.dumps(trial.overrides.to_json()))
         reward = fake_reward(trial.tokens)
         return TrialResult(
             trial_id=trial.trial_id,
@@ -91,7 +90,7 @@ def test_more_final_epochs_train_the_final_networks_again_alone(tmp_path):
     assert current_ids(tuner, "final") == tuner.trained
     assert superseded_ids(tuner) == FINAL
     for entry in ranked_entries(tuner.workspace, "final"):
-        assert entry.trial.settings["epochs"] == 140
+        assert entry.trial.overrides.epochs == 140
     # The superseded network is there still, and its settings count again.
     assert run(tmp_path).trained == []
     assert current_ids(tuner, "final") == FINAL
@@ -140,7 +139,7 @@ def test_a_search_may_grow_after_the_grid(tmp_path):
 
     def networks(t):
         entries = read_generations(t.workspace).of_stage("grid").current
-        return {str(e.trial.settings["architecture"]) for e in entries}
+        return {e.trial.architecture for e in entries}
 
     assert len(networks(tuner)) == 1
     assert networks(tuner) == networks(fresh)
@@ -241,10 +240,14 @@ def test_an_architecture_is_trained_longer_under_ids_of_its_own(tmp_path):
     assert tuner.trained == ids
     entries = read_generations(tuner.workspace).of_stage("train").current
     assert [entry.trial.trial_id for entry in entries] == ids
-    of = completed_entry(tuner.workspace, "grid-0004").trial.settings
-    first, second, third = (entry.trial.settings for entry in entries)
-    assert first == of | {"epochs": 40, "patience": 20}
-    assert second == of | {"epochs": 100, "patience": 20}
+    of = completed_entry(tuner.workspace, "grid-0004").trial
+    assert {entry.trial.architecture for entry in entries} == {of.architecture}
+    first, second, third = (
+        entry.trial.overrides.to_json() for entry in entries
+    )
+    kept = of.overrides.to_json()
+    assert first == kept | {"epochs": 40, "patience": 20}
+    assert second == kept | {"epochs": 100, "patience": 20}
     assert third == first | {"batch_size": 12}
     # Nothing else is superseded or trained again by it.
     assert run(tmp_path).trained == []

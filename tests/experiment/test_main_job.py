@@ -164,12 +164,12 @@ def test_the_labels_scored_are_the_evaluation_splits_majority_votes(demo):
 def test_both_final_networks_had_the_same_data_and_budget(demo):
     workdir, _ = demo
     final = journal(workdir, "final")
-    settings = [
-        final[name]["trial"]["settings"]
+    overrides = [
+        final[name]["trial"]["overrides"]
         for name in ("final-baseline", "final-found")
     ]
     for field in ("epochs", "patience"):
-        assert settings[0][field] == settings[1][field]
+        assert overrides[0][field] == overrides[1][field]
 
 
 def test_the_dashboard_lists_every_trial_with_its_eer(demo):
@@ -211,7 +211,7 @@ def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     trial_id, line = next(
         item
         for item in journal(workdir, "grid").items()
-        if item[1]["trial"]["settings"]["spectrogram_size"] == "25x16"
+        if item[1]["trial"]["overrides"]["spectrogram_size"] == "25x16"
     )
     done = run_tool(
         *("export", f"--workdir={workdir}", f"--trial={trial_id}"),
@@ -222,7 +222,7 @@ def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     eer = line["result"]["metrics"]["validation_eer"]
     assert manifest["metrics"] == {"validation_mean_eer": eer}
     assert f"{trial_id}, validation EER {eer:.4f}: exported" in done.stdout
-    architecture = line["trial"]["settings"]["architecture"]
+    architecture = line["trial"]["architecture"]
     assert manifest["architecture"] == architecture
     features = manifest["features"]
     assert (64000 - features["frame_length"]) // features["frame_step"] == 24
@@ -347,7 +347,7 @@ def test_changed_final_settings_and_a_retrained_architecture(
         "final-baseline.2",
         "final-found.2",
     ]
-    assert final["final-found.2"]["trial"]["settings"]["epochs"] == 3
+    assert final["final-found.2"]["trial"]["overrides"]["epochs"] == 3
 
     done = run_tool(
         *("train", f"--workdir={workdir}", "--trial=search-0001"),
@@ -355,10 +355,11 @@ def test_changed_final_settings_and_a_retrained_architecture(
     )
     assert done.returncode == 0, done.stderr
     (trained,) = journal(workdir, "train").values()
-    old = journal(finished, "search")["search-0001"]["trial"]["settings"]
-    new = trained["trial"]["settings"]
+    old = journal(finished, "search")["search-0001"]["trial"]
+    new = trained["trial"]
     assert new["architecture"] == old["architecture"]
-    assert (new["epochs"], new["batch_size"]) == (2, 11)
+    overrides = new["overrides"]
+    assert (overrides["epochs"], overrides["batch_size"]) == (2, 11)
     assert len(trained["result"]["history"]["validation_eer"]) == 2
     done = run_tool(
         *("export", f"--workdir={workdir}", "--trial=train-search-0001"),
@@ -386,8 +387,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     lines = journal(workdir, "search").values()
     ranked = sorted(lines, key=lambda line: -line["result"]["reward"])
     assert tuner.get_best_architectures(2) == [
-        Architecture.from_json(line["trial"]["settings"]["architecture"])
-        for line in ranked
+        Architecture.from_json(line["trial"]["architecture"]) for line in ranked
     ]
     model = tuner.get_best_models(1)[0]
     scored = score_split(
@@ -406,11 +406,11 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     assert recommended.startswith("recommended for grid and final training: ")
     # The grid trained the recommended architecture.
     (found,) = (
-        line["trial"]["settings"]["architecture"]
+        line["trial"]["architecture"]
         for line in ranked
         if recommended.endswith(f" {line['trial']['trial_id']}")
     )
     assert [found, found] == [
-        line["trial"]["settings"]["architecture"]
+        line["trial"]["architecture"]
         for line in journal(workdir, "grid").values()
     ]

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.experiment.progress import Progress, format_seconds
 from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -26,7 +27,13 @@ def test_durations_are_formatted_with_suitable_units(seconds, text):
 
 def event(number: int, eer: float | None, **fields) -> TrialFinished:
     trial = Trial(
-        f"grid-{number:04d}", "grid", 0, (0,), {"batch_size": 22}, {}, 1
+        f"grid-{number:04d}",
+        "grid",
+        0,
+        (0,),
+        {"batch_size": 22},
+        CRNN_BASELINE,
+        1,
     )
     if eer is None:
         result = TrialResult(
@@ -48,7 +55,7 @@ def event(number: int, eer: float | None, **fields) -> TrialFinished:
         result=result,
         num_done=number + 1,
         num_total=8,
-        best_trial=Trial("grid-0001", "grid", 0, (0,), {}, {}, 1),
+        best_trial=Trial("grid-0001", "grid", 0, (0,), {}, CRNN_BASELINE, 1),
         best_result=best,
         from_journal=fields.get("from_journal", False),
     )

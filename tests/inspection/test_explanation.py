@@ -53,11 +53,7 @@ def test_a_stopped_trial_counts_with_its_estimated_final_reward():
     [
         ({"reward": "eer"}, "1 - mean EER"),
         ({"reward": "binormal_eer"}, "1 - binormal EER"),
-        ({"reward": "auc_last"}, "mean AUC of the last epoch"),
-        (
-            {"reward": "binormal_eer_mean3", "latency_weight": 0.1},
-            "1 - binormal EER over the last three epochs, minus costs",
-        ),
+        ({"reward": "auc", "latency_weight": 0.1}, "mean AUC, minus costs"),
     ],
 )
 def test_the_reward_in_words(settings, words):

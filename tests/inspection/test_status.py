@@ -83,12 +83,12 @@ def write_session(workspace, *, pid, updated_at, ended_at=None):
         "num_trained": 3,
         "busy_seconds": 250.0,
         "running": running,
-        "settings": {i: trial(5).settings for i in running},
+        "architectures": {i: trial(5).architecture.to_json() for i in running},
     }
     workspace.running_path.write_text(
         json.dumps(
             {
-                "schema_version": 1,
+                "schema_version": 2,
                 "pid": pid,
                 "host": socket.gethostname(),
                 "updated_at": updated_at,

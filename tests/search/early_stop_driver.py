@@ -53,8 +53,9 @@ def curve_train(trial: Trial) -> TrialResult:
     for epoch in range(1, NUM_EPOCHS + 1):
         left = 1 - epoch / NUM_EPOCHS
         quality.append(final - 0.3 * left + noise.gauss(0, 0.1 * left))
-        rule = trial.settings.get("stop_rule", ())
-        if epoch < NUM_EPOCHS and is_stopped(rule, epoch, quality[-1]):
+        if epoch < NUM_EPOCHS and is_stopped(
+            trial.stop_rule, epoch, quality[-1]
+        ):
             metrics["stopped_epoch"] = epoch
             break
     return TrialResult(

@@ -19,7 +19,7 @@ from audiotag_nas.search.lock import driver_lock
 from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
-from tests.fake_children import TARGET
+from tests.fake_trainings import TARGET
 from tests.fakes import HashSearcher, make_fake_trials
 
 SPACE = SearchSpace(
@@ -46,7 +46,7 @@ def search(
         seconds = mean_seconds * generator.lognormvariate(-0.245, 0.7)
         return dataclasses.replace(
             make_plain(number, round_number, tokens),
-            settings={"do": "sleep", "seconds": seconds},
+            hparams={"do": "sleep", "seconds": seconds},
         )
 
     workdir.mkdir(exist_ok=True)
@@ -61,10 +61,10 @@ def search(
         if warm_up:
             for number in range(num_workers):
                 trial = make_trial(0, 0, (0,) * 6)
-                settings = {"do": "meet", "num": num_workers}
+                hparams = {"do": "meet", "num": num_workers}
                 name = f"warm-up{number}"
                 runner.submit(
-                    dataclasses.replace(trial, trial_id=name, settings=settings)
+                    dataclasses.replace(trial, trial_id=name, hparams=hparams)
                 )
             for _ in range(num_workers):
                 runner.next_result()

@@ -293,7 +293,7 @@ def test_a_search_stops_trials_and_its_best_are_full_trainings(tmp_path, name):
     assert all(len(r.history["quality"]) == r.stopped_epoch for r in stopped)
     for trial, done in zip(outcome.trials, outcome.results, strict=True):
         if done.stopped_epoch:
-            rule = dict(trial.settings["stop_rule"])
+            rule = dict(trial.stop_rule)
             assert done.reward < rule[done.stopped_epoch]
     whole = [r for r in outcome.results if r.is_whole]
     assert outcome.best_result.reward == max(r.reward for r in whole)
@@ -312,7 +312,7 @@ def test_repeated_tokens_are_trained_in_full(tmp_path):
     for trial, done in zip(outcome.trials, outcome.results, strict=True):
         if trial.tokens in trained:
             num_repeats += 1
-            assert "stop_rule" not in trial.settings
+            assert not trial.stop_rule
             assert done.is_whole
         trained.add(trial.tokens)
     assert num_repeats >= 10
@@ -398,7 +398,7 @@ def test_failed_trials_do_not_influence_the_rules(tmp_path):
     path = tmp_path / "trials"
     search(path, runner=FakeRunner(train))
     entries = read_entries(path)
-    first = next(e.trial for e in entries if "stop_rule" in e.trial.settings)
+    first = next(e.trial for e in entries if e.trial.stop_rule)
     before = [e for e in entries if e.trial.round < first.round - 1]
     assert sum(e.result.is_whole for e in before) >= 6
     assert any(e.result.stopped_epoch for e in entries)
@@ -406,7 +406,7 @@ def test_failed_trials_do_not_influence_the_rules(tmp_path):
 
 def test_rules_have_finite_numbers_and_increasing_epochs(tmp_path):
     for trial in search(tmp_path / "trials").trials:
-        rule = trial.settings.get("stop_rule", [])
+        rule = trial.stop_rule
         epochs = [epoch for epoch, _ in rule]
         assert all(a < b for a, b in itertools.pairwise(epochs))
         assert all(np.isfinite(least) for _, least in rule)

@@ -37,27 +37,27 @@ def test_a_line_has_the_documented_fields(path):
         "result",
         "checksum",
     ]
-    assert (line["schema_version"], line["order"]) == (2, 1)
+    assert (line["schema_version"], line["order"]) == (3, 1)
     assert line["trial"] == {
         "trial_id": "search-0001",
         "stage": "search",
         "round": 1,
         "tokens": [1, 0],
         "hparams": {"filters": 16, "height": 1},
-        "settings": {
-            "epochs": 3,
-            "architecture": {
-                "blocks": [
-                    {"filters": 2, "height": 1, "width": 3},
-                    {"filters": 1, "height": 1, "width": 3},
-                ],
-                "recurrent": "bgru",
-                "recurrent_units": 64,
-                "dropout": 0.1,
-                "input_norm": False,
-            },
+        "architecture": {
+            "blocks": [
+                {"filters": 2, "height": 1, "width": 3},
+                {"filters": 1, "height": 1, "width": 3},
+            ],
+            "recurrent": "bgru",
+            "recurrent_units": 64,
+            "dropout": 0.1,
+            "input_norm": False,
         },
         "seed": 1,
+        "overrides": {"epochs": 3},
+        "stop_rule": [],
+        "reward": {"measure": "eer", "weighs_costs": False},
     }
     assert line["result"]["status"] == "completed"
     assert line["result"]["trial_id"] == "search-0001"
@@ -137,9 +137,9 @@ def _nested(depth: int) -> list:
 @pytest.mark.parametrize(
     ("line", "change", "reason"),
     [
-        (3, lambda v: v.pop("schema_version"), "must be 2. Received: 'None'"),
-        (1, lambda v: v.update(schema_version=2.0), "be 2. Received: '2.0'"),
-        (1, lambda v: v.update(schema_version=True), "be 2. Received: 'True'"),
+        (3, lambda v: v.pop("schema_version"), "must be 3. Received: 'None'"),
+        (1, lambda v: v.update(schema_version=3.0), "be 3. Received: '3.0'"),
+        (1, lambda v: v.update(schema_version=True), "be 3. Received: 'True'"),
         (2, lambda v: v.pop("result"), "must have a field 'result'"),
         (2, lambda v: v.update(result=[0.5]), "result: must be an object with"),
         (2, lambda v: v.update(note="mine"), "no field named 'note'"),
@@ -154,7 +154,11 @@ def _nested(depth: int) -> list:
             "trial: must have a field 'seed'",
         ),
         (1, lambda v: v["trial"].update(size=3), "no field named 'size'"),
-        (1, lambda v: v["trial"].update(settings=None), "trial.settings: must"),
+        (
+            1,
+            lambda v: v["trial"].update(overrides=None),
+            "trial.overrides: must",
+        ),
         (1, lambda v: v["trial"].update(tokens=[0.5]), "trial.tokens[0]: must"),
         (
             1,
@@ -177,30 +181,28 @@ def _nested(depth: int) -> list:
         (2, lambda v: v["trial"].update(trial_id="a\0"), "letters, digits"),
         (
             2,
-            lambda v: v["trial"]["settings"].update(architecture="small"),
+            lambda v: v["trial"].update(architecture="small"),
             "architecture: must be an object with named fields",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"]["architecture"].update(blocks=[]),
+            lambda v: v["trial"]["architecture"].update(blocks=[]),
             "must have at least one block",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"]["architecture"].update(
-                dropout="a"
-            ),
+            lambda v: v["trial"]["architecture"].update(dropout="a"),
             "architecture.dropout: must be a finite number. Received: 'a'",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"].update(epochs=_nested(20)),
-            "nested deeper than 16",
+            lambda v: v["trial"]["overrides"].update(epochs=_nested(20)),
+            "trial.overrides.epochs: must be an int or null. Received: [[[",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"].update(epochs=10**400),
-            "trial.settings.epochs: must be an int. Received: 1000",
+            lambda v: v["trial"]["overrides"].update(epochs=10**400),
+            "trial.overrides.epochs: must be an int or null. Received: 1000",
         ),
         (
             2,
@@ -356,7 +358,7 @@ def test_a_line_without_a_checksum_is_an_error(path):
         read_entries(path)
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 2, 4])
 def test_a_journal_of_another_version_is_an_error_of_one_line(path, version):
     # Version 1 had no checksum.
     value = json.loads(path.read_text().splitlines()[0])
@@ -366,7 +368,7 @@ def test_a_journal_of_another_version_is_an_error_of_one_line(path, version):
         Journal(path)
     assert str(caught.value) == (
         f"{path}, line 1: the journal has format version {version}; this "
-        "version of audiotag-nas reads and continues version 2 only. Use the "
+        "version of audiotag-nas reads and continues version 3 only. Use the "
         "version that wrote it, or another --workdir."
     )
 

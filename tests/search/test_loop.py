@@ -11,7 +11,7 @@ from audiotag_nas.search import Decision, SearchSpace, make_searcher
 from audiotag_nas.search.events import TrialFinished, TrialStarted
 from audiotag_nas.search.journal import Journal, read_entries
 from audiotag_nas.search.loop import run_search
-from audiotag_nas.trial import TrialResult, TrialStatus
+from audiotag_nas.trial import TrainingOverrides, TrialResult, TrialStatus
 from tests.fakes import (
     FakeRunner,
     HashSearcher,
@@ -211,7 +211,10 @@ def test_the_error_for_the_journal_of_another_search_names_trial_and_field(
     for change, field in [
         ({"seed": 77}, "seed: 77 here, 0 in the journal"),
         ({"round": 1}, "round: 1 here, 0 in the journal"),
-        ({"settings": {"epochs": 4}}, "settings.epochs: 4 here, 3 in the"),
+        (
+            {"overrides": TrainingOverrides(epochs=4)},
+            "overrides.epochs: 4 here",
+        ),
     ]:
 
         def make_trial(number, round_number, tokens, change=change):

@@ -1,7 +1,7 @@
-"""Trainings for the runners' tests that do in a moment what may go wrong.
+"""Fast trainings that fail in the ways that real ones can, for runner tests.
 
-`run_trial` is named to a runner as its target; `settings["do"]` says what the
-training does. All of it is real: signals, memory, processes.
+`run_trial` is a runner's target; `hparams["do"]` names what it does. Signals,
+memory and processes are real.
 """
 
 import ctypes
@@ -12,20 +12,22 @@ import time
 from pathlib import Path
 
 from audiotag_nas import errors
+from audiotag_nas.architecture import CRNN_BASELINE
+from audiotag_nas.space import Choice
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from tests.fakes import fake_reward
 
-TARGET = "tests.fake_children:run_trial"
+TARGET = "tests.fake_trainings:run_trial"
 
 
-def make_trial(name: str, do: str = "complete", **settings) -> Trial:
+def make_trial(name: str, do: str = "complete", **values: Choice) -> Trial:
     return Trial(
         trial_id=name,
         stage="search",
         round=0,
         tokens=(2, 0, 1),
-        hparams={"filters": 32},
-        settings={"do": do, **settings},
+        hparams={"filters": 32, "do": do, **values},
+        architecture=CRNN_BASELINE,
         seed=5,
     )
 
@@ -37,8 +39,8 @@ def run_trial(
     trial_dir.mkdir(parents=True, exist_ok=True)
     with open(trial_dir / "pids.txt", "a") as file:
         file.write(f"{os.getpid()}\n")
-    _DEEDS[trial.settings.get("do", "complete")](trial, trial_dir)
-    for epoch in range(1, trial.settings.get("epochs", 1) + 1):
+    _ACTIONS[trial.hparams.get("do", "complete")](trial, trial_dir)
+    for epoch in range(1, trial.hparams.get("epochs", 1) + 1):
         on_epoch(epoch, {"validation_eer": 0.25})
     reward = fake_reward(trial.tokens)
     return TrialResult(
@@ -52,18 +54,18 @@ def run_trial(
 
 
 def _sleep(trial: Trial, trial_dir: Path) -> None:
-    time.sleep(trial.settings["seconds"])
+    time.sleep(trial.hparams["seconds"])
 
 
 def _meet(trial: Trial, trial_dir: Path) -> None:
-    """Ends only if as many trainings as `num` run at the same time."""
+    """Ends only if `num` trainings run at the same time."""
     meeting = trial_dir.parent / "meeting"
     meeting.mkdir(exist_ok=True)
     (meeting / trial.trial_id).touch()
     deadline = time.monotonic() + 30
-    while len(list(meeting.iterdir())) < trial.settings["num"]:
+    while len(list(meeting.iterdir())) < trial.hparams["num"]:
         if time.monotonic() > deadline:
-            raise TimeoutError("nobody else came")
+            raise TimeoutError("the other trainings did not start")
         time.sleep(0.01)
 
 
@@ -94,7 +96,7 @@ def _read_null(trial: Trial, trial_dir: Path) -> None:
 
 
 def _log(trial: Trial, trial_dir: Path) -> None:
-    """As TensorFlow does, before and after what the trial is to say."""
+    """Writes TensorFlow's log lines around the trial's own output."""
     os.write(
         2,
         b"WARNING: All log messages before absl::InitializeLog() is called are "
@@ -102,7 +104,7 @@ def _log(trial: Trial, trial_dir: Path) -> None:
         b"E0000 00:00:1764077716.123456   99 util.cc:131] oneDNN supports "
         b"DT_HALF only on platforms with AVX-512.\n",
     )
-    os.write(2, trial.settings["words"].encode())
+    os.write(2, trial.hparams["words"].encode())
     os.write(
         2,
         b"I0000 00:00:1764077716.123456   99 cpu_feature_guard.cc:227] This "
@@ -114,7 +116,7 @@ def _log(trial: Trial, trial_dir: Path) -> None:
         b"2026-01-31 12:00:00.123456: I tensorflow/core/util/port.cc:153] "
         b"oneDNN custom operations are on.\n",
     )
-    _DEEDS[trial.settings["then"]](trial, trial_dir)
+    _ACTIONS[trial.hparams["then"]](trial, trial_dir)
 
 
 def _abort(trial: Trial, trial_dir: Path) -> None:
@@ -133,7 +135,7 @@ def _hoard(trial: Trial, trial_dir: Path) -> None:
         time.sleep(0.005)
 
 
-_DEEDS = {
+_ACTIONS = {
     "complete": lambda trial, trial_dir: None,
     "sleep": _sleep,
     "meet": _meet,

@@ -1,6 +1,6 @@
 """A whole driver of real, tiny trainings on a data set of tones.
 
-`python -m tests.runners.children_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
+`python -m tests.runners.trials_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
 searches with two open rounds, JSON being more runner settings; prints the
 outcome as JSON. Epochs are noted in `WORKDIR/epochs.txt`.
 """
@@ -18,7 +18,8 @@ from audiotag_nas.config import (
     GridConfig,
     TrainingConfig,
 )
-from audiotag_nas.runners.factory import RunnerSettings, make_runner
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.settings import RunnerSettings
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
@@ -102,7 +103,7 @@ def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
         round=round_number,
         tokens=tokens,
         hparams=values,
-        settings={"architecture": architecture.to_json()},
+        architecture=architecture,
         seed=100 + number,
     )
 
@@ -126,7 +127,7 @@ def main() -> None:
         features_dir=workdir / "features",
         trials_dir=workdir / "trials",
         on_epoch=note_epoch,
-        prepare="tests.runners.children_driver:prepare_elsewhere",
+        prepare="tests.runners.trials_driver:prepare_elsewhere",
     )
     try:
         with driver_lock(workdir):

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 from audiotag_nas.search.journal import read_entries
-from tests.runners import children_driver
+from tests.runners import trials_driver
 
-ROOT = Path(children_driver.__file__).parents[2]
+ROOT = Path(trials_driver.__file__).parents[2]
 
 
 def _start(workdir: Path, runner: str, num_workers: int) -> subprocess.Popen:
-    module = "tests.runners.children_driver"
+    module = "tests.runners.trials_driver"
     return subprocess.Popen(
         [sys.executable, "-m", module, str(workdir), runner, str(num_workers)],
         cwd=ROOT,
@@ -41,20 +41,20 @@ def _num_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_real_children_killed_five_times_learn_the_same_to_the_last_bit(
+def test_real_trials_killed_five_times_learn_the_same_to_the_last_bit(
     tmp_path,
 ):
     workdir, alone = tmp_path / "killed", tmp_path / "alone"
-    children_driver.prepare(workdir)
+    trials_driver.prepare(workdir)
     shutil.copytree(workdir, alone)
     undisturbed = _outcome(_start(alone, "in_process", 1))
-    assert undisturbed["reasons"] == [""] * children_driver.NUM_TRIALS
+    assert undisturbed["reasons"] == [""] * trials_driver.NUM_TRIALS
 
     # (the file that grows first, lines that it grows by, seconds from then)
     moments = [
         (None, 0, 1.0),  # while the workers start
         ("epochs.txt", 1, 0.0),  # in the first epochs
-        ("trials.jsonl", 1, 0.0),  # a child done, another on its way
+        ("trials.jsonl", 1, 0.0),  # a trial done, another on its way
         (None, 0, 6.0),  # while TensorFlow traces
         ("trials.jsonl", 1, 0.0),
     ]
@@ -72,6 +72,6 @@ def test_real_children_killed_five_times_learn_the_same_to_the_last_bit(
     assert len(read_entries(workdir / "trials.jsonl")) >= 2
 
     assert _outcome(_start(workdir, "process", 2)) == undisturbed
-    for number in range(children_driver.NUM_TRIALS):
+    for number in range(trials_driver.NUM_TRIALS):
         trial_dir = workdir / "trials" / f"search-{number:04d}"
         assert (trial_dir / "model.keras").is_file()
