@@ -53,8 +53,8 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last release, and works with Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
-    # The searcher contest: searchers of other libraries in the measured
-    # versions. Only Optuna's Gaussian process needs torch.
+    # The searchers of other libraries in benchmarks.searchers, in the
+    # measured versions; torch is for Optuna's Gaussian process only.
     "contest": [
         "optuna>=5,<5.1",
         "torch>=2.13,<2.14",
@@ -117,8 +117,8 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    # Tools and configs are at the top of the checkout, and inside the package
-    # when installed. Benchmarks are not installed.
+    # Tools and configs are top-level directories of the checkout and part of
+    # the installed package. The benchmarks are not installed.
     packages=[
         *find_packages(include=["audiotag_nas", "audiotag_nas.*"]),
         "audiotag_nas.tools",
@@ -132,7 +132,7 @@ setup(
     extras_require=EXTRAS_REQUIRE,
     entry_points={
         "console_scripts": [
-            "audiotag-nas = audiotag_nas.command_line.command:main"
+            "audiotag-nas = audiotag_nas.command_line.console:main"
         ]
     },
     package_data={"audiotag_nas": ["py.typed"]},

@@ -1,8 +1,8 @@
-"""Finds, trains and ships small networks that tag everyday sounds.
+"""Searches, trains and exports small networks that tag everyday sounds.
 
-Reinforcement-learning architecture search after Liu and Zhang (IJCNN 2020).
-The names below are the front door; TensorFlow starts only with the first use
-of one that needs it.
+Architecture search by reinforcement learning, after Liu and Zhang (IJCNN
+2020). `__all__` lists the public names. TensorFlow is imported at the first
+use of a name that needs it.
 """
 
 import importlib

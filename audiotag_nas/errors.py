@@ -1,12 +1,12 @@
-"""The errors a user can cause, each one line that says what to change.
+"""Errors that a user can cause, each one line that says what to change.
 
-Everything derived from `UserError` is printed by the command lines as one
-line, without a traceback; anything else is a defect of this project.
+The commands print a `UserError` as one line, without a traceback. Any other
+exception is a defect of this project.
 """
 
 
 class UserError(Exception):
-    """Base of the errors that the user's input causes."""
+    """Base of all errors that the user's input causes."""
 
 
 class ConfigError(UserError, ValueError):
@@ -18,8 +18,8 @@ class DataError(UserError, ValueError):
 
 
 class StoreError(UserError):
-    """Something this project wrote earlier is damaged, stale or in use."""
+    """A file that this project wrote is damaged, outdated or in use."""
 
 
 class SearchError(UserError):
-    """A search can't go on, e.g. since every training failed."""
+    """A search can't continue, e.g. because every trial failed."""

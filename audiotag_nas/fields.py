@@ -1,13 +1,12 @@
-"""Typed dataclasses as trees of named fields: check, find, read from JSON.
+"""Types of dataclass fields: checks them, finds them, reads them from JSON.
 
 `audiotag_nas.config` is a tree of dataclasses whose leaves are bool, int,
-float, str or tuples of one of them; the journal and the other files of a
+float, str or tuples of one of them. The journal and the other files of a
 working directory hold such values as JSON. Errors name a field by its path
 from the root, e.g. `config.training.epochs`.
 """
 
 import dataclasses
-import difflib
 import enum
 import functools
 import reprlib
@@ -20,33 +19,16 @@ from typing import Any
 from audiotag_nas.errors import ConfigError
 
 _MAX_INT = 2**63
-"""Beyond it NumPy and TensorFlow have no integers."""
+"""NumPy and TensorFlow have no larger integers."""
 
 _MAX_FLOAT = sys.float_info.max
 
 _MAX_DEPTH = 16
 
 _SHORT = reprlib.Repr()
-"""Shows values in error messages: of long and deep ones, the start."""
+"""Shortens long and deeply nested values in error messages."""
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxother = 80
-
-
-class Section:
-    """Base of such dataclasses: a field that there is not can't be set.
-
-    A misspelled one would else be kept and never looked at.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        fields = [field.name for field in dataclasses.fields(self)]  # type: ignore[arg-type]
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields)
-            names = f"Nearest: {', '.join(near)}" if near else _allowed(fields)
-            raise ConfigError(
-                f"{type(self).__name__}: no field named {name!r}. {names}"
-            )
-        super().__setattr__(name, value)
 
 
 def _allowed(names: Iterable[str]) -> str:
@@ -54,10 +36,10 @@ def _allowed(names: Iterable[str]) -> str:
 
 
 def field_type(section: Any, path: str) -> Any:
-    """The type of the field at a dotted path, e.g. `training.epochs`.
+    """Returns the type of the field at a dotted path, e.g. `training.epochs`.
 
     Raises:
-        ConfigError: naming the part that is no field, and those that are.
+        ConfigError: no such field; names the wrong part and the valid fields.
     """
     hint = section
     where = "config"
@@ -80,7 +62,7 @@ def field_type(section: Any, path: str) -> Any:
 
 
 def type_name(hint: Any) -> str:
-    """A field's type in words, for error messages."""
+    """Describes a field's type, for error messages."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is dict or origin in (dict, Mapping):
         return "an object with named fields"
@@ -102,10 +84,10 @@ def type_name(hint: Any) -> str:
 def check_types(section: Any, path: str) -> None:
     """Checks that every field's value is of its type.
 
-    A list where a tuple belongs becomes one: many would write a list.
+    Replaces lists by tuples in fields of tuples.
 
     Raises:
-        ConfigError: naming the first field whose value is not.
+        ConfigError: names the first field with a value of another type.
     """
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)
@@ -116,7 +98,8 @@ def check_types(section: Any, path: str) -> None:
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             if not isinstance(value, hint):
                 raise ConfigError(
-                    f"{where}: must be a {hint.__name__}. Received: {value!r}"
+                    f"{where}: must be of type {hint.__name__}. "
+                    f"Received: {value!r}"
                 )
             check_types(value, where)
         elif not _fits(value, hint):
@@ -126,19 +109,18 @@ def check_types(section: Any, path: str) -> None:
 
 
 def from_json(hint: Any, value: Any, path: str = "") -> Any:
-    """The value of type `hint` that `dataclasses.asdict` and JSON turned to
-    `value`.
+    """Rebuilds a value from the JSON of `dataclasses.asdict`.
 
     Args:
-        hint: a dataclass, an enumeration of strings, `bool`, `int`, `float`,
-            `str`, a union of these, a `dict`, `Mapping`, `list`, `Sequence`
-            or `tuple` of one type, or `Any` for plain JSON.
-        value: as `json.loads` gives it.
-        path: where `value` belongs, for error messages.
+        hint: its type: a dataclass, an enumeration of strings, `bool`, `int`,
+            `float`, `str`, a union of these, a `dict`, `Mapping`, `list`,
+            `Sequence` or `tuple` of one type, or `Any` for plain JSON.
+        value: as `json.loads` returns it.
+        path: of the field, for error messages.
 
     Raises:
-        ConfigError: naming the first field that is missing or unknown, or
-            whose value is not of its type.
+        ConfigError: names the first field that is missing, unknown or of
+            another type.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
@@ -151,7 +133,7 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
             for name, item in value.items()
         }
     elif origin in (list, Sequence, tuple) and isinstance(value, list):
-        # Curves are long: a path for each of their numbers would be slow.
+        # Curves are long: building a path for each number would be slow.
         if not all(_fits(item, arguments[0]) for item in value):
             value = [
                 from_json(arguments[0], item, f"{path}[{index}]")
@@ -197,7 +179,7 @@ def _dataclass_from_json(cls: Any, value: Any, path: str) -> Any:
 
 
 def _check_plain(value: Any, path: str, depth: int = 0) -> None:
-    """Checks plain JSON: numbers of usual size, no deep nesting."""
+    """Checks that plain JSON has no huge numbers and no deep nesting."""
     if depth > _MAX_DEPTH:
         raise ConfigError(f"{path}: nested deeper than {_MAX_DEPTH} levels.")
     if isinstance(value, dict):
@@ -224,7 +206,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one: `{"a": {"b": 1}}` -> `{"a.b": 1}`."""
+    """Flattens nested dicts: `{"a": {"b": 1}}` -> `{"a.b": 1}`."""
     flat: dict[str, Any] = {}
     for name, item in value.items():
         if isinstance(item, dict):
@@ -244,7 +226,7 @@ def _cached_hints(section: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a field's type; an int will do for a float."""
+    """Whether a value is of a field's type; ints are accepted as floats."""
     if isinstance(hint, types.GenericAlias):
         item = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(v, item) for v in value)
@@ -253,7 +235,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        # An int may be too great for a float: `float(value)` would raise.
+        # `float(value)` would raise for an int above the largest float.
         return isinstance(value, int | float) and abs(value) <= _MAX_FLOAT
     if hint is int:
         return isinstance(value, int) and -_MAX_INT <= value < _MAX_INT

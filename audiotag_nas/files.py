@@ -1,9 +1,9 @@
-"""Files and directories that appear whole or not at all.
+"""Writes files and directories atomically.
 
-Everything is written beside its place and renamed, so that a kill or a full
-disk never leaves half a file where a good one is expected. Every writer of the
-package comes through here: an error of the disk is a StoreError that names
-the file in its final place.
+Everything is written to a temporary name in the same directory and renamed, so
+that a kill or a full disk leaves no partial file under the final name. All
+writers of the package use this module: an error of the disk is a StoreError
+that names the final path.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ def atomic_write_bytes(
     *,
     temporary_name: str | None = None,
 ) -> None:
-    """Writes `data` to `path`, whole or not at all; makes its directory.
+    """Writes `data` to `path` atomically and creates its directory.
 
     Args:
         path: the file.
         data: its content.
-        temporary_name: what the temporary file is called after, by default
-            `path`; for directories whose readers select files by name.
+        temporary_name: base of the temporary file's name; by default that of
+            `path`. For directories whose readers select files by name.
 
     Raises:
         StoreError: it can't be written.
@@ -41,7 +41,7 @@ def atomic_write_bytes(
     path = Path(path)
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path.with_name(temporary_name or path.name))
+        temporary = _temporary_path(path.with_name(temporary_name or path.name))
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
@@ -53,9 +53,9 @@ def atomic_write_bytes(
 
 
 def atomic_write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` as UTF-8 to `path`, whole or not at all.
+    """Writes `text` as UTF-8 to `path` atomically.
 
-    A file's name in it that is not UTF-8 keeps its bytes.
+    File names in it that are not UTF-8 keep their bytes.
 
     Raises:
         StoreError: it can't be written.
@@ -65,10 +65,10 @@ def atomic_write_text(path: str | os.PathLike, text: str) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """A path of the same name to write, renamed to `path` at the block's end.
+    """Yields a path to write to, which is renamed to `path` after the block.
 
-    For libraries that write to a path only. If the block raises, `path` stays
-    as it was.
+    For libraries that write to a path only. The file name is the same. If the
+    block raises, `path` stays unchanged.
 
     Raises:
         StoreError: it can't be written.
@@ -76,7 +76,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     with store_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        directory = _beside(path)
+        directory = _temporary_path(path)
         directory.mkdir()
         try:
             yield directory / path.name
@@ -89,27 +89,27 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
-    """A directory to fill, renamed to `path` when the block ends well.
+    """Yields a directory to fill, which replaces `path` after the block.
 
-    What stood at `path` is replaced then, and only then; if the block raises,
-    it stays as it was. Where `path` is a link, what it points to is.
+    If the block raises, `path` stays unchanged. If `path` is a link, its
+    target is replaced.
 
     Raises:
-        StoreError: it can't be written, or a file within it; named by the
-            final place.
+        StoreError: the directory or a file in it can't be written; names the
+            final path.
     """
     final = Path(path).resolve()
     with store_errors(path):
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(final)
+        temporary = _temporary_path(final)
         temporary.mkdir()
     try:
         with _final_names(temporary, Path(path)):
             yield temporary
         with store_errors(path):
             if final.exists():
-                # A directory can't be renamed onto a filled one: step aside.
-                old = _beside(final)
+                # A directory can't be renamed to one that is not empty.
+                old = _temporary_path(final)
                 os.rename(final, old)
                 os.rename(temporary, final)
                 shutil.rmtree(old)
@@ -121,14 +121,13 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _final_names(temporary: Path, final: Path) -> Iterator[None]:
-    """Errors within name files by their final place.
+    """Errors in the block name files by their final path.
 
-    An OSError of a file elsewhere (one that is read) is no error of writing.
+    An OSError of a file outside of `temporary` (which is read) is kept.
     """
     try:
         yield
     except StoreError as error:
-        # The temporary name means nothing to a user, and is removed.
         text = str(error).replace(str(temporary), str(final))
         raise StoreError(text) from error
     except OSError as error:
@@ -141,12 +140,12 @@ def _final_names(temporary: Path, final: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """A directory of the system's temporary files, removed after the block.
+    """Yields a temporary directory, which is removed after the block.
 
     Raises:
-        StoreError: there is no room for it, or no right to make it.
+        StoreError: it can't be created.
     """
-    with store_errors("a temporary directory (TMPDIR)", goes_on=False):
+    with store_errors("a temporary directory (TMPDIR)", continues=False):
         directory = tempfile.TemporaryDirectory(
             prefix="audiotag_nas-", ignore_cleanup_errors=True
         )
@@ -156,11 +155,11 @@ def temporary_directory() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def plain_path(directory: str | os.PathLike) -> Iterator[str]:
-    """Another path of a directory, for libraries that misread special names.
+    """Yields another path of a directory, without special characters.
 
-    TensorFlow takes some paths as glob patterns, so that it does not find
-    `exp[1]`, and encodes them as strict UTF-8. The path is valid within the
-    block only. Where there is no `/proc`, it is the directory's own path.
+    TensorFlow treats some paths as glob patterns (it does not find `exp[1]`)
+    and accepts strict UTF-8 only. The path is valid within the block. Without
+    `/proc`, it is the directory's own path.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -171,9 +170,9 @@ def plain_path(directory: str | os.PathLike) -> Iterator[str]:
 
 
 def remove_partials(directory: str | os.PathLike) -> None:
-    """Removes what killed processes left half written right in `directory`.
+    """Removes the temporary files of killed processes from `directory`.
 
-    Nothing else may be writing there.
+    No other process may be writing there.
     """
     for path in Path(directory).glob(_partial_name("*", "[0-9a-f]" * 8)):
         if path.is_dir():
@@ -183,43 +182,41 @@ def remove_partials(directory: str | os.PathLike) -> None:
 
 
 def write_output(path: str | os.PathLike, text: str) -> None:
-    """As `atomic_write_text`, for a tool's output after its work is done.
+    """As `atomic_write_text`, for the final output of a tool.
 
     Raises:
         StoreError: it can't be written.
     """
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         atomic_write_text(path, text)
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Checks, before the work, that a file could be written to `path`.
-
-    Nothing is left behind, and what is there is not touched.
+    """Checks that a file can be written to `path`, and changes nothing.
 
     Raises:
-        StoreError: it could not.
+        StoreError: it can't be written.
     """
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         if Path(path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if Path(path).exists() and not Path(path).is_file():
-            # A rename would put a file in the place of, say, /dev/null.
+            # A rename would replace e.g. /dev/null by a file.
             raise OSError("not a regular file")
         _write_probe(Path(path).parent)
 
 
 def check_writable_directory(path: str | os.PathLike) -> None:
-    """As `check_writable`, for a directory that is made if need be."""
-    with store_errors(path, goes_on=False):
+    """As `check_writable`, for a directory, which may be missing."""
+    with store_errors(path, continues=False):
         _write_probe(Path(path))
 
 
 def _write_probe(directory: Path) -> None:
-    """Writes to the directory, or to the one that it would be made in."""
+    """Writes to the directory, or to its nearest existing parent."""
     while not os.path.lexists(directory):
         directory = directory.parent
-    probe = _beside(directory / "probe")
+    probe = _temporary_path(directory / "probe")
     try:
         probe.touch()
     finally:
@@ -228,44 +225,43 @@ def _write_probe(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def store_errors(path: object, *, goes_on: bool = True) -> Iterator[None]:
-    """Raises a StoreError that names `path` where it can't be written.
+def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
+    """Turns an OSError in the block into a StoreError that names `path`.
 
     Args:
         path: the file or directory.
-        goes_on: whether the same command continues with what it has finished,
-            which the message then says. False removes that sentence from a
-            StoreError raised within as well.
+        continues: whether the message says that the same command continues.
+            False also removes that sentence from a StoreError of the block.
     """
     try:
         yield
     except BrokenPipeError:
-        # Of the output's reader: no fault of the file.
+        # The reader of the output is gone; `path` has no error.
         raise
     except StoreError as error:
-        if goes_on or not str(error).endswith(_CONTINUES):
+        if continues or not str(error).endswith(_CONTINUES):
             raise
         raise StoreError(str(error).removesuffix(_CONTINUES)) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        if not goes_on:
+        if not continues:
             raise StoreError(f"{path}: can't be written ({reason}).") from error
         raise unwritable(path, reason) from error
 
 
 def unwritable(path: object, reason: str) -> StoreError:
-    """The error of a command that continues once `path` can be written."""
+    """Returns the error of a command that can be continued."""
     return StoreError(f"{path}: can't be written ({reason}).{_CONTINUES}")
 
 
 def file_digest(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _beside(path: Path) -> Path:
-    # Of a long name the start: with the rest it could be too long itself.
+def _temporary_path(path: Path) -> Path:
+    # Only the start of a long name: the result must not be too long.
     return path.with_name(_partial_name(path.name[:40], uuid.uuid4().hex[:8]))
 
 

@@ -1,8 +1,8 @@
-"""JSON that this project wrote earlier, read as input that may be damaged.
+"""Reads JSON files of this project, which may be damaged.
 
-A file can have been truncated, edited, or replaced by a pipe or a directory.
-Reading never blocks, uses bounded memory, and raises nothing but
-`StoreError` (files) and `ValueError` (text).
+A file may be truncated, edited, or replaced by a pipe or a directory. Reading
+never blocks, uses bounded memory, and raises only `StoreError` (files) and
+`ValueError` (text).
 """
 
 import json
@@ -14,18 +14,18 @@ from typing import Any, NoReturn
 from audiotag_nas.errors import StoreError
 
 MAX_BYTES = 16 * 2**20
-"""Size limit of a small file; real ones have a few kilobytes."""
+"""Size limit of a small file. Real ones have a few kilobytes."""
 
 
 def read_regular_file(
     path: str | os.PathLike, *, max_bytes: int | None = MAX_BYTES
 ) -> bytes:
-    """The content of a regular file.
+    """Returns the content of a regular file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: it is no regular file, has more than `max_bytes` bytes or
-            can't be read.
+        StoreError: it is not a regular file, has more than `max_bytes` bytes
+            or can't be read.
     """
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer.
@@ -48,7 +48,7 @@ def read_regular_file(
         raise StoreError(f"{path}: can't be read ({error.strerror}).") from None
     except MemoryError:
         raise StoreError(
-            f"{path}: can't be read (more than fits into memory)."
+            f"{path}: can't be read (larger than the memory)."
         ) from None
 
 
@@ -59,7 +59,7 @@ def check_regular(
 
     Args:
         path: the file.
-        status: its status, where it is open already.
+        status: its status, if known.
 
     Raises:
         StoreError: it is a directory, a FIFO, a device or a socket.
@@ -86,12 +86,12 @@ _KINDS = {
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value in UTF-8 text.
+    """Parses JSON in UTF-8.
 
     Raises:
-        ValueError: not UTF-8 or not JSON, a name that an object has twice, a
-            number that JSON does not have (NaN), nesting that is too deep, or
-            half a surrogate pair, which is no text.
+        ValueError: not UTF-8 or not JSON, a repeated name in an object, a
+            number that JSON lacks (NaN), too deep nesting, or half a
+            surrogate pair.
     """
     try:
         value = json.loads(
@@ -119,11 +119,11 @@ def parse_json(data: bytes) -> Any:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """The JSON value in a small file.
+    """Reads the JSON value of a small file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: as `read_regular_file`, or as `parse_json` naming the file.
+        StoreError: as `read_regular_file`, or it is not valid JSON.
     """
     data = read_regular_file(path)
     try:

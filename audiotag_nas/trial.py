@@ -1,9 +1,8 @@
-"""One training that a searcher asked for, and what came of it.
+"""A trial: one training that a stage requests, and its result.
 
-The architecture search, the grid and every rival searcher share these types,
-and with them one runner, one journal and one HParams writer. All fields are
-plain values that survive JSON, so a trial can travel to another process or
-machine.
+All stages share these types, and with them the runners, the journal and the
+HParams writer. All values survive JSON, so that a trial can travel to another
+process or machine.
 """
 
 import dataclasses
@@ -19,25 +18,25 @@ from audiotag_nas.fields import from_json
 from audiotag_nas.space import Choice, Tokens
 
 MAX_REWARD = 1e15
-"""The greatest magnitude of a reward that is told to a searcher.
+"""The greatest magnitude of a reward that a searcher is told.
 
-Beyond it differences of rewards say nothing, and the squares of gradients in
-single precision overflow from about 1e18."""
+Squares of gradients in single precision overflow from about 1e18."""
+
+MODEL_FILE = "model.keras"
+"""The file in a trial's directory that holds its trained network."""
 
 _MAX_ID = 100
 _TRIAL_ID = re.compile(rf"(?!\.)[A-Za-z0-9_.-]{{1,{_MAX_ID}}}")
 
 StopRule = Sequence[Sequence[float]]
-"""[epoch, least quality] pairs: when a training is to be stopped early.
-
-It travels in `Trial.settings` as `stop_rule`, so it is plain lists."""
+"""(epoch, least quality) pairs: when to stop a training early."""
 
 
 def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
     """Whether `rule` stops a training after an epoch.
 
     Args:
-        rule: the least quality that is asked for, at some epochs.
+        rule: the least quality that is required after some epochs.
         epoch: from 1.
         quality: after this epoch.
     """
@@ -50,21 +49,58 @@ class TrialStatus(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainingOverrides:
+    """A trial's own training settings; None keeps the config's value.
+
+    The fields are those of `config.TrainingConfig` and `spectrogram_size`
+    (frames x mel bins, e.g. `124x128`).
+    """
+
+    mixup_alpha: float | None = None
+    spectrogram_size: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    patience: int | None = None
+    learning_rate: float | None = None
+    time_mask_frames: int | None = None
+    mel_mask_bins: int | None = None
+
+    def to_json(self) -> dict[str, Choice]:
+        """The fields that are set."""
+        fields = dataclasses.asdict(self).items()
+        return {name: value for name, value in fields if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardSettings:
+    """How a trial's reward is computed from its learning curves.
+
+    Attributes:
+        measure: a name in `training.rewards.MEASURES`.
+        weighs_costs: whether the penalty for the network's costs, by the
+            weights of `config.search`, is subtracted.
+    """
+
+    measure: str = "eer"
+    weighs_costs: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Trial:
     """One training to run.
 
     Attributes:
         trial_id: unique in a working directory, e.g. `search-0007`.
-        stage: what asked for it: `baseline`, `search`, `grid` or `final`.
+        stage: what requests it: `baseline`, `search`, `grid`, `final` or
+            `train`.
         round: the searcher's round, from 0.
-        tokens: the point of the stage's search space; empty where the stage
-            has none.
+        tokens: the point of the stage's search space.
         hparams: the same point by name, as the dashboard shows it.
-        settings: all that the runner needs beside the config: an
-            `architecture` (as JSON), and overrides such as `mixup_alpha`,
-            `spectrogram_size`, `batch_size`, `epochs`; and the `stop_rule`
-            of a child that may be stopped early.
+        architecture: the network to train.
         seed: the only source of randomness of this training.
+        overrides: training settings that differ from the config's.
+        stop_rule: when to stop the training early; empty: never.
+        reward: how the reward is computed.
     """
 
     trial_id: str
@@ -72,38 +108,32 @@ class Trial:
     round: int
     tokens: Tokens
     hparams: dict[str, Choice]
-    settings: dict[str, Any]
+    architecture: Architecture
     seed: int
+    overrides: TrainingOverrides = TrainingOverrides()
+    stop_rule: StopRule = ()
+    reward: RewardSettings = RewardSettings()
 
     def __post_init__(self) -> None:
         # Directories are named by it, and some of them are removed.
         if not _TRIAL_ID.fullmatch(self.trial_id):
             raise ConfigError(
                 "`trial_id` must be letters, digits and -_. only, at most "
-                f"{_MAX_ID}, with no . in front. Received: {self.trial_id!r}"
+                f"{_MAX_ID}, and not begin with a dot. Received: "
+                f"{self.trial_id!r}"
             )
-
-    @property
-    def architecture(self) -> Architecture:
-        """The network that it trains.
-
-        Raises:
-            StoreError: the settings have none, or none that is valid.
-        """
-        try:
-            return Architecture.from_json(self.settings["architecture"])
-        except KeyError:
-            reason = "`settings` must have an `architecture`."
-        except ConfigError as error:
-            reason = str(error)
-        raise StoreError(f"trial {self.trial_id}: {reason}")
+        rule = tuple((epoch, least) for epoch, least in self.stop_rule)
+        object.__setattr__(self, "stop_rule", rule)
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {
+            "architecture": self.architecture.to_json(),
+            "overrides": self.overrides.to_json(),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Trial":
-        """The trial that `to_json` gave.
+        """Returns the trial that `to_json` wrote.
 
         Raises:
             ConfigError: naming the field that is missing, unknown or wrong.
@@ -113,22 +143,22 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """What came of a trial; a failed one is a result, not an exception.
+    """The outcome of a trial; a failure is a result, not an exception.
 
     Attributes:
-        trial_id: of the trial.
+        trial_id: the trial's id.
         status: completed or failed.
         reward: what the searcher maximizes; finite, None for a failed trial.
-        metrics: named numbers: `validation_eer`, `validation_loss`,
-            `num_parameters`, `multiply_adds`, ... all finite (docs/journal.md);
-            `stopped_epoch` where its stop rule ended the training.
-        history: one list a curve, one entry an epoch: `training_loss`,
-            `validation_loss`, `validation_eer`, ...
+        metrics: named finite numbers: `validation_eer`, `validation_loss`,
+            `num_parameters`, `multiply_adds`, ... (docs/journal.md);
+            `stopped_epoch` if the stop rule ended the training.
+        history: one list per learning curve, one entry per epoch:
+            `training_loss`, `validation_loss`, `validation_eer`, ...
         seconds: wall-clock seconds of the training.
         reason: why it failed, one line; empty for a completed trial.
 
     Raises:
-        ConfigError: the fields contradict one another.
+        ConfigError: the fields contradict each other.
     """
 
     trial_id: str
@@ -151,11 +181,12 @@ class TrialResult:
                 )
         elif self.reward is not None or not self.reason:
             raise ConfigError(
-                f"{self.trial_id}: a failed trial has a reason and no reward."
+                f"{self.trial_id}: a failed trial must have a reason and no "
+                "reward."
             )
 
     def metric(self, name: str) -> float:
-        """One of the metrics.
+        """Returns one metric.
 
         Raises:
             StoreError: the result does not have it.
@@ -168,7 +199,7 @@ class TrialResult:
         return self.metrics[name]
 
     def curve(self, name: str) -> list[float]:
-        """One of the curves; NaN where a number was not finite.
+        """Returns one learning curve; NaN where a number was not finite.
 
         Raises:
             StoreError: the result does not have it.
@@ -183,7 +214,7 @@ class TrialResult:
 
     @property
     def stopped_epoch(self) -> int:
-        """The epoch after which its stop rule ended it; 0 if none did."""
+        """The epoch after which the stop rule ended it; 0 if it did not."""
         return int(self.metrics.get("stopped_epoch", 0))
 
     @property
@@ -196,7 +227,7 @@ class TrialResult:
     def of_error(
         cls, trial_id: str, error: Exception, *, seconds: float
     ) -> "TrialResult":
-        """The failed result of a training that raised `error`."""
+        """Returns the failed result of a training that raised `error`."""
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return cls(
             trial_id=trial_id,
@@ -215,17 +246,17 @@ class TrialResult:
 
 
 class TrialRunner(Protocol):
-    """Runs trials, one or many at a time.
+    """Runs trials, one or several at a time.
 
-    `submit` never blocks for a training; `next_result` blocks until any
+    `submit` never waits for a training; `next_result` blocks until any
     submitted trial has ended and returns its result. Results may come in any
-    order. A training that goes wrong is a failed result; an exception out of
+    order. A training that fails gives a failed result; an exception from
     either method means that the runner itself is unusable.
     """
 
     @property
     def num_slots(self) -> int:
-        """How many trials run side by side."""
+        """How many trials run in parallel."""
         ...
 
     def submit(self, trial: Trial) -> None: ...

@@ -1,32 +1,37 @@
-"""How hard the synthetic data set is: the CRNN baseline's EERs on it.
+"""Measures the difficulty of the synthetic data: EERs of the CRNN baseline.
 
-Trains `crnn_baseline` on the development split (fold 0 decides the epoch) and
-scores it on the evaluation split, which it has not seen. The synthesizer is
-to be neither trivial nor hopeless: at 1,500 development clips the mean EER is
-to lie between 0.05 and 0.15, with no tag at 0 or above 0.35.
+Trains `crnn_baseline` on the development split (fold 0 selects the epoch) and
+scores it on the evaluation split. Target for the synthesizer: with 1,500
+development clips, a mean EER between 0.05 and 0.15, and each tag's EER above 0
+and at most 0.35.
 
   python -m benchmarks.baseline --workdir=runs/baseline
 
-Time: about 80 s an epoch on one core, after some minutes of preparation.
+Time: about 80 s per epoch on one core, after a few minutes of preparation.
 """
 
 from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, command.WORKDIR_HELP, required=True
+    "workdir", None, experiment_flags.WORKDIR_HELP, required=True
 )
 _NUM_CLIPS = flags.DEFINE_integer(
-    "num_clips", 1500, "Refined development clips.", lower_bound=20
+    "num_clips", 1500, "Number of refined development clips.", lower_bound=20
 )
 _NUM_EVALUATION_CLIPS = flags.DEFINE_integer(
-    "num_evaluation_clips", 600, "Refined evaluation clips.", lower_bound=10
+    "num_evaluation_clips",
+    600,
+    "Number of refined evaluation clips.",
+    lower_bound=10,
 )
-_EPOCHS = flags.DEFINE_integer("epochs", 30, "At most.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of data and training.", lower_bound=0)
+_EPOCHS = flags.DEFINE_integer("epochs", 30, "Number of epochs.", lower_bound=1)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of data and training.", lower_bound=0
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -36,11 +41,11 @@ def main(argv: Sequence[str]) -> None:
         SearchConfig,
         SyntheticConfig,
     )
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.experiment import evaluation
     from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.report.tables import report_table
+    from audiotag_nas.report.result_tables import report_table
 
     size = "124x128"
     config = ExperimentConfig(
@@ -67,4 +72,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

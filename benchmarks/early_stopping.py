@@ -1,14 +1,14 @@
-"""What children stopped early cost and save, on recorded learning curves.
+"""Costs and savings of early stopping, on recorded learning curves.
 
-The curves are those of the table that the package ships, or of `--table`.
-Replays searches with each way of stopping: at an equal number of children
-(the same regret for fewer epochs?), and at equal epochs (what the epochs
-saved buy). Differences are paired with the same search without stopping.
+Replays searches with each stopper, at an equal number of trials (how many
+epochs are saved at which regret) and at equal epochs (how much the regret
+falls with more trials). Differences are paired with the same search without
+stopping.
 
   python -m benchmarks.early_stopping --quality=binormal_eer
 
-Time: some minutes with random search, a third of it with --noequal_epochs;
-REINFORCE takes 3 s a search.
+Time: a few minutes with random search, a third of it with --noequal_epochs;
+`reinforce` takes 3 s per search.
 """
 
 from collections.abc import Sequence
@@ -16,39 +16,42 @@ from collections.abc import Sequence
 from absl import flags
 
 from audiotag_nas.command_line import command
+from benchmarks.table.flags import define_table_flag
 
-_TABLE = flags.DEFINE_string(
-    "table",
-    None,
-    "Another table that `record_table` wrote; the package's if not given.",
-)
+_TABLE = define_table_flag()
 _TABLE_SEEDS = flags.DEFINE_multi_integer(
     "table_seeds",
     None,
-    "Use only this recorded seed of each network; may be repeated.",
+    "A recorded seed to use (default: all). May be repeated.",
 )
-_SEARCHERS = flags.DEFINE_list("searchers", ["random"], "By name.")
-_STOPPERS = flags.DEFINE_list("stoppers", ["halving", "curve"], "By name.")
+_SEARCHERS = flags.DEFINE_list(
+    "searchers", ["random"], "Names, comma-separated."
+)
+_STOPPERS = flags.DEFINE_list(
+    "stoppers", ["halving", "curve"], "Names, comma-separated."
+)
 _NUM_TRIALS = flags.DEFINE_list(
-    "num_trials", ["24", "50", "100"], "Children of a search."
+    "num_trials", ["24", "50", "100"], "Trials per search, comma-separated."
 )
 _NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 100, "Searches of each kind.", lower_bound=2
+    "num_seeds", 100, "Searches per row.", lower_bound=2
 )
-_QUALITY = flags.DEFINE_string("quality", "eer", "What is maximized.")
+_QUALITY = flags.DEFINE_string(
+    "quality", "eer", "The quality that searches maximize."
+)
 _SHARE = flags.DEFINE_float(
     "share",
     1.0,
-    "Share of the recorded networks that a search may find, drawn anew for "
-    "each search.",
+    "Share of the recorded networks in a search's space, drawn anew for each "
+    "search.",
     lower_bound=0.1,
     upper_bound=1.0,
 )
 _SETTINGS = flags.DEFINE_list(
-    "settings", [], "Of the stoppers, e.g. min_trials=6,min_epochs=3."
+    "settings", [], "Stopper settings, e.g. min_trials=6,min_epochs=3."
 )
 _EQUAL_EPOCHS = flags.DEFINE_bool(
-    "equal_epochs", True, "Search at equal epochs too, most of the time."
+    "equal_epochs", True, "Also compare at equal epochs (slow)."
 )
 
 
@@ -63,12 +66,12 @@ def main(argv: Sequence[str]) -> None:
     curves = QualityCurves.of(table, quality=_QUALITY.value)
     print(
         f"{len(curves.qualities)} networks, {curves.num_epochs} epochs, "
-        f"{_NUM_SEEDS.value} searches of each kind; EER in units of 0.0001\n"
+        f"{_NUM_SEEDS.value} searches per row; EER in units of 0.0001\n"
     )
     settings = dict(item.split("=", 1) for item in _SETTINGS.value)
     for searcher in _SEARCHERS.value:
         for num_trials in map(int, _NUM_TRIALS.value):
-            print(f"{searcher}, {num_trials} children", flush=True)
+            print(f"{searcher}, {num_trials} trials", flush=True)
             rows = report.compare(
                 curves,
                 searcher=searcher,

@@ -1,14 +1,14 @@
-"""Attacks the commands with damaged files and counts what must not happen.
+"""Fuzz test: runs the commands on damaged files and counts failures.
+
+Runs the smoke experiment once (one minute; kept in the working directory).
+Then it mutates sound files, manifests, configs, journals, score files and
+exported models, and runs the commands that read them. A failure is a
+traceback, an end by a signal, a nonzero exit without output, a hang, or memory
+above the limit. Prints one row per kind of input and the number of failures;
+the exit status is 1 if there are any. Inputs and output of each failed command
+are kept in `failures/`.
 
   python -m benchmarks.fuzz --workdir=/tmp/fuzz --seconds=300
-
-Runs the smoke experiment once (a minute; kept in the working directory), then
-mutates sound files, manifests, configs, journals, score files and exported
-models, and runs the commands that read them as real processes. A failure is a
-traceback, a process that a signal ended, an exit without a word, a hang, or
-more memory than the limit. The table has one row per kind of input; the last
-line counts the failures, and the exit status is 1 if there is one. Inputs and
-output of each failed command stay in `failures/`.
 """
 
 import collections
@@ -26,24 +26,24 @@ from pathlib import Path
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Where the experiment and the inputs are.", required=True
+    "workdir", None, "Directory of experiment and inputs.", required=True
 )
 _SECONDS = flags.DEFINE_float(
-    "seconds", 300.0, "Time limit of the mutations.", lower_bound=1.0
+    "seconds", 300.0, "Time for all kinds of input.", lower_bound=1.0
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the mutations.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the mutations.", lower_bound=0)
 _KINDS = flags.DEFINE_list(
-    "kinds", None, "Which kinds of input; by default all."
+    "kinds", None, "Kinds of input, comma-separated (default: all)."
 )
 _FILES_PER_BATCH = flags.DEFINE_integer(
     "files_per_batch", 100, "Sound files per command.", lower_bound=1
 )
 
 HANG_SECONDS = 120.0
-"""A command takes seconds; under load it may take some more."""
+"""Commands take seconds; the limit allows for a loaded machine."""
 MEMORY_LIMIT_MIB = 1536
 EXIT_FOUND = 1
 
@@ -68,9 +68,9 @@ class Ended:
 
     Attributes:
         problem: `traceback`, `signal`, `silent`, `hang` or `memory`; empty
-            for an end as it should be.
-        peak_mib: the most resident memory that it had.
-        output: both its streams.
+            if there was none.
+        peak_mib: peak resident memory.
+        output: stdout and stderr.
     """
 
     problem: str
@@ -81,7 +81,7 @@ class Ended:
 Case = tuple[int, list[str]]
 """The number of mutated inputs of a command, and its arguments."""
 MakeCases = Callable[[Path, Path, random.Random], Iterator[Case]]
-"""(experiment, fresh directory, generator) -> commands without end."""
+"""(experiment, empty directory, generator) -> infinite stream of cases."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
             f"--kinds: must be of {', '.join(KINDS)}. "
             f"Received: {', '.join(sorted(unknown))}"
         )
-    workdir = Path(command.directory(_WORKDIR)).resolve()
+    workdir = Path(flag_paths.directory(_WORKDIR)).resolve()
     experiment = _prepared_experiment(workdir)
     names = list(_KINDS.value or KINDS)
     failures = workdir / "failures"
@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
 def _attack(
     name: str, experiment: Path, workdir: Path, failures: Path, seconds: float
 ) -> int:
-    """Runs commands on one kind of input; returns how many failed."""
+    """Runs commands on one kind of input; returns the number of failures."""
     generator = random.Random(f"{_SEED.value} {name}")
     inputs = workdir / "inputs" / name
     end = time.monotonic() + seconds
@@ -144,7 +144,7 @@ def _attack(
 
 
 def _run(arguments: list[str]) -> Ended:
-    """Runs a command of the project to its end, or kills it."""
+    """Runs a command of the package; kills it if it hangs."""
     command = [sys.executable, "-m", "audiotag_nas", *arguments]
     process = subprocess.Popen(
         command,
@@ -165,7 +165,7 @@ def _run(arguments: list[str]) -> Ended:
     output = process.stdout.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
-    # Popen must not wait for a process that is gone.
+    # wait4 has reaped the process; Popen must not wait for it again.
     process.returncode = os.waitstatus_to_exitcode(status)
     peak_mib = usage.ru_maxrss / 1024
     problem = ""
@@ -183,7 +183,7 @@ def _run(arguments: list[str]) -> Ended:
 
 
 def _prepared_experiment(workdir: Path) -> Path:
-    """The finished smoke experiment, run if need be."""
+    """Returns the directory of the finished smoke experiment."""
     from audiotag_nas.errors import SearchError
 
     experiment = workdir / "experiment"
@@ -196,7 +196,7 @@ def _prepared_experiment(workdir: Path) -> Path:
 def _sound_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Mutated sound files through `tag` and `check`, in turns."""
+    """Mutated sound files, alternately for `tag` and `check`."""
     from benchmarks.fuzzing.mutations import mutate_bytes
 
     originals = _sounds(inputs.parent / "sounds")
@@ -208,7 +208,7 @@ def _sound_cases(
         for number in range(_FILES_PER_BATCH.value):
             name, data = generator.choice(originals)
             if generator.random() < 0.2:
-                # Chained streams, of one format or two.
+                # Chained streams of the same or of two formats.
                 data += generator.choice(originals)[1]
             path = batch / f"{number:04d}.{name}"
             path.write_bytes(mutate_bytes(data, generator))
@@ -221,7 +221,7 @@ def _sound_cases(
 
 
 def _sounds(directory: Path) -> list[tuple[str, bytes]]:
-    """(ending, bytes) of one sound in every format."""
+    """Returns (file extension, bytes) of a sound in every format."""
     import numpy as np
     import soundfile
 
@@ -282,7 +282,7 @@ def _score_cases(
 def _directory_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Configs, journals and notes of a working directory."""
+    """Config, journal and status files of a working directory."""
     from benchmarks.fuzzing import mutations
 
     names = ("config.json", "trials.jsonl", "running.json", "driver.lock")
@@ -311,7 +311,7 @@ def _directory_cases(
 
 
 def _wrong_content(data: bytes, generator: random.Random) -> bytes:
-    """One JSON document or line of `data` with a wrong value in it."""
+    """Returns `data`, JSON or JSON lines, with one wrong value."""
     from benchmarks.fuzzing.mutations import mutate_json
 
     try:
@@ -321,18 +321,18 @@ def _wrong_content(data: bytes, generator: random.Random) -> bytes:
 
 
 def _wrong_line(data: bytes, generator: random.Random) -> bytes:
-    """A journal with a wrong value in one line, under a valid checksum."""
+    """Returns a journal with a wrong value in a line of valid checksum."""
     from audiotag_nas.search.journal import with_checksum
     from benchmarks.fuzzing.mutations import mutate_json
 
-    # The lock of a driver that ended has no line.
+    # The lock file of a finished driver is empty.
     lines = data.splitlines() or [b"{}"]
     index = generator.randrange(len(lines))
     document = json.loads(lines[index])
     document.pop("checksum", None)
     document = mutate_json(document, generator)
     line = json.dumps(document).encode()
-    # The mutation may leave something else than an object with fields.
+    # The mutated document may not be an object with fields any more.
     is_record = isinstance(document, dict) and document
     lines[index] = with_checksum(line) if is_record else line
     return b"\n".join(lines) + b"\n"

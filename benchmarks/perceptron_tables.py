@@ -1,12 +1,11 @@
-"""Trains tables of small networks from other fields, for the contest.
+"""Trains the tables of small perceptrons for the contest.
 
-Writes one CSV file a table of `benchmarks/contest/perceptrons.py`, for
-`searchers.py --table_csv`: do searchers keep their order where they were not
-tuned? One that is there is left as it is.
+Writes one CSV file per table of `benchmarks/contest/perceptrons.py`, for
+`benchmarks.searchers --table_csv`. Existing files are kept.
 
   python -m benchmarks.perceptron_tables --output_dir=runs/perceptrons
 
-Time: about 12 minutes of one core for all four.
+Time: about 12 minutes of one core for all four tables.
 """
 
 import concurrent.futures
@@ -21,10 +20,10 @@ from absl import flags
 from audiotag_nas.command_line import command
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where the files go.", required=True
+    "output_dir", None, "Directory of the files.", required=True
 )
 _TABLES = flags.DEFINE_list(
-    "tables", None, "Names, comma-separated; all if not given."
+    "tables", None, "Names, comma-separated (default: all)."
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", os.cpu_count() or 1, "Processes.", lower_bound=1
@@ -37,19 +36,19 @@ def main(argv: Sequence[str]) -> None:
 
     directory = Path(_OUTPUT_DIR.value)
     check_writable_directory(directory)
-    # Networks this small lose by a second thread. Workers must start anew to
-    # read it before their libraries do.
+    # Small networks train faster with one thread. Only a spawned worker reads
+    # the variables before its libraries are imported.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    anew = multiprocessing.get_context("spawn")
+    spawn = multiprocessing.get_context("spawn")
     for name in _TABLES.value or perceptrons.TABLES:
         table = perceptrons.make_table(name)
         path = directory / f"{name}.csv"
         if path.exists():
-            print(f"{path}: is there", flush=True)
+            print(f"{path}: exists", flush=True)
             continue
         train = functools.partial(perceptrons.train_row, name)
         with concurrent.futures.ProcessPoolExecutor(
-            _WORKERS.value, mp_context=anew
+            _WORKERS.value, mp_context=spawn
         ) as pool:
             rows = list(pool.map(train, table.points(), chunksize=20))
         atomic_write_text(path, perceptrons.table_csv(table, rows))
@@ -57,4 +56,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

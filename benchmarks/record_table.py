@@ -1,19 +1,19 @@
-"""Records the table: every network of a small space, trained and scored.
+"""Records the table: trains and scores every network of a small space.
 
-Trains each network of the space of `benchmarks/table/table_space.py`
-with several seeds on a fixed synthetic data set, on all cores, and keeps the
-learning curves. Stopped at any point, the same command goes on; with more
-seeds it goes on from those that are there. At the end it writes the table
-that the package ships (`--output`).
+Trains each network of `benchmarks/table/table_space.py` with several seeds on
+a fixed synthetic data set, records the learning curves in a journal and
+writes them as a table. An interrupted recording continues with the same
+command; a larger `--num_seeds` extends it.
 
   python -m benchmarks.record_table --workdir=runs/table
 
-Time: about 70 minutes for two seeds on two cores. The journal of the shipped
-table, two seeds, is in docs/results/table; to add a third (`--num_seeds=3`),
-unpack it first:
+Time: about 70 minutes for two seeds on two cores.
+
+The journal of the repository's table (two seeds) is in
+benchmarks/results/table. To add a third seed, unpack it first:
 
   mkdir -p runs/table
-  xz -dc docs/results/table/recording.jsonl.xz > runs/table/trials.jsonl
+  xz -dc benchmarks/results/table/recording.jsonl.xz > runs/table/trials.jsonl
 """
 
 import os
@@ -22,22 +22,22 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 if TYPE_CHECKING:
     from benchmarks.table.recording import Recorded
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, command.WORKDIR_HELP, required=True
+    "workdir", None, experiment_flags.WORKDIR_HELP, required=True
 )
 _NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 2, "Trainings of each network.", lower_bound=1
+    "num_seeds", 2, "Trials per network.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count() or 1, "Trainings side by side.", lower_bound=1
+    "workers", os.cpu_count() or 1, "Trials in parallel.", lower_bound=1
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Where the table goes; <workdir>/table.npz if not given."
+    "output", None, "Path of the table (default: <workdir>/table.npz)."
 )
 
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     workspace = tuner.workspace
     trials = recording.table_trials(config, num_seeds=_NUM_SEEDS.value)
 
-    def tell(done: "Recorded") -> None:
+    def print_progress(done: "Recorded") -> None:
         if done.num_done % 10 == 0 or done.num_done == done.num_total:
             progress.line(
                 f"{done.num_done}/{done.num_total}  {done.last.trial_id}  "
@@ -75,14 +75,14 @@ def main(argv: Sequence[str]) -> None:
         )
         try:
             recording.run_recording(
-                trials, runner, workspace.journal_path, on_trial=tell
+                trials, runner, workspace.journal_path, on_trial=print_progress
             )
         finally:
             runner.close()
     from benchmarks.table.recorded_table import write_table
 
     output = _OUTPUT.value or workspace.workdir / "table.npz"
-    # Fewer seeds than were recorded are fine, half a seed is not.
+    # The journal may have more seeds than were requested.
     wanted = {trial.trial_id for trial in trials}
     entries = read_entries(workspace.journal_path)
     write_table([e for e in entries if e.trial.trial_id in wanted], output)
@@ -90,4 +90,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

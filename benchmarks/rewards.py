@@ -1,14 +1,13 @@
-"""Measures how well each reward tells good networks, and how early.
+"""Measures how well each reward predicts the final EER, and how early.
 
-On the trainings of a recorded table, the one that the package ships if no
-other is named: every reward of `search.reward` after several numbers of
-epochs, on one validation fold and on both, against the networks' final
-evaluation EER. Writes `rewards.txt` and `rewards.png`; docs/rewards.md says
-how to read them.
+Compares every reward of `reward_forms` after several numbers of epochs, on
+one validation fold and on both, with the networks' final evaluation EER in a
+recorded table. Writes `rewards.txt` and `rewards.png`; docs/rewards.md
+explains them.
 
-  python -m benchmarks.rewards --output_dir=docs/results
+  python -m benchmarks.rewards --output_dir=benchmarks/results/rewards
 
-Time: some minutes for 1,458 trainings on one core.
+Time: a few minutes of one core for 1,458 recorded trials.
 """
 
 from collections.abc import Sequence
@@ -17,27 +16,24 @@ from pathlib import Path
 from absl import flags
 
 from audiotag_nas.command_line import command
+from benchmarks.table.flags import define_table_flag
 
-_TABLE = flags.DEFINE_string(
-    "table",
-    None,
-    "Another table that `record_table` wrote; the package's if not given.",
-)
+_TABLE = define_table_flag()
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where the results go; only printed if not given."
+    "output_dir", None, "Directory of the results (default: print only)."
 )
 _EPOCHS = flags.DEFINE_list(
     "epochs",
     ["2", "3", "4", "6", "8", "10", "12"],
-    "How many a reward sees; several numbers.",
+    "Numbers of epochs that a reward sees, comma-separated.",
 )
 _SUBSET_SIZE = flags.DEFINE_integer(
-    "subset_size", 50, "Networks of which one is picked.", lower_bound=2
+    "subset_size", 50, "Networks from which one is selected.", lower_bound=2
 )
 _NUM_RESAMPLES = flags.DEFINE_integer(
-    "num_resamples", 200, "Of the bootstrap over networks.", lower_bound=2
+    "num_resamples", 200, "Bootstrap resamples of the networks.", lower_bound=2
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the bootstrap.", lower_bound=0)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -45,10 +41,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import atomic_write_text
     from benchmarks.reward_study.measurement import measure_rewards
     from benchmarks.reward_study.noise import measure_noise
-    from benchmarks.reward_study.report import (
-        plot_rewards,
-        reward_report,
-    )
+    from benchmarks.reward_study.report import plot_rewards, reward_report
     from benchmarks.table.recorded_table import RecordedTable
 
     if not all(epochs.isdigit() for epochs in _EPOCHS.value):

@@ -1,8 +1,8 @@
-"""Compares the throughput of the runners, side by side in one run.
+"""Compares the throughput of the runners.
 
-Every runner trains the same children, first some to get warm, then again and
-again in turns, so that whatever else the machine does meets all of them
-alike. The table has the medians.
+Each runner runs a few warm-up trials, then the same trials in several turns.
+The runners alternate, so that other load on the machine affects all of them.
+The table has the medians.
 
   python -m benchmarks.runners --config=demo --workdir=/tmp/benchmark
 """
@@ -17,29 +17,35 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
 if TYPE_CHECKING:
     from audiotag_nas.trial import Trial, TrialRunner
 
-_EXPERIMENT = command.define_experiment_flags()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
 _RUNNERS = flags.DEFINE_list(
     "runners",
     ["in_process", "process", "ray"],
-    "Which, in order; the first is 1. Ray is started here, on this machine.",
+    "Names, comma-separated; ratios are relative to the first. Ray is started "
+    "on this machine.",
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", 2, "Workers of the others than in_process.", lower_bound=1
+    "workers",
+    2,
+    "Workers of the runners other than in_process.",
+    lower_bound=1,
 )
 _NUM_TRIALS = flags.DEFINE_integer(
-    "num_trials", 6, "Children a turn.", lower_bound=1
+    "num_trials", 6, "Trials per turn.", lower_bound=1
 )
-_NUM_TURNS = flags.DEFINE_integer("turns", 3, "Turns.", lower_bound=1)
+_NUM_TURNS = flags.DEFINE_integer(
+    "turns", 3, "Turns per runner.", lower_bound=1
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """One runner's turn: its rate, and the share of time its slots trained."""
+    """A runner's throughput in one turn, and the busy share of its slots."""
 
     trials_per_minute: float
     utilization: float
@@ -49,7 +55,8 @@ def main(argv: Sequence[str]) -> None:
     config = _EXPERIMENT.config
     from audiotag_nas.experiment import stages
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.runners.factory import RunnerSettings, make_runner
+    from audiotag_nas.runners.factory import make_runner
+    from audiotag_nas.runners.settings import RunnerSettings
     from audiotag_nas.search import make_searcher
     from audiotag_nas.training import strategy
 
@@ -66,33 +73,33 @@ def main(argv: Sequence[str]) -> None:
         runners: dict[str, TrialRunner] = {}
         try:
             for name in _RUNNERS.value:
-                alone = name == "in_process"
+                num_workers = 1 if name == "in_process" else _WORKERS.value
                 runners[name] = make_runner(
                     RunnerSettings(
                         name,
-                        num_workers=1 if alone else _WORKERS.value,
+                        num_workers=num_workers,
                         ray_address="local" if name == "ray" else None,
                     ),
                     config,
                     features_dir=tuner.workspace.features_dir,
                     trials_dir=Path(trials_dir) / name,
                 )
-                _take_turn(runners[name], trials[: runners[name].num_slots])
+                _run_turn(runners[name], trials[: runners[name].num_slots])
             turns: dict[str, list[Turn]] = {name: [] for name in runners}
             for _ in range(_NUM_TURNS.value):
                 for name, runner in runners.items():
-                    turns[name].append(_take_turn(runner, trials))
+                    turns[name].append(_run_turn(runner, trials))
         finally:
             for runner in runners.values():
                 runner.close()
     _print_table(turns, {name: r.num_slots for name, r in runners.items()})
 
 
-def _take_turn(runner: "TrialRunner", trials: "Sequence[Trial]") -> Turn:
-    """Trains all of `trials`.
+def _run_turn(runner: "TrialRunner", trials: "Sequence[Trial]") -> Turn:
+    """Runs all trials and measures the time.
 
     Raises:
-        SearchError: one failed; its time would mean nothing.
+        SearchError: a trial failed, which makes the time meaningless.
     """
     from audiotag_nas.errors import SearchError
 
@@ -114,14 +121,14 @@ def _take_turn(runner: "TrialRunner", trials: "Sequence[Trial]") -> Turn:
 def _print_table(
     turns: dict[str, list[Turn]], num_slots: dict[str, int]
 ) -> None:
-    print("runner      workers  trials/min (least-most)  ratio   busy")
+    print("runner      workers  trials/min (min-max)     ratio   busy")
     first = None
-    for name, taken in turns.items():
-        rates = [turn.trials_per_minute for turn in taken]
+    for name, own in turns.items():
+        rates = [each.trials_per_minute for each in own]
         median = statistics.median(rates)
         first = median if first is None else first
         spread = f"({min(rates):.2f}-{max(rates):.2f})"
-        busy = statistics.median(turn.utilization for turn in taken)
+        busy = statistics.median(each.utilization for each in own)
         print(
             f"{name:<10}  {num_slots[name]:>7}  {median:>9.2f} {spread:<14}"
             f"  {median / first:>5.2f}  {busy:>5.0%}"

@@ -1,13 +1,13 @@
-"""What a searcher costs beside the trainings: CPU time to start, and a child.
+"""Measures the CPU time of searchers, without the trials.
 
-Runs searchers over 21 decisions (the paper's space) with made-up rewards, in
-batches of 4, and prints the CPU seconds until the first batch is told, and the
-CPU milliseconds of `ask` and `tell` a child for the children up to 52, 100 and
-200 (the median batch of the last ten before each).
+Runs searchers over the paper's space (21 decisions) with synthetic rewards in
+batches of 4. Prints the CPU seconds until the first batch is told, and the CPU
+milliseconds of `ask` and `tell` per trial at 52, 100 and 200 trials (median of
+the last ten batches).
 
   python -m benchmarks.searcher_cost
 
-Time: a minute.
+Time: one minute.
 """
 
 import statistics
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> None:
 
     from audiotag_nas.architecture import conv_space
     from audiotag_nas.search import make_searcher
+    from benchmarks.contest.problems import sum_of_effects
 
     print(f"{'searcher':<18}{'start s':>9}", end="")
     print("".join(f"{f'at {n}, ms':>12}" for n in _CHECKPOINTS))
@@ -46,8 +47,7 @@ def main(argv: Sequence[str]) -> None:
             before = time.process_time()
             asked = searcher.ask(_BATCH)
             rewards = [
-                sum(e[t] for e, t in zip(effects, tokens, strict=True))
-                + generator.normal()
+                sum_of_effects(effects, tokens) + generator.normal()
                 for tokens in asked
             ]
             searcher.tell(asked, rewards)

@@ -1,20 +1,21 @@
-"""The searchers' contest: who recommends the best network after 25 to 200?
+"""The searchers' contest: true regret after 25, 50, 100 and 200 trials.
 
-Runs every searcher on the recorded table and on analytic token spaces, each
-with many seeds, and prints the mean true regret of the recommended point with
-its standard error, a paired comparison of `reinforce` with the best rival,
-and the same with one way of recommending for all; draws the curves. A
-finished search is a line of `<output_dir>/contest.jsonl`; stopped at any
-point, the same command goes on. Needs the extra `contest` for the searchers
-of other libraries.
+Runs every searcher on the recorded table and on analytic search spaces with
+many seeds. Reports the mean true regret of the recommended point with its
+standard error, paired comparisons of `reinforce` with the best rival, and the
+same for one common recommendation rule; draws the curves. Each finished
+search is a line of `<output_dir>/contest.jsonl`; an interrupted contest
+continues with the same command. The searchers of other libraries require the
+extra `contest`.
 
   python -m benchmarks.searchers --output_dir=runs/contest
 
-Time: a search of 200 children costs at most some seconds of one core with the
-light searchers and Optuna's TPE, 30 s with Optuna's Gaussian process and 20 to
-110 s with keras-tuner; all 50 seeds of it on six problems 4 to 5 hours of one
-core. `--searchers=reinforce,random,evolution` compares those alone, and
-`--table_csv=FILE --problems=` on a table of your own.
+`--searchers=reinforce,random,evolution` selects searchers, and
+`--table_csv=FILE --problems=` runs them on a table of your own.
+
+Time, on one core: a search of 200 trials takes a few seconds with the
+searchers of this package and Optuna's TPE, 30 s with Optuna's Gaussian process
+and 20 to 110 s with keras-tuner (4 to 5 hours for 50 seeds on six problems).
 """
 
 import dataclasses
@@ -31,29 +32,32 @@ if TYPE_CHECKING:
     from benchmarks.contest.results import TaskResult
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Where results and report go.", required=True
+    "output_dir", None, "Directory of results and report.", required=True
 )
 _SEARCHERS = flags.DEFINE_list(
-    "searchers", None, "Names, comma-separated; all if not given."
+    "searchers", None, "Names, comma-separated (default: all)."
 )
 _PROBLEMS = flags.DEFINE_list(
-    "problems", None, "Names, comma-separated; all if not given."
+    "problems", None, "Names, comma-separated (default: all)."
 )
 _TABLE_CSV = flags.DEFINE_multi_string(
     "table_csv",
     [],
-    "A CSV file that is one more problem: one column a decision, reward_1, "
-    "reward_2, ... of each training, and value, the truth. May be repeated.",
+    "A CSV file that is an additional problem: one column per decision, the "
+    "trials' rewards reward_1, reward_2, ..., and the true value. May be "
+    "repeated.",
 )
-_SEEDS = flags.DEFINE_integer("seeds", 50, "Searches each.", lower_bound=1)
-_CHILDREN = flags.DEFINE_integer(
-    "children", 200, "Trainings of a search.", lower_bound=1
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 50, "Searches per searcher and problem.", lower_bound=1
+)
+_TRIALS = flags.DEFINE_integer(
+    "trials", 200, "Trials per search.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count(), "Searches side by side.", lower_bound=1
+    "workers", os.cpu_count(), "Searches in parallel.", lower_bound=1
 )
 _REPORT_ONLY = flags.DEFINE_bool(
-    "report_only", False, "Report on what is done, and run nothing."
+    "report_only", False, "Report finished searches without running any."
 )
 
 
@@ -63,10 +67,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import atomic_write_text
     from audiotag_nas.search.lock import driver_lock
     from benchmarks.contest import contest
-    from benchmarks.contest.report import (
-        contest_report,
-        plot_contest,
-    )
+    from benchmarks.contest.report import contest_report, plot_contest
     from benchmarks.contest.results import (
         ResultsFile,
         csv_digests,
@@ -75,13 +76,13 @@ def main(argv: Sequence[str]) -> None:
 
     output_dir = Path(_OUTPUT_DIR.value)
     results_path = output_dir / "contest.jsonl"
-    searchers = _SEARCHERS.value or contest.CONTESTANTS
+    searchers = _SEARCHERS.value or contest.SEARCHER_NAMES
     problems = contest.problem_names(_PROBLEMS.value, _TABLE_CSV.value)
     tasks = contest.make_tasks(
         problems,
         searchers,
         num_seeds=_SEEDS.value,
-        num_children=_CHILDREN.value,
+        num_trials=_TRIALS.value,
         digests=csv_digests(
             problems,
             read_results(results_path),
@@ -90,7 +91,9 @@ def main(argv: Sequence[str]) -> None:
     )
     progress = Progress()
 
-    def tell(result: "TaskResult", num_done: int, num_total: int) -> None:
+    def print_result(
+        result: "TaskResult", num_done: int, num_total: int
+    ) -> None:
         task = result.task
         progress.line(
             f"{num_done}/{num_total}  {task.problem} {task.searcher} "
@@ -99,29 +102,31 @@ def main(argv: Sequence[str]) -> None:
         )
 
     if not _REPORT_ONLY.value:
-        # What is wrong with a name or a file is told before anything runs.
+        # Wrong names and files are reported before anything runs.
         for problem in problems:
-            holes = contest.holes_words(contest.make_problem(problem, 0))
-            if holes:
-                progress.line(holes)
+            note = contest.missing_points_note(contest.make_problem(problem, 0))
+            if note:
+                progress.line(note)
         for searcher in searchers:
-            contest.check_contestant(searcher)
+            contest.check_searcher(searcher)
         with driver_lock(output_dir):
             contest.run_contest(
                 tasks,
                 ResultsFile(results_path),
                 num_workers=_WORKERS.value or 1,
-                on_result=tell,
+                on_result=print_result,
             )
     done = read_results(results_path)
-    # A CSV file is called as it is now, whatever it was when it was run.
+    # A CSV problem is reported under its present path.
     results = [
         dataclasses.replace(done[task], task=task)
         for task in tasks
         if task in done
     ]
     if not results:
-        raise SearchError(f"{results_path}: none of these searches is done.")
+        raise SearchError(
+            f"{results_path}: none of these searches is finished."
+        )
     progress.line(contest_report(results))
     report = contest_report(results, markdown=True) + "\n"
     atomic_write_text(output_dir / "contest.md", report)
@@ -130,4 +135,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

@@ -1,12 +1,12 @@
 """CHiME-Home: the paper's task at the paper's scale.
 
 Purpose: domestic audio tagging, DCASE 2016 task 4, after Liu and Zhang (IJCNN
-2020): search of N, H and W of 7 blocks, then the grid, then the final
+2020): search for filters, heights and widths of 7 blocks, grid search, final
 trainings, scored on the 816 refined evaluation clips.
-Data: the unpacked archive, see docs/data.md.
+Data: the unpacked archive (docs/data.md).
 Command: audiotag-nas run --config=chime_home --workdir=runs/chime_home \
     --config.data.dataset_dir=/data/chime_home
-Time: days on a CPU; it has not been run on the real recordings by us.
+Time: days on a CPU. We have not run it on the real recordings.
 Expected: the paper reports a mean EER of 0.095 for the found network and
 0.10 for the CRNN baseline.
 """

@@ -1,11 +1,11 @@
 """Demo: the main job on synthetic domestic scenes, in minutes.
 
-Purpose: to show every step for real on any machine: synthesizer, features,
-baseline, search, grid, final training, evaluation, export, tagging. The
-spectrograms are small (62 x 40) and the trainings short, so the networks are
-not the best that can be had; `chime_home` is the paper's scale. Filters are as
-many as the baseline has, and kernels small: with few filters and kernels of 5
-the search found networks that learn fast and end no better.
+Purpose: shows every step on any machine: synthesizer, features, baseline,
+search, grid, final training, evaluation, export, tagging. Spectrograms are
+small (62 x 40) and trainings short, so the networks are not the best possible;
+`chime_home` has the paper's scale. Blocks have as many filters as the
+baseline's, and small kernels: with few filters and kernels of 5, the search
+found networks that learn fast but end no better.
 Command: make demo
 Time: under 12 minutes on two cores.
 """

@@ -21,7 +21,7 @@ _LONGEST = (
     "test_main_job.py",
     "test_ray_runner.py",
     "test_trial_training.py",
-    "test_children_killed.py",
+    "test_trials_killed.py",
     "test_strategy.py",
     "test_parallel_search.py",
 )

@@ -1,4 +1,4 @@
-"""Stand-ins for what is slow: a runner whose trainings are arithmetic.
+"""Fast replacements: a runner whose trainings are arithmetic.
 
 It is a `TrialRunner` like the others, so the loop, the journal and the
 searchers under test are the real ones.
@@ -11,11 +11,16 @@ from collections.abc import Callable
 
 from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import (
+    TrainingOverrides,
+    Trial,
+    TrialResult,
+    TrialStatus,
+)
 
 
 def fake_reward(tokens: Tokens) -> float:
-    """In [0, 1), any other tokens any other number; the same everywhere."""
+    """A number in [0, 1), different for different tokens."""
     digest = hashlib.sha256(repr(tuple(tokens)).encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
@@ -50,24 +55,24 @@ def make_fake_trials(
             round=round_number,
             tokens=tokens,
             hparams=space.values(tokens),
-            settings={"epochs": 3, "architecture": _fake_architecture(tokens)},
+            architecture=_fake_architecture(tokens),
             seed=1000 * seed + number,
+            overrides=TrainingOverrides(epochs=3),
         )
 
     return make_trial
 
 
-def _fake_architecture(tokens: Tokens) -> dict:
-    """A valid one, as JSON; other tokens have another."""
-    blocks = tuple(ConvBlock(1 + token, 1, 3) for token in tokens)
-    return Architecture(blocks).to_json()
+def _fake_architecture(tokens: Tokens) -> Architecture:
+    """A valid architecture, different for different tokens."""
+    return Architecture(tuple(ConvBlock(1 + token, 1, 3) for token in tokens))
 
 
 class HashSearcher:
-    """Asks for what all that it was told before hashes to.
+    """Asks for points derived from a hash of everything it was told.
 
-    The most forgetful of learners would hide a reward told too early, too
-    late or out of turn; this one asks for something else at once.
+    A real searcher may hide a reward told too early, too late or out of order;
+    this one asks for other points at once.
 
     Attributes:
         calls: "ask" and "tell", in order.
@@ -101,8 +106,8 @@ class FakeRunner:
     """Runs `train` when a result is asked for.
 
     Args:
-        train: what a training is.
-        num_slots: trials that may be submitted at a time.
+        train: the training of one trial.
+        num_slots: number of trials that may run at a time.
         shuffle: seeds the order in which submitted trials end; None keeps the
             order of submission.
 

@@ -1,4 +1,4 @@
-"""Journal lines made by hand: changed values under a valid checksum."""
+"""Handmade journal lines: changed values with a valid checksum."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def sealed(value: dict[str, Any]) -> str:
-    """`value` as a line whose checksum is right, by docs/journal.md."""
+    """Returns `value` as a line with its checksum (docs/journal.md)."""
     fields = {k: v for k, v in value.items() if k != "checksum"}
     text = json.dumps(fields)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -18,7 +18,7 @@ def sealed(value: dict[str, Any]) -> str:
 def change_line(
     path: Path, line: int, change: Callable[[dict[str, Any]], Any]
 ) -> None:
-    """Lets `change` edit the JSON of one line, from 1, and seals it."""
+    """Changes the JSON of one line, from 1, and its checksum."""
     lines = path.read_text().splitlines()
     value = json.loads(lines[line - 1])
     change(value)

@@ -15,7 +15,7 @@ USERS_CALL = (
     "audiotag_nas.data.manifest.read_clips",
     "audiotag_nas.experiment.tuner.ArchitectureTuner",
     "audiotag_nas.metrics.reports.evaluate_tags",
-    "audiotag_nas.metrics.curves.equal_error_rate",
+    "audiotag_nas.metrics.eer.equal_error_rate",
     "audiotag_nas.metrics.score_files.read_scores",
     "audiotag_nas.models.crnn.build_crnn",
     "audiotag_nas.search.searcher.make_searcher",

@@ -1,4 +1,4 @@
-"""Names of files and directories that are written atomically."""
+"""Atomic writes of files and directories with the longest names."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 from audiotag_nas import files
 
-# Common file systems allow 255 bytes.
+# Usual file systems accept at most 255 bytes.
 LONGEST = ("x" * 255, "\N{CYRILLIC SMALL LETTER YA}" * 127 + "x")
 
 

@@ -1,4 +1,4 @@
-"""What was half written disappears, what is whole stays."""
+"""Atomic writes: partial files disappear, complete files stay."""
 
 import os
 import signal
@@ -33,10 +33,10 @@ def names(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_killed_writers_pieces_can_be_removed(tmp_path):
+def test_temporary_files_of_a_killed_writer_can_be_removed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "whole").write_text("whole")
-    (tmp_path / ".mine.partial").write_text("a user's own")
+    (tmp_path / ".mine.partial").write_text("a user's file")
     target = str(tmp_path / "data")
     done = subprocess.run([sys.executable, "-c", KILLED, target], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -70,7 +70,7 @@ def test_the_working_directory_itself_can_be_replaced(tmp_path, monkeypatch):
     assert names(tmp_path / "here") == ["new"]
 
 
-def test_what_can_be_written_is_left_as_it_is(tmp_path):
+def test_checking_a_path_changes_nothing(tmp_path):
     (tmp_path / "old").write_text("good")
     for name in ("old", "new", "a/b/new"):
         check_writable(tmp_path / name)
@@ -89,7 +89,7 @@ def test_what_can_be_written_is_left_as_it_is(tmp_path):
         ("/proc/x.csv", "No such file or directory"),
     ],
 )
-def test_what_cant_be_written_is_told_as_the_kernel_tells_it(
+def test_a_path_that_cannot_be_written_is_reported_with_the_reason(
     tmp_path, path, reason
 ):
     (tmp_path / "old").write_text("good")
@@ -107,7 +107,7 @@ CONTINUES = " The same command continues once it can be written."
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_file_without_room_is_named_and_stays_as_it_was(tmp_path, exists):
+def test_on_a_full_disk_the_file_is_named_and_unchanged(tmp_path, exists):
     path = tmp_path / "a" / "x.csv"
     if exists:
         atomic_write_text(path, "old")
@@ -127,7 +127,7 @@ def library_writes(path):
             file.write(b"x")
 
 
-def test_a_librarys_file_without_room_is_named_and_stays_as_it_was(tmp_path):
+def test_on_a_full_disk_a_librarys_file_is_named_and_unchanged(tmp_path):
     path = tmp_path / "x.keras"
     path.write_text("old")
     with (
@@ -167,7 +167,7 @@ def fill(directory):
         (fill, "data"),
     ],
 )
-def test_a_file_of_a_directory_is_named_by_its_final_place(
+def test_a_file_of_a_directory_is_named_by_its_final_path(
     tmp_path, monkeypatch, write, name
 ):
     monkeypatch.chdir(tmp_path)
@@ -181,7 +181,7 @@ def test_a_file_of_a_directory_is_named_by_its_final_place(
     assert names(tmp_path) == []
 
 
-def test_what_cant_be_read_elsewhere_is_no_error_of_writing(tmp_path):
+def test_an_error_of_reading_is_not_reported_as_one_of_writing(tmp_path):
     with (
         pytest.raises(FileNotFoundError) as caught,
         atomic_directory(tmp_path / "data"),
@@ -190,12 +190,12 @@ def test_what_cant_be_read_elsewhere_is_no_error_of_writing(tmp_path):
     assert caught.value.filename == str(tmp_path / "gone.wav")
 
 
-def test_a_command_that_begins_anew_does_not_promise_to_continue(tmp_path):
+def test_a_command_without_resume_does_not_promise_to_continue(tmp_path):
     path = tmp_path / "x.csv"
     with (
         pytest.raises(StoreError) as caught,
         room_for(5),
-        store_errors(tmp_path, goes_on=False),
+        store_errors(tmp_path, continues=False),
     ):
         atomic_write_text(path, "123456")
     assert str(caught.value) == f"{path}: can't be written (File too large)."
@@ -220,7 +220,7 @@ def test_every_directory_has_a_path_without_special_characters(tmp_path, name):
     assert len(os.listdir("/proc/self/fd")) == num_open
 
 
-def test_a_text_keeps_the_bytes_of_a_name_that_is_not_utf_8(tmp_path):
+def test_names_that_are_not_utf_8_keep_their_bytes(tmp_path):
     atomic_write_text(
         tmp_path / "x",
         "caf\N{LATIN SMALL LETTER E WITH ACUTE}" + os.fsdecode(b"\xff"),

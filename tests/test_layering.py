@@ -15,9 +15,9 @@ MAY_IMPORT = {
     "config": {"config"},
     "data": {"data", "config"},
     "models": {"models", "config"},
-    "search": {"search"},
+    "search": {"search", "config"},
     "report": {"report", "metrics"},
-    "integrations": {"integrations", "search"},
+    "integrations": {"integrations", "search", "config"},
     "training": {"training", "data", "models", "metrics", "config"},
     "runners": {"runners", "training", "data", "config"},
     "serving": {"serving", "config", "metrics", *_MIDDLE} - {"search"},
@@ -25,7 +25,7 @@ MAY_IMPORT = {
         *("inspection", "experiment", "training", "config", *_MIDDLE),
     },
     "experiment": {
-        *("experiment", "inspection", "runners", "serving", "training"),
+        *("experiment", "runners", "serving", "training"),
         *("config", "metrics", *_MIDDLE),
     },
     "command_line": {
@@ -43,6 +43,7 @@ BOTTOM = {
     "errors",
     "fields",
     "files",
+    "interrupts",
     "space",
     "spreadsheet",
     "stored_json",
@@ -57,15 +58,18 @@ SINGLE_HOME = {
     # Keras's training loop; the package has its own.
     ".fit(": set(),
     "MirroredStrategy(": {"training/strategy.py"},
-    "TFRecordWriter(": {"data/shards.py"},
+    "TFRecordWriter(": {"data/tfrecord_writer.py"},
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
     "import ray\n": {"runners/ray_connection.py"},
     "import keras_tuner": {
-        "integrations/keras_tuner_oracle.py",
+        "integrations/durable_oracle.py",
     },
     "import optuna": set(),
-    "flags.DEFINE_": {"command_line/command.py"},
+    "flags.DEFINE_": {
+        "command_line/experiment_flags.py",
+        "command_line/runner_flags.py",
+    },
     "import tensorflow_io": {"data/storage.py"},
     "io.gfile": {"data/storage.py"},
     # TensorFlow interprets its path as a glob pattern.

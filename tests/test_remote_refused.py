@@ -1,6 +1,6 @@
-"""Remote paths where tensorflow-io can't be used, as real command lines.
+"""Remote paths are refused if tensorflow-io can't be used.
 
-`make test-tfio` runs the tests of where it can, in tests_tfio.
+`make test-tfio` runs the tests with tensorflow-io, in tests_tfio.
 """
 
 import pytest
@@ -31,17 +31,17 @@ def test_a_remote_path_is_one_line_that_says_what_to_install(
     assert done.stderr.startswith("error: s3://bucket/features: ")
     assert "TensorFlow 2.17" in done.stderr
     assert "pip install 'audiotag-nas[tfio]'" in done.stderr
-    # Nothing was begun that could only be ended elsewhere.
+    # No working directory that only another environment could continue.
     assert not (workdir / "config.json").exists()
 
 
 @pytest.mark.parametrize("url", ["s3:///key", "s3://", "://b/k", "3://b/k"])
-def test_a_malformed_remote_path_is_named(url):
+def test_a_malformed_remote_path_is_refused_by_name(url):
     with pytest.raises(StoreError, match="must be <scheme>://") as caught:
-        storage.as_place(url)
+        storage.as_path(url)
     assert repr(url) in str(caught.value)
 
 
-def test_a_local_path_may_look_odd(tmp_path):
+def test_a_local_path_may_contain_a_colon(tmp_path):
     for name in ("s3:", "a:b/c", "s3:/x"):
-        assert storage.as_place(tmp_path / name) == tmp_path / name
+        assert storage.as_path(tmp_path / name) == tmp_path / name

@@ -13,7 +13,6 @@ from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.kept_results import architecture_of
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from tests.fakes import fake_failure, fake_reward
 from tests.inspection.status_driver import FakeTuner, config
@@ -55,7 +54,7 @@ def workspace(tmp_path_factory) -> Workspace:
     workdir = tmp_path_factory.mktemp("experiment")
     tuner = MeasuredTuner(config(), workdir=workdir)
     tuner.train_baseline()
-    architecture = architecture_of(tuner.search().recommended[0])
+    architecture = tuner.search().recommended[0].architecture
     grid = tuner.grid_search(architecture)
     tuner.train_final(architecture, grid.recommended[0].tokens)
     return tuner.workspace

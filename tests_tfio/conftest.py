@@ -1,7 +1,7 @@
-"""A real S3 server on loopback, for the environment of `make test-tfio`.
+"""Fixtures for `make test-tfio`: an S3 server on the loopback interface.
 
-The variables are set before TensorFlow starts, since its s3 file system reads
-them once.
+The variables are set before TensorFlow is imported, because its s3 file
+system reads them once.
 """
 
 import os
@@ -29,7 +29,7 @@ os.environ.update(
     AWS_REGION="us-east-1",
     AWS_DEFAULT_REGION="us-east-1",
     AWS_EC2_METADATA_DISABLED="true",
-    # Else an unreachable server is tried for a minute.
+    # By default, an unreachable server is retried for a minute.
     AWS_RETRY_MODE="standard",
     AWS_MAX_ATTEMPTS="2",
     S3_ENDPOINT=ENDPOINT,
@@ -39,7 +39,7 @@ os.environ.update(
 
 @pytest.fixture(scope="session")
 def s3():
-    """boto3's client of a moto server, a second way to what is stored."""
+    """A boto3 client of a moto server, to inspect what is stored."""
     import boto3
 
     server = subprocess.Popen(
@@ -81,7 +81,7 @@ def wait_for_server(server: subprocess.Popen, seconds: float = 60) -> None:
 
 @pytest.fixture
 def bucket(s3, request):
-    """An empty bucket of the test's own."""
+    """An empty bucket for one test."""
     import hashlib
 
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()

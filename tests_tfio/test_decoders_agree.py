@@ -1,10 +1,10 @@
-"""Our decoder and resampler against tensorflow-io's: a second opinion.
+"""Our decoder and resampler against those of tensorflow-io.
 
-Tolerances, of a full scale of 1: decoded wav and flac are equal; mp3, whose
-decoders are different, within 2e-6. Resampled, a tone that sweeps well below
-both Nyquist frequencies is within 1e-3 once tensorflow-io's delay is taken
-out: its resampler gives its filter's delay, 2 ms or less, in front of the
-sound, and cuts as much at the end; ours starts where the sound does.
+Tolerances (full scale 1): decoded wav and flac are equal; mp3 differs by at
+most 2e-6, because the decoders differ. A resampled tone well below both
+Nyquist frequencies differs by at most 1e-3, after correcting for the delay of
+tensorflow-io: its resampler shifts the sound by its filter's delay, 2 ms or
+less, and cuts the end by as much. Ours adds no delay.
 """
 
 import warnings
@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 
 RATE_HZ = 44100
 NUM_SAMPLES = 74971
-MOST_DELAY_SECONDS = 0.0021
+MAX_DELAY_SECONDS = 0.0021
 FORMATS = ("wav", "flac", "mp3")
 
 
@@ -44,7 +44,7 @@ def paths(tmp_path_factory):
 
 
 def decoded(path):
-    """(samples,) of tensorflow-io: the mean of the channels."""
+    """Decodes with tensorflow-io: the mean of the channels, (samples,)."""
     data = tf.constant(path.read_bytes())
     if path.suffix == ".mp3":
         samples = tfio.audio.decode_mp3(data).numpy()
@@ -66,7 +66,7 @@ def test_the_decoders_agree(paths, name):
 
 
 def delayed(sound, samples):
-    """`sound` later by a fraction of samples: a phase in its spectrum."""
+    """Delays `sound` by a fractional number of samples, in its spectrum."""
     size = 2 * len(sound)
     spectrum = np.fft.rfft(sound, size)
     turns = np.arange(len(spectrum)) / size * samples
@@ -75,7 +75,7 @@ def delayed(sound, samples):
 
 
 def delay_samples(late, sound):
-    """By how much `late` is late, to a 256th of a sample."""
+    """The delay of `late` relative to `sound`, to 1/256 of a sample."""
     spectrum = np.fft.rfft(late, 2 * len(late))
     spectrum *= np.conj(np.fft.rfft(sound, 2 * len(sound)))
     correlation = np.fft.irfft(spectrum, 16 * 2 * len(late))
@@ -88,7 +88,7 @@ def delay_samples(late, sound):
 
 @pytest.mark.parametrize("rate_hz", [16000, 22050, 48000])
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_resamplers_agree_but_for_a_delay(paths, name, rate_hz):
+def test_the_resamplers_agree_except_for_a_delay(paths, name, rate_hz):
     ours = read_audio(paths[name], sample_rate_hz=rate_hz, note=pytest.fail)
     theirs = tfio.audio.resample(
         decoded(paths[name])[:, None], RATE_HZ, rate_hz
@@ -97,5 +97,5 @@ def test_the_resamplers_agree_but_for_a_delay(paths, name, rate_hz):
     size = min(len(ours), len(theirs))
     ours, theirs = ours[:size], theirs[:size]
     delay = delay_samples(theirs, ours)
-    assert 0 <= delay / rate_hz <= MOST_DELAY_SECONDS
+    assert 0 <= delay / rate_hz <= MAX_DELAY_SECONDS
     np.testing.assert_allclose(theirs, delayed(ours, delay), rtol=0, atol=1e-3)

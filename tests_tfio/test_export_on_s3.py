@@ -1,4 +1,4 @@
-"""An exported model on s3://: the same scores as the one on a disk."""
+"""A model exported to s3:// gives the scores of a local one."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def export(exported, url):
     )
 
 
-def test_a_model_exported_to_s3_tags_as_the_one_on_a_disk(
+def test_a_model_exported_to_s3_tags_like_a_local_one(
     exported, s3, bucket, run_tool, tmp_path
 ):
     url = f"s3://{bucket}/models/home"
@@ -61,7 +61,7 @@ def test_a_model_exported_to_s3_tags_as_the_one_on_a_disk(
 
 @pytest.fixture
 def uploaded(exported, s3, bucket):
-    """Every file of a model, put there by boto3."""
+    """A bucket with every file of a model, uploaded by boto3."""
     for path in exported.directory.rglob("*"):
         if path.is_file():
             key = f"m/{path.relative_to(exported.directory).as_posix()}"
@@ -69,7 +69,7 @@ def uploaded(exported, s3, bucket):
     return bucket
 
 
-def test_a_changed_file_is_named_before_anything_runs(uploaded, s3):
+def test_a_changed_file_is_named_on_loading(uploaded, s3):
     key = "m/saved_model.pb"
     body = s3.get_object(Bucket=uploaded, Key=key)["Body"].read()
     s3.put_object(Bucket=uploaded, Key=key, Body=body + b"\0")
@@ -82,14 +82,14 @@ def test_a_changed_file_is_named_before_anything_runs(uploaded, s3):
         Tagger.load(f"s3://{uploaded}/m")
 
 
-def test_a_model_without_its_manifest_is_none(uploaded, s3):
+def test_a_model_without_a_manifest_is_refused(uploaded, s3):
     s3.delete_object(Bucket=uploaded, Key="m/manifest.json")
-    with pytest.raises(StoreError, match="is no exported model"):
+    with pytest.raises(StoreError, match="is not an exported model"):
         Tagger.load(f"s3://{uploaded}/m")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../b"])
-def test_a_manifest_writes_nothing_outside_the_copy(
+def test_a_manifest_that_lists_files_outside_the_model_is_refused(
     uploaded, s3, exported, name
 ):
     manifest = json.loads((exported.directory / "manifest.json").read_text())

@@ -1,11 +1,11 @@
-"""The main job with features and model on s3://, children in a worker."""
+"""The main job with features and model on s3://, trials in a worker."""
 
 import json
 
 from audiotag_nas.search.journal import read_entries
 
 
-def test_the_main_job_needs_no_disk_for_features_and_model(
+def test_the_main_job_keeps_no_features_and_no_model_on_disk(
     run_tool, s3, bucket, tmp_path
 ):
     done = run_tool(
@@ -17,7 +17,7 @@ def test_the_main_job_needs_no_disk_for_features_and_model(
         f"--config.data.features_dir=s3://{bucket}/features",
         f"--config.final.export_dir=s3://{bucket}/export",
     )
-    # tensorflow-io would end a process that used s3 with an abort, 134.
+    # tensorflow-io would abort a process that used s3, with status 134.
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert f"audiotag-nas tag --model s3://{bucket}/export" in done.stdout

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import print_lines
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     from audiotag_nas.errors import ConfigError
 
-    csv_path = command.output_path(_CSV)
+    csv_path = flag_paths.output_path(_CSV)
     manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
     if _DATA_ROOT.value is not None and manifest_path is None:
         raise ConfigError("--data_root: must be given with --manifest only.")
@@ -82,6 +82,7 @@ def main(argv: Sequence[str]) -> None:
 def _check_manifest(manifest_path: str) -> tuple[int, list[Row]]:
     """Prints the report; returns the number of faults and the CSV rows."""
     from audiotag_nas.data import manifest
+    from audiotag_nas.data.splits import SPLITS
 
     root = _DATA_ROOT.value
     lengths: list[float] = []
@@ -103,12 +104,7 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Row]]:
         if row.accepted:
             accepted.append((*place, "accepted", ""))
     _print_findings(faults, notes)
-    _print_counts(
-        {
-            split: [clip for clip in report.clips if clip.split == split]
-            for split in report.split_counts
-        }
-    )
+    _print_counts({split: report.split_clips(split) for split in SPLITS})
     _print_lengths(lengths)
     print(
         f"\n{len(accepted)} of {len(report.rows)} rows accepted, "
@@ -210,7 +206,7 @@ def _print_findings(faults: list[Row], notes: list[Row]) -> None:
 
 def _print_counts(clips_by_list: dict[str, list]) -> None:
     """Prints the number of clips, also per tag and per fold, of each list."""
-    from audiotag_nas.data.findings import count_tags
+    from audiotag_nas.data.clip import count_tags
     from audiotag_nas.report import tables
 
     lists = clips_by_list.values()

@@ -1,8 +1,8 @@
-"""Says which decisions of a search mattered, with a picture.
+"""Explains which decisions of a search influence the reward, with a picture.
 
-How the reward depends on each decision and on the strongest pairs, by a model
-learned from the children, with how sure that is; see docs/explain.md. Works
-while a search runs, and after.
+Fits a surrogate model to the trials and prints the main effect of each
+decision and the strongest interactions, with shares of variance and
+standard deviations; see docs/explain.md. Works during a search and after it.
 
   audiotag-nas explain --workdir=runs/demo
   audiotag-nas explain --workdir=runs/demo --output=decisions.png
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text, print_lines
 
 _WORKDIR = flags.DEFINE_string(
@@ -22,7 +22,7 @@ _WORKDIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The picture, a .png, .pdf or .svg file (default: "
+    "Path of the picture: .png, .pdf or .svg (default: "
     "<workdir>/report/explain.png).",
 )
 
@@ -32,13 +32,13 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.files import store_errors
     from audiotag_nas.inspection import explanation, explanation_screen
 
-    workdir = command.directory(_WORKDIR)
-    output_path = command.picture_path(_OUTPUT)
+    workdir = flag_paths.directory(_WORKDIR)
+    output_path = flag_paths.picture_path(_OUTPUT)
     found = explanation.explain(workdir)
     lines = explanation_screen.explanation_lines(found)
     print(escaped_text("\n".join(lines)))
     path = Path(output_path or Workspace(workdir).report_dir / "explain.png")
-    with store_errors(path, goes_on=False):
+    with store_errors(path, continues=False):
         explanation.draw_explanation(found, path)
     print_lines("", f"picture: {path}")
 

@@ -1,8 +1,9 @@
-"""Writes every trial of a working directory as one CSV table.
+"""Writes all trials of a working directory as one CSV table.
 
-All stages, in the order in which they finished; one column for every field,
-decision, setting and metric (docs/journal.md). Trials that later settings
-superseded are left out and counted. Works while a search runs.
+It has one row per trial, of all stages, in the order in which they finished,
+and one column per field, decision, setting and metric (docs/journal.md).
+Trials superseded by later settings are omitted and counted. Works during a
+search.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """
@@ -12,38 +13,38 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import print_lines
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The CSV file; standard output if it is left out."
+    "output", None, "The CSV file; default: standard output."
 )
 
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.experiment.generations import read_generations
+    from audiotag_nas.experiment.results import export_table, superseded_lines
     from audiotag_nas.experiment.workspace import Workspace
     from audiotag_nas.files import write_output
-    from audiotag_nas.inspection.results import export_table, superseded_lines
     from audiotag_nas.report.tables import format_csv
 
-    output_path = command.output_path(_OUTPUT)
-    workspace = Workspace(command.directory(_WORKDIR))
+    output_path = flag_paths.output_path(_OUTPUT)
+    workspace = Workspace(flag_paths.directory(_WORKDIR))
     workspace.read_config()
     generations = read_generations(workspace)
     headers, rows = export_table(generations.current)
-    left_out = superseded_lines(len(generations.superseded))
+    omitted = superseded_lines(len(generations.superseded))
     text = format_csv(rows, headers=headers)
     if output_path is None:
         print(text, end="")
-        for line in left_out:
+        for line in omitted:
             print(line, file=sys.stderr)
         return
     write_output(output_path, text)
-    print_lines(f"{output_path}: {len(rows)} trials", *left_out)
+    print_lines(f"{output_path}: {len(rows)} trials", *omitted)
 
 
 if __name__ == "__main__":

@@ -1,41 +1,39 @@
 """Grid search over mixup, spectrogram size and batch size.
 
-For the architecture that the finished search in --workdir recommends (the
-search is finished first if it is not).
+It trains the architecture that the search in --workdir recommends. An
+unfinished search is finished first.
 
   audiotag-nas grid --config=demo --workdir=runs/demo
 """
 
 from collections.abc import Sequence
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags, runner_flags
 
-_EXPERIMENT = command.define_experiment_flags()
-_RUNNER = command.define_runner_flags()
-command.define_early_stop_flag()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+_RUNNER = runner_flags.define_runner_flags()
+experiment_flags.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
-    from audiotag_nas.experiment.progress import Progress
+    from audiotag_nas.experiment.results import ranked_entries
     from audiotag_nas.experiment.tuner import ArchitectureTuner
-    from audiotag_nas.inspection.results import ranked_entries
 
-    progress = Progress()
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=progress, runner=runner
+        config, workdir=_EXPERIMENT.workdir, runner=runner
     )
     num_done = len(ranked_entries(tuner.workspace, "search"))
     if num_done < config.search.num_trials:
-        progress.line(
-            f"the architecture search comes first: {num_done} of "
-            f"{config.search.num_trials} children are trained"
+        tuner.progress.line(
+            f"the search is finished first: {num_done} of "
+            f"{config.search.num_trials} trials are done"
         )
     architecture = tuner.get_recommended_architecture()
-    print(f"grid for {architecture.describe()}")
+    print(f"grid search for {architecture.describe()}")
     outcome = tuner.grid_search(architecture)
     print(f"best: {outcome.best_trial.hparams}")
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

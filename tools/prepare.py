@@ -1,29 +1,26 @@
-"""Makes every log-mel that an experiment needs, as TFRecords.
+"""Makes all log-mels of an experiment, as TFRecords.
 
-One set a spectrogram size and split, under <workdir>/features. What is there
-already, whole and of the same origin, is used as it is.
+One set per spectrogram size and split, under <workdir>/features. Complete
+sets of the same data are not made again.
 
   audiotag-nas prepare --config=demo --workdir=runs/demo
 """
 
 from collections.abc import Sequence
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags
 
-_EXPERIMENT = command.define_experiment_flags()
-command.define_early_stop_flag()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+experiment_flags.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
     config = _EXPERIMENT.config
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
-    tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress()
-    )
+    tuner = ArchitectureTuner(config, workdir=_EXPERIMENT.workdir)
     tuner.prepare()
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

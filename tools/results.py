@@ -1,8 +1,9 @@
-"""Lists the trials of a working directory, best first, or the Pareto front.
+"""Lists the trials of a working directory, or the Pareto front.
 
-Best is the highest reward, which need not be the lowest EER. Works while a
-search runs, and after. The front (--pareto) holds the search's networks that
-no other beats in validation EER and costs; see docs/rewards.md.
+Trials are listed by reward, which may rank them differently than the EER. The
+Pareto front (--pareto) has the architectures of the search that no other
+dominates in validation EER and costs; see docs/rewards.md. Works during a
+search and after it.
 
   audiotag-nas results --workdir=runs/demo --stage=grid
   audiotag-nas results --workdir=runs/demo --pareto
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -22,41 +23,40 @@ _STAGE = flags.DEFINE_enum(
     "stage",
     "search",
     ["baseline", "search", "grid", "final", "train"],
-    "Whose trials.",
+    "The stage whose trials to list.",
 )
 _NUM_TRIALS = flags.DEFINE_integer(
-    "num_trials", 10, "How many to list.", lower_bound=1
+    "num_trials", 10, "Number of trials to list.", lower_bound=1
 )
 _PARETO = flags.DEFINE_bool(
-    "pareto", False, "Print the search's Pareto front instead."
+    "pareto", False, "Print the Pareto front of the search instead."
 )
 _COSTS = flags.DEFINE_list(
     "costs",
     None,
-    "The front's goals beside the EER, of num_parameters, multiply_adds and "
-    "latency_seconds; by default those that every trial has.",
+    "Costs of the Pareto front: num_parameters, multiply_adds, "
+    "latency_seconds; default: those that every trial has.",
 )
 
 
 def main(argv: Sequence[str]) -> None:
     from audiotag_nas.errors import ConfigError
+    from audiotag_nas.experiment import pareto
     from audiotag_nas.experiment.generations import read_generations
-    from audiotag_nas.experiment.workspace import Workspace
-    from audiotag_nas.inspection import pareto
-    from audiotag_nas.inspection.results import (
+    from audiotag_nas.experiment.results import (
         ranked_entries,
         recommended_lines,
         results_lines,
         superseded_lines,
     )
+    from audiotag_nas.experiment.workspace import Workspace
 
     if _PARETO.value and _STAGE.value != "search":
-        # The grid trains one network with many settings, the others one each.
         raise ConfigError(
-            "--stage: must be search with --pareto, which compares networks. "
-            f"Received: {_STAGE.value!r}"
+            "--stage: must be search with --pareto, which compares "
+            f"architectures. Received: {_STAGE.value!r}"
         )
-    workspace = Workspace(command.directory(_WORKDIR))
+    workspace = Workspace(flag_paths.directory(_WORKDIR))
     workspace.read_config()
     if _PARETO.value:
         entries = ranked_entries(workspace, "search")

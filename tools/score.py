@@ -1,56 +1,62 @@
-"""Scores any system's file in the challenge's format: EER a tag and mean.
+"""Computes the equal error rate per tag, and its mean, from a scores file.
 
     score --labels labels.csv --scores scores.csv
 
-Labels are rows `filename,tags` such as `x.wav,cop` (no tags: a negative for
-all), scores rows `filename,label,score`, with or without a header of these
-names. Other tags than the challenge's are named by --tags. Prints the
-equal error rate of each tag and their mean. A file or tag that is missing,
-unknown or there twice, and a score that is no number, is refused by name and
-line. The definitions are in docs/metrics.md.
+Labels have a row `filename,tags` per clip, such as `x.wav,cop`; a clip
+without tags is a negative for all. Scores have a row `filename,label,score`
+per clip and tag. A header with these names is optional. The default tags are
+the challenge's; --tags names others. An error message names the file, tag or
+score that is missing, unknown, repeated or malformed. docs/metrics.md has the
+definitions.
 """
 
 import json
 import math
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.config import CHIME_HOME_TAGS
 from audiotag_nas.terminal import print_lines
 
+if TYPE_CHECKING:
+    from audiotag_nas.metrics import TagReport
+
 _LABELS = flags.DEFINE_string(
-    "labels", None, "CSV file: filename,tags.", required=True
+    "labels", None, "CSV file with rows filename,tags.", required=True
 )
 _SCORES = flags.DEFINE_string(
-    "scores", None, "CSV file: filename,label,score.", required=True
+    "scores", None, "CSV file with rows filename,label,score.", required=True
 )
 _TAGS = flags.DEFINE_list(
     "tags",
     list(CHIME_HOME_TAGS),
-    "The scored tags, in order. Where one is longer than a letter, a clip's "
-    "tags are separated by ';'.",
+    "The scored tags, in order. If one is longer than a letter, ';' separates "
+    "the tags of a clip.",
 )
 _UNSCORED = flags.DEFINE_list(
-    "unscored", ["S", "U"], "Tags that may appear and are not scored."
+    "unscored", ["S", "U"], "Tags that are allowed, but not scored."
 )
 _SEGMENTS = flags.DEFINE_string(
     "segments",
     None,
-    "CSV file: filename,segment. The recording of each file, for --bootstrap: "
-    "clips of one recording are not independent.",
+    "CSV file with rows filename,segment: the recording of each file, for "
+    "--bootstrap. Clips of the same recording are not independent.",
 )
 _BOOTSTRAP = flags.DEFINE_integer(
     "bootstrap",
     0,
-    "Resamples for 95 % intervals, e.g. 1000; 0: no intervals.",
+    "Number of resamples for 95 % intervals, e.g. 1000; 0: no intervals.",
     lower_bound=0,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the resampling.", lower_bound=0)
-_CSV = flags.DEFINE_string("csv", None, "Where to write all metrics as CSV.")
-_JSON = flags.DEFINE_string("json", None, "Where to write all metrics as JSON.")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the resampling.", lower_bound=0
+)
+_CSV = flags.DEFINE_string("csv", None, "CSV file to write: all metrics.")
+_JSON = flags.DEFINE_string("json", None, "JSON file to write: all metrics.")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -58,9 +64,12 @@ def main(argv: Sequence[str]) -> None:
     # Imported late, so that --help answers at once.
     from audiotag_nas import files
     from audiotag_nas.metrics import evaluate_tags, score_files
-    from audiotag_nas.report import tables
+    from audiotag_nas.report import result_tables
 
-    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
+    csv_path, json_path = (
+        flag_paths.output_path(_CSV),
+        flag_paths.output_path(_JSON),
+    )
     filenames, labels = score_files.read_labels(
         _LABELS.value, _TAGS.value, unscored=_UNSCORED.value
     )
@@ -72,8 +81,8 @@ def main(argv: Sequence[str]) -> None:
         segments = score_files.read_segments(_SEGMENTS.value, filenames)
     elif _BOOTSTRAP.value:
         print(
-            "note: without --segments every file counts as a recording of its "
-            "own; if several come from one, the intervals are too narrow.",
+            "note: without --segments, each file counts as a recording. If "
+            "files share a recording, the intervals are too narrow.",
             file=sys.stderr,
         )
     report = evaluate_tags(
@@ -86,14 +95,14 @@ def main(argv: Sequence[str]) -> None:
     )
     print_lines(*_lines(report))
     if csv_path is not None:
-        files.write_output(csv_path, tables.report_csv(report))
+        files.write_output(csv_path, result_tables.report_csv(report))
     if json_path is not None:
         text = json.dumps(report.to_json(), indent=2, allow_nan=False)
         files.write_output(json_path, text + "\n")
 
 
-def _lines(report) -> list[str]:
-    """One line a tag and one for the mean: name, EER, interval if there."""
+def _lines(report: "TagReport") -> list[str]:
+    """Returns a line per tag and one for the mean: name, EER, interval."""
     rows = [
         (tag, row.eer, row.eer_interval) for tag, row in report.tags.items()
     ]
@@ -113,7 +122,7 @@ def _lines(report) -> list[str]:
             for tag in report.undefined
         )
         lines.append(
-            f"undefined, left out of the mean: {len(report.undefined)}: "
+            f"undefined, excluded from the mean ({len(report.undefined)}): "
             f"{reasons}"
         )
     return lines

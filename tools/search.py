@@ -1,28 +1,27 @@
-"""Searches architectures, and prints the best.
+"""Searches architectures and lists the best.
 
-Prepares the data if need be, trains `search.num_trials` children and keeps
-the best networks. Stopped at any point, the same command goes on.
+Prepares the data if necessary, runs `search.num_trials` trials and keeps the
+best networks. After an interruption, the same command continues.
 
   audiotag-nas search --config=demo --workdir=runs/demo
 """
 
 from collections.abc import Sequence
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, experiment_flags, runner_flags
 from audiotag_nas.terminal import print_lines
 
-_EXPERIMENT = command.define_experiment_flags()
-_RUNNER = command.define_runner_flags()
-command.define_early_stop_flag()
+_EXPERIMENT = experiment_flags.define_experiment_flags()
+_RUNNER = runner_flags.define_runner_flags()
+experiment_flags.define_early_stop_flag()
 
 
 def main(argv: Sequence[str]) -> None:
     config, runner = _EXPERIMENT.config, _RUNNER()
-    from audiotag_nas.experiment.progress import Progress
     from audiotag_nas.experiment.tuner import ArchitectureTuner
 
     tuner = ArchitectureTuner(
-        config, workdir=_EXPERIMENT.workdir, progress=Progress(), runner=runner
+        config, workdir=_EXPERIMENT.workdir, runner=runner
     )
     outcome = tuner.search()
     if outcome.stop_reason:
@@ -31,4 +30,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, interrupted=command.GOES_ON)
+    command.run(main, interrupted=command.RESUMABLE)

@@ -1,8 +1,8 @@
-"""Tells how far a working directory's experiment is, in one screen.
+"""Shows the state of an experiment on one screen.
 
-Trials done, running and failed with the reasons, the best so far, rate, time
-left and utilization. Works while a search runs, after it was killed, and once
-it is finished; changes nothing.
+Numbers of trials, reasons of failures, the best trials so far, trials per
+hour, time left and utilization. Works while a search runs, after it was
+killed and after it has finished; changes nothing.
 
   audiotag-nas status --workdir=runs/demo
   watch audiotag-nas status --workdir=runs/demo
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.terminal import escaped_text
 
 _WORKDIR = flags.DEFINE_string(
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     from audiotag_nas.inspection.status import read_status
     from audiotag_nas.inspection.status_screen import status_lines
 
-    lines = status_lines(read_status(command.directory(_WORKDIR)))
+    lines = status_lines(read_status(flag_paths.directory(_WORKDIR)))
     print(escaped_text("\n".join(lines)))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from audiotag_nas.command_line import command
+from audiotag_nas.command_line import command, flag_paths
 from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.terminal import print_lines
 
@@ -56,16 +56,16 @@ def main(argv: Sequence[str]) -> None:
             "exactly one of --dataset_dir and --plot must be given. Received: "
             f"{_DATASET_DIR.value!r} and {_PLOT.value!r}"
         )
-    path = command.picture_path(_PLOT)
+    path = flag_paths.picture_path(_PLOT)
     if path is not None:
         from audiotag_nas.data.synthesis import plot
         from audiotag_nas.files import store_errors
 
-        with store_errors(path, goes_on=False):
+        with store_errors(path, continues=False):
             plot.write_tag_picture(path, seed=_SEED.value)
         print_lines(f"wrote {path}")
     if _DATASET_DIR.value is not None:
-        _write(command.directory(_DATASET_DIR))
+        _write(flag_paths.directory(_DATASET_DIR))
 
 
 def _write(dataset_dir: str) -> None:
@@ -96,7 +96,7 @@ def _write(dataset_dir: str) -> None:
     )
     files.check_writable_directory(os.path.dirname(dataset_dir) or os.curdir)
     with (
-        files.store_errors(dataset_dir, goes_on=False),
+        files.store_errors(dataset_dir, continues=False),
         files.atomic_directory(dataset_dir) as directory,
     ):
         synthesis.write_dataset(

@@ -1,15 +1,17 @@
-"""Tags sound files with an exported model: which tags, and when.
+"""Tags sound files with an exported model.
 
     tag --model workdir/export kitchen.mp3 hall.flac
     tag --model workdir/export --csv tags.csv --plot_dir pictures *.wav
 
-Any format that soundfile reads, any sample rate, mono or stereo; long files
-pass in a stream. Prints, for each file, every tag whose score reaches its
-threshold with the times at which it is active. A file that can't be tagged is
-reported with the reason, and the others go on: the exit status is 1 if some
-failed and 2 if all did. A picture that can't be drawn is a note. The tables
-are written file by file: after Ctrl-C (exit status 130) or SIGTERM (143) they
-hold the files done. docs/tagging.md has the formats of --csv and --json.
+Reads any format that soundfile reads, at any sample rate, length and number
+of channels. For each file, prints the tags whose score reaches their
+threshold, and the times at which they are active.
+
+A file that can't be tagged is reported with the reason, and the command
+continues with the next file. The exit status is 1 if some files failed and 2
+if all failed. A picture that can't be drawn is reported as a note. Tables grow
+file by file: after Ctrl-C (exit status 130) or SIGTERM (143) they have the
+finished files. docs/tagging.md describes the formats of --csv and --json.
 """
 
 import dataclasses
@@ -21,13 +23,14 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from audiotag_nas import terminal
-from audiotag_nas.command_line import command
+from audiotag_nas import interrupts, terminal
+from audiotag_nas.command_line import command, exit_status, flag_paths
 
 if TYPE_CHECKING:
     from audiotag_nas.serving.growing_file import Existing
     from audiotag_nas.serving.output_tables import Table
-    from audiotag_nas.serving.tagger import TaggedFile, Tagger
+    from audiotag_nas.serving.tagged_file import TaggedFile
+    from audiotag_nas.serving.tagger import Tagger
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Directory of the exported model.", required=True
@@ -35,34 +38,30 @@ _MODEL = flags.DEFINE_string(
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "For all tags, instead of those stored in the model.",
+    "One threshold for all tags, instead of the model's.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MERGE_GAP_SECONDS = flags.DEFINE_float(
     "merge_gap_seconds",
     0.2,
-    "Shorter pauses within a tag are bridged.",
+    "Events of a tag with a shorter gap are merged.",
     lower_bound=0.0,
 )
 _MIN_EVENT_SECONDS = flags.DEFINE_float(
     "min_event_seconds",
     0.1,
-    "Shorter stretches of a tag are dropped.",
+    "Shorter events are dropped after merging.",
     lower_bound=0.0,
 )
-_CSV = flags.DEFINE_string("csv", None, "Where to write the events as CSV.")
+_CSV = flags.DEFINE_string("csv", None, "CSV file to write: the events.")
 _JSON = flags.DEFINE_string(
-    "json", None, "Where to write scores and events as JSON."
+    "json", None, "JSON file to write: scores and events."
 )
-_APPEND = flags.DEFINE_bool(
-    "append", False, "Continue tables that exist already."
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace tables that exist already."
-)
+_APPEND = flags.DEFINE_bool("append", False, "Continue tables that exist.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace tables that exist.")
 _PLOT_DIR = flags.DEFINE_string(
-    "plot_dir", None, "Where to draw a picture of each file's first minute."
+    "plot_dir", None, "Directory for a picture of each file's first minute."
 )
 
 _EXIT_SOME_FAILED = 1
@@ -71,7 +70,7 @@ _EXIT_ALL_FAILED = 2
 
 @dataclasses.dataclass
 class _Counts:
-    """How many files are done."""
+    """Numbers of files."""
 
     total: int
     done: int = 0
@@ -85,54 +84,55 @@ def main(argv: Sequence[str]) -> int:
 
     paths = argv[1:]
     if not paths:
-        raise ConfigError("give at least one sound file.")
-    csv_path, json_path = command.output_path(_CSV), command.output_path(_JSON)
+        raise ConfigError("at least one sound file must be given.")
+    csv_path = flag_paths.output_path(_CSV)
+    json_path = flag_paths.output_path(_JSON)
     table_paths = [path for path in (csv_path, json_path) if path is not None]
     existing = _existing(table_paths)
     if existing is growing_file.Existing.REFUSE:
         for path in table_paths:
             growing_file.check_absent(path)
-    plot_dir = None if _PLOT_DIR.value is None else command.directory(_PLOT_DIR)
+    plot_dir = (
+        None if _PLOT_DIR.value is None else flag_paths.directory(_PLOT_DIR)
+    )
     if plot_dir is not None:
         check_writable_directory(plot_dir)
     counts = _Counts(len(paths))
     try:
-        with terminal.termination_raised():
-            with terminal.interrupts_kept():
+        with interrupts.termination_raised():
+            with interrupts.interrupts_kept():
                 tagger = _load_tagger()
             tables = _tables(csv_path, json_path, tagger, existing)
             _tag_all(paths, tagger, tables, counts, plot_dir)
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, terminal.Terminated)
+        terminated = isinstance(error, interrupts.Terminated)
         terminal.print_lines(
             f"{'terminated' if terminated else 'interrupted'} after "
             f"{counts.done} of {counts.total} files."
-            + _where_rows_are(table_paths, counts),
+            + _saved_in(table_paths, counts),
             file=sys.stderr,
         )
-        return (
-            terminal.EXIT_TERMINATED if terminated else command.EXIT_INTERRUPTED
-        )
+        return exit_status.TERMINATED if terminated else exit_status.INTERRUPTED
     return _exit_status(counts)
 
 
 def _existing(table_paths: list[str]) -> "Existing":
-    """What happens to tables that are there.
+    """Returns what happens to tables that exist.
 
     Raises:
-        ConfigError: flags that contradict one another.
+        ConfigError: contradictory flags.
     """
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.serving.growing_file import Existing
 
     if _APPEND.value and _OVERWRITE.value:
-        raise ConfigError("give either --append or --overwrite.")
+        raise ConfigError("give only one of --append and --overwrite.")
     if (_APPEND.value or _OVERWRITE.value) and not table_paths:
         name = _APPEND.name if _APPEND.value else _OVERWRITE.name
-        raise ConfigError(f"--{name}: goes with --csv or --json.")
+        raise ConfigError(f"--{name}: needs --csv or --json.")
     if len(set(map(os.path.realpath, table_paths))) < len(table_paths):
         raise ConfigError(
-            "--json: must name another file than --csv. "
+            "--json: must name a different file than --csv. "
             f"Received: {_JSON.value!r}"
         )
     if _APPEND.value:
@@ -177,12 +177,12 @@ def _tag_all(
     counts: _Counts,
     plot_dir: str | None,
 ) -> None:
-    """Tags, records and prints one file after the other; keeps none."""
+    """Tags, records and prints one file after the other."""
     for number, path in enumerate(paths, 1):
-        with terminal.interrupts_kept():
+        with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)
-        # A file is in all tables and counted, or in none and not counted.
-        with terminal.interrupts_deferred():
+        # A finished file is in all tables, and counted.
+        with interrupts.interrupts_deferred():
             for table in tables:
                 table.add(tagged)
             counts.done += 1
@@ -193,26 +193,26 @@ def _tag_all(
 def _tag(
     tagger: "Tagger", path: str, number: int, plot_dir: str | None
 ) -> "TaggedFile":
-    """Tags one file and draws it, if pictures are asked for."""
-    tagged = tagger.tag_file(path, keep_opening=plot_dir is not None)
+    """Tags one file, and draws it if `plot_dir` is given."""
+    tagged = tagger.tag_file(path, keep_first_minute=plot_dir is not None)
     if plot_dir is None or tagged.scores is None:
         return tagged
-    # Numbered, since files of different directories may share a name.
+    # Files of different directories may have the same name.
     return _drawn(
         tagged, Path(plot_dir) / f"{number:04d}_{tagged.path.name}.png"
     )
 
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
-    """Draws it; a failure to draw becomes a note, as the tags are there."""
+    """Draws a tagged file; an error becomes a note."""
     from audiotag_nas.errors import StoreError
     from audiotag_nas.files import store_errors
 
     try:
-        with store_errors(picture, goes_on=False):
+        with store_errors(picture, continues=False):
             tagged.plot(picture)
     except (StoreError, RuntimeError, ValueError) as error:
-        # A name that is too long, a full disk, what matplotlib refuses.
+        # The name is too long, the disk is full, or matplotlib refuses.
         note = f"can't be drawn: {' '.join(str(error).split())}"
         return dataclasses.replace(tagged, notes=(*tagged.notes, note))
     return tagged
@@ -229,10 +229,10 @@ def _print(tagged: "TaggedFile") -> None:
     )
 
 
-def _where_rows_are(table_paths: list[str], counts: _Counts) -> str:
+def _saved_in(table_paths: list[str], counts: _Counts) -> str:
     if not (table_paths and counts.done):
         return ""
-    return f" Those are in {' and '.join(table_paths)}."
+    return f" Their results are in {' and '.join(table_paths)}."
 
 
 def _exit_status(counts: _Counts) -> int:

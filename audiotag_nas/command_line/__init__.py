@@ -1,1 +1,1 @@
-"""The command line: flags, config overrides, error lines, terminal."""
+"""The frame of every command: flags, overrides, errors, exit statuses."""

@@ -1,7 +1,7 @@
-"""What was wrong with a command line, as one line that names it.
+"""Describes what is wrong with a command line, as one line.
 
-absl and the config flags of ml_collections say it in words of their own, and
-of a config file that raised in a traceback.
+The messages of absl and ml_collections do not name a missing flag clearly, and
+report an error in a config file as a traceback.
 """
 
 import re
@@ -14,11 +14,11 @@ _FILE_RAISED = "Error whilst parsing config file"
 _MISSING = re.compile(r"flag --(\w+)=None: .* other than None\.")
 
 
-def line(error: Exception) -> str:
-    """Of what parsing the command line raised."""
+def describe(error: Exception) -> str:
+    """Describes an error that parsing the command line raised."""
     text = _one_line(error)
     if _FILE_RAISED in text:
-        return config_file_line(_cause(error))
+        return _describe_config_file(_cause(error))
     missing = _MISSING.fullmatch(text)
     if missing:
         return f"--{missing[1]}: must be given, as --{missing[1]}=VALUE"
@@ -31,24 +31,25 @@ def line(error: Exception) -> str:
     return text
 
 
-def flagfile_line(error: flags.CantOpenFlagFileError) -> str:
-    """Of a flagfile that can't be read."""
+def describe_flagfile(error: flags.CantOpenFlagFileError) -> str:
+    """Describes a flag file that can't be read."""
     return f"--flagfile: {_one_line(error).removeprefix('ERROR:: ')}"
 
 
-def unforeseen_line(error: Exception) -> str:
-    """Of an error that is not absl's own: the config file's, or a flag's.
+def describe_unforeseen(error: Exception) -> str:
+    """Describes an error that is no `flags.Error`.
 
-    absl raises a bare `ValueError` for `--noflag=value`.
+    The config file raised it, or a flag: absl raises a bare `ValueError` for
+    `--noflag=value`.
     """
     frames = traceback.extract_tb(error.__traceback__)
     if any("config_flags" in frame.filename for frame in frames):
-        return config_file_line(error)
+        return _describe_config_file(error)
     return _one_line(error)
 
 
-def config_file_line(error: BaseException) -> str:
-    """Of a config file that raised, with the line where it did."""
+def _describe_config_file(error: BaseException) -> str:
+    """Describes an error of a config file, with the line that raised it."""
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}, line {error.lineno}"
@@ -66,13 +67,13 @@ def config_file_line(error: BaseException) -> str:
 
 
 def _config_path() -> str:
-    """The file that the command line names."""
+    """Returns the config file that the command line names."""
     given = [a for a in sys.argv if a.startswith("--config=")]
     return given[-1].removeprefix("--config=") if given else ""
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What the config flags put a traceback around."""
+    """Returns the error that the config flags wrapped in a traceback."""
     while _FILE_RAISED in str(error):
         inner = error.__cause__ or error.__context__
         if inner is None:

@@ -1,10 +1,9 @@
-"""`--config`, its overrides and what is short for them, as they are typed.
+"""Translates `--config` and its overrides for the flags of ml_collections.
 
-The config flags of ml_collections take a file and `--config.a.b=<literal>`.
-Here the names of shipped configs become files, values are checked against the
-fields' types and written as literals, and `--early_stop` becomes the override
-that it is short for. Where no `--config` is given, a working directory goes
-on with the config that it keeps: with the default one it would be refused.
+These take a file and `--config.a.b=<literal>`. This module replaces the names
+of shipped configs by files, checks values against the fields' types, writes
+them as literals, and expands `--early_stop`. Without `--config`, a working
+directory's stored config is used.
 """
 
 import os
@@ -32,20 +31,20 @@ _ITEM = re.compile(
 def resolved(
     argv: list[str], *, has_config: bool, has_early_stop: bool
 ) -> tuple[list[str], str]:
-    """The command line as the config flags read it.
+    """Returns the command line as the config flags read it.
 
     Args:
         argv: as typed, the program's name first.
-        has_config: the tool has `--config`; where none is given, it gets
-            that of `--workdir`, or else the default one.
-        has_early_stop: the tool has `--early_stop`.
+        has_config: whether the tool has `--config`. If it is not given, the
+            result names the config of `--workdir`, or else the default one.
+        has_early_stop: whether the tool has `--early_stop`.
 
     Returns:
-        The command line; and the file, where the config is that of
-        `--workdir` without having been asked for, else an empty string.
+        The command line; and the stored config's file if that was chosen
+        because `--config` is not given, else an empty string.
 
     Raises:
-        ConfigError: an unknown config or field, or a value not of its type.
+        ConfigError: an unknown config or field, or a value of a wrong type.
     """
     result = []
     pending: str | None = None
@@ -81,7 +80,7 @@ def _config_flag(name: str) -> str:
 
 
 def _kept_config(argv: list[str]) -> str:
-    """The config's file in the directory that --workdir names, if any."""
+    """Returns the config's file in the directory of --workdir, or ''."""
     workdir = ""
     for argument, following in zip(argv, [*argv[1:], ""], strict=True):
         name, equals, value = argument.partition("=")
@@ -92,7 +91,7 @@ def _kept_config(argv: list[str]) -> str:
 
 
 def _with_early_stop_as_field(argv: list[str]) -> list[str]:
-    """`--early_stop=NAME` as the override that it is short for."""
+    """Replaces `--early_stop=NAME` by the override of the field."""
     field = f"--config.search.{EARLY_STOP}"
     result: list[str] = []
     for argument in argv:
@@ -107,7 +106,7 @@ def _with_early_stop_as_field(argv: list[str]) -> list[str]:
 
 
 def _override(argument: str) -> str:
-    """Checks one `--config.section.field=value`."""
+    """Checks `--config.section.field=value`; returns it with a literal."""
     path, equals, text = argument.removeprefix("--config.").partition("=")
     hint = field_type(ExperimentConfig, path)
     item = typing.get_args(hint)[0] if typing.get_args(hint) else hint
@@ -115,7 +114,6 @@ def _override(argument: str) -> str:
         raise ConfigError(f"config.{path}: give a value, --config.{path}=VALUE")
     if not equals:
         return argument
-    # One value of a field that takes several is a tuple of one.
     several = item is not hint
     parts = _split(_within(text), path) if several else [text]
     for part in parts:
@@ -130,7 +128,7 @@ def _override(argument: str) -> str:
 
 
 def _within(text: str) -> str:
-    """`text` without the parentheses or brackets around all of it."""
+    """Removes parentheses or brackets around the whole text."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("()", "[]"):
         return text
@@ -138,18 +136,18 @@ def _within(text: str) -> str:
     for index, character in enumerate(text):
         depth += (character == text[0]) - (character == text[-1])
         if depth == 0:
-            # Those of `(loud) dog,rain (light)` are not around all of it.
+            # In `(loud) dog,rain (light)` they are not around the whole.
             return text[1:-1] if index == len(text) - 1 else text
     return text
 
 
 def _split(text: str, path: str) -> list[str]:
-    """The values between the commas, but for commas within quotes.
+    """Splits at commas that are not within quotes.
 
     As in a CSV file, a quote within double quotes is written twice.
 
     Raises:
-        ConfigError: a double quote has no end.
+        ConfigError: a double quote is not closed.
     """
     values, position = [], 0
     while position < len(text):

@@ -1,8 +1,8 @@
 """Copies standard input to standard error, except for known library messages.
 
-`quiet.without_library_messages` runs this file as a script, without the
-package. It is a process of its own because TensorFlow can end the command at
-once, without a Python exception; its last message must still be printed.
+`library_messages` runs this file as a script, without the package. It is a
+separate process because TensorFlow can abort the command without a Python
+exception; its last message must still be printed.
 """
 
 import os
@@ -10,19 +10,19 @@ import re
 import sys
 
 FLUSH = b"\0flush\n"
-"""Input that is answered with `FLUSHED` once all before it is written."""
+"""Input that the relay answers with `FLUSHED` after writing all before it."""
 
 FLUSHED = b"."
 
 _DROPPED = re.compile(
-    # TensorFlow's notices while it is imported, before its log level counts.
+    # TensorFlow's notices during its import.
     rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
     rb"|To enable the following instructions"
-    # mpg123, which libsndfile decodes MP3 with: damaged frames.
+    # libsndfile's MP3 decoder, mpg123: damaged frames.
     rb"|\[src/libmpg123/|Note: Trying to resync\.\.\."
     rb"|Note: Skipped \d+ bytes in input\.|Note: Illegal Audio-MPEG-Header "
     rb"|Warning: Xing stream size off by "
-    # Both print empty lines around their messages.
+    # Empty lines around the messages of both.
     rb"|\n"
 )
 

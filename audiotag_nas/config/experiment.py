@@ -1,223 +1,229 @@
 """The experiment config: typed, validated, plain values only.
 
-One Python file an experiment in `configs/` gives an `ExperimentConfig`; its
-fields are overridable on the command line (`--config.training.epochs=3`).
-`validate` is called once all overrides are in. The resolved config is written
-into the working directory, and `differences` names what changed since.
+Each Python file in `configs/` returns one `ExperimentConfig`. The command line
+overrides its fields (`--config.training.epochs=3`); then `validate` checks
+them. The working directory keeps the resolved config, and `differences` names
+the fields that changed since.
 
-Only the standard library is imported, so that a wrong value is reported
-before TensorFlow starts.
+This module imports no TensorFlow, so that a wrong value is reported at once.
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from audiotag_nas.architecture import conv_space
-from audiotag_nas.config.rules import RULES
+from audiotag_nas.config.features import FeatureConfig, parse_spectrogram_size
+from audiotag_nas.config.searchers import (
+    SEARCHER_SETTINGS,
+    EvolutionSettings,
+    PlainReinforceSettings,
+    ReinforceSettings,
+)
+from audiotag_nas.config.section import Section, setting
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.fields import Section, check_types, flatten, from_json
+from audiotag_nas.fields import from_json
 from audiotag_nas.space import SearchSpace
+from audiotag_nas.trial import MAX_REWARD
 
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
 """The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
 
-_SIZE = re.compile(r"(\d+)x(\d+)")
+REWARDS = ("eer", "auc", "loss", "binormal_eer")
+"""Measures of a network's quality; see `training.rewards`."""
 
 
-def parse_spectrogram_size(size: str) -> tuple[int, int]:
-    """`"124x128"` -> (124 frames, 128 mel bins).
-
-    Raises:
-        ConfigError: another form, or a number below 1.
-    """
-    match = _SIZE.fullmatch(size)
-    if match is None or min(map(int, match.groups())) < 1:
-        raise ConfigError(
-            "a spectrogram size is <frames>x<mel bins>, e.g. 124x128. "
-            f"Received: {size!r}"
-        )
-    return int(match[1]), int(match[2])
+def _epochs(default: int) -> int:
+    return setting(
+        default, "Maximum number of epochs per training.", at_least=1
+    )
 
 
-@dataclasses.dataclass
-class FeatureConfig(Section):
-    """The log-mel front end.
+def _patience(default: int) -> int:
+    return setting(
+        default,
+        "Epochs without a better validation mean EER that end a training.",
+        at_least=1,
+    )
 
-    The defaults are the baseline's (Wei et al. 2018): 16 kHz, Hamming 1024,
-    step 512, no padding, magnitude over the root of the window's energy, 128
-    mels scaled to a peak of 1, ln(x + 1e-8); 4 s give 124 x 128.
-    """
 
-    sample_rate_hz: int = 16000
-    window: str = "hamming"  # hamming | hann, periodic
-    frame_length: int = 1024  # samples
-    frame_step: int = 512  # samples
-    center: bool = False  # pad half a frame of zeros at both ends
-    normalize_window: bool = True  # divide by sqrt(sum of squared window)
-    power: float = 1.0  # 1: magnitude, 2: power
-    num_mels: int = 128
-    fmin_hz: float = 0.0
-    fmax_hz: float = 8000.0
-    mel_scale: str = "slaney"  # slaney | htk
-    mel_norm: str = "peak"  # peak | slaney (area) | none
-    log: str = "ln"  # ln: ln(x + log_floor) | db: 10 log10(max(x, log_floor))
-    log_floor: float = 1e-8
-
-    @classmethod
-    def librosa_defaults(cls) -> "FeatureConfig":
-        """`librosa.feature.melspectrogram` and `power_to_db(top_db=None)`."""
-        return cls(
-            sample_rate_hz=22050,
-            window="hann",
-            frame_length=2048,
-            frame_step=512,
-            center=True,
-            normalize_window=False,
-            power=2.0,
-            num_mels=128,
-            fmin_hz=0.0,
-            fmax_hz=11025.0,
-            mel_scale="slaney",
-            mel_norm="slaney",
-            log="db",
-            log_floor=1e-10,
-        )
-
-    def num_frames(self, num_samples: int) -> int:
-        """Frames that `num_samples` samples give; 0 if too short for one."""
-        if self.center:
-            return 1 + num_samples // self.frame_step if num_samples else 0
-        if num_samples < self.frame_length:
-            return 0
-        return 1 + (num_samples - self.frame_length) // self.frame_step
-
-    def spectrogram_size(self, clip_seconds: float) -> str:
-        """The size of a clip's spectrogram, e.g. `124x128`."""
-        frames = self.num_frames(round(clip_seconds * self.sample_rate_hz))
-        return f"{frames}x{self.num_mels}"
-
-    def resized(self, size: str, clip_seconds: float) -> "FeatureConfig":
-        """The same front end giving spectrograms of `size`.
-
-        The frame length stays where frames then overlap by half or more, and
-        else is doubled until they do ([own]); the step is the longest that
-        gives that many frames.
-
-        Raises:
-            ConfigError: no step gives that many frames.
-        """
-        frames, mels = parse_spectrogram_size(size)
-        if size == self.spectrogram_size(clip_seconds):
-            return dataclasses.replace(self)
-        samples = round(clip_seconds * self.sample_rate_hz)
-        length = self.frame_length
-        while length < samples:
-            span = samples if self.center else samples - length
-            step = span // max(frames - 1, 1)
-            if step >= 1 and 2 * step <= length:
-                break
-            length *= 2
-        else:
-            raise ConfigError(
-                f"spectrogram size {size}: {clip_seconds} s at "
-                f"{self.sample_rate_hz} Hz can't be cut into {frames} frames "
-                "that overlap."
-            )
-        result = dataclasses.replace(
-            self, frame_length=length, frame_step=step, num_mels=mels
-        )
-        if result.spectrogram_size(clip_seconds) != size:
-            raise ConfigError(
-                f"spectrogram size {size}: the nearest that {clip_seconds} s "
-                f"give is {result.spectrogram_size(clip_seconds)}."
-            )
-        return result
+def _cost_weight(cost: str) -> float:
+    return setting(
+        0.0,
+        f"Reward subtracted per factor of 10 in {cost}. 0: off.",
+        at_least=0,
+    )
 
 
 @dataclasses.dataclass
 class DataConfig(Section):
-    """Which clips, and what of them."""
+    """The clips and their tags."""
 
-    source: str = "synthetic"  # synthetic | chime_home | manifest
-    dataset_dir: str = ""  # the data set's root; synthetic: <workdir>/dataset
-    manifest_path: str = ""  # source manifest: the CSV file
-    features_dir: str = ""  # of TFRecords, s3:// too; "": <workdir>/features
-    raw: bool = False  # CHiME-Home: train on the raw development list
-    tags: tuple[str, ...] = CHIME_HOME_TAGS  # the network's outputs, in order
-    clip_seconds: float = 4.0  # longer clips are cut
-    min_clip_seconds: float = 4.0  # shorter clips are rejected, others padded
-    validation_folds: tuple[int, ...] = (0,)  # rewards and early stopping
+    source: str = setting(
+        "synthetic",
+        "Where the clips come from.",
+        choices=("synthetic", "chime_home", "manifest"),
+    )
+    dataset_dir: str = setting(
+        "",
+        "Root directory of the data set. Required for chime_home; synthetic "
+        "clips are always written to <workdir>/dataset.",
+    )
+    manifest_path: str = setting(
+        "", "CSV file that lists the clips. Required for source manifest."
+    )
+    features_dir: str = setting(
+        "",
+        "Directory of the TFRecords, local or s3://. Empty: "
+        "<workdir>/features.",
+    )
+    raw: bool = setting(
+        False, "CHiME-Home: train on the raw development list, not the refined."
+    )
+    tags: tuple[str, ...] = setting(
+        CHIME_HOME_TAGS, "Outputs of the network, in order.", not_empty=True
+    )
+    clip_seconds: float = setting(
+        4.0, "Longer clips are cut to this length.", above=0, at_most=86400
+    )
+    min_clip_seconds: float = setting(
+        4.0,
+        "Shorter clips are rejected. Clips between the two are padded.",
+        above=0,
+    )
+    validation_folds: tuple[int, ...] = setting(
+        (0,), "Development folds that trainings validate on.", at_least=0
+    )
 
 
 @dataclasses.dataclass
 class SyntheticConfig(Section):
-    """The synthesizer of domestic scenes in the CHiME-Home layout."""
+    """The synthetic domestic scenes, in the layout of CHiME-Home."""
 
-    num_development_clips: int = 1500  # refined
-    num_evaluation_clips: int = 600  # refined
-    broadband_boost: float = 5.0  # how much commoner `b` is than in reality
+    num_development_clips: int = setting(
+        1500, "Refined development clips.", at_least=20
+    )
+    num_evaluation_clips: int = setting(
+        600, "Refined evaluation clips.", at_least=10
+    )
+    broadband_boost: float = setting(
+        5.0, "How many times more often tag b occurs than in reality.", above=0
+    )
 
 
 @dataclasses.dataclass
 class TrainingConfig(Section):
-    """How one network is trained."""
+    """The training of every network."""
 
-    epochs: int = 100
-    patience: int = 20  # epochs without a better validation mean EER
-    batch_size: int = 44  # global, over all replicas
-    learning_rate: float = 1e-3  # Adam
-    mixup_alpha: float = 0.2  # 0: off
-    time_mask_frames: int = 0  # SpecAugment: longest masked run; 0: off
-    mel_mask_bins: int = 0
+    epochs: int = setting(
+        100,
+        "Maximum number of epochs. Search, grid and final have their own.",
+        at_least=1,
+    )
+    patience: int = _patience(20)
+    batch_size: int = setting(
+        44, "Clips per batch, over all replicas.", at_least=1
+    )
+    learning_rate: float = setting(1e-3, "Learning rate of Adam.", above=0)
+    mixup_alpha: float = setting(
+        0.2, "Mixup: parameter of the Beta distribution. 0: off.", at_least=0
+    )
+    time_mask_frames: int = setting(
+        0, "SpecAugment: longest time mask, in frames. 0: off.", at_least=0
+    )
+    mel_mask_bins: int = setting(
+        0,
+        "SpecAugment: widest frequency mask, in mel bins. 0: off.",
+        at_least=0,
+    )
 
 
 @dataclasses.dataclass
 class SearchConfig(Section):
     """The architecture search."""
 
-    searcher: str = "reinforce"
-    num_trials: int = 24
-    trials_per_round: int = 4
-    open_rounds: int = 1  # rounds in training at a time; more idle no worker
-    epochs: int = 10  # of a child
-    patience: int = 10
-    num_blocks: int = 7
-    filters: tuple[int, ...] = (8, 16, 32, 64)
-    heights: tuple[int, ...] = (1, 3, 5, 7)
-    widths: tuple[int, ...] = (1, 3, 5, 7)
-    retrain_repeats: bool = False  # train an architecture that was trained
-    reward: str = "binormal_eer"  # of children and grid; the paper's: eer
-    parameters_weight: float = 0.0  # off the reward for a tenfold cost; 0: off
-    multiply_adds_weight: float = 0.0
-    latency_weight: float = 0.0
-    measure_latency: bool = False  # also where its weight is 0
-    failure_reward: float = 0.0  # told to the searcher for a failed child
-    # Children stopped early
-    early_stop: str = "none"  # none | halving | curve
-    early_stop_min_trials: int = 8  # children trained whole before any is
-    early_stop_min_epochs: int = 2  # of every child
-    early_stop_eta: float = 3.0  # halving: of this many, one goes on
-    early_stop_risk: float = 0.1  # curve: of stopping one as good as the best
-    # Model-based REINFORCE
-    num_initial: int = 12  # children before the reward model is asked
-    policy_steps: int = 8  # of practice on the reward model, a round
-    policy_entropy: float = 0.1
-    reevaluate: bool = True  # train good architectures again where noise asks
-    # Plain REINFORCE
-    controller_units: int = 64
-    learning_rate: float = 5e-3
-    baseline_decay: float = 0.9
-    entropy_weight: float = 0.01
-    clip_norm: float = 1.0
-    # Regularized evolution
-    evolution_population: int = 20
-    evolution_sample: int = 5  # members a tournament
+    searcher: str = setting(
+        "reinforce",
+        "Algorithm that proposes the architectures.",
+        choices=tuple(name for name in SEARCHER_SETTINGS if name != "grid"),
+    )
+    num_trials: int = setting(24, "Trials in total.", at_least=1)
+    trials_per_round: int = setting(
+        4, "Architectures that the searcher proposes at a time.", at_least=1
+    )
+    open_rounds: int = setting(
+        1,
+        "Rounds in training at the same time. More rounds leave fewer workers "
+        "idle.",
+        at_least=1,
+    )
+    epochs: int = _epochs(10)
+    patience: int = _patience(10)
+    num_blocks: int = setting(7, "Convolutional blocks.", choices=(7,))
+    filters: tuple[int, ...] = setting(
+        (8, 16, 32, 64), "Choices for the filters of a block.", at_least=1
+    )
+    heights: tuple[int, ...] = setting(
+        (1, 3, 5, 7), "Choices for a kernel's height, in frames.", at_least=1
+    )
+    widths: tuple[int, ...] = setting(
+        (1, 3, 5, 7), "Choices for a kernel's width, in mel bins.", at_least=1
+    )
+    retrain_repeats: bool = setting(
+        False,
+        "Retrain an architecture that is proposed again, instead of reusing "
+        "its reward.",
+    )
+    reward: str = setting(
+        "binormal_eer",
+        "Quality that rewards search and grid trials, a measure of the "
+        "validation curves. The paper's is eer.",
+        choices=REWARDS,
+    )
+    parameters_weight: float = _cost_weight("parameters")
+    multiply_adds_weight: float = _cost_weight("multiply-adds")
+    latency_weight: float = _cost_weight("latency")
+    measure_latency: bool = setting(
+        False, "Measure the latency even where its weight is 0."
+    )
+    failure_reward: float = setting(
+        0.0,
+        "Reward of a failed trial.",
+        at_least=-MAX_REWARD,
+        at_most=MAX_REWARD,
+    )
+    early_stop: str = setting(
+        "none",
+        "Rule that stops unpromising trials early.",
+        choices=("none", "halving", "curve"),
+    )
+    early_stop_min_trials: int = setting(
+        8,
+        "Trials that are trained completely before one is stopped.",
+        at_least=4,
+    )
+    early_stop_min_epochs: int = setting(
+        2, "Epochs of every trial before it can be stopped.", at_least=1
+    )
+    early_stop_eta: float = setting(
+        3.0, "halving: one of this many trials is promoted.", at_least=1.1
+    )
+    early_stop_risk: float = setting(
+        0.1,
+        "curve: probability of stopping a trial that would be the best.",
+        above=0,
+        below=0.5,
+    )
+    reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
+    reinforce_plain: PlainReinforceSettings = field(
+        default_factory=PlainReinforceSettings
+    )
+    evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
 
     @property
     def weighs_costs(self) -> bool:
-        """Whether the reward is less than the quality for what it costs."""
+        """Whether the reward depends on the network's costs."""
         return (
             self.parameters_weight > 0
             or self.multiply_adds_weight > 0
@@ -227,6 +233,12 @@ class SearchConfig(Section):
     @property
     def latency_is_measured(self) -> bool:
         return self.measure_latency or self.latency_weight > 0
+
+    @property
+    def searcher_settings(self) -> dict[str, Any]:
+        """The settings of `searcher`, for `make_searcher`."""
+        settings = getattr(self, self.searcher, None)
+        return dict(vars(settings)) if settings else {}
 
     def space(self) -> SearchSpace:
         return conv_space(
@@ -239,80 +251,103 @@ class SearchConfig(Section):
 
 @dataclasses.dataclass
 class GridConfig(Section):
-    """The grid search that follows, over the full product of its axes."""
+    """The grid search over training settings: the product of its axes."""
 
-    mixup_alpha: tuple[float, ...] = (0.0, 0.2, 1.5)
-    spectrogram_size: tuple[str, ...] = ("124x64", "124x128", "249x128")
-    batch_size: tuple[int, ...] = (22, 44, 88)
-    epochs: int = 10
-    patience: int = 10
+    mixup_alpha: tuple[float, ...] = setting(
+        (0.0, 0.2, 1.5), "Values of training.mixup_alpha.", at_least=0
+    )
+    spectrogram_size: tuple[str, ...] = setting(
+        ("124x64", "124x128", "249x128"),
+        "Spectrogram sizes, as <frames>x<mel bins>.",
+        not_empty=True,
+    )
+    batch_size: tuple[int, ...] = setting(
+        (22, 44, 88), "Values of training.batch_size.", at_least=1
+    )
+    epochs: int = _epochs(10)
+    patience: int = _patience(10)
 
 
 @dataclasses.dataclass
 class FinalConfig(Section):
-    """The last training, of the baseline and of the found network alike."""
+    """The final trainings, of the baseline and of the found network."""
 
-    epochs: int = 100
-    patience: int = 20
-    bootstrap_samples: int = 1000  # for the 95 % intervals
-    export_dir: str = ""  # of the model, s3:// too; "": <workdir>/export
+    epochs: int = _epochs(100)
+    patience: int = _patience(20)
+    bootstrap_samples: int = setting(
+        1000, "Bootstrap samples for the 95 % intervals.", at_least=100
+    )
+    export_dir: str = setting(
+        "",
+        "Directory of the exported model, local or s3://. Empty: "
+        "<workdir>/export.",
+    )
 
 
 @dataclasses.dataclass
 class ExperimentConfig(Section):
-    """All that decides the outcome of an experiment."""
+    """Everything that determines the outcome of an experiment.
 
-    name: str = "experiment"
-    seed: int = 0
-    threads_per_trial: int = 1  # on the CPU; decides a result's last digits
-    data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    synthetic: SyntheticConfig = dataclasses.field(
-        default_factory=SyntheticConfig
+    Example:
+        >>> from audiotag_nas import ExperimentConfig
+        >>> config = ExperimentConfig(name="mine")
+        >>> config.training.batch_size = 16
+        >>> config.validate().search.num_trials
+        24
+        >>> config.training.epochs = 0
+        >>> config.validate()
+        Traceback (most recent call last):
+        ...
+        audiotag_nas.errors.ConfigError: config.training.epochs: must be at \
+least 1. Received: 0
+    """
+
+    name: str = setting("experiment", "Name of the experiment.", not_empty=True)
+    seed: int = setting(0, "Seed of all random numbers.", at_least=0)
+    threads_per_trial: int = setting(
+        1,
+        "CPU threads per training. The last digits of results depend on it.",
+        at_least=1,
     )
-    features: FeatureConfig = dataclasses.field(default_factory=FeatureConfig)
-    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
-    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
-    grid: GridConfig = dataclasses.field(default_factory=GridConfig)
-    final: FinalConfig = dataclasses.field(default_factory=FinalConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    final: FinalConfig = field(default_factory=FinalConfig)
 
     def validate(self) -> "ExperimentConfig":
-        """Checks every field; returns self.
+        """Checks every field and returns self.
 
         Raises:
-            ConfigError: naming the field, the rule and the value.
+            ConfigError: names the field, the rule and the value.
         """
-        check_types(self, "config")
-        for path, (rule, holds) in RULES.items():
-            section, _, name = path.rpartition(".")
-            value = getattr(getattr(self, section) if section else self, name)
-            if not holds(value):
-                raise ConfigError(
-                    f"config.{path}: must be {rule}. Received: {value!r}"
-                )
+        self.check("config")
         self._check_together()
         return self
 
     def _check_together(self) -> None:
-        """The rules that hold between fields."""
+        """Checks the rules between fields."""
         data, features = self.data, self.features
         if data.source == "chime_home" and not data.dataset_dir:
             raise ConfigError(
                 "config.data.dataset_dir: must name the unpacked chime_home "
-                "directory where data.source is 'chime_home'. Received: ''"
+                "directory if data.source is 'chime_home'. Received: ''"
             )
         if data.source == "manifest" and not data.manifest_path:
             raise ConfigError(
-                "config.data.manifest_path: must name a CSV file where "
+                "config.data.manifest_path: must name a CSV file if "
                 "data.source is 'manifest'. Received: ''"
             )
         if data.source != "manifest" and data.manifest_path:
             raise ConfigError(
-                "config.data.source: must be 'manifest' where "
+                "config.data.source: must be 'manifest' if "
                 f"data.manifest_path is given. Received: {data.source!r}"
             )
         if data.source == "synthetic" and data.dataset_dir:
             raise ConfigError(
-                "config.data.source: must be 'chime_home' or 'manifest' where "
+                "config.data.source: must be 'chime_home' or 'manifest' if "
                 "data.dataset_dir is given. Received: 'synthetic'"
             )
         if data.min_clip_seconds > data.clip_seconds:
@@ -339,13 +374,13 @@ class ExperimentConfig(Section):
             < 1
         ):
             raise ConfigError(
-                "config.data.clip_seconds: must hold one frame of "
-                f"{features.frame_length} samples. "
+                "config.data.clip_seconds: must be at least one frame "
+                f"({features.frame_length} samples). "
                 f"Received: {data.clip_seconds}"
             )
         if self.search.latency_is_measured and self.threads_per_trial != 1:
             raise ConfigError(
-                "config.threads_per_trial: must be 1 where the latency is "
+                "config.threads_per_trial: must be 1 if the latency is "
                 "measured (search.latency_weight, search.measure_latency). "
                 f"Received: {self.threads_per_trial}"
             )
@@ -353,9 +388,9 @@ class ExperimentConfig(Section):
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """That search and grid train on spectrograms of one frame rate.
+        """Checks that the grid has a size with the search's frames.
 
-        The default size follows `data.clip_seconds`; the grid's are given.
+        The search's size follows from `data.clip_seconds`.
         """
         data, features = self.data, self.features
         default = features.spectrogram_size(data.clip_seconds)
@@ -363,7 +398,7 @@ class ExperimentConfig(Section):
         sizes = self.grid.spectrogram_size
         try:
             parsed = [parse_spectrogram_size(size) for size in sizes]
-            if all(of_grid != frames for of_grid, _ in parsed):
+            if all(grid_frames != frames for grid_frames, _ in parsed):
                 fitting = dict.fromkeys(
                     f"{frames}x{mels}" for _, mels in parsed
                 )
@@ -385,7 +420,7 @@ class ExperimentConfig(Section):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ExperimentConfig":
-        """The config that `to_json` gave, tuples and all.
+        """Returns the config that `to_json` was called on.
 
         Raises:
             ConfigError: an unknown field, or a value of the wrong type.
@@ -394,10 +429,11 @@ class ExperimentConfig(Section):
         return config.validate()
 
     def differences(self, other: "ExperimentConfig") -> list[str]:
-        """One line a differing field: `training.epochs: 3 here, 5 there`."""
-        mine, theirs = flatten(self.to_json()), flatten(other.to_json())
+        """One line per differing field: `training.epochs: 3 here, 5 there`."""
         return [
-            f"{path}: {mine[path]!r} here, {theirs[path]!r} there"
-            for path in mine
-            if mine[path] != theirs[path]
+            f"{mine.path}: {mine.value!r} here, {theirs.value!r} there"
+            for mine, theirs in zip(
+                self.settings(), other.settings(), strict=True
+            )
+            if mine.value != theirs.value
         ]

@@ -1,6 +1,6 @@
-"""What comes with the package beside its code: the tools and the configs.
+"""The tools and configs that are shipped with the package.
 
-In a checkout they stand at its top, in an installed package inside it.
+In a checkout they are in its root directory; installed, inside the package.
 """
 
 import ast
@@ -11,43 +11,45 @@ from audiotag_nas.config import ExperimentConfig, stored
 from audiotag_nas.errors import ConfigError
 
 
-def _room(name: str) -> Path:
-    """`tools/` or `configs/`: inside the installed package, or beside it."""
+def _shipped_dir(name: str) -> Path:
+    """Returns the directory `tools/` or `configs/`."""
     package = Path(__file__).parents[1]
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
 def tool_path(name: str) -> Path:
-    """The file of a tool."""
-    return _room("tools") / f"{name}.py"
+    """Returns the file of a tool."""
+    return _shipped_dir("tools") / f"{name}.py"
 
 
 def list_tools() -> dict[str, str]:
-    """The tools and the first line of what each says of itself."""
+    """Returns the tools, with the first line of each one's docstring."""
     summaries = {}
-    for path in sorted(_room("tools").glob("[a-z]*.py")):
+    for path in sorted(_shipped_dir("tools").glob("[a-z]*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
         summaries[path.stem] = docstring.partition("\n")[0]
     return summaries
 
 
 def list_configs() -> list[str]:
-    """The names of the configs that come with the package."""
-    return sorted(path.stem for path in _room("configs").glob("[a-z]*.py"))
+    """Returns the names of the shipped configs."""
+    return sorted(
+        path.stem for path in _shipped_dir("configs").glob("[a-z]*.py")
+    )
 
 
 def config_path(name: str, *, argument: str = "`name`") -> str:
-    """The file of a shipped config (`demo`), or `name` if it is a file.
+    """Returns the file of a shipped config (`demo`), or `name` if it is a file.
 
     Args:
-        name: what was given.
-        argument: what it was given as, for the error: an argument or a flag.
+        name: of a config, or a path.
+        argument: the argument or flag that has this value, for the error.
 
     Raises:
-        ConfigError: neither.
+        ConfigError: no such config and no such file.
     """
-    shipped = _room("configs") / f"{name}.py"
+    shipped = _shipped_dir("configs") / f"{name}.py"
     if shipped.is_file():
         return str(shipped)
     if Path(name).is_file():
@@ -62,22 +64,27 @@ def config_path(name: str, *, argument: str = "`name`") -> str:
 
 
 def is_stored(path: str) -> bool:
-    """Whether a config's file is one that a working directory keeps."""
+    """Whether a config's file is the config.json of a working directory."""
     return path.endswith(".json")
 
 
 def load_config(name: str) -> ExperimentConfig:
-    """The experiment of a shipped config, or of a file of your own.
-
-    Change its fields before it is used; `validate` checks them.
+    """Returns a shipped config, or the config of your own file.
 
     Args:
-        name: of a shipped config, or a Python file, or the config.json of a
+        name: of a shipped config, a Python file, or the config.json of a
             working directory.
 
     Raises:
         ConfigError: there is no such config, or the file gives none.
         StoreError: a config.json can't be read.
+
+    Example:
+        >>> from audiotag_nas import load_config
+        >>> config = load_config("smoke")
+        >>> config.search.num_trials = 4
+        >>> config.validate().name
+        'smoke'
     """
     path = config_path(name)
     if is_stored(path):

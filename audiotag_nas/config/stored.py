@@ -1,7 +1,7 @@
-"""The config that a working directory keeps, as JSON.
+"""The config of a working directory, stored as JSON.
 
-This file is also what the config flags are given in place of a Python file:
-`--config=config/stored.py:<path>` calls `get_config(<path>)`.
+The config flags need a Python file: `--config=config/stored.py:<path>` calls
+`get_config(<path>)`.
 """
 
 import os
@@ -15,10 +15,10 @@ CONFIG_NAME = "config.json"
 
 
 def get_config(path: str | os.PathLike) -> ExperimentConfig:
-    """The config in a file that `ExperimentConfig.to_json` was written to.
+    """Reads a config from the JSON of `ExperimentConfig.to_json`.
 
     Raises:
-        StoreError: it can't be read, or is no such config.
+        StoreError: it can't be read, or is not a valid config.
     """
     try:
         return ExperimentConfig.from_json(read_json(path))
@@ -29,5 +29,5 @@ def get_config(path: str | os.PathLike) -> ExperimentConfig:
 
 
 def flag_value(path: str | os.PathLike) -> str:
-    """What `--config` is given for such a file."""
+    """Returns the value of `--config` for a stored config."""
     return f"{Path(__file__)}:{path}"

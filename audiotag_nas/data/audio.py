@@ -1,17 +1,15 @@
-"""Sound files in, mono waveforms at one rate out; and 16-bit WAV files back.
+"""Reads sound files as mono waveforms, and writes 16-bit WAV files.
 
-Decoding is soundfile's (WAV of every kind, FLAC, Ogg, Opus, MP3, told by
-content), resampling is soxr's. A waveform is float32 (samples,), full scale
-at 1, the mean of the file's channels.
+soundfile decodes (WAV, FLAC, Ogg, Opus, MP3, ...; the format is detected from
+the content), soxr resamples. A waveform is float32 (samples,), full scale 1:
+the mean of the channels, or one channel if they cancel (`waveform`).
 
-Headers lie, so nothing is allocated from what they announce: a file is read
-in blocks until it ends. A file that ends early or is damaged gives the
-samples before that, with a note. Channels in opposite phase would average to
-silence: where the mean holds less than a fiftieth of the power that unrelated
-channels would leave, the loudest channel is used instead, with a note.
+Headers may be wrong, so memory is never allocated from an announced length: a
+file is read in blocks to its end. From a truncated or damaged file, the
+readers return the samples before the damage.
 
-Every reader takes a function `note` and calls it with what is odd about the
-file; nothing is kept for the process.
+Every reader takes a function `note` and calls it with a sentence on each
+irregularity of the file.
 """
 
 import dataclasses
@@ -22,22 +20,22 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiotag_nas.data.decoding import AnyPath, Note, open_sound
-from audiotag_nas.data.waveform import Phase, cancel_note, mono
+from audiotag_nas.data.decoding import Note, StrPath, open_sound
+from audiotag_nas.data.waveform import ChannelPower, cancellation_note, mono
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_bytes
 
 _QUALITY = "HQ"
 _MARGIN_SECONDS = 0.1
-"""Read beyond what is asked for: longer than the resampler's filter, and than
-what an encoder fills up."""
+"""Read beyond the requested length; longer than the resampler's filter and
+than the padding of an encoder's last frame."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioSummary:
-    """What a file held when it was decoded to its end.
+    """The content of a sound file that was decoded to its end.
 
-    `num_samples` is of each channel; `notes` are what is odd about it.
+    `num_samples` counts the samples per channel.
     """
 
     sample_rate_hz: int
@@ -50,20 +48,20 @@ class AudioSummary:
         return self.num_samples / self.sample_rate_hz
 
 
-def read_audio(path: AnyPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
+def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
     """Reads a sound file as mono at `sample_rate_hz`.
 
     Args:
         path: the file.
-        sample_rate_hz: of the result.
-        note: called with what is odd: truncated, damaged, not all of it
-            read, or channels that cancel.
+        sample_rate_hz: the rate of the result.
+        note: called for a truncated or damaged file, for parts that are not
+            read, and for channels that cancel.
 
     Returns:
         float32 (samples,), at least one sample, all finite.
 
     Raises:
-        DataError: naming the file: missing, not decodable, or no valid
+        DataError: the file is missing, can't be decoded, or holds no valid
             waveform (`waveform`).
     """
     samples, _ = _read_mono(path, sample_rate_hz, None, note)
@@ -71,17 +69,19 @@ def read_audio(path: AnyPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
 
 
 def read_beginning(
-    path: AnyPath, *, sample_rate_hz: int, seconds: float, note: Note
+    path: StrPath, *, sample_rate_hz: int, seconds: float, note: Note
 ) -> tuple[np.ndarray, bool]:
-    """As `read_audio`, `seconds` of it at most; and whether there is more.
+    """Like `read_audio`, but reads at most `seconds`.
 
-    A tenth of a second is not called more: encoders fill up their last frame.
+    Returns:
+        The samples, and whether the file is longer. A tenth of a second more
+        does not count, because encoders pad their last frame.
     """
     return _read_mono(path, sample_rate_hz, seconds, note)
 
 
 def _read_mono(
-    path: AnyPath,
+    path: StrPath,
     sample_rate_hz: int,
     max_seconds: float | None,
     note: Note,
@@ -91,14 +91,14 @@ def _read_mono(
     limit = None
     if max_seconds is not None:
         limit = round((max_seconds + _MARGIN_SECONDS) * rate)
-    phase = Phase()
+    power = ChannelPower()
     blocks = []
     for block in sound.blocks(note, limit=limit):
         blocks.append(mono(block, None))
-        phase.add(block, blocks[-1])
-    channel = phase.loudest_if_cancelled()
+        power.add(block, blocks[-1])
+    channel = power.loudest_if_cancelled()
     if channel is not None:
-        note(cancel_note(channel, name=path))
+        note(cancellation_note(channel, name=path))
         blocks = [
             mono(block, channel) for block in sound.blocks(_ignore, limit=limit)
         ]
@@ -116,38 +116,36 @@ def _read_mono(
 
 
 def stream_audio(
-    path: AnyPath, *, sample_rate_hz: int, block_seconds: float, note: Note
+    path: StrPath, *, sample_rate_hz: int, block_seconds: float, note: Note
 ) -> Iterator[np.ndarray]:
-    """Reads a sound file as mono, a block at a time, in constant memory.
+    """Reads a sound file as mono in blocks, in constant memory.
 
-    The blocks joined are what `read_audio` returns, within rounding. A file
-    of several channels is decoded twice, the first time to learn whether they
-    cancel.
+    The concatenated blocks equal `read_audio` within rounding. A file with
+    several channels is decoded twice, first to find out whether they cancel.
 
     Args:
         path: the file.
-        sample_rate_hz: of the result.
-        block_seconds: the length of all blocks but the last, which is shorter
-            where the file's length is no multiple.
-        note: as of `read_audio`; called before the last block at the latest.
+        sample_rate_hz: the rate of the result.
+        block_seconds: the length of all blocks except the last, which may be
+            shorter.
+        note: as for `read_audio`; not called after the last block.
 
     Yields:
         float32 (samples,), one block.
 
     Raises:
-        DataError: as `read_audio`; where the file is damaged beyond its
-            start, after the blocks before that.
+        DataError: as `read_audio`; possibly after some blocks.
     """
     sound = open_sound(path)
     rate = sound.sample_rate_hz
     channel = None
     if sound.num_channels > 1:
-        phase = Phase()
+        power = ChannelPower()
         for block in sound.blocks(_ignore):
-            phase.add(block, mono(block, None))
-        channel = phase.loudest_if_cancelled()
+            power.add(block, mono(block, None))
+        channel = power.loudest_if_cancelled()
         if channel is not None:
-            note(cancel_note(channel, name=path))
+            note(cancellation_note(channel, name=path))
     samples: Iterator[np.ndarray] = (
         mono(block, channel) for block in sound.blocks(note)
     )
@@ -156,8 +154,8 @@ def stream_audio(
     yield from _cut(samples, max(1, round(block_seconds * sample_rate_hz)))
 
 
-def audio_seconds(path: AnyPath) -> float:
-    """How long a sound file is: it is decoded and its samples counted.
+def audio_seconds(path: StrPath) -> float:
+    """Decodes a sound file and returns its length.
 
     Raises:
         DataError: as `read_audio`.
@@ -166,22 +164,22 @@ def audio_seconds(path: AnyPath) -> float:
     return sum(map(len, sound.blocks(_ignore))) / sound.sample_rate_hz
 
 
-def inspect_audio(path: AnyPath) -> AudioSummary:
-    """Decodes a whole file in constant memory and says what it holds.
+def inspect_audio(path: StrPath) -> AudioSummary:
+    """Decodes a sound file in constant memory and describes its content.
 
     Raises:
         DataError: as `read_audio`.
     """
     sound = open_sound(path)
     notes: list[str] = []
-    phase, num_samples, is_silent = Phase(), 0, True
+    power, num_samples, is_silent = ChannelPower(), 0, True
     for block in sound.blocks(notes.append):
-        phase.add(block, mono(block, None))
+        power.add(block, mono(block, None))
         num_samples += len(block)
         is_silent = is_silent and not block.any()
-    channel = phase.loudest_if_cancelled()
+    channel = power.loudest_if_cancelled()
     if channel is not None:
-        notes.append(cancel_note(channel, name=path))
+        notes.append(cancellation_note(channel, name=path))
     if is_silent:
         notes.append(f"{path}: every sample is zero.")
     return AudioSummary(
@@ -190,18 +188,18 @@ def inspect_audio(path: AnyPath) -> AudioSummary:
 
 
 def write_wav(
-    path: AnyPath, samples: np.ndarray, *, sample_rate_hz: int
+    path: StrPath, samples: np.ndarray, *, sample_rate_hz: int
 ) -> None:
-    """Writes a 16-bit PCM WAV file, whole or not at all.
+    """Writes a 16-bit PCM WAV file atomically.
 
     Args:
-        path: where to.
-        samples: (samples,) or (samples, channels); floats are clipped to
-            [-1, 1) and rounded to steps of 1 / 32768, int16 is kept.
-        sample_rate_hz: of the samples.
+        path: the file to write.
+        samples: (samples,) or (samples, channels). Floats are clipped to
+            [-1, 1) and rounded to steps of 1 / 32768; int16 is kept.
+        sample_rate_hz: the rate of the samples.
 
     Raises:
-        DataError: a sample that is not finite.
+        DataError: a sample is not finite.
     """
     samples = np.asarray(samples)
     if samples.dtype != np.int16:
@@ -217,7 +215,7 @@ def write_wav(
 
 
 def _ignore(note: str) -> None:
-    """The first of two readings leaves the notes to the second."""
+    """Drops the notes of the first of two readings."""
 
 
 def _resampled(
@@ -232,7 +230,7 @@ def _resampled(
 
 
 def _cut(blocks: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """The same samples in blocks of `size`, the last one shorter."""
+    """Yields the same samples in blocks of `size`; the last may be shorter."""
     waiting: list[np.ndarray] = []
     num_waiting = 0
     for block in blocks:

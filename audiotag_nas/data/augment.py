@@ -1,18 +1,18 @@
 """Augmentation of training batches: mixup and SpecAugment.
 
 Graph functions on features (batch, frames, mel bins) and labels (batch,
-tags), both float32. All randomness comes in as a stateless seed (int64 (2,)):
-the same seed gives the same batch.
+tags), both float32. All random values come from a stateless seed, int64 (2,):
+equal seeds give equal batches.
 
 Mixup: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018,
-with a lambda per example on log-mels as in Wei et al., DCASE workshop 2018.
-SpecAugment: Park et al., Interspeech 2019; one mask a direction.
+with one lambda per example on log-mels as in Wei et al., DCASE workshop 2018.
+SpecAugment: Park et al., Interspeech 2019, with one mask per axis.
 """
 
 import numpy as np
 import tensorflow as tf
 
-# Folded into a batch's seed: one independent stream for each draw.
+# Folded into a batch's seed: an independent stream per draw.
 _PARTNERS, _LAMBDAS, _FRAMES, _BINS = range(4)
 
 
@@ -22,9 +22,8 @@ def mixup(
     """Mixes each example with another of its batch.
 
     Example i becomes `lambda_i x_i + (1 - lambda_i) x_j(i)`, with lambda_i
-    from Beta(alpha, alpha) and j a random permutation of the batch; labels
-    are mixed by the same lambda_i and j. `alpha` 0 changes nothing, and its
-    graph has no operation for it.
+    from Beta(alpha, alpha) and j a random permutation of the batch. Labels are
+    mixed with the same lambda_i and j. `alpha` 0 returns the arguments.
     """
     if alpha == 0:
         return features, labels
@@ -44,9 +43,9 @@ def sample_beta(
 ) -> tf.Tensor:
     """Draws from Beta(alpha, alpha), float32 (num_samples,), for alpha > 0.
 
-    As the ratio of two gamma variables, in the logarithm: a gamma variable of
-    small alpha is often too small for a float, and 0 / 0 would follow. With
-    G ~ Gamma(alpha + 1) and U uniform, G U^(1/alpha) ~ Gamma(alpha)
+    The beta variable is a ratio of gamma variables, computed from logarithms:
+    gamma variables of small alpha often underflow, which would give 0 / 0.
+    With G ~ Gamma(alpha + 1) and U uniform, G U^(1/alpha) ~ Gamma(alpha)
     (Marsaglia and Tsang, A Simple Method for Generating Gamma Variables, ACM
     TOMS 2000).
     """
@@ -71,10 +70,10 @@ def spec_augment(
 ) -> tf.Tensor:
     """Masks a run of frames and a run of mel bins of each example.
 
-    A run's length is uniform from 0 to its maximum, its place uniform among
-    those where it fits. Masked values become the example's mean over all
-    frames and bins, so that a mask looks the same at every recording level.
-    A maximum of 0 masks nothing.
+    A run's length is uniform from 0 to its maximum, its start uniform among
+    all possible ones. Masked values become the example's mean over all frames
+    and bins, so that the mask does not depend on the recording level. A
+    maximum of 0 masks nothing.
     """
     masked = tf.zeros(tf.shape(features), tf.bool)
     if time_mask_frames > 0:
@@ -102,7 +101,7 @@ def _blend(
 def _random_runs(
     features: tf.Tensor, axis: int, longest: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """One run of True for each example, bool (batch, size of `axis`)."""
+    """Returns a run of True per example: bool (batch, size of `axis`)."""
     shape = tf.shape(features)
     uniforms = tf.random.stateless_uniform((2, shape[0], 1), seed)
     lengths = tf.floor(uniforms[0] * (longest + 1))

@@ -1,12 +1,9 @@
-"""The CHiME-Home data set (Foster et al. 2015) as DCASE 2016 task 4 uses it.
+"""The CHiME-Home data set (Foster et al. 2015) as used in DCASE 2016 task 4.
 
-The tree is read as unpacked, see docs/data.md. A chunk of 4 s is a clip, the
-5-minute recording that it was cut from is its segment. Only the annotations
-are read here; whether the audio is there shows when it is opened, or in
-`chime_home_check`.
-
-`read_chunk` and `write_chunk`, `read_list` and `write_list` are inverses, so
-that made-up data sets can be written in the very same layout.
+docs/data.md describes the files. Each chunk of 4 s is a clip; its segment is
+the 5-minute recording from which it was cut. This module reads lists and
+annotations; `chime_home_check` also reads the sound files. `write_list` and
+`write_chunk` write the same format, for synthetic data sets.
 """
 
 import csv
@@ -20,53 +17,42 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import CHIME_HOME_TAGS
-from audiotag_nas.data.clip import NUM_FOLDS, Clip
+from audiotag_nas.data.clip import Clip
 from audiotag_nas.data.findings import (
     Finding,
     Report,
-    check_split,
     raise_first,
     read_lines,
     shown,
 )
+from audiotag_nas.data.splits import NUM_FOLDS, check_split
 from audiotag_nas.errors import DataError
 from audiotag_nas.files import atomic_write_text
 
-TAGS = CHIME_HOME_TAGS
-"""The scored tags, in the challenge's order."""
 SILENCE = "S"
 UNIDENTIFIABLE = "U"
-LABELS = (*TAGS, SILENCE, UNIDENTIFIABLE)
-"""All that an annotator can say of a chunk."""
+LABELS = (*CHIME_HOME_TAGS, SILENCE, UNIDENTIFIABLE)
+"""The labels that an annotator can give to a chunk."""
 
 CHUNK_FRAMES = 192_000
-"""Samples of a chunk at 48 kHz, the unit of `framestart`."""
+"""Samples per chunk at 48 kHz, the unit of `framestart`."""
 RATES_HZ = (16_000, 48_000)
 
 FOLDS_LIST = "development_chunks_refined_crossval_dcase2016.csv"
 
-# As written by tools that keep every number as a float, too.
+# Some tools write every number as a float, e.g. "3.0".
 _WHOLE_NUMBER = re.compile(r"([0-9]{1,15})(?:\.0*)?")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkAnnotation:
-    """The 11 fields of a chunk's file, named and ordered as there.
+    """The 11 fields of an annotation file, with its names and order.
 
-    Attributes:
-        segmentname: the recording.
-        chunknumber: of the chunk in it, from 0.
-        framestart: its first sample in the recording, at 48 kHz.
-        annotation_a1: the labels of the first annotator, e.g. `cvo`; may be
-            empty.
-        session_a1: that annotator's session, None where it is not given.
-        annotation_a2: of the second.
-        session_a2: of the second.
-        annotation_a3: of the third.
-        session_a3: of the third.
-        majorityvote: the labels that two or three of them gave; may be empty.
-        chunkname: the chunk, `<segmentname>_chunk<chunknumber>`.
+    `framestart` is the chunk's first sample in the recording, at 48 kHz. The
+    labels of an annotator, and of the majority vote, are letters, e.g. `cvo`,
+    and may be empty. A session is None if it is not given. `chunkname` is
+    `<segmentname>_chunk<chunknumber>`, with chunks counted from 0.
     """
 
     segmentname: str
@@ -91,7 +77,7 @@ FIELDS = tuple(field.name for field in dataclasses.fields(ChunkAnnotation))
 
 @dataclasses.dataclass(frozen=True)
 class ListRow:
-    """One line of a list of chunks; `fold` only where the list has folds."""
+    """One line of a list of chunks; `fold` is None if the list has none."""
 
     line: int
     index: int
@@ -106,55 +92,79 @@ def read_clips(
     raw: bool = False,
     sample_rate_hz: int = 16_000,
 ) -> list[Clip]:
-    """The clips of one split, in the order of its list.
+    """Reads the clips of one split, in the order of its list.
 
     Args:
         dataset_dir: the unpacked `chime_home` directory, or its parent.
         split: `development` or `evaluation`.
-        raw: all annotated chunks, not only the refined ones on which the
-            annotators agree.
-        sample_rate_hz: which of the two audio files, 16000 or 48000.
+        raw: True returns all annotated chunks, False only the refined ones,
+            on which the annotators agree.
+        sample_rate_hz: selects the 16000 or 48000 Hz sound files.
 
     Returns:
-        Clips with the letters of the majority vote as tags, `S` and `U`
-        included, and the challenge's folds for the refined development list.
+        Clips whose tags are the letters of the majority vote, including `S`
+        and `U`. Refined development clips have the challenge's folds.
 
     Raises:
-        DataError: a file is missing or malformed, naming it and the line.
+        DataError: a file is missing or malformed.
+
+    Example:
+        >>> os.mkdir("chunks")
+        >>> chunk = ChunkAnnotation(
+        ...     segmentname="home.s0", chunknumber=7, framestart=1344000,
+        ...     annotation_a1="cv", session_a1=1, annotation_a2="cvo",
+        ...     session_a2=1, annotation_a3="c", session_a3=1,
+        ...     majorityvote="cv", chunkname="home.s0_chunk7")
+        >>> write_chunk("chunks/home.s0_chunk7.csv", chunk)
+        >>> write_list("evaluation_chunks_refined.csv", [(0, "home.s0_chunk7")])
+        >>> [clip] = read_clips(".", "evaluation")
+        >>> clip.segment_id, clip.tags, str(clip.path)
+        ('home.s0', ('c', 'v'), 'chunks/home.s0_chunk7.16kHz.wav')
     """
     check_split(split)
     if sample_rate_hz not in RATES_HZ:
         raise DataError(
-            f"sample_rate_hz: CHiME-Home has {' and '.join(map(str, RATES_HZ))}"
-            f" Hz. Received: {sample_rate_hz}"
+            f"sample_rate_hz: must be {' or '.join(map(str, RATES_HZ))}. "
+            f"Received: {sample_rate_hz}"
         )
     root = find_root(dataset_dir)
     rows_path = root / list_name(split, raw=raw)
     rows = read_list(rows_path)
-    folds: dict[str, int | None] = {}
     if split == "development" and not raw:
-        folds = read_folds(root, rows)
-    clips = []
-    for row in rows:
-        annotation = read_listed_chunk(root, rows_path, row)
-        clips.append(
-            Clip(
-                clip_id=row.chunk,
-                segment_id=annotation.segmentname,
-                tags=tuple(dict.fromkeys(annotation.majorityvote)),
-                split=split,
-                fold=folds.get(row.chunk),
-                path=audio_path(root, row.chunk, sample_rate_hz),
-            )
+        rows = with_listed_folds(root, rows)
+    return [
+        make_clip(
+            *(root, split, row, read_listed_chunk(root, rows_path, row)),
+            sample_rate_hz=sample_rate_hz,
         )
-    return clips
+        for row in rows
+    ]
+
+
+def make_clip(
+    root: Path,
+    split: str,
+    row: ListRow,
+    annotation: ChunkAnnotation,
+    *,
+    sample_rate_hz: int,
+) -> Clip:
+    """Returns the clip of a listed chunk."""
+    return Clip(
+        clip_id=row.chunk,
+        segment_id=annotation.segmentname,
+        tags=tuple(dict.fromkeys(annotation.majorityvote)),
+        split=split,
+        fold=row.fold,
+        path=audio_path(root, row.chunk, sample_rate_hz),
+    )
 
 
 def find_root(dataset_dir: str | os.PathLike) -> Path:
-    """The directory that holds the lists: the one given or `chime_home` in it.
+    """Returns the directory of the lists: `dataset_dir` or its `chime_home`.
 
     Raises:
-        DataError: neither holds `chunks` or a list.
+        DataError: neither contains `chunks` or a list.
     """
     given = Path(dataset_dir)
     for root in (given, given / "chime_home"):
@@ -165,7 +175,7 @@ def find_root(dataset_dir: str | os.PathLike) -> Path:
     raise DataError(
         f"{given}: must be the unpacked chime_home directory (chunks/ and "
         f"lists such as {list_name('development', raw=False)}) or its parent. "
-        f"Received: {'one without them' if given.is_dir() else 'a file'}"
+        f"Received: a {'directory without them' if given.is_dir() else 'file'}"
     )
 
 
@@ -187,31 +197,34 @@ def read_list(
     with_folds: bool = False,
     report: Report = raise_first,
 ) -> list[ListRow]:
-    """Reads `index,chunkname` or `index,chunkname,fold` lines, no header.
+    """Reads lines of `index,chunkname` or `index,chunkname,fold`, no header.
+
+    Malformed lines and repeated chunks are reported.
 
     Raises:
-        DataError: missing, or from `report` for a malformed line or a chunk
-            that is listed twice.
+        DataError: the file can't be read; or raised by `report`.
     """
     rows: list[ListRow] = []
     lines_of: dict[str, int] = {}
     num_cells = 3 if with_folds else 2
     for line, cells in _read_cells(path, report):
-        say = functools.partial(_say, report, path, line)
+        reject = functools.partial(_report_value, report, path, line)
         if len(cells) != num_cells:
             form = "index,chunkname,fold" if with_folds else "index,chunkname"
-            say(f"must be {form}.", ",".join(cells))
+            reject(f"must be {form}.", ",".join(cells))
             continue
         index, chunk = _whole_number(cells[0]), cells[1]
         fold = _whole_number(cells[2]) if with_folds else None
         if index is None:
-            say("the index must be a whole number.", cells[0])
+            reject("the index must be a whole number.", cells[0])
         elif not chunk or chunk != os.path.basename(chunk):
-            say("the chunk must be a name.", chunk)
+            reject("the chunk must be a name.", chunk)
         elif chunk in lines_of:
-            say(f"the chunk is in line {lines_of[chunk]} already.", chunk)
+            reject(
+                f"must not repeat the chunk of line {lines_of[chunk]}.", chunk
+            )
         elif with_folds and (fold is None or fold >= NUM_FOLDS):
-            say(f"the fold must be from 0 to {NUM_FOLDS - 1}.", cells[2])
+            reject(f"the fold must be from 0 to {NUM_FOLDS - 1}.", cells[2])
         else:
             lines_of[chunk] = line
             rows.append(ListRow(line, index, chunk, fold))
@@ -220,14 +233,15 @@ def read_list(
     return rows
 
 
-def read_folds(
+def with_listed_folds(
     root: Path, refined: Sequence[ListRow], *, report: Report = raise_first
-) -> dict[str, int | None]:
-    """The fold of each chunk of the refined development list.
+) -> list[ListRow]:
+    """Returns the refined development list with the folds of `FOLDS_LIST`.
+
+    A malformed list, and chunks that only one of the lists has, are reported.
 
     Raises:
-        DataError: the list of folds is missing, or from `report` if it is
-            malformed or has other chunks than `refined`.
+        DataError: the list of folds can't be read; or raised by `report`.
     """
     path = root / FOLDS_LIST
     rows = read_list(path, with_folds=True, report=report)
@@ -237,47 +251,50 @@ def read_folds(
     for row in rows:
         if row.chunk not in known:
             rule = f"the chunk must be in {refined_path.name} too."
-            _say(report, path, row.line, rule, row.chunk)
+            _report_value(report, path, row.line, rule, row.chunk)
     for row in refined:
         if row.chunk not in folds:
             rule = f"the chunk must have a fold in {path.name}."
-            _say(report, refined_path, row.line, rule, row.chunk)
-    return folds
+            _report_value(report, refined_path, row.line, rule, row.chunk)
+    return [
+        dataclasses.replace(row, fold=folds.get(row.chunk)) for row in refined
+    ]
 
 
 def read_chunk(path: str | os.PathLike) -> ChunkAnnotation:
     """Reads the annotation of one chunk.
 
-    Any line ends, quotes, blank lines, and an empty vote, annotation or
-    session are taken. The letters of the majority vote must be labels; those
-    of single annotators, which decide nothing, are taken as they are.
+    Line ends may be of any kind; quotes, blank lines and an empty vote,
+    annotation or session are allowed. The majority vote must consist of
+    labels. The letters of single annotators are not checked, because the
+    tags do not depend on them.
 
     Raises:
-        DataError: missing, or malformed, naming the line.
+        DataError: the file is missing or malformed.
     """
     values: dict[str, Any] = {}
     line = 0
     for line, cells in _read_cells(path, raise_first):
-        say = functools.partial(_say, raise_first, path, line)
+        reject = functools.partial(_report_value, raise_first, path, line)
         if len(values) == len(FIELDS):
-            say(f"must end after {FIELDS[-1]}.", ",".join(cells))
+            reject(f"must end after {FIELDS[-1]}.", ",".join(cells))
         name = FIELDS[len(values)]
         if len(cells) != 2 or cells[0] != name:
-            say(f"must be {name},<value>.", ",".join(cells))
-        values[name] = _parse(name, cells[1], say)
+            reject(f"must be {name},<value>.", ",".join(cells))
+        values[name] = _parse(name, cells[1], reject)
     if len(values) < len(FIELDS):
         rule = f"must be {FIELDS[len(values)]},<value>."
-        _say(raise_first, path, line + 1, rule, "")
+        _report_value(raise_first, path, line + 1, rule, "")
     annotation = ChunkAnnotation(**values)
     file_name = os.path.basename(path).removesuffix(".csv")
     chunk = f"{annotation.segmentname}_chunk{annotation.chunknumber}"
     for expected, rule in (
-        (file_name, "as the file is named"),
-        (chunk, "after segmentname and chunknumber"),
+        (file_name, "the name of the file"),
+        (chunk, "from segmentname and chunknumber"),
     ):
         if annotation.chunkname != expected:
             rule = f"chunkname must be {expected}, {rule}."
-            _say(raise_first, path, line, rule, annotation.chunkname)
+            _report_value(raise_first, path, line, rule, annotation.chunkname)
     return annotation
 
 
@@ -287,18 +304,18 @@ def read_listed_chunk(
     """Reads the annotation of a chunk that a list names.
 
     Raises:
-        DataError: as `read_chunk`; a missing file is the list's error, and
-            names its line.
+        DataError: as `read_chunk`; for a missing file, the error names the
+            line of the list.
     """
     path = annotation_path(root, row.chunk)
     if not path.is_file():
         rule = f"the chunk must have an annotation, {path}."
-        _say(raise_first, list_path, row.line, rule, row.chunk)
+        _report_value(raise_first, list_path, row.line, rule, row.chunk)
     return read_chunk(path)
 
 
 def write_chunk(path: str | os.PathLike, annotation: ChunkAnnotation) -> None:
-    """Writes a chunk's file, whole or not at all."""
+    """Writes the annotation file of a chunk atomically."""
     values = dataclasses.asdict(annotation)
     _write_rows(
         path,
@@ -312,7 +329,7 @@ def write_chunk(path: str | os.PathLike, annotation: ChunkAnnotation) -> None:
 def write_list(
     path: str | os.PathLike, rows: Iterable[Sequence[int | str]]
 ) -> None:
-    """Writes a list of `(index, chunk)` or `(index, chunk, fold)` rows."""
+    """Writes rows of `(index, chunk)` or `(index, chunk, fold)`."""
     _write_rows(path, rows)
 
 
@@ -325,37 +342,39 @@ def _write_rows(path: str | os.PathLike, rows: Iterable[Sequence]) -> None:
 def _read_cells(
     path: str | os.PathLike, report: Report
 ) -> Iterator[tuple[int, list[str]]]:
-    """The stripped cells of each line that is not blank, with its number.
+    """Yields (line number, stripped cells) for each line that is not blank.
 
-    A line is a record: a quote that is not closed can't swallow the next.
+    Each line is parsed alone, so an open quote affects only its own line.
     """
     for line, text in enumerate(read_lines(path), start=1):
         if text.strip():
             try:
                 (cells,) = csv.reader([text], strict=True)
             except csv.Error as error:
-                _say(report, path, line, f"must be CSV ({error}).", text)
+                _report_value(
+                    report, path, line, f"must be CSV ({error}).", text
+                )
                 continue
             yield line, [cell.strip() for cell in cells]
 
 
-def _parse(name: str, value: str, say: Callable[[str, str], None]) -> Any:
-    """The value of one field of a chunk's file; `say` raises."""
+def _parse(name: str, value: str, reject: Callable[[str, str], None]) -> Any:
+    """Parses the value of one field of an annotation file; `reject` raises."""
     if name in ("chunknumber", "framestart"):
         number = _whole_number(value)
         if number is None:
-            say(f"{name} must be a whole number.", value)
+            reject(f"{name} must be a whole number.", value)
         return number
     if name.startswith("session"):
         if value.lower() in ("", "nan"):
             return None
         if _NUMBER.fullmatch(value) is None:
-            say(f"{name} must be a number.", value)
+            reject(f"{name} must be a number.", value)
         return float(value)
     if name == "majorityvote" and not set(value) <= set(LABELS):
-        say(f"{name} must be letters of {''.join(LABELS)}.", value)
+        reject(f"{name} must be letters of {''.join(LABELS)}.", value)
     if name in ("segmentname", "chunkname") and not value:
-        say(f"{name} must not be empty.", value)
+        reject(f"{name} must not be empty.", value)
     return value
 
 
@@ -364,7 +383,7 @@ def _whole_number(text: str) -> int | None:
     return None if match is None else int(match[1])
 
 
-def _say(
+def _report_value(
     report: Report,
     path: str | os.PathLike,
     line: int,

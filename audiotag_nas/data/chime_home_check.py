@@ -1,8 +1,8 @@
-"""Looks at a whole CHiME-Home tree and names every bad file with its line.
+"""Checks all files of a CHiME-Home directory.
 
-The reader stops at the first error; here all are collected, together with
-what no reader refuses but a user should know: votes that contradict the
-annotators, segments in several folds, sound files that are missing or odd.
+The reader (`chime_home`) stops at the first error. The check collects all
+errors, and adds notes, e.g. on votes that contradict the annotators, on
+segments in several folds, and on unusual sound files.
 """
 
 import dataclasses
@@ -22,35 +22,34 @@ from audiotag_nas.data.chime_home import (
     audio_path,
     find_root,
     list_name,
-    read_folds,
+    make_clip,
     read_list,
     read_listed_chunk,
+    with_listed_folds,
 )
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.findings import (
+from audiotag_nas.data.findings import FileError, Finding, Report
+from audiotag_nas.data.splits import (
     SPLITS,
-    FileError,
-    Finding,
-    Report,
+    segments_in_several_folds,
     shared_segment_findings,
-    split_segments,
 )
 from audiotag_nas.errors import DataError
 
 Progress = Callable[[int, int], None]
-"""Called with (chunks looked at, of how many)."""
+"""Called with (number of chunks checked, number of chunks)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChimeHomeReport:
-    """What a tree holds.
+    """The content of a CHiME-Home directory, with errors and notes.
 
     Attributes:
-        root: the directory with the lists.
-        clips: by list (`development_chunks_raw.csv`, ...), those that could
-            be read.
-        findings: errors and notes, file by file.
-        num_audio_files: how many sound files are good.
+        root: the directory of the lists.
+        clips: the clips that could be read, by the name of their list
+            (`development_chunks_raw.csv`, ...).
+        findings: errors and notes.
+        num_audio_files: the number of sound files without errors.
     """
 
     root: Path
@@ -64,7 +63,7 @@ class ChimeHomeReport:
 
 
 def majority_vote(annotation: ChunkAnnotation) -> set[str]:
-    """The labels that at least two of the three annotators gave."""
+    """Returns the labels that at least two of three annotators gave."""
     return {
         label
         for label in LABELS
@@ -73,7 +72,7 @@ def majority_vote(annotation: ChunkAnnotation) -> set[str]:
 
 
 def is_refined(annotation: ChunkAnnotation) -> bool:
-    """Whether no label, `U` aside, was given by exactly one annotator."""
+    """Whether no label except `U` was given by exactly one annotator."""
     return not any(
         sum(label in votes for votes in annotation.annotations) == 1
         for label in LABELS
@@ -89,19 +88,20 @@ def check_dataset(
     check_audio: bool = True,
     progress: Progress | None = None,
 ) -> ChimeHomeReport:
-    """Reads every list, every annotation and every sound file.
+    """Checks every list, every annotation and every sound file.
 
-    Where there is no sound file at all the annotations are checked alone.
+    If there are no sound files at all, only lists and annotations are
+    checked.
 
     Args:
         dataset_dir: the unpacked `chime_home` directory, or its parent.
-        sample_rate_hz: which sound files, 16000 or 48000.
-        min_clip_seconds: shorter ones are errors.
-        check_audio: False reads lists and annotations alone.
-        progress: called now and then.
+        sample_rate_hz: selects the 16000 or 48000 Hz sound files.
+        min_clip_seconds: a shorter sound file is an error.
+        check_audio: False checks only lists and annotations.
+        progress: called every 500 chunks.
 
     Raises:
-        DataError: it is no such tree at all.
+        DataError: `dataset_dir` is no CHiME-Home directory.
     """
     root = find_root(dataset_dir)
     findings: list[Finding] = []
@@ -109,11 +109,11 @@ def check_dataset(
     suffix = f".{sample_rate_hz // 1000}kHz.wav"
     has_audio = check_audio and any((root / "chunks").glob(f"*{suffix}"))
     if check_audio and not has_audio:
-        reason = f"holds no *{suffix}: the annotations are checked alone."
+        reason = f"has no *{suffix}: only annotations are checked."
         findings.append(
             Finding(str(root / "chunks"), None, reason, is_error=False)
         )
-    # A chunk of the refined list is in the raw one too: look at it once.
+    # Chunks of the refined list are also in the raw list: check each once.
     first_rows: dict[str, tuple[str, ListRow]] = {}
     for name, rows in lists.items():
         for row in rows:
@@ -132,15 +132,22 @@ def check_dataset(
         if progress is not None and done % 500 == 0:
             progress(done, len(first_rows))
     clips = {
-        name: _clips(root, name, rows, annotations, sample_rate_hz)
+        name: [
+            make_clip(
+                *(root, name.partition("_")[0], row, annotations[row.chunk]),
+                sample_rate_hz=sample_rate_hz,
+            )
+            for row in rows
+            if row.chunk in annotations
+        ]
         for name, rows in lists.items()
     }
-    findings += _across(root, lists, clips, annotations)
+    findings += _findings_across_lists(root, lists, clips, annotations)
     return ChimeHomeReport(root, clips, tuple(findings), num_audio_files)
 
 
 def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
-    """The rows of the four lists, folds filled in."""
+    """Reads the four lists; adds the folds to the refined development list."""
     lists: dict[str, list[ListRow]] = {}
     for split in SPLITS:
         for raw in (True, False):
@@ -152,55 +159,50 @@ def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
                 lists[name] = []
     name = list_name("development", raw=False)
     try:
-        folds = read_folds(root, lists[name], report=report)
+        lists[name] = with_listed_folds(root, lists[name], report=report)
     except FileError as error:
         report(error.finding)
-        return lists
-    lists[name] = [
-        dataclasses.replace(row, fold=folds.get(row.chunk))
-        for row in lists[name]
-    ]
     return lists
 
 
 def _check_annotation(
-    root: Path, list_: str, row: ListRow, report: Report
+    root: Path, list_file: str, row: ListRow, report: Report
 ) -> ChunkAnnotation | None:
-    """The annotation of a listed chunk, None where it can't be read."""
+    """Returns the annotation of a listed chunk, None if it can't be read."""
     try:
-        annotation = read_listed_chunk(root, root / list_, row)
+        annotation = read_listed_chunk(root, root / list_file, row)
     except FileError as error:
         report(error.finding)
         return None
     path = annotation_path(root, row.chunk)
-    for reason in _oddities(annotation):
+    for reason in _annotation_notes(annotation):
         report(Finding(str(path), None, reason, is_error=False))
     return annotation
 
 
-def _oddities(annotation: ChunkAnnotation) -> Iterator[str]:
-    """What a reader takes as it is, though it looks wrong."""
+def _annotation_notes(annotation: ChunkAnnotation) -> Iterator[str]:
+    """Yields what looks wrong although `read_chunk` accepts it."""
     vote, expected = set(annotation.majorityvote), majority_vote(annotation)
     if vote != expected:
         yield (
-            f"the majority vote {annotation.majorityvote!r} is not what two of "
-            f"the annotators {annotation.annotations} gave: "
-            f"{''.join(sorted(expected))!r}."
+            f"majorityvote must have the labels of at least two annotators, "
+            f"{''.join(sorted(expected))!r} of {annotation.annotations}. "
+            f"Received: {annotation.majorityvote!r}"
         )
     for number, votes in enumerate(annotation.annotations, start=1):
         if not set(votes) <= set(LABELS):
             yield (
-                f"annotation_a{number} has letters that are not of "
+                f"annotation_a{number} must be letters of "
                 f"{''.join(LABELS)}. Received: {votes!r}"
             )
     if SILENCE in vote and len(vote) > 1:
         yield (
-            f"{SILENCE} (silence) stands beside other labels. "
+            f"{SILENCE} (silence) must not be combined with other labels. "
             f"Received: {annotation.majorityvote!r}"
         )
     if annotation.framestart != annotation.chunknumber * CHUNK_FRAMES:
         yield (
-            f"framestart is not chunknumber x {CHUNK_FRAMES}. "
+            f"framestart must be chunknumber x {CHUNK_FRAMES}. "
             f"Received: {annotation.framestart}"
         )
 
@@ -218,10 +220,10 @@ def _check_audio(
         reason = note.removeprefix(f"{path}: ")
         yield Finding(str(path), None, reason, is_error=False)
     if summary.sample_rate_hz != sample_rate_hz:
-        # Every reader resamples: nothing is lost.
+        # Only a note, because every reader resamples.
         reason = (
-            f"the sample rate is not {sample_rate_hz} Hz as the file is "
-            f"named. Received: {summary.sample_rate_hz}"
+            f"the sample rate must be {sample_rate_hz} Hz, as in the file's "
+            f"name. Received: {summary.sample_rate_hz}"
         )
         yield Finding(str(path), None, reason, is_error=False)
     if summary.seconds < min_clip_seconds:
@@ -232,42 +234,21 @@ def _check_audio(
         yield Finding(str(path), None, reason)
 
 
-def _clips(
-    root: Path,
-    name: str,
-    rows: list[ListRow],
-    annotations: dict[str, ChunkAnnotation],
-    sample_rate_hz: int,
-) -> list[Clip]:
-    return [
-        Clip(
-            clip_id=row.chunk,
-            segment_id=annotations[row.chunk].segmentname,
-            tags=tuple(dict.fromkeys(annotations[row.chunk].majorityvote)),
-            split=name.partition("_")[0],
-            fold=row.fold,
-            path=audio_path(root, row.chunk, sample_rate_hz),
-        )
-        for row in rows
-        if row.chunk in annotations
-    ]
-
-
-def _across(
+def _findings_across_lists(
     root: Path,
     lists: dict[str, list[ListRow]],
     clips: dict[str, list[Clip]],
     annotations: dict[str, ChunkAnnotation],
 ) -> Iterator[Finding]:
-    """What shows only when lists are held against one another."""
+    """Yields the findings that concern several lists or chunks."""
     every_clip = [clip for members in clips.values() for clip in members]
-    place = {
+    location = {
         (name.partition("_")[0], row.chunk): (str(root / name), row.line)
         for name, rows in lists.items()
         for row in rows
     }
     yield from shared_segment_findings(
-        every_clip, lambda clip: place[clip.split, clip.clip_id]
+        every_clip, lambda clip: location[clip.split, clip.clip_id]
     )
     for split in SPLITS:
         raw, refined = (list_name(split, raw=raw) for raw in (True, False))
@@ -281,13 +262,13 @@ def _across(
             annotation = annotations.get(row.chunk)
             if annotation is not None and not is_refined(annotation):
                 reason = (
-                    f"the chunk {row.chunk!r} is no refined one: a label was "
-                    "given by one annotator only."
+                    "a refined chunk must have no label that only one "
+                    f"annotator gave. Received: {row.chunk!r}"
                 )
                 yield Finding(
                     str(root / refined), row.line, reason, is_error=False
                 )
-    for segment, folds in split_segments(every_clip).items():
+    for segment, folds in segments_in_several_folds(every_clip).items():
         reason = (
             f"the segment {segment!r} lies in the folds "
             f"{', '.join(map(str, folds))}; they are used as listed."

@@ -1,8 +1,8 @@
-"""Decodes sound files block by block, whatever their headers say.
+"""Decodes sound files block by block, without trusting their headers.
 
-`containers` finds the streams of a file; each is decoded by libsndfile, one
-after the other, to the end of the file. What was not read is known after the
-last block, and is then noted.
+`containers` finds the streams of a file; libsndfile decodes them one after
+the other, to the end of the file. Notes on what could not be read follow the
+last block.
 """
 
 import contextlib
@@ -26,24 +26,24 @@ from audiotag_nas.data.containers.stream import (
 from audiotag_nas.data.containers.unsupported import unsupported_format
 from audiotag_nas.data.waveform import check_rate, checked_blocks
 from audiotag_nas.errors import DataError
-from audiotag_nas.terminal import interrupts_deferred
+from audiotag_nas.interrupts import interrupts_deferred
 
 UNKNOWN_LENGTH = 2**62
-"""From here on a header's number of samples is none."""
+"""A header with this many samples or more announces an unknown length."""
 
 _BLOCK_SAMPLES = 16_384
 
 Note = Callable[[str], None]
-"""Called with each thing that is odd about a file, its name first."""
+"""Called with a sentence on a file, which begins with the file's name."""
 
-AnyPath = str | os.PathLike
+StrPath = str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """A sound file whose streams are known. Make one with `open_sound`."""
+    """A sound file whose streams are known; made by `open_sound`."""
 
-    path: AnyPath
+    path: StrPath
     sample_rate_hz: int
     num_channels: int
     _contents: Contents
@@ -54,7 +54,7 @@ class Sound:
         """Decodes to the end, or to `limit` samples: float32 (n, channels).
 
         Raises:
-            DataError: no sample, or one that no waveform may have.
+            DataError: there is no sample, or an invalid one (`waveform`).
         """
         num_read = 0
         for block in checked_blocks(self._decoded(note), name=self.path):
@@ -68,7 +68,7 @@ class Sound:
             raise DataError(f"{self.path}: must hold at least one sample.")
 
     def _decoded(self, note: Note) -> Iterator[np.ndarray]:
-        """All that can be decoded, and a note if that is not all there was."""
+        """Yields all that can be decoded; then calls `note`."""
         notes: list[str] = []
         with _opened(self.path) as file:
             for number, stream in enumerate(self._contents.streams, start=1):
@@ -82,7 +82,7 @@ class Sound:
     def _decoded_stream(
         self, reader: StreamFile, stream: Stream
     ) -> Generator[np.ndarray, None, list[str]]:
-        """The blocks of one stream; returns notes."""
+        """Yields the blocks of one stream; returns notes."""
         num_bytes = sum(map(len, stream.pieces))
         try:
             sound = _open_stream(reader)
@@ -102,8 +102,8 @@ class Sound:
                     f"file starts with {self.num_channels} at "
                     f"{self.sample_rate_hz} Hz."
                 ]
-            # A block that decoding fails in can't be trusted: it is left out.
-            # That happens in FLAC, whose own blocks are of 4096 samples.
+            # A block in which decoding fails is dropped. In FLAC, where this
+            # happens, blocks of the format's own size limit the loss.
             size = 4096 if sound.format == "FLAC" else _BLOCK_SAMPLES
             failure = ""
             try:
@@ -134,11 +134,12 @@ class Sound:
         return []
 
 
-def open_sound(path: AnyPath) -> Sound:
+def open_sound(path: StrPath) -> Sound:
     """Finds the streams of a file, and checks its header.
 
     Raises:
-        DataError: missing, not decodable, or a sample rate that is none.
+        DataError: the file is missing or can't be decoded, or its sample rate
+            is out of range.
     """
     with _opened(path) as file:
         contents = read_contents(file)
@@ -154,8 +155,7 @@ def open_sound(path: AnyPath) -> Sound:
 
 
 @contextlib.contextmanager
-def _opened(path: AnyPath) -> Iterator[BinaryIO]:
-    """The file's bytes."""
+def _opened(path: StrPath) -> Iterator[BinaryIO]:
     try:
         if not Path(path).is_file():
             if not Path(path).exists():
@@ -165,7 +165,7 @@ def _opened(path: AnyPath) -> Iterator[BinaryIO]:
         with open(path, "rb") as file:
             yield file
     except OSError as error:
-        # A directory that may not be read, a path that is too long.
+        # E.g. no permission for the directory, or a path that is too long.
         reason = error.strerror or error
         raise DataError(f"{path}: can't be opened: {reason}") from None
     except UnicodeError as error:
@@ -177,8 +177,8 @@ def _open_stream(reader: StreamFile) -> soundfile.SoundFile:
         return _ForwardFile(reader)
 
 
-def _why_not(file: BinaryIO, path: AnyPath, error: Exception) -> str:
-    """Why a file that exists can't be decoded, and what to do."""
+def _why_not(file: BinaryIO, path: StrPath, error: Exception) -> str:
+    """Says why an existing file can't be decoded, and how to convert it."""
     head = read_at(file, sound_start(file), 64)
     if not head:
         return "must hold sound. Received: an empty file"
@@ -195,16 +195,16 @@ def _why_not(file: BinaryIO, path: AnyPath, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What libsndfile says, where it is about the content."""
+    """Returns libsndfile's message, corrected if it is misleading."""
     text = str(getattr(error, "error_string", error))
     if "does not exist" in text:
-        # Said of any file whose header it can't make sense of.
+        # libsndfile says so of any file with a damaged header.
         return "its header is damaged."
     return text
 
 
-def _raise_kept(path: AnyPath, reader: StreamFile) -> None:
-    """Raises what happened while libsndfile read the file."""
+def _raise_kept(path: StrPath, reader: StreamFile) -> None:
+    """Raises the error of `reader` that libsndfile could not pass on."""
     error, reader.error = reader.error, None
     if isinstance(error, OSError):
         reason = error.strerror or error
@@ -219,11 +219,11 @@ def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
 
 
 class _ForwardFile(soundfile.SoundFile):
-    """A sound file that is read from start to end.
+    """A sound file that is read without seeking.
 
-    soundfile seeks after every read of a file that can seek. In an MP3 that
-    breaks the decoder's state, and block after block comes out wrong; in a
-    FLAC file without a length it fails at the end.
+    soundfile seeks after every read of a seekable file. In an MP3, this
+    breaks the decoder's state and corrupts every following block; in a FLAC
+    file of unknown length, it fails at the end.
     """
 
     def seekable(self) -> bool:

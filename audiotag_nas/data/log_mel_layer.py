@@ -1,12 +1,8 @@
-"""The log-mel front end as a Keras layer, for exported models.
+"""The front end of `log_mel` as a Keras layer, for exported models.
 
-    waveforms (batch, samples) -> log-mels (batch, frames, mel bins)
-
-The same computation as `features.log_mel`, from the same constants, which
-become part of the graph: an exported model does not need this package. Equal
-to NumPy's within 1e-5 (nepers) or 5e-5 dB; both compute in float64.
-
-Each clip is computed alone: what else is in the batch makes no difference.
+The window and the mel matrix become constants of the graph, so an exported
+model does not need this package. The results differ from NumPy's by at most
+1e-5 nepers or 5e-5 dB, and do not depend on the other clips of the batch.
 """
 
 import dataclasses
@@ -18,32 +14,31 @@ import keras
 import tensorflow as tf
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import analysis_window, mel_matrix
+from audiotag_nas.data.log_mel import analysis_window, mel_matrix, padding
 
 
 @keras.saving.register_keras_serializable(package="audiotag_nas")
 class LogMel(keras.layers.Layer):
-    """float32 (batch, samples) -> float32 (batch, frames, mel bins).
+    """Maps float32 (batch, samples) to float32 (batch, frames, mel bins).
 
-    Any number of samples, known when traced or not. Fewer than a frame are
-    padded to one frame with zeros, as in `features.log_mel`.
+    The number of samples may be unknown when the layer is traced.
 
     Args:
-        features: the settings, or their fields as a mapping (as saved).
-        **kwargs: of `keras.layers.Layer`.
+        features: the settings, or their fields as a mapping (when loaded).
+        **kwargs: passed to `keras.layers.Layer`.
     """
 
     def __init__(
         self, features: FeatureConfig | Mapping[str, Any], **kwargs: Any
     ) -> None:
-        # A mixed-precision policy must not reach the waveform: float16 has
-        # fewer steps than 16-bit audio.
+        # Not the global mixed-precision policy: float16 is coarser than
+        # 16-bit audio.
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not isinstance(features, FeatureConfig):
             features = FeatureConfig(**features)
         self._features = features
-        # NumPy arrays, so that each trace embeds them as constants.
+        # NumPy arrays: each trace embeds them as constants.
         self._window = analysis_window(features)
         self._mel_matrix = mel_matrix(features).astype("float64")
 
@@ -76,16 +71,13 @@ class LogMel(keras.layers.Layer):
         }
 
     def _paddings(self, waveforms: tf.Tensor) -> list[list[Any]]:
-        """As `features.padding`, for a length that may be a tensor."""
-        length = self._features.frame_length
-        if self._features.center:
-            return [[0, 0], [length // 2, length - length // 2]]
         num_samples = waveforms.shape[1]
-        if num_samples is None:
+        if num_samples is None and not self._features.center:
+            length = self._features.frame_length
             missing = tf.maximum(length - tf.shape(waveforms)[1], 0)
-        else:
-            missing = max(length - num_samples, 0)
-        return [[0, 0], [0, missing]]
+            return [[0, 0], [0, missing]]
+        # With `center`, the padding does not depend on the length.
+        return [[0, 0], list(padding(num_samples or 0, self._features))]
 
     def _log(self, mels: tf.Tensor) -> tf.Tensor:
         floor = self._features.log_floor

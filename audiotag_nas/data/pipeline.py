@@ -1,19 +1,19 @@
-"""Prepared features as `tf.data` batches, for training and evaluation.
+"""`tf.data` batches of stored features, for training and evaluation.
 
     shards -> big batches -> parse -> cache -> shuffle -> batch -> augment
            -> (features (batch, frames, mels), labels (batch, tags)), float32
 
-Records are parsed many at a time, which is several times faster than one by
-one. The cache holds float16, so memory grows by 2 bytes a value. What is
-random comes from the seed, TensorFlow's global seed (as it is when the dataset
-is made, if it was set) and the number of passes made over the dataset: two
-datasets of equal arguments give equal batches in their n-th pass.
+Parsing many records at once is several times faster than one by one. The
+cache holds float16, 2 bytes per value. Random values depend on the seed, on
+TensorFlow's global seed (if set when the dataset is made) and on the number of
+passes over the dataset: two datasets with equal arguments give equal batches
+in their n-th pass.
 
-Every batch is full, as several replicas need: training drops the remainder
-(other examples each epoch), evaluation pads it with examples of weight 0.
+Every batch is full, as several replicas require: training drops the remainder
+(other examples in each epoch), evaluation pads it with examples of weight 0.
 
-What is mapped has no control flow for AutoGraph to convert: looking for it
-would take longer than a small child's epoch, for every child anew.
+Mapped functions have no control flow, so AutoGraph is off: its conversion
+would take longer than the epoch of a small network, in every trial.
 """
 
 import os
@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 import tensorflow as tf
 
 from audiotag_nas.data import augment
-from audiotag_nas.data.prepared import PreparedSet
+from audiotag_nas.data.stored_features import PreparedSet
 from audiotag_nas.errors import ConfigError
 
 _PARSE_BATCH_SIZE = 128
@@ -32,7 +32,7 @@ _PREFETCHED_BATCHES = 2
 def num_clips(
     prepared: PreparedSet, folds: Collection[int | None] | None = None
 ) -> int:
-    """How many clips some folds (None: all) hold."""
+    """Returns the number of clips in some folds (None: all)."""
     return sum(shard.num_clips for shard in prepared.select_shards(folds))
 
 
@@ -45,27 +45,28 @@ def check_fits(
     mel_mask_bins: int,
     prefix: str = "",
 ) -> None:
-    """Checks that there are clips for a batch, and room for the masks.
+    """Checks that a batch is not larger than the data, nor a mask.
 
     Args:
-        prepared, folds: what is trained on.
-        batch_size, time_mask_frames, mel_mask_bins: as
-            `make_training_dataset` takes them.
-        prefix: of their names in the message.
+        prepared, folds, batch_size, time_mask_frames, mel_mask_bins: as for
+            `make_training_dataset`.
+        prefix: precedes the names of the arguments in error messages.
 
     Raises:
-        ConfigError: more examples a batch than clips, or a mask longer than
-            the spectrogram.
+        ConfigError: a batch has more examples than there are clips, or a mask
+            is longer than the spectrogram.
     """
-    for name, value, most, what in (
-        (
-            *("batch_size", batch_size),
-            *(num_clips(prepared, folds), "clips to train on"),
-        ),
+    size = num_clips(prepared, folds)
+    for name, value, maximum, what in (
+        ("batch_size", batch_size, size, "clips to train on"),
         ("time_mask_frames", time_mask_frames, prepared.num_frames, "frames"),
         ("mel_mask_bins", mel_mask_bins, prepared.num_mels, "mels"),
     ):
-        _check_at_most(prefix + name, value, most, what)
+        if value > maximum:
+            raise ConfigError(
+                f"{prefix}{name}: must not exceed the number of {what}, "
+                f"{maximum}. Received: {value}"
+            )
 
 
 def make_training_dataset(
@@ -79,29 +80,28 @@ def make_training_dataset(
     time_mask_frames: int = 0,
     mel_mask_bins: int = 0,
 ) -> tf.data.Dataset:
-    """Shuffled, augmented batches of the clips of some folds, for one epoch.
+    """Makes shuffled, augmented batches of the clips of some folds.
 
-    Each pass is one epoch in another order, with other partners, lambdas and
-    masks. SpecAugment masks what mixup has mixed. The passes of a repeated
-    dataset come in turn to one reader alone: Keras's `fit` has a second one
-    that takes some of them (see `trainer`).
+    Each pass is an epoch with another order and other partners, lambdas and
+    masks. SpecAugment is applied after mixup. Only one iterator may read a
+    repeated dataset: the second one of Keras's `fit` takes some of the passes
+    (see `trainer`).
 
     Args:
         prepared: the features.
         tags: the columns of the labels, in order.
-        folds: None for all.
-        batch_size: examples a batch, over all replicas.
-        seed: the only source of randomness.
-        mixup_alpha: of Beta(alpha, alpha); 0: no mixup.
+        folds: the folds to read, None for all.
+        batch_size: examples per batch, over all replicas.
+        seed: the seed of shuffling and augmentation.
+        mixup_alpha: the parameter of Beta(alpha, alpha); 0: no mixup.
         time_mask_frames: the longest masked run of frames; 0: none.
         mel_mask_bins: the longest masked run of mel bins; 0: none.
 
     Returns:
-        Batches of (features, labels), the remainder dropped.
+        Batches of (features, labels); the remainder is dropped.
 
     Raises:
-        ConfigError: more examples a batch than clips, a mask longer than the
-            spectrogram, or a tag or fold that is not stored.
+        ConfigError: as `check_fits`, or a tag or fold is not stored.
     """
     size = num_clips(prepared, folds)
     check_fits(
@@ -150,18 +150,21 @@ def make_evaluation_dataset(
     folds: Collection[int | None] | None = None,
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Batches of the clips of some folds, in the order of `prepared.select`.
+    """Makes batches of the clips of some folds, ordered as in `select`.
 
     Returns:
         Batches of (features, labels, weights); weights are float32 (batch,).
-        The last batch is filled up with examples of zeros and weight 0.
+        The last batch is padded with zeros, which have weight 0.
 
     Raises:
-        ConfigError: a batch size below 1, or a tag or fold that is not
+        ConfigError: the batch size is below 1, or a tag or fold is not
             stored.
     """
     size = num_clips(prepared, folds)
-    _check_positive("batch_size", batch_size)
+    if batch_size < 1:
+        raise ConfigError(
+            f"batch_size: must be positive. Received: {batch_size}"
+        )
 
     @tf.autograph.experimental.do_not_convert
     def pad(
@@ -192,13 +195,13 @@ def _parsed(
     tags: Sequence[str],
     folds: Collection[int | None] | None,
 ) -> tf.data.Dataset:
-    """Big batches of (features, uint8 labels of `tags`).
+    """Makes big batches of (features, uint8 labels of `tags`).
 
-    The features' float16 are taken as uint16: where a processor has no half
-    precision, TensorFlow would say so on the screen for the first reshape.
+    Features are float16 reinterpreted as uint16: on processors without half
+    precision, TensorFlow would print a warning for the first reshape.
     """
     columns = prepared.columns(tags)
-    # As bytes: a path need not be UTF-8.
+    # As bytes, because a path may not be UTF-8.
     paths = [
         os.fsencode(str(shard.path)) for shard in prepared.select_shards(folds)
     ]
@@ -223,7 +226,7 @@ def _parsed(
 
 
 def _batch_seeds(seed: int) -> tf.data.Dataset:
-    """An endless dataset of int64 (2,), others in each pass."""
+    """Makes an endless dataset of int64 (2,) that differ in each pass."""
     return tf.data.Dataset.random(
         seed=seed, rerandomize_each_iteration=True
     ).batch(2, drop_remainder=True)
@@ -246,22 +249,9 @@ def _pad_first_axis(
 def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    # All replicas of one process share this input; each gets its part of
-    # every batch, so there are no files to divide among them.
+    # The replicas of a process share this input: each batch is divided among
+    # them, not the files.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
     return dataset.with_options(options)
-
-
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ConfigError(f"{name}: must be positive. Received: {value}")
-
-
-def _check_at_most(name: str, value: int, most: int, what: str) -> None:
-    if value > most:
-        raise ConfigError(
-            f"{name}: must not exceed the number of {what}, {most}. "
-            f"Received: {value}"
-        )

@@ -1,15 +1,15 @@
-"""Places for prepared features and exported models: a disk, or s3:// ...
+"""Local and remote storage of features and exported models.
 
-A place is a `pathlib.Path`, or a `RemotePath` for what has a scheme, with the
-part of pathlib's interface that this project uses. Remote file systems come
-from tensorflow-io, which registers s3, az, hdfs and others with TensorFlow;
-its native library loads with TensorFlow up to 2.17 only, so it is an extra,
-and a remote place is refused in one line where it can't be had.
+A location is a `pathlib.Path` or, with a scheme such as `s3://`, a
+`RemotePath`, which has the part of pathlib's interface that this project
+uses. tensorflow-io provides the remote file systems (s3, az, hdfs, ...). It
+works with TensorFlow up to 2.17 only and is therefore an optional dependency;
+without it, a remote path is an error.
 
-Object stores can't rename a directory. Instead a directory is made whole by
-one file, which is removed first and written last: the index of prepared
-features, the manifest of an exported model. Both list the digests of the
-other files, so a set torn by a crash is never taken for a whole one.
+Object stores can't rename a directory. Instead, each directory has one file
+that is removed first and written last: the index of features, the manifest
+of an exported model. It lists the digests of the other files, so a directory
+left incomplete by a crash is detected.
 """
 
 import contextlib
@@ -40,10 +40,9 @@ _READ_BYTES = 16 * 2**20  # a remote read costs a round trip
 
 @dataclasses.dataclass(frozen=True)
 class RemotePath:
-    """A file or directory on a remote file system; made by `as_place`.
+    """A file or directory on a remote file system; made by `as_path`.
 
-    Methods do what those of `pathlib.Path` of the same name do, and raise
-    OSError as those do.
+    Methods behave like those of `pathlib.Path` with the same name.
     """
 
     url: str
@@ -78,7 +77,7 @@ class RemotePath:
         return b"".join(self._blocks())
 
     def write_bytes(self, data: bytes) -> None:
-        """Writes `data`; an object store shows it whole or not at all."""
+        """Writes `data`; on an object store, this is atomic."""
         with self._os_errors(), self._gfile.GFile(self.url, "wb") as file:
             file.write(data)
 
@@ -91,7 +90,6 @@ class RemotePath:
                 raise
 
     def digest(self) -> tuple[int, str]:
-        """The size in bytes, and the SHA-256 in hexadecimal."""
         size, sha256 = 0, hashlib.sha256()
         for block in self._blocks():
             size += len(block)
@@ -107,13 +105,13 @@ class RemotePath:
     def _gfile(self) -> Any:
         import tensorflow as tf
 
-        # In a process that unpickled this path as well.
+        # Here, because this path may come from another process.
         _register(self.url.partition("://")[0], tf)
         return tf.io.gfile
 
     @contextlib.contextmanager
     def _os_errors(self) -> Iterator[None]:
-        """TensorFlow's errors as those that pathlib would raise."""
+        """Turns TensorFlow's errors into the OSErrors of pathlib."""
         import tensorflow as tf
 
         try:
@@ -121,16 +119,16 @@ class RemotePath:
         except tf.errors.OpError as error:
             missing = isinstance(error, tf.errors.NotFoundError)
             number = errno.ENOENT if missing else errno.EIO
-            # Errors of the network come as ": curlCode: 7, ...".
+            # Network errors begin with a colon: ": curlCode: 7, ...".
             reason = " ".join(error.message.split()).lstrip(": ")
-            # OSError makes it a FileNotFoundError where it is one.
+            # For ENOENT, OSError makes this a FileNotFoundError.
             raise OSError(
                 number, reason or os.strerror(number), self.url
             ) from None
 
 
-Place = Path | RemotePath
-"""Where a file or directory is."""
+AnyPath = Path | RemotePath
+"""A local or remote path."""
 
 
 def is_remote(location: str | os.PathLike | RemotePath) -> bool:
@@ -138,12 +136,12 @@ def is_remote(location: str | os.PathLike | RemotePath) -> bool:
     return isinstance(location, RemotePath) or "://" in os.fspath(location)
 
 
-def as_place(location: str | os.PathLike | RemotePath) -> Place:
-    """The place that `location` names; a remote one can be used at once.
+def as_path(location: str | os.PathLike | RemotePath) -> AnyPath:
+    """Returns `location` as a path; a remote one is checked.
 
     Raises:
-        StoreError: it is remote and malformed, or tensorflow-io can't be
-            used; says what to install.
+        StoreError: a remote path is malformed, or tensorflow-io can't be
+            used; the message says what to install.
     """
     if isinstance(location, RemotePath):
         return location
@@ -156,104 +154,106 @@ def as_place(location: str | os.PathLike | RemotePath) -> Place:
             f"Received: {text!r}"
         )
     scheme, _, rest = text.partition("://")
-    place = RemotePath(f"{scheme.lower()}://{rest.rstrip('/')}")
     _check_versions(text)
-    return place
+    return RemotePath(f"{scheme.lower()}://{rest.rstrip('/')}")
 
 
-def read_bytes(place: Place) -> bytes:
-    """A file's content.
-
-    Raises:
-        OSError: it can't be read.
-        StoreError: it is no regular file.
-    """
-    if isinstance(place, RemotePath):
-        return place.read_bytes()
-    return read_regular_file(place, max_bytes=None)
-
-
-def digest(place: Place) -> tuple[int, str]:
-    """A file's size in bytes, and the SHA-256 of them in hexadecimal.
+def read_bytes(path: AnyPath) -> bytes:
+    """Returns a file's content.
 
     Raises:
-        OSError: it can't be read.
-        StoreError: it is no regular file.
+        OSError: the file can't be read.
+        StoreError: it is not a regular file.
     """
-    if isinstance(place, RemotePath):
-        return place.digest()
-    check_regular(place)
-    return place.stat().st_size, file_digest(place)
+    if isinstance(path, RemotePath):
+        return path.read_bytes()
+    return read_regular_file(path, max_bytes=None)
+
+
+def digest(path: AnyPath) -> tuple[int, str]:
+    """Returns a file's size in bytes and its SHA-256 in hexadecimal.
+
+    Raises:
+        OSError: the file can't be read.
+        StoreError: it is not a regular file.
+    """
+    if isinstance(path, RemotePath):
+        return path.digest()
+    check_regular(path)
+    return path.stat().st_size, file_digest(path)
 
 
 @contextlib.contextmanager
-def new_directory(place: Place, *, last: str) -> Iterator[Path]:
-    """A local directory to fill, which is at `place` when the block ends well.
+def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
+    """Yields a local directory that becomes `path` if the block succeeds.
 
-    On a disk it replaces what is there by a rename. Elsewhere its files are
-    copied over what is there, `last` last and removed before all else, so
-    that `place` has a file of that name only if all others are there.
+    A local `path` is replaced by a rename. On a remote `path`, the file `last`
+    is removed first, and the files are copied with `last` at the end: it
+    exists only if all the others do.
 
     Raises:
-        StoreError: `place` can't be written.
+        StoreError: `path` can't be written.
     """
-    if not isinstance(place, RemotePath):
-        with atomic_directory(place) as directory:
+    if not isinstance(path, RemotePath):
+        with atomic_directory(path) as directory:
             yield directory
         return
     with (
-        _store_errors(place, "reached"),
+        _store_errors(path, "reached"),
         contextlib.suppress(FileNotFoundError),
     ):
-        # Before hours of work: is the server there, and does it know us?
-        (place / last).read_bytes()
+        # Detects a missing server or login before hours of work.
+        (path / last).read_bytes()
     with temporary_directory() as directory:
         yield directory
-        with _store_errors(place, "written"):
-            _upload(directory, place, last)
+        with _store_errors(path, "written"):
+            _upload(directory, path, last)
 
 
 @contextlib.contextmanager
-def local_copy(place: RemotePath, names: Iterable[str]) -> Iterator[Path]:
-    """A local directory with some files of a remote one, for a while.
+def local_copy(path: RemotePath, names: Iterable[str]) -> Iterator[Path]:
+    """Yields a temporary local directory with some files of a remote one.
 
     Raises:
-        StoreError: a file can't be read, or its name leads elsewhere.
+        StoreError: a file can't be read, or its name leads outside.
     """
     with temporary_directory() as directory:
         for name in names:
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts:
-                raise StoreError(f"{place}: lists {name!r}, outside itself.")
-            with _store_errors(place / name, "read"):
-                data = (place / name).read_bytes()
-            atomic_write_bytes(directory / path, data)
+            relative = PurePosixPath(name)
+            if relative.is_absolute() or ".." in relative.parts:
+                raise StoreError(
+                    f"{path}: files must be inside the directory. "
+                    f"Received: {name!r}"
+                )
+            with _store_errors(path / name, "read"):
+                data = (path / name).read_bytes()
+            atomic_write_bytes(directory / relative, data)
         yield directory
 
 
 @contextlib.contextmanager
-def _store_errors(place: RemotePath, verb: str) -> Iterator[None]:
+def _store_errors(path: RemotePath, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StoreError(
-            f"{place}: can't be {verb} ({error.strerror})."
+            f"{path}: can't be {verb} ({error.strerror})."
         ) from None
 
 
-def _upload(directory: Path, place: RemotePath, last: str) -> None:
-    paths = [path for path in directory.rglob("*") if path.is_file()]
-    paths.sort(key=lambda path: (path == directory / last, path))
-    (place / last).unlink(missing_ok=True)
-    for path in paths:
-        target = place / path.relative_to(directory).as_posix()
-        target.write_bytes(path.read_bytes())
+def _upload(directory: Path, path: RemotePath, last: str) -> None:
+    files = [local for local in directory.rglob("*") if local.is_file()]
+    files.sort(key=lambda local: (local == directory / last, local))
+    (path / last).unlink(missing_ok=True)
+    for local in files:
+        target = path / local.relative_to(directory).as_posix()
+        target.write_bytes(local.read_bytes())
 
 
 def _check_versions(url: str) -> None:
-    """Raises a StoreError if tensorflow-io's file systems can't be loaded.
+    """Raises a StoreError if tensorflow-io can't be used.
 
-    The versions tell, so that the answer comes before TensorFlow starts.
+    Compares version numbers, so that TensorFlow need not be imported.
     """
     from importlib import metadata
 
@@ -276,7 +276,7 @@ def _check_versions(url: str) -> None:
 
 @functools.cache
 def _register(scheme: str, tf: Any) -> None:
-    """Loads tensorflow-io, which registers its file systems on import."""
+    """Imports tensorflow-io, which registers its file systems."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow_io  # noqa: F401
@@ -291,12 +291,13 @@ def _register(scheme: str, tf: Any) -> None:
 
 
 def _skip_native_clean_up() -> None:
-    """Ends this process, once Python is done, without C++ destructors.
+    """Makes this process exit without running C++ destructors.
 
-    Those of tensorflow-io's s3 client abort any process that used it, with
-    status 134 (github.com/tensorflow/io/issues/2039; no release has the fix).
+    The destructors of tensorflow-io's s3 client abort the process with status
+    134 (github.com/tensorflow/io/issues/2039; not fixed in any release).
     """
     libc = ctypes.CDLL(None)
-    # Of glibc; handlers run in reverse order, so before those destructors.
+    # Only glibc has on_exit. Handlers run in reverse order of registration,
+    # so this one runs before those destructors.
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)

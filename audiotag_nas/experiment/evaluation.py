@@ -1,4 +1,4 @@
-"""Scores trained networks, and compares two of them clip by clip."""
+"""Scores trained networks and compares two of them on the same clips."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ import numpy as np
 
 from audiotag_nas import metrics
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet
-from audiotag_nas.metrics import PairedDifference, TagReport, score_files
+from audiotag_nas.data.stored_features import PreparedSet
+from audiotag_nas.metrics import PairedDifference, TagReport, file_names
 
 if TYPE_CHECKING:
     import keras
@@ -18,11 +18,11 @@ _BATCH_SIZE = 32
 
 @dataclasses.dataclass(frozen=True)
 class ScoredSplit:
-    """A network's scores of the clips of one split.
+    """The scores that a network gives to the clips of one split.
 
     Attributes:
         clip_ids: the clips, in order.
-        segments: the recording of each clip.
+        segments: the segment of each clip.
         labels: (clips, tags), 0 or 1.
         scores: (clips, tags).
     """
@@ -34,20 +34,19 @@ class ScoredSplit:
 
     @property
     def filenames(self) -> list[str]:
-        """The clips as the challenge's files name them.
+        """The file names of the clips, as in the challenge's score files.
 
-        A chunk of CHiME-Home is named without its ending, a manifest's file
-        mostly with it.
+        Ids of CHiME-Home lack the extension; ids from a manifest have it.
         """
         return [
             clip_id
-            if score_files.without_ending(clip_id) != clip_id
+            if file_names.without_ending(clip_id) != clip_id
             else f"{clip_id}.wav"
             for clip_id in self.clip_ids
         ]
 
     def reordered(self, clip_ids: tuple[str, ...]) -> "ScoredSplit":
-        """The same clips in another order, for a comparison in pairs."""
+        """Returns the scores in the order of `clip_ids`."""
         place = {clip_id: i for i, clip_id in enumerate(self.clip_ids)}
         index = [place[clip_id] for clip_id in clip_ids]
         return ScoredSplit(
@@ -65,7 +64,7 @@ def score_split(
     tags: tuple[str, ...],
     folds: tuple[int, ...] | None = None,
 ) -> ScoredSplit:
-    """Scores the clips of `prepared` (of some folds, or all)."""
+    """Scores the clips of `prepared`, or of some of its folds."""
     from audiotag_nas.data import pipeline
     from audiotag_nas.training import trainer
 
@@ -87,7 +86,7 @@ def evaluate(
     *,
     thresholds: np.ndarray | None = None,
 ) -> TagReport:
-    """The metrics of one system, with intervals over segments."""
+    """Returns the metrics, with bootstrap intervals over segments."""
     return metrics.evaluate_tags(
         scored.labels,
         scored.scores,
@@ -102,7 +101,7 @@ def evaluate(
 def compare(
     baseline: ScoredSplit, found: ScoredSplit, config: ExperimentConfig
 ) -> PairedDifference:
-    """Found minus baseline, on the same clips."""
+    """Returns the paired difference, found minus baseline."""
     found = found.reordered(baseline.clip_ids)
     return metrics.paired_difference(
         baseline.labels,

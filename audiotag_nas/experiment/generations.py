@@ -2,11 +2,11 @@
 
 The journal is append-only and its ids are unique. So a trial whose settings
 changed is journaled under the id of a new generation: `final-found`, then
-`final-found.2`. A trial that was trained with the same settings before, in
-whatever generation, is not trained again.
+`final-found.2`. A trial that any generation trained with the same settings is
+not retrained.
 
-A trial is current if the config and the results of the stages before it would
-ask for exactly this trial now; else it is superseded.
+A trial is current if the config and the results of the earlier stages request
+exactly this trial now; otherwise it is superseded.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.session import (
+from audiotag_nas.experiment.running_file import (
     Session,
     read_session,
     recommended_id,
@@ -34,15 +34,15 @@ class Generations:
     """The entries of a journal, in its order.
 
     Attributes:
-        current: of the settings that apply now.
-        superseded: of earlier settings.
+        current: entries with the settings that apply now.
+        superseded: entries with earlier settings.
     """
 
     current: list[JournalEntry]
     superseded: list[JournalEntry]
 
     def of_stage(self, stage: str) -> "Generations":
-        """Those of one stage."""
+        """The entries of one stage."""
         return Generations(
             *(
                 [entry for entry in entries if entry.trial.stage == stage]
@@ -59,11 +59,11 @@ def base_id(trial_id: str) -> str:
 def with_generation(
     trial: Trial, get_entry: Callable[[str], JournalEntry | None]
 ) -> Trial:
-    """The trial under the id at which the journal has it, or can take it.
+    """Returns the trial with the id at which the journal has it or can take it.
 
     Args:
         trial: with the id of the first generation.
-        get_entry: trial id -> its entry in the journal, if any.
+        get_entry: trial id -> its journal entry, if any.
     """
     for generation in itertools.count(2):
         entry = get_entry(trial.trial_id)
@@ -76,7 +76,7 @@ def with_generation(
 
 
 def read_generations(workspace: Workspace) -> Generations:
-    """The entries of a working directory's journal.
+    """Reads the entries of a working directory's journal.
 
     Raises:
         StoreError: the config or the journal can't be read.
@@ -97,13 +97,13 @@ def split_generations(
     config: ExperimentConfig,
     session: Session | None,
 ) -> Generations:
-    """Tells the current entries from the superseded.
+    """Separates current from superseded entries.
 
     Args:
-        entries: of the journal, all stages.
+        entries: the journal's, of all stages.
         config: the experiment.
-        session: the driver's last; names the architecture that the search
-            recommends. Without it the grid's last trial does.
+        session: the last one; it names the architecture that the search
+            recommends. Without it, that is the grid's last trial's.
     """
     architecture = _found_architecture(entries, session)
     grid = {} if architecture is None else _grid_trials(config, architecture)
@@ -126,10 +126,10 @@ def split_generations(
 def find_entry(
     generations: Generations, trial_id: str
 ) -> tuple[JournalEntry | None, bool]:
-    """The entry that an id names, and whether it is superseded.
+    """Returns the entry that an id names, and whether it is superseded.
 
-    An id without generation names the current entry of whatever generation;
-    `final-found.1` names the first generation's. None if there is none.
+    An id without a generation names the current entry; `final-found.1` names
+    the first generation's. The entry is None if there is none.
     """
     for entry in generations.current:
         if trial_id in (entry.trial.trial_id, base_id(entry.trial.trial_id)):
@@ -147,19 +147,15 @@ def _found_architecture(
     recommended = recommended_id(session, "search")
     for entry in entries:
         if entry.trial.trial_id == recommended:
-            return _architecture(entry)
+            return entry.trial.architecture
     in_grid = [entry for entry in entries if entry.trial.stage == "grid"]
-    return _architecture(in_grid[-1]) if in_grid else None
-
-
-def _architecture(entry: JournalEntry) -> Architecture:
-    return Architecture.from_json(entry.trial.settings["architecture"])
+    return in_grid[-1].trial.architecture if in_grid else None
 
 
 def _grid_trials(
     config: ExperimentConfig, architecture: Architecture
 ) -> dict[str, Trial]:
-    """What the grid asks for now, by base id."""
+    """Base id -> trial that the grid requests now."""
     points = itertools.product(
         *map(range, stages.grid_space(config).num_choices)
     )
@@ -175,9 +171,9 @@ def _final_trials(
     architecture: Architecture,
     grid_tokens: Tokens | None,
 ) -> dict[str, Trial]:
-    """What the final training asks for now, by base id.
+    """Base id -> trial that the final stage requests now.
 
-    Without `grid_tokens` the baseline's alone, which needs no grid.
+    Without `grid_tokens`, only the baseline's, which needs no grid.
     """
     systems: list[Tokens] = [(0,)] if grid_tokens is None else [(0,), (1,)]
     trials = (
@@ -198,7 +194,7 @@ def _is_one_of(entry: JournalEntry, trials: dict[str, Trial]) -> bool:
 def _chosen_tokens(
     in_grid: Sequence[JournalEntry], session: Session | None
 ) -> Tokens | None:
-    """The point that the whole grid came to; None if every one failed."""
+    """The point that the completed grid chose; None if every trial failed."""
     recommended = recommended_id(session, "grid")
     for entry in in_grid:
         if entry.trial.trial_id == recommended:

@@ -1,34 +1,30 @@
-"""The main job: from sound files to a searched, trained, scored tagger.
+"""The main job `run`: from sound files to an exported, evaluated tagger.
 
-Nine steps over one `ArchitectureTuner`. Each finds what an earlier run has
-finished, so the same command goes on where it was stopped. The evaluation
-split is scored in step 7 and not before: the search, the grid and the choice
-of the exported network know only the validation folds.
+It has nine steps, all by one `ArchitectureTuner`. A step takes from the working
+directory what an earlier run has finished, so an interrupted job can be
+continued. The evaluation split is first scored in step 7: the search, the grid
+and the choice of the exported network use the validation folds only.
 """
 
 from pathlib import Path
 
 from audiotag_nas.architecture import CRNN_BASELINE, Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.experiment import (
-    evaluation,
-    model_export,
-    preparation,
-    stages,
-)
-from audiotag_nas.experiment.main_report import (
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.stored_features import open_prepared
+from audiotag_nas.experiment import evaluation, model_export, stages
+from audiotag_nas.experiment.dataset import DataSet, check_scorable
+from audiotag_nas.experiment.main_job_report import (
     FinalSystem,
     MainJobResult,
     summary,
     write_report,
 )
-from audiotag_nas.experiment.progress import Progress, format_seconds
+from audiotag_nas.experiment.progress import format_seconds
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import architecture_of
-from audiotag_nas.report.tables import ComparedSystem, epochs_until
-from audiotag_nas.search.loop import SearchOutcome
+from audiotag_nas.report.result_tables import ComparedSystem, epochs_until
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.space import Choice
 from audiotag_nas.terminal import escaped
 from audiotag_nas.trial import TrialResult
@@ -36,94 +32,95 @@ from audiotag_nas.trial import TrialResult
 NUM_STEPS = 9
 
 
-def run_main_job(tuner: ArchitectureTuner, progress: Progress) -> MainJobResult:
-    """Runs all nine steps and prints the table.
+def run_main_job(tuner: ArchitectureTuner) -> MainJobResult:
+    """Runs all nine steps and prints the comparison table.
 
     Raises:
-        UserError: the data, the working directory or every training of a
-            stage is unusable.
+        UserError: the data or the working directory can't be used, or a
+            necessary training failed.
     """
-    config, workspace = tuner.config, tuner.workspace
+    config, workspace, progress = tuner.config, tuner.workspace, tuner.progress
     with tuner.driving():
         if missing := tuner.missing_final_networks():
             progress.line(
                 f"note: {workspace.trials_dir} lacks the networks of "
-                f"{', '.join(missing)}; they are trained again in step 6"
+                f"{', '.join(missing)}; step 6 retrains them"
             )
-        _prepare(tuner, progress)
-        _step(progress, 3, "CRNN baseline, at the children's budget")
+        dataset = _prepare(tuner)
+        _step(tuner, 3, "CRNN baseline, with the epochs of the search")
         tuner.train_baseline()
-        search = _search(tuner, progress)
+        search = _search(tuner)
         trial, trained = search.recommended
-        architecture = architecture_of(trial)
+        architecture = trial.architecture
         progress.line(
-            f"  found: {architecture.describe()}  ({trial.trial_id}, reward "
-            f"{trained.reward:.3f})"
+            f"  recommended: {architecture.describe()}  ({trial.trial_id}, "
+            f"reward {trained.reward:.3f})"
         )
-        grid = _grid(tuner, architecture, progress)
-        _step(progress, 6, "final training of the baseline and the found")
+        grid = _grid(tuner, architecture)
+        _step(tuner, 6, "final training: baseline and found network")
         results = tuner.train_final(architecture, grid.recommendation)
-        _step(progress, 7, "evaluation split")
+        _step(tuner, 7, "evaluation of both networks")
         settings = stages.grid_space(config).values(grid.recommendation)
         result = _evaluate(tuner, architecture, settings, results)
         write_report(
             result, search, config, workspace, data_lines=tuner.data_lines
         )
-        _step(progress, 8, "export and tag one recording")
+        _step(tuner, 8, "export, and an example: tags of one recording")
         _export(result.winner, config, workspace)
-        picture = _tag_one(result.winner, config, workspace, progress)
-    _step(progress, 9, "result")
+        picture = _tag_one(tuner, result.winner, dataset.clips["evaluation"])
+    _step(tuner, 9, "result")
     progress.line(summary(result, workspace, picture))
     progress.line(f"done in {format_seconds(progress.elapsed_seconds)}")
     return result
 
 
-def _step(progress: Progress, number: int, title: str) -> None:
-    progress.step(f"[{number}/{NUM_STEPS}] {title}")
+def _step(tuner: ArchitectureTuner, number: int, title: str) -> None:
+    tuner.progress.step(f"[{number}/{NUM_STEPS}] {title}")
 
 
-def _prepare(tuner: ArchitectureTuner, progress: Progress) -> None:
+def _prepare(tuner: ArchitectureTuner) -> DataSet:
     config = tuner.config
     if config.data.source == "synthetic":
         counts = config.synthetic
         _step(
-            progress,
+            tuner,
             1,
             f"synthetic domestic scenes: {counts.num_development_clips} "
             f"development, {counts.num_evaluation_clips} evaluation clips",
         )
-        tuner.write_dataset()
     else:
-        _step(progress, 1, f"data set: {config.data.source}")
-    preparation.check_evaluation_scorable(config, tuner.workspace)
-    _step(progress, 2, "log-mels as TFRecords")
-    tuner.prepare()
+        _step(tuner, 1, f"data set: {config.data.source}")
+    dataset = tuner.read_dataset()
+    check_scorable(dataset.clips["evaluation"], config.data.tags)
+    _step(tuner, 2, "log-mels as TFRecords")
+    tuner.prepare(dataset)
+    return dataset
 
 
-def _search(tuner: ArchitectureTuner, progress: Progress) -> SearchOutcome:
+def _search(tuner: ArchitectureTuner) -> SearchOutcome:
     search = tuner.config.search
     _step(
-        progress,
+        tuner,
         4,
-        f"{search.searcher} search: {search.num_trials} children of "
+        f"{search.searcher} search: {search.num_trials} trials, "
         f"{search.space().size:.3g} architectures",
     )
     outcome = tuner.search()
     if outcome.stop_reason:
-        progress.line(f"  ended early: {outcome.stop_reason}")
+        tuner.progress.line(f"  ended early: {outcome.stop_reason}")
     return outcome
 
 
 def _grid(
-    tuner: ArchitectureTuner, architecture: Architecture, progress: Progress
+    tuner: ArchitectureTuner, architecture: Architecture
 ) -> SearchOutcome:
     space = stages.grid_space(tuner.config)
     axes = ", ".join(decision.name for decision in space.decisions)
-    _step(progress, 5, f"grid over {axes}: {space.size} points")
+    _step(tuner, 5, f"grid over {axes}: {space.size} points")
     outcome = tuner.grid_search(architecture)
     values = space.values(outcome.recommendation)
     chosen = ", ".join(f"{name} {value}" for name, value in values.items())
-    progress.line(f"  chosen: {chosen}")
+    tuner.progress.line(f"  chosen: {chosen}")
     return outcome
 
 
@@ -134,7 +131,7 @@ def _evaluate(
     results: tuple[TrialResult, TrialResult],
 ) -> MainJobResult:
     config = tuner.config
-    # "Converges faster" is measured against the baseline's own best.
+    # Convergence: epochs until the baseline's best EER is reached.
     target = results[0].metric("validation_eer")
     default_size = config.features.spectrogram_size(config.data.clip_seconds)
     baseline = _score(
@@ -216,32 +213,28 @@ def _export(
 
 
 def _tag_one(
-    system: FinalSystem,
-    config: ExperimentConfig,
-    workspace: Workspace,
-    progress: Progress,
+    tuner: ArchitectureTuner, system: FinalSystem, clips: list[Clip]
 ) -> Path | None:
-    """Tags the first evaluation clip that carries two scored tags.
+    """Tags the first clip with two tags (or the most, if none has two).
 
     Returns:
-        The picture; None if the clip could not be tagged.
+        The path of the picture; None if the clip could not be tagged.
     """
     from audiotag_nas.serving.tagger import Tagger
 
-    clips = preparation.read_clips(config, workspace, "evaluation")
-    # What step 2 rejected was not scored, and can't be tagged either.
+    # Step 2 may have rejected clips; these can't be tagged.
     scored = set(system.scored.clip_ids)
     clips = [clip for clip in clips if clip.clip_id in scored]
-    tags = set(config.data.tags)
+    tags = set(tuner.config.data.tags)
     clip = max(clips, key=lambda c: min(2, len(tags.intersection(c.tags))))
-    tagger = Tagger.load(workspace.export_dir)
-    tagged = tagger.tag_file(clip.path, keep_opening=True)
+    tagger = Tagger.load(tuner.workspace.export_dir)
+    tagged = tagger.tag_file(clip.path, keep_first_minute=True)
     annotated = " ".join(clip.tags) or "none"
-    progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
+    tuner.progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
     for line in tagged.describe():
-        progress.line(f"  {line}")
+        tuner.progress.line(f"  {line}")
     if tagged.scores is None:
         return None
-    picture = workspace.report_dir / "tagged_clip.png"
+    picture = tuner.workspace.report_dir / "tagged_clip.png"
     tagged.plot(picture)
     return picture

@@ -1,4 +1,4 @@
-"""From a kept network of an experiment to a SavedModel that tags sounds."""
+"""Exports a trained network of an experiment as a model for `Tagger`."""
 
 import os
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ import numpy as np
 from audiotag_nas import metrics
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet, open_prepared
 from audiotag_nas.data.storage import RemotePath
-from audiotag_nas.experiment import evaluation, networks
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
+from audiotag_nas.experiment import evaluation, trained_networks
+from audiotag_nas.experiment.results import completed_entry
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import architecture_of, completed_entry
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -26,31 +27,29 @@ def export_trial(
     trial_id: str,
     export_dir: str | os.PathLike | RemotePath,
 ) -> TrialResult:
-    """Exports the network of any completed trial that is kept.
+    """Exports the network of a completed trial.
 
-    Its thresholds are chosen on the validation folds, as `run` does. The
-    evaluation split is not looked at.
+    The thresholds are chosen on the validation folds, as in `run`; the
+    evaluation split is not used.
 
     Returns:
-        What the training came to.
+        The result of the trial.
 
     Raises:
         ConfigError: as `completed_entry`.
-        StoreError: its network is not kept any more, the log-mels are missing
-            or damaged, or `export_dir` can't be written.
+        StoreError: the network was removed, the log-mels are missing or
+            damaged, or `export_dir` can't be written.
     """
     entry = completed_entry(workspace, trial_id)
     trial, result = entry.trial, entry.result
-    model = networks.load_network(workspace, trial.trial_id)
-    from audiotag_nas.training.trial_training import spectrogram_size
-
+    model = trained_networks.load_network(workspace, trial.trial_id)
     size = spectrogram_size(trial, config)
     export_network(
         model,
         export_dir,
         config,
         size=size,
-        architecture=architecture_of(trial),
+        architecture=trial.architecture,
         thresholds=choose_thresholds(
             model,
             open_prepared(workspace.split_dir(size, "development")),
@@ -64,7 +63,7 @@ def export_trial(
 def choose_thresholds(
     model: "keras.Model", development: PreparedSet, config: ExperimentConfig
 ) -> np.ndarray:
-    """(tags,), by the validation folds: see `metrics.best_thresholds`."""
+    """Returns `metrics.best_thresholds` of the validation folds: (tags,)."""
     validation = evaluation.score_split(
         model,
         development,
@@ -84,15 +83,15 @@ def export_network(
     thresholds: np.ndarray,
     reported: Mapping[str, float],
 ) -> None:
-    """Exports a network with the front end that it was trained with.
+    """Exports a network with the log-mel layer that it was trained with.
 
     Args:
         model: the network.
-        export_dir: where to.
+        export_dir: the directory to write.
         config: the experiment.
-        size: of its spectrograms.
+        size: its spectrogram size, e.g. `124x128`.
         architecture, thresholds: see `serving.export_model`.
-        reported: named metrics to keep with it.
+        reported: metrics for the manifest, by name.
     """
     from audiotag_nas.serving.export import export_model
 

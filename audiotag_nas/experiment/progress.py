@@ -1,7 +1,7 @@
-"""What a person sees while an experiment runs: plain lines, flushed at once.
+"""Prints the progress of an experiment: steps, trials, time left.
 
-Which step, how far, the best so far, time left. A terminal also gets a line
-that is rewritten within a step; a log file gets whole lines only.
+On a terminal, the last line is rewritten within a step. A log file gets
+complete lines only.
 """
 
 import math
@@ -9,25 +9,25 @@ import sys
 import time
 from typing import TextIO
 
-from audiotag_nas.search.loop import TrialFinished
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
 def is_eer(result: TrialResult) -> bool:
-    """Whether the reward says no more than the EER does."""
+    """Returns whether the reward is 1 - EER."""
     eer = result.metrics.get("validation_eer", math.nan)
     return result.reward is not None and math.isclose(result.reward, 1 - eer)
 
 
-def _best_words(result: TrialResult) -> str:
+def _best_text(result: TrialResult) -> str:
     if is_eer(result):
         return f"{result.metrics['validation_eer']:.3f}"
     return f"reward {result.reward:.3f}"
 
 
 def format_seconds(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Returns e.g. `42 s`, `3 min 05 s` or `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -37,10 +37,10 @@ def format_seconds(seconds: float) -> str:
 
 
 class Progress:
-    """Prints progress; every method may be called often.
+    """Prints progress.
 
     Args:
-        stream: where to, standard output if None.
+        stream: where to print; standard output if None.
         quiet: print nothing.
     """
 
@@ -58,17 +58,17 @@ class Progress:
         return time.monotonic() - self._started
 
     def line(self, text: str = "") -> None:
-        """One whole line, or several; safe on a terminal (`escaped_text`)."""
+        """Prints complete lines; control characters are escaped."""
         self._write(f"{self._clear()}{escaped_text(text)}\n")
 
     def step(self, title: str) -> None:
-        """The beginning of a step, with the time since the start."""
+        """Prints the title of a step, with the time since the start."""
         self._step_started = time.monotonic()
         self._first_done = None
         self.line(f"{title}  [{format_seconds(self.elapsed_seconds)}]")
 
     def count(self, done: int, total: int) -> None:
-        """How far the step is, on a terminal only."""
+        """Prints the progress within a step, on a terminal only."""
         if self._stream.isatty():
             self._write(
                 f"{self._clear()}  {done}/{total}{self._left(done, total)}"
@@ -77,16 +77,16 @@ class Progress:
     def epoch(
         self, trial: Trial, epoch: int, numbers: dict[str, float]
     ) -> None:
-        """One epoch of a training, on a terminal only."""
+        """Prints the result of an epoch, on a terminal only."""
         if self._stream.isatty():
-            total = trial.settings.get("epochs", "?")
+            total = trial.overrides.epochs or "?"
             self._write(
                 f"{self._clear()}  {trial.trial_id}: epoch {epoch}/{total}, "
                 f"validation EER {numbers['validation_eer']:.3f}"
             )
 
     def trial(self, event: TrialFinished) -> None:
-        """A finished trial, the best so far and the time left."""
+        """Prints a finished trial, the best trial so far and the time left."""
         trial, result = event.trial, event.result
         if result.status is TrialStatus.FAILED:
             outcome = f"failed: {result.reason}"
@@ -101,19 +101,21 @@ class Progress:
         parts = [f"  {done:>3}/{total}  {_describe(trial)}  {outcome}"]
         if event.best_trial is not None and event.best_result is not None:
             parts.append(
-                f"best {_best_words(event.best_result)} "
+                f"best {_best_text(event.best_result)} "
                 f"({event.best_trial.trial_id})"
             )
         if event.from_journal:
-            parts.append("done earlier")
+            parts.append("from the journal")
             self.line("  ".join(parts))
             return
         parts.append(format_seconds(result.seconds))
         self.line("  ".join(parts) + self._left(done, total))
 
     def _left(self, done: int, total: int) -> str:
-        """`, 3 min left`, from the pace of this run: what a resumed run
-        took from the journal cost nothing and tells nothing."""
+        """Returns e.g. `, about 3 min 00 s left`, from the pace of this run.
+
+        Trials taken from the journal do not count towards the pace.
+        """
         if self._first_done is None:
             self._first_done = done - 1
         paced = done - self._first_done

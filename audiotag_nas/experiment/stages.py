@@ -1,26 +1,31 @@
 """The trials of each stage of an experiment, as pure functions.
 
-Stages: `baseline` (the CRNN baseline at the children's budget), `search`
-(architectures), `grid` (mixup coefficient, spectrogram size and batch size
-of the found architecture) and `final` (baseline and found network, at the
-full budget). `train` trains the architecture of any trial again, where a
-user asks for it. A trial depends on the config and the tokens alone, so that a
-resumed experiment asks for the same ones.
+Stages: `baseline` (the CRNN baseline at the search's budget), `search`
+(architectures), `grid` (mixup coefficient, spectrogram size and batch size for
+the found architecture) and `final` (baseline and found network, at the full
+budget). `train` retrains the architecture of any trial on request. A trial
+depends only on the config and the tokens, so that a resumed experiment requests
+the same trials.
 """
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from audiotag_nas.architecture import (
     CRNN_BASELINE,
     Architecture,
     architecture_from_tokens,
 )
-from audiotag_nas.config import ExperimentConfig, SearchConfig
+from audiotag_nas.config import (
+    ExperimentConfig,
+    FinalConfig,
+    GridConfig,
+    SearchConfig,
+)
 from audiotag_nas.search.early_stopping import EarlyStopper, make_early_stopper
-from audiotag_nas.search.searcher import SEARCHERS, searcher_settings
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
-from audiotag_nas.trial import Trial
+from audiotag_nas.trial import RewardSettings, TrainingOverrides, Trial
 
 BASELINE_ID = "baseline"
 FINAL_BASELINE_ID = "final-baseline"
@@ -30,18 +35,21 @@ BASELINE_SPACE = SearchSpace((Decision("system", ("baseline",)),))
 FINAL_SPACE = SearchSpace(
     (Decision("system", ("baseline", "found"), ordinal=False),)
 )
-"""The stages without a question are grids of a point or two, so that they go
-through the same loop, runner and journal as the others."""
+"""Stages without decisions are grids of one or two points, so that they use the
+same loop, runners and journal as the others."""
+
+_PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
+"""For networks that are compared with each other."""
 
 
 def derive_seed(seed: int, name: str) -> int:
-    """A 31-bit seed of its own for everything that has a name."""
+    """Returns a 31-bit seed, different for different names."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 
 def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
-    """The CRNN baseline at the search's budget, to compare children with."""
+    """Returns the trial of the CRNN baseline, at the search's budget."""
     return _trial(
         config,
         BASELINE_ID,
@@ -49,17 +57,14 @@ def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
         tokens=tokens,
         hparams=BASELINE_SPACE.values(tokens),
         architecture=CRNN_BASELINE,
-        settings={
-            "epochs": config.search.epochs,
-            "patience": config.search.patience,
-        },
+        overrides=_budget(config.search),
     )
 
 
 def search_trial(
     config: ExperimentConfig, number: int, round_number: int, tokens: Tokens
 ) -> Trial:
-    """Child `number` of the architecture search."""
+    """Returns trial `number` of the architecture search."""
     space = config.search.space()
     return _trial(
         config,
@@ -69,15 +74,13 @@ def search_trial(
         tokens=tokens,
         hparams=space.values(tokens),
         architecture=architecture_from_tokens(space, tokens),
-        settings={
-            "epochs": config.search.epochs,
-            "patience": config.search.patience,
-        },
+        overrides=_budget(config.search),
+        reward=_search_reward(config),
     )
 
 
 def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
-    """Who stops the search's children early; None if nobody does."""
+    """Returns what stops the search's trials early, if anything does."""
     search = config.search
     return make_early_stopper(
         search.early_stop,
@@ -90,31 +93,31 @@ def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
 
 
 def search_notes(config: ExperimentConfig) -> list[str]:
-    """A line for each setting of the search that has no effect."""
-    search, default = config.search, SearchConfig()
-    used = searcher_settings(search.searcher)
+    """Returns a line for each search setting that has no effect."""
+    search = config.search
     notes = [
-        f"search.{name} is no setting of {search.searcher}"
-        for searcher in SEARCHERS
-        for name in searcher_settings(searcher)
-        if name not in used and getattr(search, name) != getattr(default, name)
+        f"search.{setting.path} has no effect on {search.searcher}"
+        for setting in search.settings()
+        if "." in setting.path
+        and not setting.path.startswith(f"{search.searcher}.")
+        and setting.value != setting.default
     ]
     if search.early_stop == "none":
         return notes
     for name, most, what in (
-        ("early_stop_min_trials", search.num_trials, "children"),
+        ("early_stop_min_trials", search.num_trials, "trials"),
         ("early_stop_min_epochs", search.epochs, "epochs"),
     ):
         if getattr(search, name) >= most:
             notes.append(
-                f"search.early_stop stops nothing: there are {most} {what} "
+                f"search.early_stop has no effect: there are {most} {what} "
                 f"and search.{name} is {getattr(search, name)}"
             )
     return notes
 
 
 def grid_space(config: ExperimentConfig) -> SearchSpace:
-    """The axes of the grid, as a search space."""
+    """Returns the grid's axes as a search space."""
     grid = config.grid
     return SearchSpace(
         (
@@ -132,7 +135,7 @@ def grid_trial(
     round_number: int,
     tokens: Tokens,
 ) -> Trial:
-    """Point `number` of the grid, for the found architecture."""
+    """Returns trial `number` of the grid, for the found architecture."""
     values = grid_space(config).values(tokens)
     return _trial(
         config,
@@ -142,8 +145,8 @@ def grid_trial(
         tokens=tokens,
         hparams=values,
         architecture=architecture,
-        settings=values
-        | {"epochs": config.grid.epochs, "patience": config.grid.patience},
+        overrides=values | _budget(config.grid),
+        reward=_search_reward(config),
     )
 
 
@@ -153,15 +156,14 @@ def final_trial(
     architecture: Architecture,
     grid_tokens: Tokens,
 ) -> Trial:
-    """A last training, of the baseline or of the found network.
+    """Returns a final trial, of the baseline or of the found network.
 
-    Both have the same data, epochs, patience and seed; the found network has
-    the settings that the grid found, the baseline the config's.
+    Both have the same data, epochs, patience and seed. The found network has
+    the training settings that the grid chose, the baseline the config's.
     """
     values = FINAL_SPACE.values(tokens)
     found = values["system"] == "found"
-    settings = grid_space(config).values(grid_tokens) if found else {}
-    budget = {"epochs": config.final.epochs, "patience": config.final.patience}
+    chosen = grid_space(config).values(grid_tokens) if found else {}
     return _trial(
         config,
         FINAL_FOUND_ID if found else FINAL_BASELINE_ID,
@@ -169,48 +171,50 @@ def final_trial(
         tokens=tokens,
         hparams=values,
         architecture=architecture if found else CRNN_BASELINE,
-        settings=settings | budget,
+        overrides=chosen | _budget(config.final),
         seed=derive_seed(config.seed, "final"),
     )
 
 
 def train_space(trial_id: str, epochs: int) -> SearchSpace:
-    """The one point of a further training of a trial's architecture."""
+    """Returns the search space, of one point, of a retraining."""
     return SearchSpace(
         (Decision("trial", (trial_id,)), Decision("epochs", (epochs,)))
     )
 
 
 def train_trial(
-    config: ExperimentConfig, trial: Trial, settings: Mapping[str, Choice]
+    config: ExperimentConfig, trial: Trial, overrides: Mapping[str, Choice]
 ) -> Trial:
-    """A further training of a trial's architecture, from the beginning.
-
-    It has the trial's settings, except for `settings`, and nothing stops it
-    early by the search's rule.
+    """Returns the trial that retrains a trial's architecture to its end.
 
     Args:
         config: the experiment.
-        trial: whose architecture; of any stage.
-        settings: fields of `TrainingConfig`, `epochs` among them.
+        trial: the trial to retrain; of any stage.
+        overrides: fields of `TrainingConfig`, including `epochs`, that replace
+            the trial's own.
     """
-    space = train_space(trial.trial_id, int(settings["epochs"]))
-    kept = {
-        name: value
-        for name, value in trial.settings.items()
-        if name not in ("architecture", "stop_rule")
-    }
+    space = train_space(trial.trial_id, int(overrides["epochs"]))
     tokens = (0,) * space.num_decisions
     return _trial(
         config,
-        # The mark of a generation belongs to the id of this training.
+        # A dot would mark a generation of the new trial.
         f"train-{trial.trial_id.replace('.', '-')}",
         stage="train",
         tokens=tokens,
         hparams=space.values(tokens),
-        architecture=Architecture.from_json(trial.settings["architecture"]),
-        settings=kept | dict(settings),
+        architecture=trial.architecture,
+        overrides=trial.overrides.to_json() | dict(overrides),
     )
+
+
+def _budget(section: SearchConfig | GridConfig | FinalConfig) -> dict[str, int]:
+    return {"epochs": section.epochs, "patience": section.patience}
+
+
+def _search_reward(config: ExperimentConfig) -> RewardSettings:
+    """The reward of search and grid, which continues the search."""
+    return RewardSettings(config.search.reward, config.search.weighs_costs)
 
 
 def _trial(
@@ -218,11 +222,12 @@ def _trial(
     trial_id: str,
     *,
     stage: str,
+    tokens: Tokens,
+    hparams: dict[str, Choice],
     architecture: Architecture,
-    settings: dict,
+    overrides: Mapping[str, Any],
+    reward: RewardSettings = _PAPER_REWARD,
     round_number: int = 0,
-    tokens: Tokens = (),
-    hparams: dict | None = None,
     seed: int | None = None,
 ) -> Trial:
     return Trial(
@@ -230,7 +235,9 @@ def _trial(
         stage=stage,
         round=round_number,
         tokens=tokens,
-        hparams={} if hparams is None else hparams,
-        settings={"architecture": architecture.to_json(), **settings},
+        hparams=hparams,
+        architecture=architecture,
+        overrides=TrainingOverrides(**overrides),
+        reward=reward,
         seed=derive_seed(config.seed, trial_id) if seed is None else seed,
     )

@@ -1,77 +1,77 @@
-"""`ArchitectureTuner`: the search from Python, as keras-tuner's users know it.
-
-    tuner = ArchitectureTuner(config, workdir="runs/first")
-    tuner.search()
-    tuner.results_summary()
-    model = tuner.get_best_models(1)[0]
-
-The command lines are a thin layer over it. Whatever is finished is in the
-working directory: a tuner made again over the same directory goes on there.
-"""
+"""`ArchitectureTuner`: an experiment in a working directory, from Python."""
 
 import contextlib
 import copy
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import PreparedSet, read_key
-from audiotag_nas.errors import ConfigError, SearchError, StoreError
-from audiotag_nas.experiment import config_paths, networks, preparation, stages
-from audiotag_nas.experiment.generations import (
-    read_generations,
-    with_generation,
+from audiotag_nas.data.stored_features import PreparedSet
+from audiotag_nas.errors import ConfigError, StoreError
+from audiotag_nas.experiment import (
+    pareto,
+    path_fields,
+    preparation,
+    results,
+    stages,
 )
+from audiotag_nas.experiment.dataset import (
+    DataSet,
+    read_dataset,
+    write_synthetic_dataset,
+)
+from audiotag_nas.experiment.generations import read_generations
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.session import RunningFile
+from audiotag_nas.experiment.stage_driver import StageDriver, check_completed
+from audiotag_nas.experiment.trained_networks import load_network, network_path
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.kept_results import KeptResults
-from audiotag_nas.inspection.results import (
-    architecture_of,
-    completed_entry,
-    superseded_lines,
-)
-from audiotag_nas.runners.factory import (
-    IN_PROCESS,
-    RunnerSettings,
-    make_runner,
-)
-from audiotag_nas.search import early_stopping, make_searcher
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.settings import IN_PROCESS, RunnerSettings
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import (
-    MakeTrial,
-    SearchEvent,
-    SearchOutcome,
-    TrialFinished,
-    run_search,
-)
-from audiotag_nas.search.searcher import searcher_settings
-from audiotag_nas.space import Choice, SearchSpace, Tokens
-from audiotag_nas.training.hparams import HParamsWriter
+from audiotag_nas.space import Choice, Tokens
+from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 
+if TYPE_CHECKING:
+    import keras
 
-class ArchitectureTuner(KeptResults):
+
+class ArchitectureTuner:
     """Searches architectures for one experiment in one working directory.
 
+    Everything finished is stored in the directory: a new tuner for the same
+    directory continues there. Methods that train prepare the data first.
+
     Attributes:
-        data_lines: what a person should know of the data; `prepare` fills it.
+        config: the experiment; a copy with absolute paths.
+        workspace: the directory.
+        progress: prints the progress.
+        data_lines: notes on the data for the user; filled by `prepare`.
 
     Args:
-        config: the experiment; checked here, and copied.
-        workdir: where everything goes; made if need be.
-        progress: who prints, if it is to be another than the usual one, e.g.
-            `Progress(quiet=True)`.
-        runner: what trains the trials.
+        config: the experiment.
+        workdir: the directory; created if it does not exist.
+        progress: prints the progress; `Progress(quiet=True)` prints nothing.
+        runner: where trials run; in this process by default.
 
     Raises:
-        ConfigError: no config, a field's value that is not allowed, or
-            `workdir` was begun with another one (naming the fields that
-            differ).
+        ConfigError: `config` is invalid, or finished trials in `workdir`
+            depend on fields in which it differs from the stored config.
+
+    >>> from audiotag_nas import ArchitectureTuner, load_config
+    >>> tuner = ArchitectureTuner(load_config("smoke"), workdir="runs/first")
+    >>> len(tuner.config.search.space().decisions)
+    21
+    >>> tuner.results_summary()
+    0 trials completed, 0 failed
+
+    These methods train networks, and return the best of them:
+
+    >>> outcome = tuner.search()  # doctest: +SKIP
+    >>> model = tuner.get_best_models(1)[0]  # doctest: +SKIP
     """
 
     def __init__(
@@ -87,115 +87,86 @@ class ArchitectureTuner(KeptResults):
                 "config: must be an ExperimentConfig, such as "
                 f"load_config('smoke'). Received: {config!r}"
             )
-        # A copy: what is changed later would not be what the directory keeps.
-        self.config = config = config_paths.absolute(config.validate())
+        # A copy, so that it stays equal to the config in the directory.
+        self.config = path_fields.absolute(config.validate())
         self.workspace = Workspace(workdir)
-        self._progress = Progress() if progress is None else progress
-        for note in self.workspace.start(config):
-            self._progress.line(f"note: {note}")
-        self._settings = RunnerSettings() if runner is None else runner
-        self._journal: Journal | None = None
-        self._runner: TrialRunner | None = None
-        self._development: list[PreparedSet] = []
         self.data_lines: list[str] = []
-        self._running = RunningFile(self.workspace.running_path)
-        self._hparams = HParamsWriter(
-            self.workspace.logs_dir,
-            search_spaces={
-                "baseline": stages.BASELINE_SPACE,
-                "search": config.search.space(),
-                "grid": stages.grid_space(config),
-                "final": stages.FINAL_SPACE,
-                "train": {},
-            },
+        self.progress = Progress() if progress is None else progress
+        for note in self.workspace.start(self.config):
+            self.progress.line(f"note: {note}")
+        self._runner_settings = RunnerSettings() if runner is None else runner
+        self._development: list[PreparedSet] = []
+        self._driver = StageDriver(
+            self.config, self.workspace, self.progress, self._make_runner
         )
 
-    # Running
+    # Data
 
-    @contextlib.contextmanager
-    def driving(self) -> Iterator[Journal]:
-        """Holds the working directory; what runs within shares one journal.
+    def read_dataset(self) -> DataSet:
+        """Reads the lists of the data set; writes a synthetic one first.
 
         Raises:
-            StoreError: another process holds it (naming that), or the
-                journal is damaged (naming the line).
-            ConfigError: it was begun anew with another config since.
+            ConfigError: the data set does not exist.
+            DataError: it violates its format.
         """
-        if self._journal is not None:
-            yield self._journal
-            return
-        with driver_lock(self.workspace.workdir):
-            self.workspace.check_kept(self.config)
-            self.workspace.remove_partials()
-            self._running.forget_stop()
-            try:
-                self._journal = Journal(self.workspace.journal_path)
-                yield self._journal
-            except BaseException as error:
-                self._running.stop(error)
-                raise
-            finally:
-                self._journal = None
-                self._close_runner()
-
-    def write_dataset(self) -> None:
-        """Writes the synthetic data set, if that is the source."""
         if self.config.data.source == "synthetic":
             with self.driving():
-                preparation.write_synthetic_dataset(
-                    self.config, self.workspace, progress=self._progress.count
+                write_synthetic_dataset(
+                    self.config, self.workspace, progress=self.progress.count
                 )
+        return read_dataset(self.config, self.workspace)
 
-    def prepare(self) -> None:
-        """Makes the data set, if synthetic, and every size's log-mels.
+    def prepare(self, dataset: DataSet | None = None) -> None:
+        """Makes the log-mels of every spectrogram size, unless they exist.
 
-        What is there already, whole and of the same origin, is used as it is.
+        Args:
+            dataset: from `read_dataset`, which is called if None.
 
         Raises:
-            DataError: the data set breaks a rule of its format, or all clips
-                of a split are rejected.
+            DataError: the data set violates its format, or all clips of a
+                split are rejected.
+            StoreError: finished trials were trained on other data.
         """
         if self._development:
             return
+        self.data_lines = []
         with self.driving():
-            self.write_dataset()
-            prepared = preparation.prepare_all(
+            development = preparation.prepare_all(
                 self.config,
                 self.workspace,
-                progress=self._progress.count,
-                on_line=self._progress.line,
+                dataset=self.read_dataset() if dataset is None else dataset,
+                progress=self.progress.count,
+                on_line=self._add_data_line,
             )
-            self._development = prepared.development
-            self.data_lines = prepared.lines
-            self._keep_data()
+            digests = preparation.read_digests(self.config, self.workspace)
+            try:
+                self.workspace.keep_data(self.config, digests)
+            except StoreError:
+                if not self.config.data.features_dir:
+                    # They would be in the way of the right data's log-mels.
+                    self.workspace.remove_other_features(digests)
+                raise
+            self._development = development
 
-    def _keep_data(self) -> None:
-        """Checks that the data are those that finished trials learned from."""
-        keys = {
-            f"{size}/{split}": read_key(self.workspace.split_dir(size, split))
-            for size in preparation.spectrogram_sizes(self.config)
-            for split in ("development", "evaluation")
-        }
-        try:
-            self.workspace.keep_data(self.config, keys)
-        except StoreError:
-            self._development = []
-            if not self.config.data.features_dir:
-                # Of other data, they would keep the right data out.
-                self.workspace.remove_other_features(keys)
-            raise
+    def _add_data_line(self, line: str) -> None:
+        self.data_lines.append(line)
+        self.progress.line(f"  {line}")
+
+    # Stages
+
+    def driving(self) -> contextlib.AbstractContextManager[Journal]:
+        """Holds the directory's lock: see `StageDriver.driving`."""
+        return self._driver.driving()
 
     def train_baseline(self) -> TrialResult:
-        """Trains the CRNN baseline at the children's budget.
+        """Trains the CRNN baseline with the epochs of the search.
 
         Raises:
             SearchError: the training failed.
         """
-        space = stages.BASELINE_SPACE
-        return self._search(
+        return self._driver.run_stage(
             "baseline",
-            "grid",
-            space,
+            stages.BASELINE_SPACE,
             make_trial=lambda number, round_number, tokens: (
                 stages.baseline_trial(self.config, tokens)
             ),
@@ -209,18 +180,15 @@ class ArchitectureTuner(KeptResults):
         """
         search = self.config.search
         for note in stages.search_notes(self.config):
-            self._progress.line(f"  note: {note}")
-        return self._search(
+            self.progress.line(f"  note: {note}")
+        return self._driver.run_stage(
             "search",
-            search.searcher,
             search.space(),
+            searcher=search.searcher,
             num_trials=search.num_trials,
             trials_per_round=search.trials_per_round,
             max_open_rounds=search.open_rounds,
-            settings={
-                name: getattr(search, name)
-                for name in searcher_settings(search.searcher)
-            },
+            settings=search.searcher_settings,
             early_stopper=stages.early_stopper(self.config),
             make_trial=lambda number, round_number, tokens: stages.search_trial(
                 self.config, number, round_number, tokens
@@ -233,261 +201,212 @@ class ArchitectureTuner(KeptResults):
         Raises:
             SearchError: every trial failed.
         """
-        return self._search(
-            "grid",
-            "grid",
-            stages.grid_space(self.config),
-            make_trial=lambda number, round_number, tokens: self._generation(
+
+        def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
+            return self._driver.with_generation(
                 stages.grid_trial(
                     self.config, architecture, number, round_number, tokens
                 )
-            ),
+            )
+
+        return self._driver.run_stage(
+            "grid", stages.grid_space(self.config), make_trial=make_trial
         )
 
     def train_final(
         self, architecture: Architecture, grid_tokens: Tokens
     ) -> tuple[TrialResult, TrialResult]:
-        """Trains the baseline and the found network at the full budget.
+        """Trains the baseline and `architecture` with the final epochs.
+
+        Args:
+            architecture: the architecture found.
+            grid_tokens: the point of the grid that gives its settings.
 
         Returns:
-            The results of the baseline and of the found network.
+            The results of the baseline and of `architecture`.
 
         Raises:
             SearchError: one of the two trainings failed.
         """
-        outcome = self._search(
-            "final",
-            "grid",
-            stages.FINAL_SPACE,
-            make_trial=lambda number, round_number, tokens: self._generation(
+
+        def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
+            return self._driver.with_generation(
                 stages.final_trial(
                     self.config, tokens, architecture, grid_tokens
                 )
-            ),
+            )
+
+        outcome = self._driver.run_stage(
+            "final", stages.FINAL_SPACE, make_trial=make_trial
         )
         for result in outcome.results:
-            _check_completed(result)
-        self._restore_networks(outcome)
+            check_completed(result)
+        self._driver.restore_networks(outcome)
         baseline, found = outcome.results
         return baseline, found
 
     def train(
         self, trial_id: str, settings: Mapping[str, Choice] | None = None
     ) -> TrialResult:
-        """Trains the architecture of any completed trial from the beginning.
+        """Trains the architecture of a completed trial from scratch.
 
-        With the trial's settings, but the epochs and patience of the final
-        training. It is journaled in the stage `train`.
+        The settings are those of the trial, with the epochs and the patience
+        of the final training. The new trial belongs to the stage `train`.
 
         Args:
-            trial_id: of the trial; see `generations.find_entry`.
-            settings: fields of `TrainingConfig` to be used instead.
+            trial_id: the completed trial; see `generations.find_entry`.
+            settings: fields of `TrainingConfig` that override the settings.
 
         Raises:
-            ConfigError: there is no such trial, or a setting is not allowed.
+            ConfigError: there is no such trial, or a setting is invalid.
             SearchError: the training failed.
         """
-        entry = completed_entry(self.workspace, trial_id)
-        final = self.config.final
-        budget = {"epochs": final.epochs, "patience": final.patience}
+        entry = results.completed_entry(self.workspace, trial_id)
+        overrides = dict(settings or {})
         checked = copy.deepcopy(self.config)
-        for name, value in (settings or {}).items():
+        for name, value in overrides.items():
             setattr(checked.training, name, value)
         checked.validate()
-        trial = stages.train_trial(
-            self.config, entry.trial, budget | dict(settings or {})
-        )
-        outcome = self._search(
+        final = self.config.final
+        overrides = {
+            "epochs": final.epochs,
+            "patience": final.patience,
+            **overrides,
+        }
+        trial = stages.train_trial(self.config, entry.trial, overrides)
+        outcome = self._driver.run_stage(
             "train",
-            "grid",
-            stages.train_space(
-                entry.trial.trial_id, int(trial.settings["epochs"])
-            ),
-            make_trial=lambda number, round_number, tokens: self._generation(
-                trial
+            stages.train_space(entry.trial.trial_id, int(overrides["epochs"])),
+            make_trial=lambda number, round_number, tokens: (
+                self._driver.with_generation(trial)
             ),
         )
-        self._restore_networks(outcome)
+        self._driver.restore_networks(outcome)
         return outcome.best_result
 
-    def missing_final_networks(self) -> list[str]:
-        """Ids of the current final trainings whose network was removed.
+    def _make_runner(self) -> TrialRunner:
+        # Errors in the data are reported before TensorFlow starts; these
+        # settings must be made before it does.
+        self.prepare()
+        from audiotag_nas.training import strategy as strategies
 
-        `train_final` trains these again.
-        """
-        final = read_generations(self.workspace).of_stage("final").current
-        return [
-            entry.trial.trial_id
-            for entry in networks.missing_networks(self.workspace, final)
-        ]
-
-    def get_recommended_architecture(self) -> Architecture:
-        """The one that grid and final training go on with: the searcher's.
-
-        It need not be that of the highest reward, which may have had luck. The
-        search is finished first if it is not.
-
-        Raises:
-            SearchError: every trial failed.
-        """
-        return architecture_of(self.search().recommended[0])
-
-    # Within
-
-    def _search(
-        self,
-        stage: str,
-        searcher: str,
-        space: SearchSpace,
-        *,
-        make_trial: MakeTrial,
-        num_trials: int | None = None,
-        trials_per_round: int | None = None,
-        max_open_rounds: int = 1,
-        settings: dict[str, Any] | None = None,
-        early_stopper: early_stopping.EarlyStopper | None = None,
-    ) -> SearchOutcome:
-        """One stage; by default every point of its space in one round."""
-        with self.driving() as journal:
-            # Before the searcher starts TensorFlow in this process.
-            runner = self._ready_runner()
-            self._running.begin(
-                stage,
-                num_total=num_trials or space.size,
-                num_slots=runner.num_slots,
-            )
-            try:
-                outcome = run_search(
-                    make_searcher(
-                        searcher,
-                        space,
-                        seed=stages.derive_seed(self.config.seed, stage),
-                        **(settings or {}),
-                    ),
-                    runner,
-                    journal,
-                    stage=stage,
-                    num_trials=num_trials or space.size,
-                    trials_per_round=trials_per_round or space.size,
-                    make_trial=make_trial,
-                    failure_reward=self.config.search.failure_reward,
-                    retrain_repeats=self.config.search.retrain_repeats,
-                    max_open_rounds=max_open_rounds,
-                    early_stopper=early_stopper,
-                    on_event=self._on_event,
-                )
-            except BaseException:
-                # What it still trains would be nobody's.
-                self._close_runner()
-                raise
-            self._running.end(outcome.recommended[0].trial_id)
-            self._remove_superseded_sessions(stage)
-            if runner.num_slots > 1 and outcome.utilization is not None:
-                self._progress.line(
-                    f"  {runner.num_slots} workers, busy "
-                    f"{outcome.utilization:.0%} of the time"
-                )
-            return outcome
-
-    def _generation(self, trial: Trial) -> Trial:
-        """The trial under the id that the journal has it at, or takes it at."""
-        with self.driving() as journal:
-            return with_generation(trial, journal.get)
-
-    def _restore_networks(self, outcome: SearchOutcome) -> None:
-        """Trains again what the journal has and `trials/` lacks.
-
-        The journal keeps its results: the training is the same one.
-
-        Raises:
-            SearchError: a training failed.
-        """
-        with self.driving():
-            for trial, kept in zip(
-                outcome.trials, outcome.results, strict=True
-            ):
-                path = networks.network_path(self.workspace, trial.trial_id)
-                if path.exists():
-                    continue
-                self._progress.line(f"  {trial.trial_id}: trained again")
-                runner = self._ready_runner()
-                runner.submit(trial)
-                result = runner.next_result()
-                _check_completed(result)
-                if result.reward != kept.reward:
-                    self._progress.line(
-                        f"  note: {trial.trial_id} now has the reward "
-                        f"{result.reward:.6f}, and {kept.reward:.6f} in the "
-                        "journal, which is kept"
-                    )
-
-    def _on_event(self, event: SearchEvent) -> None:
-        self._running.take(event)
-        if not isinstance(event, TrialFinished):
-            return
-        self._hparams.write(
-            event.trial, event.result, from_journal=event.from_journal
+        strategies.use_threads(self.config.threads_per_trial)
+        if self._runner_settings.name == IN_PROCESS:
+            strategies.share_gpu_memory()
+        else:
+            strategies.hide_gpus()
+        self._check_trainable()
+        return make_runner(
+            self._runner_settings,
+            self.config,
+            features_dir=self.workspace.features_dir,
+            trials_dir=self.workspace.trials_dir,
+            on_epoch=self.progress.epoch,
+            prepare=preparation.PREPARE_ON_NODE,
         )
-        # A network that was asked for by its trial is kept.
-        if not event.from_journal and event.trial.stage != "train":
-            networks.drop_networks(self.workspace, event.trial.stage)
-        self._progress.trial(event)
-
-    def _remove_superseded_sessions(self, stage: str) -> None:
-        """The dashboard shows current trials only; the journal keeps all."""
-        generations = read_generations(self.workspace).of_stage(stage)
-        for entry in generations.superseded:
-            directory = self._hparams.session_dir(entry.trial)
-            shutil.rmtree(directory, ignore_errors=True)
-        for line in superseded_lines(len(generations.superseded)):
-            self._progress.line(f"  {line}")
-
-    def _ready_runner(self) -> TrialRunner:
-        """One runner for all stages, so that its workers stay warm."""
-        if self._runner is None:
-            # First, and without TensorFlow where nothing is to be made: what is
-            # wrong with the data is told at once. Writing records does not
-            # start its runtime, which settings below must come before.
-            self.prepare()
-            from audiotag_nas.training import strategy as strategies
-
-            strategies.use_threads(self.config.threads_per_trial)
-            if self._settings.name == IN_PROCESS:
-                strategies.share_gpu_memory()
-            else:
-                strategies.hide_gpus()
-            self._check_trainable()
-            self._runner = make_runner(
-                self._settings,
-                self.config,
-                features_dir=self.workspace.features_dir,
-                trials_dir=self.workspace.trials_dir,
-                on_epoch=self._progress.epoch,
-                prepare=preparation.PREPARE_ELSEWHERE,
-            )
-        return self._runner
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.trial_training import (
+        from audiotag_nas.training.folds import (
             check_trainable,
             tag_notes,
         )
 
-        notes: list[str] = []
         for prepared in self._development:
             check_trainable(prepared, self.config)
-            # The same of each size, which are of the same clips.
-            notes = tag_notes(prepared, self.config)
-        for note in notes:
-            self._progress.line(f"  note: {note}")
+        # All sizes are of the same clips, so the notes of one are enough.
+        for prepared in self._development[-1:]:
+            for note in tag_notes(prepared, self.config):
+                self.progress.line(f"  note: {note}")
 
-    def _close_runner(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+    # Results
 
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Prints the best trials of the search and the recommended one."""
+        entries = results.ranked_entries(self.workspace, "search")
+        lines = results.results_lines(entries, num_trials=num_trials)
+        lines += results.recommended_lines(self.workspace)
+        print(escaped_text("\n".join(lines)))
 
-def _check_completed(result: TrialResult) -> None:
-    """Raises SearchError where a training that is needed failed."""
-    if result.status is TrialStatus.FAILED:
-        raise SearchError(f"{result.trial_id} failed: {result.reason}")
+    def get_best_architectures(self, n: int = 1) -> list[Architecture]:
+        """Returns the `n` architectures of the highest reward, best first.
+
+        An architecture with several trials is ranked by its best one. Trials
+        that were stopped early come last.
+
+        Raises:
+            StoreError: no trial of the search has completed.
+        """
+        done = results.completed_entries(self.workspace, "search")
+        return list(dict.fromkeys(e.trial.architecture for e in done))[:n]
+
+    def get_recommended_architecture(self) -> Architecture:
+        """Returns the architecture that the searcher recommends.
+
+        It need not have the highest reward, which is noisy. An unfinished
+        search is finished first.
+
+        Raises:
+            SearchError: every trial failed.
+        """
+        return self.search().recommended[0].architecture
+
+    def get_best_models(self, n: int = 1) -> "list[keras.Model]":
+        """Loads the networks of the `n` best trials of the search.
+
+        Raises:
+            StoreError: no trial of the search has completed, or a network was
+                removed (the best `trained_networks.KEPT` are kept).
+        """
+        return [
+            self.load_model(entry.trial.trial_id)
+            for entry in results.completed_entries(self.workspace, "search")[:n]
+        ]
+
+    def load_model(self, trial_id: str) -> "keras.Model":
+        """Loads the network of a trial, with the weights of its best epoch.
+
+        Raises:
+            StoreError: the file is missing or damaged.
+        """
+        return load_network(self.workspace, trial_id)
+
+    def pareto_front(
+        self, costs: Sequence[str] | None = None
+    ) -> list[pareto.Candidate]:
+        """Returns the Pareto front of the search: see `pareto`.
+
+        Args:
+            costs: `num_parameters`, `multiply_adds` and, if measured,
+                `latency_seconds`; all that every trial has if None.
+
+        Raises:
+            ConfigError: a cost is unknown, or a trial does not have it.
+            StoreError: no trial of the search has completed.
+        """
+        done = results.completed_entries(self.workspace, "search")
+        return pareto.pareto_front(pareto.candidates(done), costs)
+
+    def missing_final_networks(self) -> list[str]:
+        """Returns the current final trials whose networks were removed.
+
+        `train_final` retrains them.
+        """
+        final = read_generations(self.workspace).of_stage("final").current
+        return [
+            result.trial_id
+            for result in (entry.result for entry in final)
+            if result.status is TrialStatus.COMPLETED
+            and not network_path(self.workspace, result.trial_id).exists()
+        ]
+
+    def export(self, trial_id: str, export_dir: str | os.PathLike) -> None:
+        """Exports the network of a trial as a model for `Tagger`.
+
+        Raises:
+            ConfigError: there is no such completed trial.
+            StoreError: its network was removed, or `export_dir` contains
+                files that do not belong to an exported model.
+        """
+        from audiotag_nas.experiment.model_export import export_trial
+
+        export_trial(self.config, self.workspace, trial_id, export_dir)

@@ -1,1 +1,1 @@
-"""Read-only views of an experiment's working directory."""
+"""Read-only views of a working directory: status and explanation."""

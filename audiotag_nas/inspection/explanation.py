@@ -1,14 +1,15 @@
-"""Which decisions mattered in a search, and a picture of it.
+"""Explains a search: the importance of its decisions, and a picture of it.
 
-Reads the journal and learns the reward model from it anew, whatever searcher
-chose the children. `search.importance` has the method, `explanation_screen`
-the words, docs/explain.md how to read them. No TensorFlow.
+Reads the journal and fits the reward model to all trials of the search,
+whichever searcher chose them. `importance` has the method,
+`explanation_screen` the text, docs/explain.md the interpretation. No
+TensorFlow.
 
-A child that was stopped early is counted with the final reward that its curve
-is typical of (`search.early_stopping`), by all children of the search. To
-leave these out would be to choose children by their outcome: with the poor
-ones gone, every effect looks smaller than it is. Failed children are left out:
-the penalty that the searcher was told is not a measurement.
+A trial stopped early counts with the final reward estimated from its learning
+curve (`search.early_stopping`). Without these trials the sample would be
+selected by outcome: poor architectures would be missing and every effect would
+look smaller than it is. Failed trials are left out: their penalty is not a
+measurement.
 """
 
 import collections
@@ -23,9 +24,9 @@ from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.importance import (
     Importance,
-    explained_error,
-    explained_share,
+    LeaveOneOutFit,
     importance,
+    leave_one_out_fit,
 )
 from audiotag_nas.report.explain_plot import (
     EffectPanel,
@@ -39,15 +40,15 @@ from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import MAX_REWARD, TrialStatus
 
 MIN_WHOLE = 8
-"""Children that must have been trained whole."""
+"""Trials that must have been trained in full."""
 
 _MAX_ITERATIONS = 200
-CLEAR_DEVIATIONS = 3.0
-"""[own]: by chance, in every fifth search the best choice of some decision that
-does not matter lies two deviations over its worst."""
+SIGNIFICANT_DEVIATIONS = 3.0
+"""[own]: by chance, in every fifth search the best choice of some irrelevant
+decision is two deviations above its worst."""
 
-_KNOWN_ERRORS = 2.0
-"""[own]: how many standard errors above 0 R^2 must be to say something."""
+_CONCLUSIVE_ERRORS = 2.0
+"""[own]: standard errors that R² must exceed 0 by to be conclusive."""
 
 _MEASURES = {
     "eer": "1 - mean EER",
@@ -55,29 +56,22 @@ _MEASURES = {
     "loss": "exp(-loss)",
     "binormal_eer": "1 - binormal EER",
 }
-_FORMS = {
-    "_last": " of the last epoch",
-    "_mean3": " over the last three epochs",
-    "_average": " averaged over epochs",
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What a search says about its decisions.
+    """The importance of a search's decisions, and the evidence for it.
 
     Attributes:
         name: of the experiment.
-        space: the decisions.
-        reward: what it is, in words.
-        num_whole, num_stopped, num_failed: children.
-        num_networks: different ones among those that did not fail.
-        noise: standard deviation of the reward from training to training of
-            a network; None where none was trained twice.
-        error: root mean square of the leave-one-out predictions' errors.
-        explained: R^2 of the leave-one-out predictions.
-        explained_error: its standard error.
-        importance: of the decisions and pairs.
+        space: the search space.
+        reward: the definition of the reward, in words.
+        num_whole, num_stopped, num_failed: trials by outcome.
+        num_architectures: different ones among trials that did not fail.
+        noise: standard deviation of the reward between trainings of one
+            architecture; None if none was trained twice.
+        fit: leave-one-out fit of the reward model.
+        importance: main effects and interactions.
     """
 
     name: str
@@ -86,53 +80,49 @@ class Explanation:
     num_whole: int
     num_stopped: int
     num_failed: int
-    num_networks: int
+    num_architectures: int
     noise: float | None
-    error: float
-    explained: float
-    explained_error: float
+    fit: LeaveOneOutFit
     importance: Importance
 
     @property
-    def num_children(self) -> int:
-        """Those that count."""
+    def num_trials(self) -> int:
+        """Trials that did not fail."""
         return self.num_whole + self.num_stopped
 
     @property
-    def clear_decisions(self) -> list[int]:
-        """Those whose best choice is clearly better than the worst.
+    def significant_decisions(self) -> list[int]:
+        """Decisions whose best choice is significantly better than the worst.
 
-        By more than three standard deviations; none where the model foretells
-        nothing.
+        The difference exceeds `SIGNIFICANT_DEVIATIONS` standard deviations.
+        None is significant if R² is 0 or less.
         """
-        if self.explained <= 0:
+        if self.fit.r2 <= 0:
             return []
         return [
             effect.decision
             for effect in self.importance.effects
             if effect.contrast.mean
-            > CLEAR_DEVIATIONS * effect.contrast.deviation
+            > SIGNIFICANT_DEVIATIONS * effect.contrast.deviation
         ]
 
     @property
-    def is_known(self) -> bool:
-        """Whether the model foretells more than chance would, or one decision.
+    def is_conclusive(self) -> bool:
+        """Whether R² is above chance or any decision is significant.
 
-        Shares of the variance of a model that does not say what it was made
-        with, and nothing of the search: that no decision is known to differ
-        from any other.
+        Otherwise shares of variance reflect the model's prior, not the search.
         """
-        beyond_chance = self.explained > _KNOWN_ERRORS * self.explained_error
-        return beyond_chance or bool(self.clear_decisions)
+        above_chance = self.fit.r2 > _CONCLUSIVE_ERRORS * self.fit.r2_error
+        return above_chance or bool(self.significant_decisions)
 
 
 @one_blas_thread()
 def explain(workdir: str | os.PathLike) -> Explanation:
-    """Learns from the children of the search in `workdir`.
+    """Explains the search in `workdir`.
 
     Raises:
-        StoreError: no experiment was begun there, its journal is damaged, or
-            there are too few children.
+        StoreError: there is no experiment, its journal is damaged, or it has
+            too few trials.
     """
     workspace = Workspace(workdir)
     config = workspace.read_config()
@@ -149,16 +139,15 @@ def explain(workdir: str | os.PathLike) -> Explanation:
     if num_whole < MIN_WHOLE:
         raise StoreError(
             f"{workspace.journal_path}: to explain a search, at least "
-            f"{MIN_WHOLE} children must have been trained whole. Received: "
+            f"{MIN_WHOLE} trials must have been trained in full. Received: "
             f"{num_whole} ({num_stopped} stopped early, {num_failed} failed)"
         )
     space = config.search.space()
     for entry in entries:
         _check_entry(entry, space, workspace)
-    rewards = fair_rewards(config, entries)
+    rewards = final_rewards(config, entries)
     model = RewardModel(space)
     model.learn(rewards, max_iterations=_MAX_ITERATIONS)
-    predicted, told = model.leave_one_out()
     is_repeated = bool((model.num_rewards > 1).any())
     return Explanation(
         name=config.name,
@@ -167,11 +156,9 @@ def explain(workdir: str | os.PathLike) -> Explanation:
         num_whole=num_whole,
         num_stopped=num_stopped,
         num_failed=num_failed,
-        num_networks=len(rewards),
+        num_architectures=len(rewards),
         noise=model.scale * model.noise_variance**0.5 if is_repeated else None,
-        error=model.scale * float(np.mean((predicted - told) ** 2)) ** 0.5,
-        explained=explained_share(model),
-        explained_error=explained_error(model),
+        fit=leave_one_out_fit(model),
         importance=importance(
             model, space, seed=stages.derive_seed(config.seed, "explain")
         ),
@@ -181,7 +168,7 @@ def explain(workdir: str | os.PathLike) -> Explanation:
 def _check_entry(
     entry: JournalEntry, space: SearchSpace, workspace: Workspace
 ) -> None:
-    """Raises StoreError where a trial is not one of the config's search."""
+    """Raises StoreError if a trial is not of the config's search."""
     where = f"{workspace.journal_path}, line {entry.line_number}"
     try:
         space.validate(entry.trial.tokens)
@@ -195,13 +182,10 @@ def _check_entry(
         )
 
 
-def fair_rewards(
+def final_rewards(
     config: ExperimentConfig, entries: list[JournalEntry]
 ) -> dict[Tokens, list[float]]:
-    """The rewards of every network of the search, those of whole trainings.
-
-    Of a child that was stopped early, the one that its curve is typical of.
-    """
+    """The final rewards of every point; estimates for trials stopped early."""
     stopper = stages.early_stopper(config)
     if stopper is not None:
         stopper.tell([entry.result for entry in entries])
@@ -211,29 +195,25 @@ def fair_rewards(
         if reward is None:
             continue
         if stopper is not None and not entry.result.is_whole:
-            reward = stopper.fair_reward(entry.result)
+            reward = stopper.estimated_final_reward(entry.result)
         rewards[entry.trial.tokens].append(reward)
     return dict(rewards)
 
 
 def reward_words(search: SearchConfig) -> str:
-    """`1 - binormal EER`, `mean AUC of the last epoch, less costs`."""
-    for suffix, words in _FORMS.items():
-        if search.reward.endswith(suffix):
-            text = _MEASURES[search.reward.removesuffix(suffix)] + words
-            break
-    else:
-        text = _MEASURES[search.reward]
-    return text + (", less costs" if search.weighs_costs else "")
+    """Returns the reward in words: `mean AUC, minus costs`."""
+    costs = ", minus costs" if search.weighs_costs else ""
+    return _MEASURES[search.reward] + costs
 
 
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
-    """The picture: every decision, and the strongest pairs.
+    """Draws main effects and interactions; only effects if inconclusive.
 
-    Without pairs and shares where the model knows nothing.
+    Raises:
+        StoreError: the picture can't be written.
     """
-    space, clear = explanation.space, explanation.clear_decisions
-    is_known = explanation.is_known
+    space, significant = explanation.space, explanation.significant_decisions
+    is_conclusive = explanation.is_conclusive
     effects = [
         EffectPanel(
             name=space.decisions[e.decision].name,
@@ -241,9 +221,9 @@ def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
             mean=e.mean,
             deviation=e.deviation,
             share=(e.share.mean, e.share.low, e.share.high)
-            if is_known
+            if is_conclusive
             else None,
-            is_clear=e.decision in clear,
+            is_significant=e.decision in significant,
         )
         for e in explanation.importance.effects
     ]
@@ -256,11 +236,12 @@ def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
             ),
             mean=pair.mean,
             deviation=pair.deviation,
-            is_clear=np.abs(pair.mean) > CLEAR_DEVIATIONS * pair.deviation,
+            is_significant=np.abs(pair.mean)
+            > SIGNIFICANT_DEVIATIONS * pair.deviation,
             share=(pair.share.mean, pair.share.low, pair.share.high),
         )
         for pair in explanation.importance.pairs
-        if is_known
+        if is_conclusive
     ]
     try:
         plot_importance(
@@ -268,9 +249,9 @@ def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
             effects,
             pairs,
             reward=explanation.reward,
-            title=f"{explanation.name}: how the reward depends on each "
-            f"decision, by {explanation.num_children} children"
-            + ("" if is_known else " - not known yet"),
+            title=f"{explanation.name}: main effects and interactions "
+            f"({explanation.num_trials} trials)"
+            + ("" if is_conclusive else " - inconclusive"),
         )
     except OSError as error:
         raise StoreError(

@@ -1,17 +1,33 @@
-"""Which decisions mattered in a search, as one screen of text."""
+"""The importance of a search's decisions as one screen of text."""
 
 import textwrap
 
-from audiotag_nas.inspection.explanation import CLEAR_DEVIATIONS, Explanation
-from audiotag_nas.inspection.importance import MAX_CELLS, Share
+from audiotag_nas.inspection.explanation import (
+    SIGNIFICANT_DEVIATIONS,
+    Explanation,
+)
+from audiotag_nas.inspection.importance import MAX_COMBINATIONS, Share
 from audiotag_nas.report.tables import format_table
 
 _MAX_FINDINGS = 3
 _WIDTH = 79
 
-_NOT_KNOWN = (
-    "Not known yet: what the model foretells may be chance (see model, below)."
+_INCONCLUSIVE = (
+    "Inconclusive: the surrogate fit (below) is not better than chance."
 )
+_SHARE = "share of variance"
+_DECISION_LEGEND = [
+    f"{_SHARE}: of the decision's main effect [90 % credible interval]",
+    "best, worst: the choices of the highest and the lowest mean reward",
+    "best - worst: difference of their mean rewards ± standard deviation",
+    f"*: the difference exceeds {SIGNIFICANT_DEVIATIONS:.0f} standard "
+    "deviations",
+]
+_PAIR_LEGEND = [
+    f"{_SHARE}: of the interaction [90 % credible interval]",
+    "best: the choices of the largest interaction effect",
+    "effect: mean reward beyond the sum of main effects ± standard deviation",
+]
 _PARTS = {
     "filters": "number of filters",
     "height": "filter height",
@@ -20,7 +36,7 @@ _PARTS = {
 
 
 def decision_words(name: str) -> str:
-    """`block3_height` as `block 3's filter height`."""
+    """Turns `block3_height` into `block 3's filter height`."""
     block, _, part = name.partition("_")
     number = block.removeprefix("block")
     if block.startswith("block") and number.isdigit() and part in _PARTS:
@@ -29,41 +45,45 @@ def decision_words(name: str) -> str:
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """The screen; where the model knows nothing, that and no tables."""
+    """The lines of the screen; an inconclusive search has no tables."""
+    fit = explanation.fit
     lines = [
-        f"{explanation.name}: which decisions of the search mattered",
-        f"children: {_children_words(explanation)}",
+        f"{explanation.name}: importance of the search's decisions",
+        f"trials: {_trials_words(explanation)}",
         f"reward: {explanation.reward}",
         f"noise: {_noise_words(explanation)}",
-        f"model: {_model_words(explanation)}",
+        # Negative values are shown as 0: no better than the mean.
+        f"surrogate fit: leave-one-out R² {max(fit.r2, 0.0):.2f} ± "
+        f"{fit.r2_error:.2f}, RMSE {fit.rmse:.4f}",
     ]
-    if not explanation.is_known:
-        lines.insert(1, _NOT_KNOWN)
+    if not explanation.is_conclusive:
+        lines.insert(1, _INCONCLUSIVE)
         return [*lines, "", *_finding_lines(explanation)]
+    found = explanation.importance
     lines += [
-        "",
-        _decision_table(explanation),
-        f"all main effects: {_percent(explanation.importance.main_share)}; "
-        "the rest is pairs and more",
+        *("", _decision_table(explanation)),
+        f"all main effects: {_percent(found.main_share)} of the variance; "
+        "the rest is interactions",
+        *_DECISION_LEGEND,
     ]
-    if explanation.importance.pairs:
-        lines += ["", _pair_table(explanation)]
+    if found.pairs:
+        lines += ["", _pair_table(explanation), *_PAIR_LEGEND]
     names = [decision.name for decision in explanation.space.decisions]
     lines += [
-        f"left out: {names[first]} x {names[second]}, of the strongest pairs; "
-        f"together they may have {MAX_CELLS} combinations"
-        for first, second in explanation.importance.left_out
+        f"not analyzed: {names[first]} x {names[second]}, a strong pair; all "
+        f"pairs may have {MAX_COMBINATIONS} combinations"
+        for first, second in found.skipped_pairs
     ]
     return [*lines, "", *_finding_lines(explanation)]
 
 
-def _children_words(explanation: Explanation) -> str:
-    text = f"{explanation.num_children} of {explanation.num_networks} networks"
+def _trials_words(explanation: Explanation) -> str:
+    text = (
+        f"{explanation.num_trials} of {explanation.num_architectures} "
+        "architectures"
+    )
     if explanation.num_stopped:
-        text += (
-            f", {explanation.num_stopped} of them stopped early and counted "
-            "by what their curves are typical of"
-        )
+        text += f", {explanation.num_stopped} stopped early"
     if explanation.num_failed:
         text += f"; {explanation.num_failed} failed and are left out"
     return text
@@ -71,32 +91,23 @@ def _children_words(explanation: Explanation) -> str:
 
 def _noise_words(explanation: Explanation) -> str:
     if explanation.noise is None:
-        return "not known, since no network was trained twice"
+        return "unknown, since no architecture was trained twice"
     return (
-        "from training to training of a network the reward varies by "
-        f"{explanation.noise:.4f}"
-    )
-
-
-def _model_words(explanation: Explanation) -> str:
-    """Of how much it foretells, and how far off it is: up to 79 letters."""
-    percent = 100 * max(explanation.explained, 0.0)
-    error = 100 * explanation.explained_error
-    return (
-        f"foretells {percent:.0f} % (+- {error:.0f}) of the variance of "
-        f"networks left out; {explanation.error:.4f} off"
+        f"standard deviation {explanation.noise:.4f} between trainings of one "
+        "architecture"
     )
 
 
 def _decision_table(explanation: Explanation) -> str:
-    clear = explanation.clear_decisions
+    significant = explanation.significant_decisions
     rows = []
     for effect in explanation.importance.effects:
         decision = explanation.space.decisions[effect.decision]
         contrast = effect.contrast
         rows.append(
             [
-                decision.name + (" *" if effect.decision in clear else ""),
+                decision.name
+                + (" *" if effect.decision in significant else ""),
                 _percent(effect.share),
                 decision.choices[contrast.better],
                 decision.choices[contrast.worse],
@@ -105,10 +116,7 @@ def _decision_table(explanation: Explanation) -> str:
         )
     return format_table(
         rows,
-        headers=[
-            *("decision", "share [90 % int.]"),
-            *("best", "worst", "best over worst"),
-        ],
+        headers=["decision", _SHARE, "best", "worst", "best - worst"],
         align="lrrrr",
     )
 
@@ -131,36 +139,33 @@ def _pair_table(explanation: Explanation) -> str:
         )
     return format_table(
         rows,
-        headers=[
-            *("strongest pairs", "share [90 % int.]"),
-            *("best", "beyond each"),
-        ],
+        headers=["strongest interactions", _SHARE, "best", "effect"],
         align="lrrr",
     )
 
 
 def _finding_lines(explanation: Explanation) -> list[str]:
-    clear = explanation.clear_decisions
-    if not explanation.is_known:
+    significant = explanation.significant_decisions
+    if not explanation.is_conclusive:
         reason = (
-            "no better than their mean does"
-            if explanation.explained <= 0
-            else "better than their mean does by at most two standard errors"
+            "R² is not above 0"
+            if explanation.fit.r2 <= 0
+            else "R² is at most two standard errors above 0"
         )
         return _wrapped(
-            "No decision stands out: the model foretells networks left out "
-            f"{reason}. Shares, pairs and best choices are not listed, since "
-            "they would be the model's guesses. More children may tell."
+            f"No decision is significant: {reason}. Shares of variance, "
+            "interactions and best choices are not listed, since they would "
+            "reflect the model's prior. More trials may help."
         )
-    if not clear:
+    if not significant:
         return _wrapped(
-            "No decision stands out: none has a choice that is better than "
-            f"its others by more than {CLEAR_DEVIATIONS:.0f} standard "
-            "deviations. More children may tell."
+            "No decision is significant: no difference of best and worst "
+            f"exceeds {SIGNIFICANT_DEVIATIONS:.0f} standard deviations. More "
+            "trials may help."
         )
     lines = []
     effects = {e.decision: e for e in explanation.importance.effects}
-    for number in clear[:_MAX_FINDINGS]:
+    for number in significant[:_MAX_FINDINGS]:
         decision, contrast = (
             explanation.space.decisions[number],
             effects[number].contrast,
@@ -170,11 +175,11 @@ def _finding_lines(explanation: Explanation) -> list[str]:
             f"{words[0].upper()}{words[1:]}: "
             f"{decision.choices[contrast.better]} rather than "
             f"{decision.choices[contrast.worse]} raises the reward by "
-            f"{contrast.mean:.4f} +- {contrast.deviation:.4f}."
+            f"{contrast.mean:.4f} ± {contrast.deviation:.4f}."
         )
-    others = len(clear) - _MAX_FINDINGS
+    others = len(significant) - _MAX_FINDINGS
     if others > 0:
-        lines.append(f"{others} more decisions stand out (*).")
+        lines.append(f"{others} more decisions are significant (*).")
     return lines
 
 
@@ -184,7 +189,7 @@ def _percent(share: Share) -> str:
 
 
 def _plus_minus(mean: float, deviation: float) -> str:
-    return f"{mean:+.4f} +- {deviation:.4f}"
+    return f"{mean:+.4f} ± {deviation:.4f}"
 
 
 def _wrapped(text: str) -> list[str]:

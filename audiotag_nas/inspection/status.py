@@ -1,27 +1,28 @@
-"""A running or finished experiment, seen from outside.
+"""The state of a running or finished experiment, for `status`.
 
-Reads only: the config, the journal, `driver.lock` and `running.json`. No
-TensorFlow, so that it can be called again and again (`watch`).
+Only reads the config, the journal, `driver.lock` and `running.json`. Does not
+import TensorFlow, so that it is fast enough for `watch`.
 """
 
 import dataclasses
 import os
 import time
 
+from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.experiment.generations import (
     Generations,
     split_generations,
 )
-from audiotag_nas.experiment.session import (
+from audiotag_nas.experiment.results import entry_rank
+from audiotag_nas.experiment.running_file import (
     Session,
     StageRun,
     read_session,
     recommended_id,
 )
 from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import entry_rank
 from audiotag_nas.search.journal import JournalEntry, read_entries
 from audiotag_nas.search.lock import Holder, read_holder
 from audiotag_nas.trial import TrialStatus
@@ -29,21 +30,20 @@ from audiotag_nas.trial import TrialStatus
 
 @dataclasses.dataclass(frozen=True)
 class StageStatus:
-    """How far a stage is.
+    """The state of one stage.
 
     Attributes:
         stage: its name.
-        num_total: trials that it is to have.
-        num_superseded: finished trials of earlier settings, left out.
-        completed: the entries of those that did, the highest reward first,
-            those stopped early last.
-        failed: the entries of those that failed.
-        running: ids of the trials that a living driver trains, and for how
-            many seconds.
-        lost: ids of the trials that a driver was training when it stopped.
-        is_ended: it came to its end, if need be with fewer trials.
-        recommended: what it is gone on with, once it came to its end; None
-            where the last session does not tell.
+        num_total: number of trials to train.
+        num_superseded: finished trials of earlier settings, not counted in
+            the other fields.
+        completed: the completed trials, sorted by `entry_rank`.
+        failed: the failed trials.
+        running: id -> seconds so far, of the trials that a driver trains.
+        lost: ids of the trials that were running when the driver stopped.
+        is_ended: the stage has ended, possibly with fewer trials.
+        recommended: the trial that the searcher recommends; None if the
+            stage did not end in the last session.
     """
 
     stage: str
@@ -58,9 +58,9 @@ class StageStatus:
 
     @property
     def best_eer(self) -> float | None:
-        """The lowest validation EER, whatever the reward is.
+        """The lowest validation EER.
 
-        Of trainings to the end; of those stopped early if there are no others.
+        Trials that were stopped early count only if there are no others.
         """
         whole = [e.result for e in self.completed if e.result.is_whole]
         return min(
@@ -75,30 +75,30 @@ class StageStatus:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """All that `status_screen` tells.
+    """The state of an experiment; the last session is the current one, if any.
 
     Attributes:
         workdir: the working directory.
-        name: of the experiment.
-        holder: who drives, or drove and was killed; None if nobody does.
+        name: the name of the experiment.
+        holder: the driver, possibly killed; None if there is none.
         stages: every stage, in order.
-        settings: of the running trials, by id.
-        current: the stage that runs or ran last in the last session.
-        rate_per_second: trials of it that the session finishes a second;
-            None before the first.
-        seconds_left: of it; None if unknown or if nobody drives.
-        utilization: seconds trained over seconds passed times slots, in the
-            last session; None if nothing was trained.
-        num_slots: trials side by side.
+        architectures: trial id -> architecture, for the running trials.
+        current: the stage that ran last in the last session.
+        rate_per_second: finished trials of this stage per second; None
+            before the first.
+        seconds_left: until this stage ends; None if unknown or not running.
+        utilization: training time over time times slots, in the last
+            session; None if nothing was trained.
+        num_slots: number of trials trained in parallel.
         stop_reason: the error or interrupt that ended the last session;
-            empty if none did, or another driver was there since.
+            empty if there was none, or another driver has started since.
     """
 
     workdir: str
     name: str
     holder: Holder | None
     stages: list[StageStatus]
-    settings: dict[str, dict]
+    architectures: dict[str, Architecture]
     current: str | None
     rate_per_second: float | None
     seconds_left: float | None
@@ -108,32 +108,33 @@ class Status:
 
     @property
     def is_driven(self) -> bool:
-        """Whether a driver works here, as far as can be told."""
+        """Whether a driver works here; True if unknown (other machine)."""
         return self.holder is not None and self.holder.is_alive is not False
 
 
 def read_status(
     workdir: str | os.PathLike, *, now: float | None = None
 ) -> Status:
-    """Looks at a working directory; changes nothing.
+    """Reads the state of a working directory.
 
     Args:
         workdir: the directory.
-        now: seconds since 1970; the clock's if None.
+        now: seconds since 1970; the current time if None.
 
     Raises:
-        StoreError: no experiment was begun there, or its journal is damaged.
+        StoreError: the directory contains no experiment, or the journal is
+            damaged.
     """
     now = time.time() if now is None else now
     workspace = Workspace(workdir)
     config = workspace.read_config()
-    # Before the journal: a trial that ends in between is then still counted.
+    # Read before the journal: a trial that ends meanwhile is still counted.
     holder = read_holder(workspace.workdir)
     session = read_session(workspace.running_path)
     entries = read_entries(workspace.journal_path)
     generations = split_generations(entries, config, session)
-    is_living = _is_of(session, holder)
-    until = now if is_living or session is None else session.updated_at
+    is_running = _is_current(session, holder)
+    until = now if is_running or session is None else session.updated_at
     done = {entry.trial.trial_id for entry in entries}
     runs = [] if session is None else session.stages
     current = runs[-1] if runs else None
@@ -143,7 +144,7 @@ def read_status(
             num_total,
             generations.of_stage(stage),
             _running(runs, stage, done),
-            until=until if is_living else None,
+            until=until if is_running else None,
             is_ended=any(
                 run.stage == stage and run.ended_at is not None for run in runs
             ),
@@ -157,15 +158,15 @@ def read_status(
         name=config.name,
         holder=holder,
         stages=states,
-        settings={
-            trial_id: settings
+        architectures={
+            trial_id: architecture
             for run in runs
-            for trial_id, settings in run.settings.items()
+            for trial_id, architecture in run.architectures.items()
         },
         current=None if current is None else current.stage,
         rate_per_second=rate,
         seconds_left=_seconds_left(states, current, rate)
-        if is_living
+        if is_running
         else None,
         utilization=_utilization(runs, until),
         num_slots=1 if current is None else current.num_slots,
@@ -178,7 +179,7 @@ def read_status(
 def _totals(
     config: ExperimentConfig, entries: list[JournalEntry], runs: list[StageRun]
 ) -> dict[str, int]:
-    """The trials that each stage is to have; `train` only if there are any."""
+    """Returns the number of trials per stage; `train` only if it has any."""
     trained = {e.trial.trial_id for e in entries if e.trial.stage == "train"}
     for run in runs:
         if run.stage == "train":
@@ -192,8 +193,8 @@ def _totals(
     return totals | ({"train": len(trained)} if trained else {})
 
 
-def _is_of(session: Session | None, holder: Holder | None) -> bool:
-    """Whether the session is that of a driver that lives."""
+def _is_current(session: Session | None, holder: Holder | None) -> bool:
+    """Returns whether the session is that of the present driver."""
     return (
         session is not None
         and holder is not None
@@ -265,7 +266,7 @@ def _seconds_left(
 
 
 def _utilization(runs: list[StageRun], until: float) -> float | None:
-    """Of the stages in which anything was trained."""
+    """Returns the utilization over the stages that trained anything."""
     busy = capacity = 0.0
     for run in runs:
         if run.num_trained or run.running:

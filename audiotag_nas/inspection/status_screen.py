@@ -1,11 +1,9 @@
-"""The screen of `audiotag-nas status`: a `Status` in lines."""
+"""The screen of `audiotag-nas status`: a `Status` as lines of text."""
 
 import collections
 import textwrap
 
-from audiotag_nas.architecture import Architecture
 from audiotag_nas.experiment.progress import format_seconds, is_eer
-from audiotag_nas.inspection.results import architecture_of, architecture_words
 from audiotag_nas.inspection.status import StageStatus, Status
 from audiotag_nas.search.journal import JournalEntry
 
@@ -15,12 +13,12 @@ _WIDTH = 79
 
 
 def status_lines(status: Status) -> list[str]:
-    """The screen."""
+    """Returns the lines of the screen."""
     lines = [
         f"{status.workdir}: experiment {status.name}",
-        f"driver: {_driver_words(status)}",
+        f"driver: {_driver_text(status)}",
         "",
-        f"{'stage':<10}{'done':>6}{'failed':>8}{'running':>9}{'of':>6}"
+        f"{'stage':<10}{'done':>6}{'failed':>8}{'running':>9}{'total':>6}"
         f"{'best EER':>10}",
     ]
     lines += [_stage_line(stage, status) for stage in status.stages]
@@ -37,18 +35,18 @@ def status_lines(status: Status) -> list[str]:
     return lines
 
 
-def _driver_words(status: Status) -> str:
+def _driver_text(status: Status) -> str:
     holder = status.holder
     if holder is None:
         if status.stop_reason:
-            return f"none; the last one stopped, {status.stop_reason}"
+            return f"none; the last one stopped: {status.stop_reason}"
         return "none"
     who = f"process {holder.pid} on {holder.host} since {holder.since}"
     if holder.is_alive is None:
-        return f"{who} (another machine: whether it lives can't be told here)"
+        return f"{who} (on another machine; its state is unknown here)"
     if holder.is_alive:
         return who
-    return f"none; {who} was killed. The same command goes on."
+    return f"none; {who} was killed. The same command continues."
 
 
 def _stage_line(stage: StageStatus, status: Status) -> str:
@@ -72,29 +70,23 @@ def _running_lines(status: Status) -> list[str]:
     lost = [trial_id for stage in status.stages for trial_id in stage.lost]
     lines = []
     for trial_id, seconds in list(running.items())[:_MAX_RUNNING]:
-        architecture = Architecture.from_json(
-            status.settings[trial_id]["architecture"]
-        )
         lines.append(
             f"running: {trial_id}  {format_seconds(seconds)}  "
-            f"{architecture.describe()}"
+            f"{status.architectures[trial_id].describe()}"
         )
     if len(running) > _MAX_RUNNING:
         lines.append(f"running: {len(running) - _MAX_RUNNING} more")
     if lost:
         lines.append(
             f"{'stopped' if status.stop_reason else 'lost'}: "
-            f"{', '.join(lost[:_MAX_RUNNING])} ({len(lost)}) ran when the "
-            "driver stopped; will run again"
+            f"{', '.join(lost[:_MAX_RUNNING])} ({len(lost)}), running when "
+            "the driver stopped; the same command retrains them"
         )
     return lines
 
 
 def _best_lines(status: Status) -> list[str]:
-    """The highest rewards: a network in words, settings of the grid.
-
-    The reward decides what is found. It is left out where it is the EER's.
-    """
+    """Returns the trials of the highest reward, and the recommended ones."""
     lines = []
     for stage in status.stages:
         if stage.stage not in ("search", "grid") or not stage.completed:
@@ -103,14 +95,13 @@ def _best_lines(status: Status) -> list[str]:
         lines += _entry_lines(f"best of the {stage.stage}", best)
         found = stage.recommended
         if found is not None and found.trial.tokens != best.trial.tokens:
-            # The searcher trusts all rewards more than one lucky training.
             lines += _entry_lines("recommended by the searcher", found)
     return lines
 
 
-def _entry_lines(what: str, entry: JournalEntry) -> list[str]:
+def _entry_lines(title: str, entry: JournalEntry) -> list[str]:
     numbers = entry.result.metrics
-    text = f"{what}: {entry.trial.trial_id}"
+    text = f"{title}: {entry.trial.trial_id}"
     if not is_eer(entry.result):
         text += f", reward {entry.result.reward:.4f}"
     if "validation_eer" in numbers:
@@ -118,31 +109,31 @@ def _entry_lines(what: str, entry: JournalEntry) -> list[str]:
     if "num_parameters" in numbers:
         text += f", {numbers['num_parameters']:,.0f} parameters"
     if entry.trial.stage == "search":
-        words = architecture_words(architecture_of(entry.trial))
+        what = entry.trial.architecture.describe()
     else:
-        words = ", ".join(
+        what = ", ".join(
             f"{name} {value}" for name, value in entry.trial.hparams.items()
         )
     return [
         text,
         *textwrap.wrap(
-            words, _WIDTH, initial_indent="  ", subsequent_indent="  "
+            what, _WIDTH, initial_indent="  ", subsequent_indent="  "
         ),
     ]
 
 
 def _superseded_lines(status: Status) -> list[str]:
-    """How many finished trials are of earlier settings and left out above."""
+    """Returns the numbers of finished trials that are not counted above."""
     return [
-        f"superseded by later settings: {stage.num_superseded} of the "
-        f"{stage.stage}"
+        f"superseded by later settings: {stage.num_superseded} trials of the "
+        f"stage {stage.stage}"
         for stage in status.stages
         if stage.num_superseded
     ]
 
 
 def _stopped_lines(status: Status) -> list[str]:
-    """How many children were stopped early, and after how many epochs."""
+    """Returns the number and mean epochs of trials stopped early."""
     lines = []
     for stage in status.stages:
         epochs = [
@@ -152,8 +143,8 @@ def _stopped_lines(status: Status) -> list[str]:
         ]
         if epochs:
             lines.append(
-                f"stopped early: {len(epochs)} of the {stage.stage}, after "
-                f"{sum(epochs) / len(epochs):.1f} epochs on average"
+                f"stopped early: {len(epochs)} trials of the {stage.stage}, "
+                f"after {sum(epochs) / len(epochs):.1f} epochs on average"
             )
     return lines
 
@@ -177,7 +168,7 @@ def _failed_lines(status: Status) -> list[str]:
         )
     if len(ranked) > _MAX_REASONS:
         num_left = sum(len(i) for _, i in ranked[_MAX_REASONS:])
-        lines.append(f"failed: {num_left} more, of other reasons")
+        lines.append(f"failed: {num_left} more, for other reasons")
     return lines
 
 
@@ -186,7 +177,7 @@ def _pace_lines(status: Status) -> list[str]:
     if status.rate_per_second is not None:
         rate = 3600 * status.rate_per_second
         text = f"rate: {rate:.{0 if rate >= 10 else 1}f} trials of the "
-        text += f"{status.current} an hour"
+        text += f"{status.current} per hour"
         if status.seconds_left is not None:
             text += f", about {format_seconds(status.seconds_left)} left"
         lines.append(text)

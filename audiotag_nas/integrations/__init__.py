@@ -1,1 +1,1 @@
-"""Bridges to other libraries; each is optional."""
+"""Integrations with other libraries; all are optional."""

@@ -1,40 +1,41 @@
-"""keras-tuner's hyperparameters as a `SearchSpace`, and values back.
+"""Converts keras-tuner's hyperparameters to a `SearchSpace`, and values back.
 
-Works on what the hyperparameter objects tell of themselves, so nothing here
-imports keras-tuner. One hyperparameter is one decision; Fixed ones are none.
-The same name under different conditions is as many decisions.
+It only reads attributes of the hyperparameter objects and does not import
+keras-tuner. Each hyperparameter that is not Fixed is a decision; those of the
+same name under different conditions are separate decisions.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audiotag_nas.errors import ConfigError, SearchError
+from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
 MAX_CHOICES = 256
-"""Values of one hyperparameter; with more, nothing is learned of any."""
+"""Of one hyperparameter; with more values, none is tried often enough."""
 
 
 class TunerSpace:
-    """The space of some hyperparameters, parents before their children.
+    """The search space of hyperparameters.
 
     Args:
-        hyperparameters: `keras_tuner.HyperParameters.space`.
+        hyperparameters: `keras_tuner.HyperParameters.space`; those that
+            conditions depend on come first.
 
     Attributes:
-        search_space: one decision a tunable hyperparameter; None if there is
-            none.
+        search_space: one decision per tunable hyperparameter; None without
+            any.
 
     Raises:
-        ConfigError: a hyperparameter that has no short list of values.
+        ConfigError: a hyperparameter has too many values, or can't be listed.
     """
 
     def __init__(self, hyperparameters: Sequence[Any]) -> None:
         self._hyperparameters = list(hyperparameters)
         decisions: list[Decision] = []
         names: dict[str, int] = {}
-        # Position in the space of each hyperparameter; None for a fixed one.
+        # Index of each hyperparameter's decision; None if it is Fixed.
         self._positions: list[int | None] = []
         for hp in self._hyperparameters:
             if type(hp).__name__ == "Fixed":
@@ -49,7 +50,7 @@ class TunerSpace:
         self.search_space = SearchSpace(tuple(decisions)) if decisions else None
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """The values of the active hyperparameters, fixed ones included."""
+        """The values of active hyperparameters, including Fixed ones."""
         point = tuple(tokens)
         values: dict[str, Choice] = {}
         for hp, position in self._pairs():
@@ -62,15 +63,15 @@ class TunerSpace:
         return values
 
     def canonical(self, tokens: Iterable[int]) -> Tokens:
-        """The same for all tokens that give the same values."""
+        """Maps all tokens with the same values to the same point."""
         return self.tokens(self.values(tokens))
 
     def tokens(self, values: Mapping[str, Choice]) -> Tokens:
         """The point of these values.
 
-        Inactive decisions are 0, active ones without a value have their
-        default (the trial was made before the hyperparameter was known), and
-        a value beside the steps becomes the nearest on them.
+        Inactive decisions are 0. Active ones without a value have their
+        default, since the trial was made before the hyperparameter was
+        declared. A value between two choices is replaced by the nearest.
         """
         point = []
         for hp, position in self._pairs():
@@ -90,17 +91,6 @@ class TunerSpace:
         if self.search_space is None:
             raise ValueError("the space is empty")
         return self.search_space.decisions[position].choices
-
-
-def nothing_declared(trial: Any) -> SearchError:
-    """The error of a trial that failed before it showed a hyperparameter."""
-    message = (trial.message or "unknown").strip().rpartition("\n")[2]
-    return SearchError(
-        f"trial {trial.trial_id} failed before any hyperparameter was "
-        "declared, so there is nothing to search. Declare them before what may "
-        "fail, or give the oracle `hyperparameters`, and begin the project "
-        f"anew (overwrite=True). The trial's error: {message}"
-    )
 
 
 def _is_active(hp: Any, values: Mapping[str, Choice]) -> bool:
@@ -146,7 +136,7 @@ def _stepped(hp: Any) -> list[float]:
             f"hyperparameter `{hp.name}`: `step` must be positive. "
             f"Received: {hp.step}"
         )
-    # Counted first: a list of them all might not fit the memory.
+    # Counted before they are listed, which might exhaust the memory.
     if hp.sampling == "linear":
         number = (hp.max_value - hp.min_value) // hp.step + 1
     else:

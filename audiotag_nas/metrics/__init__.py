@@ -1,28 +1,21 @@
-"""How well a tagger does: the metrics of audio tagging, with intervals.
+"""The metrics of audio tagging, with bootstrap intervals.
 
-`curves` has the numbers of one tag (equal error rate, average precision, ROC
-AUC, F1), `bootstrap` the resampling over segments, `reports` all tags of one
-system or the difference of two, `score_files` the challenge's CSV format.
-NumPy and the standard library only. The definitions are in docs/metrics.md.
+NumPy and the standard library only. docs/metrics.md has the definitions.
 """
 
-from audiotag_nas.metrics.curves import (
-    average_precision,
+from audiotag_nas.metrics.comparison import (
+    Difference,
+    PairedDifference,
+    paired_difference,
+)
+from audiotag_nas.metrics.curves import average_precision, f1_score, roc_auc
+from audiotag_nas.metrics.eer import (
     best_threshold,
     best_thresholds,
     binormal_equal_error_rate,
     equal_error_rate,
-    f1_score,
-    roc_auc,
 )
-from audiotag_nas.metrics.reports import (
-    Difference,
-    PairedDifference,
-    TagMetrics,
-    TagReport,
-    evaluate_tags,
-    paired_difference,
-)
+from audiotag_nas.metrics.reports import TagMetrics, TagReport, evaluate_tags
 
 __all__ = [
     "Difference",

@@ -1,9 +1,9 @@
-"""Resampling over segments: how far a number could lie by chance.
+"""Bootstrap intervals of equal error rates, by resampling segments.
 
-Clips cut from one segment (recording) are not independent, so whole segments
-are drawn with replacement and every clip counts as often as its segment was
-drawn. A resample is a row of weights; nothing is copied, and the EERs of all
-resamples come from one sort of the scores.
+Clips cut from the same segment (recording) are not independent. Therefore
+segments are drawn with replacement, and a clip counts as often as its segment
+was drawn. A resample is a row of weights, so that one sort of the scores gives
+the EERs of all resamples.
 
 Shapes: n clips, S segments, R resamples, K tags.
 """
@@ -13,31 +13,48 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.metrics.curves import Array, equal_error_rates
+from audiotag_nas.metrics.curves import Array
+from audiotag_nas.metrics.eer import equal_error_rates
 
-_CHUNK_BYTES = 2**25  # of one array of weights
+_BLOCK_BYTES = 2**25  # size of one array of weights
+
+
+def check_settings(num_bootstrap: int, confidence: float) -> None:
+    """Checks the settings of intervals.
+
+    Raises:
+        ConfigError: `num_bootstrap` < 0, or `confidence` outside (0, 1).
+    """
+    if num_bootstrap < 0:
+        raise ConfigError(
+            f"`num_bootstrap` must be 0 or more. Received: {num_bootstrap}"
+        )
+    if not 0.0 < confidence < 1.0:
+        raise ConfigError(
+            f"`confidence` must be between 0 and 1. Received: {confidence}"
+        )
 
 
 def segment_indices(
     segments: Sequence[Hashable] | Array | None, num_clips: int
 ) -> tuple[Array, int]:
-    """Numbers each clip's segment.
+    """Numbers the segments.
 
     Args:
-        segments: one name a clip; None makes each clip its own segment.
+        segments: one name per clip; None makes each clip its own segment.
         num_clips: n.
 
     Returns:
-        (n,) ints from 0, and the number of segments S.
+        The index of each clip's segment (n,), and the number of segments S.
 
     Raises:
-        ConfigError: not one segment a clip.
+        ConfigError: not one segment per clip.
     """
     if segments is None:
         return np.arange(num_clips), num_clips
     if len(segments) != num_clips:
         raise ConfigError(
-            f"there must be one segment a clip, {num_clips}. "
+            f"there must be one segment per clip, {num_clips}. "
             f"Received: {len(segments)}"
         )
     numbers: dict[Hashable, int] = {}
@@ -48,15 +65,15 @@ def segment_indices(
 def resample_weights(
     indices: Array, num_segments: int, *, num_bootstrap: int, seed: int
 ) -> Iterator[Array]:
-    """Yields (r, n) weights in blocks of bounded size, R rows in all.
+    """Yields R rows of weights (n,) in blocks of bounded size.
 
-    The rows depend on the seed and the segments only, not on the blocks, so
-    that two systems can be compared on the same resamples.
+    The rows depend on the seed and the segments only, not on the size of the
+    blocks. There are none if fewer than two segments exist.
     """
     rng = np.random.default_rng(seed)
-    if num_segments == 0:
+    if num_segments < 2:
         return
-    rows = max(1, _CHUNK_BYTES // (8 * max(len(indices), num_segments)))
+    rows = max(1, _BLOCK_BYTES // (8 * max(len(indices), num_segments)))
     for start in range(0, num_bootstrap, rows):
         drawn = rng.multinomial(
             num_segments,
@@ -74,16 +91,18 @@ def bootstrap_eers(
     num_bootstrap: int,
     seed: int,
 ) -> Array:
-    """The EERs of each system's tags in the same resamples.
+    """Returns the EERs of several systems in the same resamples.
 
     Args:
         labels: (n, K) bool, checked.
-        systems: (n, K) scores each, checked.
-        segments: one name a clip, or None.
+        systems: the scores of each system, (n, K), checked.
+        segments: one name per clip, or None.
+        num_bootstrap: R.
+        seed: of the resampling.
 
     Returns:
-        (systems, R, K) float64; NaN where a resample leaves a tag without a
-        positive or without a negative clip.
+        (systems, R, K) float64; NaN if a resample has no positive or no
+        negative clip of a tag. R is 0 if there are fewer than two segments.
     """
     num_clips, num_tags = labels.shape
     indices, num_segments = segment_indices(segments, num_clips)
@@ -102,7 +121,7 @@ def bootstrap_eers(
 
 
 def mean_defined(values: Array, axis: int | None = None) -> Array:
-    """The mean of what is not NaN; NaN where nothing is left."""
+    """Returns the mean of the values that are not NaN, or NaN."""
     defined = ~np.isnan(values)
     total = np.sum(np.where(defined, values, 0.0), axis=axis)
     count = np.sum(defined, axis=axis)
@@ -112,17 +131,10 @@ def mean_defined(values: Array, axis: int | None = None) -> Array:
 def percentile_interval(
     values: Array, *, confidence: float
 ) -> tuple[float, float]:
-    """The middle `confidence` share of `values` (R,), NaN left out.
+    """Returns the interval with the middle share `confidence` of `values`.
 
-    (NaN, NaN) where nothing is left.
-
-    Raises:
-        ConfigError: a confidence outside (0, 1).
+    NaN in `values` (R,) is excluded; without other values, both ends are NaN.
     """
-    if not 0.0 < confidence < 1.0:
-        raise ConfigError(
-            f"`confidence` must be between 0 and 1. Received: {confidence}"
-        )
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")

@@ -1,20 +1,20 @@
-"""All tags of one system, and the difference of two systems.
+"""The metrics of one system for all tags.
 
-The task's number is the unweighted mean of the tags' EERs. A tag without a
-positive or without a negative clip has none: it is left out of the mean and
-named.
+The main metric is the unweighted mean of the tags' EERs. A tag without a
+positive or without a negative clip has no EER. The mean excludes it, and the
+report names it.
 """
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.metrics import bootstrap, curves
+from audiotag_nas.metrics import bootstrap, curves, eer
 
 Interval = tuple[float, float]
 Segments = Sequence[Hashable] | npt.NDArray | None
@@ -22,15 +22,15 @@ Segments = Sequence[Hashable] | npt.NDArray | None
 
 @dataclasses.dataclass(frozen=True)
 class TagMetrics:
-    """One tag's numbers; NaN where undefined.
+    """The metrics of one tag; NaN if undefined.
 
     Attributes:
         num_positives, num_negatives: clips with and without the tag.
         eer: equal error rate.
-        eer_interval: bootstrap interval of it.
+        eer_interval: bootstrap interval of the EER.
         average_precision, roc_auc: 0 to 1, higher is better.
         f1: at `threshold`.
-        threshold: a tag is present from this score on.
+        threshold: the tag is present if its score reaches this value.
         num_undefined_resamples: resamples in which the EER is undefined.
     """
 
@@ -47,16 +47,16 @@ class TagMetrics:
 
 @dataclasses.dataclass(frozen=True)
 class TagReport:
-    """One system's numbers.
+    """The metrics of one system.
 
     Attributes:
-        tags: by tag, in order.
-        num_clips, num_segments: what was scored.
-        mean_eer: the unweighted mean over the tags that have one.
-        mean_eer_interval: bootstrap interval of it; a tag that is undefined
-            in a resample is left out of that resample's mean.
+        tags: tag -> metrics, in order.
+        num_clips, num_segments: numbers of scored clips and segments.
+        mean_eer: unweighted mean over the tags with an EER.
+        mean_eer_interval: bootstrap interval of the mean; the mean of a
+            resample excludes tags that are undefined in it.
         undefined: the tags without an EER.
-        num_bootstrap, confidence: of the intervals.
+        num_bootstrap, confidence: settings of the intervals.
     """
 
     tags: dict[str, TagMetrics]
@@ -69,56 +69,8 @@ class TagReport:
     confidence: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, with null for NaN."""
-        return _nan_to_none(dataclasses.asdict(self))
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "TagReport":
-        """The report that `to_json` gave."""
-        fields = _none_to_nan(dict(value))
-        fields["tags"] = {
-            tag: TagMetrics(
-                **row | {"eer_interval": tuple(row["eer_interval"])}
-            )
-            for tag, row in fields["tags"].items()
-        }
-        fields["mean_eer_interval"] = tuple(fields["mean_eer_interval"])
-        fields["undefined"] = tuple(fields["undefined"])
-        return cls(**fields)
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """EER of b minus EER of a (below 0: b is better), with its interval."""
-
-    difference: float
-    interval: Interval
-
-
-@dataclasses.dataclass(frozen=True)
-class PairedDifference:
-    """Two systems on the same clips, compared in the same resamples.
-
-    Attributes:
-        difference: mean EER of b minus mean EER of a; below 0, b is better.
-        interval: bootstrap interval of it.
-        share_better: the share of resamples in which b is better.
-        share_equal: the share in which the two are equal.
-        tags: the same difference for each tag.
-        num_bootstrap, confidence: of the intervals.
-    """
-
-    difference: float
-    interval: Interval
-    share_better: float
-    share_equal: float
-    tags: dict[str, Difference]
-    num_bootstrap: int
-    confidence: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, with null for NaN."""
-        return _nan_to_none(dataclasses.asdict(self))
+        """Returns plain values, with None for NaN."""
+        return nan_to_none(dataclasses.asdict(self))
 
 
 def evaluate_tags(
@@ -132,17 +84,27 @@ def evaluate_tags(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> TagReport:
-    """Scores one system.
+    """Computes the metrics of one system.
+
+    >>> from audiotag_nas.metrics import evaluate_tags
+    >>> labels = [[1, 0], [1, 1], [0, 0], [0, 1]]
+    >>> scores = [[0.9, 0.1], [0.8, 0.4], [0.3, 0.6], [0.2, 0.7]]
+    >>> report = evaluate_tags(labels, scores, ("dog", "rain"), seed=1)
+    >>> report.tags["dog"].eer, report.tags["rain"].eer, report.mean_eer
+    (0.0, 0.5, 0.25)
+    >>> low, high = report.mean_eer_interval
+    >>> 0 <= low <= report.mean_eer <= high <= 1
+    True
 
     Args:
         labels: (n, K), 0 or 1.
         scores: (n, K), higher means more present.
         tags: K names.
-        segments: the recording of each clip; None takes every clip as
-            independent of the others.
-        thresholds: one a tag, or one for all, for F1; 0.5 if None.
-        num_bootstrap: resamples of the segments; 0 leaves the intervals NaN,
-            as fewer than two segments do.
+        segments: the recording of each clip; None if all clips are
+            independent.
+        thresholds: for F1, one per tag or one for all; 0.5 if None.
+        num_bootstrap: number of resamples of the segments. With 0, or with
+            fewer than two segments, the intervals are NaN.
         seed: of the resampling.
         confidence: of the intervals.
 
@@ -151,22 +113,17 @@ def evaluate_tags(
             range.
         DataError: a label other than 0 and 1, or a NaN score.
     """
-    labels, scores = _checked(labels, scores, tags)
-    _check_settings(num_bootstrap, confidence)
-    limits = _check_thresholds(thresholds, len(tags))
-    num_segments = bootstrap.segment_indices(segments, len(labels))[1]
+    labels, scores = check_tagged(labels, scores, tags)
+    bootstrap.check_settings(num_bootstrap, confidence)
+    thresholds = _check_thresholds(thresholds, len(tags))
     resampled = bootstrap.bootstrap_eers(
-        labels,
-        [scores],
-        segments,
-        num_bootstrap=num_bootstrap if num_segments > 1 else 0,
-        seed=seed,
+        labels, [scores], segments, num_bootstrap=num_bootstrap, seed=seed
     )[0]
     rows = {
         tag: _tag_metrics(
             labels[:, k],
             scores[:, k],
-            threshold=float(limits[k]),
+            threshold=float(thresholds[k]),
             resampled=resampled[:, k],
             confidence=confidence,
         )
@@ -176,7 +133,7 @@ def evaluate_tags(
     return TagReport(
         tags=rows,
         num_clips=len(labels),
-        num_segments=num_segments,
+        num_segments=bootstrap.segment_indices(segments, len(labels))[1],
         mean_eer=float(bootstrap.mean_defined(eers)),
         mean_eer_interval=bootstrap.percentile_interval(
             bootstrap.mean_defined(resampled, axis=1), confidence=confidence
@@ -184,68 +141,6 @@ def evaluate_tags(
         undefined=tuple(t for t, row in rows.items() if math.isnan(row.eer)),
         num_bootstrap=len(resampled),
         confidence=confidence,
-    )
-
-
-def paired_difference(
-    labels: npt.ArrayLike,
-    scores_a: npt.ArrayLike,
-    scores_b: npt.ArrayLike,
-    tags: Sequence[str],
-    *,
-    segments: Segments = None,
-    num_bootstrap: int = 1000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> PairedDifference:
-    """Compares the EERs of two systems on the same clips.
-
-    Both are scored in the same resamples, so that what is hard for both does
-    not hide what one does better: the interval is narrower than the two
-    systems' own intervals suggest. Arguments and errors: `evaluate_tags`.
-    """
-    labels_a, scores_a = _checked(labels, scores_a, tags)
-    _, scores_b = _checked(labels, scores_b, tags)
-    _check_settings(num_bootstrap, confidence)
-    num_segments = bootstrap.segment_indices(segments, len(labels_a))[1]
-    resampled = bootstrap.bootstrap_eers(
-        labels_a,
-        [scores_a, scores_b],
-        segments,
-        num_bootstrap=num_bootstrap if num_segments > 1 else 0,
-        seed=seed,
-    )
-    once = _eers(labels_a, scores_b) - _eers(labels_a, scores_a)
-    by_tag = resampled[1] - resampled[0]
-    # A tag is undefined in a resample for both or for neither.
-    means = bootstrap.mean_defined(by_tag, axis=1)
-    means = means[~np.isnan(means)]
-    return PairedDifference(
-        difference=float(bootstrap.mean_defined(once)),
-        interval=bootstrap.percentile_interval(means, confidence=confidence),
-        share_better=float(np.mean(means < 0)) if len(means) else math.nan,
-        share_equal=float(np.mean(means == 0)) if len(means) else math.nan,
-        tags={
-            tag: Difference(
-                float(once[k]),
-                bootstrap.percentile_interval(
-                    by_tag[:, k], confidence=confidence
-                ),
-            )
-            for k, tag in enumerate(tags)
-        },
-        num_bootstrap=resampled.shape[1],
-        confidence=confidence,
-    )
-
-
-def _eers(labels: npt.NDArray, scores: npt.NDArray) -> npt.NDArray:
-    """(n, K) labels and scores -> the K EERs."""
-    return np.array(
-        [
-            curves.equal_error_rate(labels[:, k], scores[:, k])
-            for k in range(labels.shape[1])
-        ]
     )
 
 
@@ -257,11 +152,10 @@ def _tag_metrics(
     resampled: npt.NDArray,
     confidence: float,
 ) -> TagMetrics:
-    eer = curves.equal_error_rate(labels, scores)
     return TagMetrics(
         num_positives=int(labels.sum()),
         num_negatives=int((~labels).sum()),
-        eer=eer,
+        eer=eer.equal_error_rate(labels, scores),
         eer_interval=bootstrap.percentile_interval(
             resampled, confidence=confidence
         ),
@@ -273,9 +167,10 @@ def _tag_metrics(
     )
 
 
-def _checked(
+def check_tagged(
     labels: npt.ArrayLike, scores: npt.ArrayLike, tags: Sequence[str]
 ) -> tuple[npt.NDArray, npt.NDArray]:
+    """Checks the names too; otherwise as `curves.check_tags`."""
     if len(set(tags)) != len(tags) or not tags:
         raise ConfigError(
             "tags must be different names, at least one. "
@@ -284,35 +179,20 @@ def _checked(
     return curves.check_tags(labels, scores, tags)
 
 
-def _check_settings(num_bootstrap: int, confidence: float) -> None:
-    if num_bootstrap < 0:
-        raise ConfigError(
-            f"`num_bootstrap` must be 0 or more. Received: {num_bootstrap}"
-        )
-    bootstrap.percentile_interval(np.empty(0), confidence=confidence)
-
-
 def _check_thresholds(thresholds: Any, num_tags: int) -> npt.NDArray:
-    limits = np.asarray(0.5 if thresholds is None else thresholds, np.float64)
-    if limits.shape not in ((), (num_tags,)):
+    values = np.asarray(0.5 if thresholds is None else thresholds, np.float64)
+    if values.shape not in ((), (num_tags,)):
         raise ConfigError(
-            f"thresholds must be one number or one a tag, {num_tags}. "
-            f"Received: shape {limits.shape}"
+            f"`thresholds` must be one number or one per tag, {num_tags}. "
+            f"Received: shape {values.shape}"
         )
-    return np.broadcast_to(limits, (num_tags,))
+    return np.broadcast_to(values, (num_tags,))
 
 
-def _nan_to_none(value: Any) -> Any:
+def nan_to_none(value: Any) -> Any:
+    """Replaces NaN by None in nested dictionaries, lists and tuples."""
     if isinstance(value, dict):
-        return {key: _nan_to_none(item) for key, item in value.items()}
+        return {key: nan_to_none(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_nan_to_none(item) for item in value]
+        return [nan_to_none(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _none_to_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _none_to_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_none_to_nan(item) for item in value]
-    return math.nan if value is None else value

@@ -1,11 +1,9 @@
-"""The challenge's CSV files: labels and scores of any system, read and written.
+"""Reads and writes the challenge's CSV files of labels and scores.
 
-Scores are rows `filename,label,score`, one a clip and tag, higher meaning
-more present; labels are rows `filename,tags` such as `x.wav,cop`, where empty
-tags make a clip a negative for all. Neither needs a header; one of those
-names is left out. A name without the
-ending of a sound file means the one with it, and the other way round, where
-that is one file only; names are compared as they are written otherwise.
+Scores have a row `filename,label,score` per clip and tag; a higher score means
+more present. Labels have a row `filename,tags` per clip, such as `x.wav,cop`;
+a clip without tags is a negative for all. A header with these names is
+optional. `FileNameIndex` matches the file names of scores and labels.
 """
 
 import csv
@@ -15,38 +13,24 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.files import atomic_write_text
+from audiotag_nas.metrics.file_names import FileNameIndex
 
 UNSCORED = ("S", "U")
-"""CHiME-Home's silence and unidentifiable sound: annotated, not scored."""
+"""CHiME-Home's tags for silence and unidentifiable sound."""
 
 TAG_SEPARATOR = ";"
-"""Between the tags of a clip where they are longer than one letter."""
-
-SOUND_ENDINGS = (
-    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff"),
-    *(".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma"),
-    *(".mp1", ".mp2", ".nist", ".sph", ".sf", ".voc"),
-)
-"""In lower case. Whatever else follows a dot belongs to a file's name."""
-
+"""Separates the tags of a clip if a tag is longer than a letter."""
 
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_LINE = 2**20  # characters
 _MAX_SHOWN = 80
-
-
-def without_ending(name: str) -> str:
-    """A file's name without the ending of a sound file, if it has one."""
-    stem, ending = os.path.splitext(name)
-    return stem if ending.lower() in SOUND_ENDINGS else name
 
 
 def read_labels(
@@ -58,18 +42,18 @@ def read_labels(
     """Reads a labels file.
 
     Args:
-        path: rows `filename,tags`; the tags are letters in a row, or are
-            separated by `;` where a tag of the vocabulary is longer.
-        tags: the vocabulary, K names.
+        path: rows `filename,tags`. The tags are consecutive letters, or are
+            separated by `;` if a tag is longer than a letter.
+        tags: K names.
         unscored: tags that are allowed and ignored.
 
     Returns:
-        The n file names in the file's order, and (n, K) bool.
+        The n file names in the order of the file, and the labels (n, K) bool.
 
     Raises:
-        ConfigError: a repeated tag in the vocabulary.
-        DataError: an unreadable file, or a malformed, repeated or unknown
-            entry, by file, line and name.
+        ConfigError: a repeated tag in `tags`.
+        DataError: the file can't be read, or has a malformed, repeated or
+            unknown entry; the message has file, line and name.
     """
     columns = _columns(tags, unscored)
     lines: dict[str, int] = {}
@@ -77,23 +61,21 @@ def read_labels(
     for line, (name, cell) in _read_rows(path, ("filename", "tags")):
         if name in lines:
             raise DataError(
-                f"{path}, line {line}: {name!r} stands on line {lines[name]} "
-                "already."
+                f"{path}, line {line}: {name!r} must occur once. It is also "
+                f"on line {lines[name]}."
             )
         lines[name] = line
         row = np.zeros(len(tags), bool)
         for tag in _split_tags(cell, [*tags, *unscored]):
             if tag not in columns:
                 raise DataError(
-                    f"{path}, line {line}: {name!r} has the unknown tag "
-                    f"{tag!r}. Known: {' '.join(columns)}. Other tags are "
-                    "named by --tags=dog,rain,..."
+                    f"{path}, line {line}: {name!r}: {_unknown(tag, columns)}"
                 )
             if columns[tag] is not None:
                 row[columns[tag]] = True
         rows.append(row)
     if not rows:
-        raise DataError(f"{path}: there are no labels in it.")
+        raise DataError(f"{path}: must have at least one label.")
     return tuple(lines), np.array(rows)
 
 
@@ -104,42 +86,46 @@ def read_scores(
     *,
     unscored: Sequence[str] = UNSCORED,
 ) -> npt.NDArray[np.float64]:
-    """Reads a scores file: one score for each of `filenames` and `tags`.
+    """Reads a scores file: a score for each of `filenames` and `tags`.
 
-    Rows of an unscored tag are checked and left out.
+    >>> from audiotag_nas.metrics.score_files import read_scores
+    >>> with open("scores.csv", "w") as file:
+    ...     _ = file.write("a.wav,dog,0.9\\na.wav,rain,0.2\\n")
+    >>> read_scores("scores.csv", ("dog", "rain"), ["a.wav"])
+    array([[0.9, 0.2]])
+
+    Rows of unscored tags are checked, but not returned.
 
     Returns:
         (n, K) float64, in the order of `filenames` and `tags`.
 
     Raises:
-        ConfigError: a repeated tag in the vocabulary.
-        DataError: an unreadable file; a malformed row; an unknown file or
-            tag, or a name that means several files; a pair twice or not at
-            all; a score that is no finite decimal number.
+        ConfigError: a repeated tag in `tags`.
+        DataError: the file can't be read; a row is malformed; a file or tag
+            is unknown; a name matches several files; a pair is missing or
+            repeated; a score is not a finite decimal number.
     """
     columns = _columns(tags, unscored)
     clips = {name: number for number, name in enumerate(filenames)}
-    meant = _NamesMeant(filenames)
+    index = FileNameIndex(filenames)
     scores = np.full((len(filenames), len(tags)), np.nan)
     lines: dict[tuple[str, str], int] = {}
     header = ("filename", "label", "score")
     for line, (written, tag, text) in _read_rows(path, header):
         where = f"{path}, line {line}: {written!r}, tag {tag!r}"
-        name = meant.find(written, where)
+        name = index.find(written, where)
         if name is None:
             raise DataError(
                 f"{where}: the labels have no such file, with or without an "
-                "ending such as .wav. They begin with "
+                "ending such as .wav. Their first file is "
                 f"{', '.join(map(repr, filenames[:1]))}."
             )
         if tag not in columns:
-            raise DataError(
-                f"{where}: unknown tag. Known: {' '.join(columns)}. Other tags "
-                "are named by --tags=dog,rain,..."
-            )
+            raise DataError(f"{where}: {_unknown(tag, columns)}")
         if (name, tag) in lines:
             raise DataError(
-                f"{where} stands on line {lines[name, tag]} already."
+                f"{where}: must occur once. It is also on line "
+                f"{lines[name, tag]}."
             )
         lines[name, tag] = line
         score = _parse_score(text, where)
@@ -158,23 +144,23 @@ def read_scores(
 def read_segments(
     path: str | os.PathLike, filenames: Sequence[str]
 ) -> list[str]:
-    """Reads rows `filename,segment`: the recording of each of `filenames`.
+    """Reads the segment of each of `filenames` from rows `filename,segment`.
 
-    Rows of other files are left out.
+    Rows of other files are ignored.
 
     Raises:
-        DataError: an unreadable file, a file name twice or not at all, or
-            one that means several.
+        DataError: the file can't be read; a file name is missing, repeated,
+            or matches several files.
     """
-    meant = _NamesMeant(filenames)
+    index = FileNameIndex(filenames)
     segments: dict[str, str] = {}
     for line, (written, segment) in _read_rows(path, ("filename", "segment")):
         where = f"{path}, line {line}: {written!r}"
-        name = meant.find(written, where)
+        name = index.find(written, where)
         if name is None:
             continue
         if name in segments:
-            raise DataError(f"{where} has a segment already.")
+            raise DataError(f"{where}: must have only one segment.")
         segments[name] = segment
     for name in filenames:
         if name not in segments:
@@ -188,17 +174,14 @@ def write_scores(
     tags: Sequence[str],
     scores: npt.ArrayLike,
 ) -> None:
-    """Writes scores (n, K) in the challenge's format, whole or not at all.
-
-    A float32 score is read back as the same number.
-    """
+    """Writes scores (n, K) so that float32 values are read back unchanged."""
     scores = np.asarray(scores, np.float64)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for name, row in zip(filenames, scores, strict=True):
-        for tag, score in zip(tags, row, strict=True):
-            writer.writerow([name, tag, f"{score:.9g}"])
-    atomic_write_text(path, buffer.getvalue())
+    rows = [
+        [name, tag, f"{score:.9g}"]
+        for name, row in zip(filenames, scores, strict=True)
+        for tag, score in zip(tags, row, strict=True)
+    ]
+    _write_rows(path, rows)
 
 
 def write_labels(
@@ -207,51 +190,25 @@ def write_labels(
     tags: Sequence[str],
     labels: npt.ArrayLike,
 ) -> None:
-    """Writes labels (n, K) as `read_labels` reads them."""
-    glue = "" if all(len(tag) == 1 for tag in tags) else TAG_SEPARATOR
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    """Writes labels (n, K) for `read_labels`."""
+    separator = "" if all(len(tag) == 1 for tag in tags) else TAG_SEPARATOR
+    rows = []
     for name, row in zip(filenames, np.asarray(labels), strict=True):
         present = [t for t, value in zip(tags, row, strict=True) if value]
-        writer.writerow([name, glue.join(present)])
+        rows.append([name, separator.join(present)])
+    _write_rows(path, rows)
+
+
+def _write_rows(path: str | os.PathLike, rows: list[list[str]]) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     atomic_write_text(path, buffer.getvalue())
-
-
-class _NamesMeant:
-    """Which of the labels' files a name means."""
-
-    def __init__(self, filenames: Sequence[str]):
-        self._names = set(filenames)
-        self._of_stem: dict[str, list[str]] = {}
-        for name in filenames:
-            self._of_stem.setdefault(without_ending(name), []).append(name)
-
-    def find(self, name: str, where: str) -> str | None:
-        """The file's name in the labels; None where it is not among them.
-
-        Raises:
-            DataError: it means several, which the message (after `where`)
-                names.
-        """
-        if name in self._names:
-            return name
-        stem = without_ending(name)
-        if stem != name:
-            # Not x.flac for x.wav: where both have an ending it counts.
-            return stem if stem in self._names else None
-        found = self._of_stem.get(stem, [])
-        if len(found) > 1:
-            raise DataError(
-                f"{where}: must have its ending, since the labels have "
-                f"{' and '.join(map(repr, found))}."
-            )
-        return found[0] if found else None
 
 
 def _columns(
     tags: Sequence[str], unscored: Sequence[str]
 ) -> dict[str, int | None]:
-    """Each allowed tag's column; None for one that is not scored."""
+    """Returns the column of each allowed tag; None if it is not scored."""
     if not tags or len(set(tags)) != len(tags) or not all(tags):
         raise ConfigError(
             "tags must be different names, at least one. "
@@ -262,6 +219,13 @@ def _columns(
     for tag in unscored:
         columns.setdefault(tag, None)
     return columns
+
+
+def _unknown(tag: str, columns: Iterable[str]) -> str:
+    return (
+        f"unknown tag {tag!r}. Known: {' '.join(columns)}. Give other tags by "
+        "--tags=dog,rain,..."
+    )
 
 
 def _split_tags(cell: str, vocabulary: Sequence[str]) -> list[str]:
@@ -285,8 +249,15 @@ def _read_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields line numbers and stripped cells; skips empty lines and header."""
     try:
-        with _opened(path) as file:
-            # No row needs a longer line, and the csv module refuses it.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            # A device or pipe may be endless.
+            raise DataError(
+                f"{path}: must be a regular file, not a directory, pipe or "
+                "device."
+            )
+        # Spreadsheets may write a byte-order mark.
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            # The csv module refuses the rest of a longer line.
             lines = iter(functools.partial(file.readline, _MAX_LINE), "")
             yield from _parse_rows(path, lines, columns)
     except OSError as error:
@@ -295,26 +266,10 @@ def _read_rows(
         raise DataError(f"{path}: not a text file in UTF-8.") from None
 
 
-def _opened(path: str | os.PathLike) -> TextIO:
-    """A text file, opened.
-
-    Raises:
-        DataError: what is there is not a regular file; a device or a pipe
-            may have no end.
-        OSError: it can't be opened.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise DataError(
-            f"{path}: must be a regular file, not a directory, pipe or device."
-        )
-    # A spreadsheet may have put a byte-order mark in front.
-    return open(path, encoding="utf-8-sig", newline="")
-
-
 def _parse_rows(
     path: str | os.PathLike, lines: Iterator[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """As `_read_rows`, of the lines of the file."""
+    """As `_read_rows`, for the lines of the file."""
     reader = csv.reader(lines, strict=True)
     try:
         for row in reader:
@@ -322,7 +277,7 @@ def _parse_rows(
                 continue
             if len(row) != len(columns):
                 raise DataError(
-                    f"{path}, line {reader.line_num}: a row is "
+                    f"{path}, line {reader.line_num}: a row must be "
                     f"{','.join(columns)}. Received: {_shown(','.join(row))}"
                 )
             cells = [cell.strip() for cell in row]

@@ -1,15 +1,13 @@
-"""Networks as functional Keras builders; knows nothing of audio or search.
+"""Builds, writes and reads Keras networks.
 
-TensorFlow starts with the first use of a builder, not with this import.
+TensorFlow starts with the first use of a name below, not with this import.
 """
 
 import importlib
 from typing import Any
 
-NAMES = ("crnn_baseline", "wei2018", "xu2017")
-"""What `build_named` can build."""
-
 _LAZY = {
+    "NAMES": "audiotag_nas.models.named",
     "build_crnn": "audiotag_nas.models.crnn",
     "build_named": "audiotag_nas.models.named",
     "load_model": "audiotag_nas.models.loading",

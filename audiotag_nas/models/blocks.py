@@ -1,11 +1,13 @@
-"""The parts of the networks: tensor in, tensor out, layers named.
+"""The parts of the networks, as functions of Keras tensors.
 
 Shapes: spectrograms (batch, frames, mels, channels), sequences (batch,
 frames, features).
 """
 
+from typing import Any
+
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from audiotag_nas.architecture import ConvBlock
 from audiotag_nas.models.layers import (
@@ -16,16 +18,19 @@ from audiotag_nas.models.layers import (
 )
 
 NORM_MOMENTUM = 0.9
-"""Of the moving averages that inference uses. [own]: Keras's 0.99 forgets
-its start only after some 300 steps, which is all that a short child has."""
+"""Momentum of the moving averages in batch norms. [own]: with Keras's 0.99
+they forget their initial values only after 300 steps; short trials end before.
+"""
 
 
-def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
-    """Convolution, batch norm, ELU, max-pool over two mel bins, dropout.
+def conv_block(
+    inputs: KerasTensor, block: ConvBlock, *, dropout: float, name: str
+) -> KerasTensor:
+    """Applies convolution, batch norm, ELU, max-pool over two mels, dropout.
 
-    Pooling stops when one mel bin is left, so that any number of mels fits.
-    It stands before the ELU: the ELU is increasing, so it commutes with the
-    maximum, and half the exponentials are enough.
+    A single mel bin is not pooled, so that any number of mels is possible.
+    Pooling comes before the ELU: the ELU is increasing, so the result is the
+    same with half the exponentials.
     """
     x = layers.Conv2D(
         block.filters,
@@ -40,20 +45,23 @@ def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
     return FastDropout(dropout, name=f"{name}_dropout")(x)
 
 
-def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
-    """The recurrent layer, (batch, frames, 2 units).
-
-    `bgru` is the paper's figure. `gated_bgru` (Wei et al. 2018) multiplies
-    two parallel ones, of a linear and of a sigmoid candidate activation.
-    """
+def recurrent_block(
+    inputs: KerasTensor,
+    kind: str,
+    *,
+    units: int,
+    use_cudnn: bool | str = "auto",
+) -> KerasTensor:
+    """Applies `Architecture.recurrent`: (batch, frames, 2 units)."""
     if kind == "bgru":
-        return _bgru(inputs, units, use_cudnn=use_cudnn, name="bgru")
+        return bgru(
+            inputs, units, reset_after=True, use_cudnn=use_cudnn, name="bgru"
+        )
     branches = [
-        _bgru(
+        bgru(
             inputs,
             units,
             activation=activation,
-            # As Keras 2 had it when the network was published.
             reset_after=False,
             use_cudnn=use_cudnn,
             name=f"bgru_{activation}",
@@ -63,13 +71,29 @@ def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
     return layers.Multiply(name="bgru_gated")(branches)
 
 
-def _bgru(inputs, units: int, *, name: str, **options):
-    gru = layers.GRU(units, return_sequences=True, **options)
+def bgru(
+    inputs: KerasTensor,
+    units: int,
+    *,
+    name: str,
+    reset_after: bool,
+    **options: Any,
+) -> KerasTensor:
+    """Applies a bidirectional GRU: (batch, frames, 2 units).
+
+    `reset_after` is False in networks published with Keras 2, whose GRU had
+    this default.
+    """
+    gru = layers.GRU(
+        units, return_sequences=True, reset_after=reset_after, **options
+    )
     return layers.Bidirectional(gru, name=name)(inputs)
 
 
-def attention_localization(inputs, num_tags: int) -> dict:
-    """The two branches and the scores of clip and frames (ATT-LOC).
+def attention_localization(
+    inputs: KerasTensor, num_tags: int
+) -> dict[str, KerasTensor]:
+    """Applies the attention and localization branches (ATT-LOC).
 
     Returns:
         `clip_scores` (batch, tags) and `frame_scores` (batch, frames, tags),
@@ -85,6 +109,6 @@ def attention_localization(inputs, num_tags: int) -> dict:
     return {"clip_scores": clip_scores, "frame_scores": localization}
 
 
-def spectrogram_input(num_frames: int | None, num_mels: int):
-    """The input (batch, frames, mels); `num_frames` None takes any length."""
+def spectrogram_input(num_frames: int | None, num_mels: int) -> KerasTensor:
+    """Returns the input (batch, frames, mels); None allows any `num_frames`."""
     return keras.Input((num_frames, num_mels), name="log_mel")

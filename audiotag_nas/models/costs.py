@@ -1,9 +1,9 @@
-"""What a network costs, counted from its description; no TensorFlow.
+"""Parameters and multiply-adds of a network, counted without TensorFlow.
 
-Multiply-adds are those of convolutions, recurrent and dense layers for one
-clip, as papers count them: a convolution with same padding at every place of
-its output, its padding included. Biases, normalization, activations, pooling
-and the GRU's gating, linear in the number of values, are left out.
+As in papers, the multiply-adds are those of the convolutions, recurrent and
+dense layers for one clip. A convolution counts at every output position,
+padding included. Biases, normalization, activations, pooling and the gating
+of the GRU do not count.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ from audiotag_nas.architecture import Architecture
 
 @dataclasses.dataclass(frozen=True)
 class NetworkCosts:
-    """The exact counts.
+    """Exact counts.
 
     Attributes:
-        num_parameters: as Keras counts them, moving averages included.
-        multiply_adds: of scoring one clip.
+        num_parameters: as in Keras, including the moving averages.
+        multiply_adds: per clip.
     """
 
     num_parameters: int
@@ -29,7 +29,7 @@ class NetworkCosts:
 def network_costs(
     architecture: Architecture, *, num_frames: int, num_mels: int, num_tags: int
 ) -> NetworkCosts:
-    """The costs of `models.build_crnn`'s network on clips of one size."""
+    """Returns the costs of the network that `build_crnn` builds."""
     layers = list(_layers(architecture, num_frames, num_mels, num_tags))
     return NetworkCosts(
         num_parameters=sum(parameters for parameters, _ in layers),
@@ -40,7 +40,7 @@ def network_costs(
 def _layers(
     architecture: Architecture, num_frames: int, num_mels: int, num_tags: int
 ) -> Iterator[tuple[int, int]]:
-    """Parameters and multiply-adds, layer by layer."""
+    """Yields parameters and multiply-adds, layer by layer."""
     if architecture.input_norm:
         yield 4 * num_frames, 0
     channels = 1
@@ -48,7 +48,7 @@ def _layers(
         weights = math.prod(
             (block.height, block.width, channels, block.filters)
         )
-        # Beside the bias, scale, offset, mean and variance of the norm.
+        # 5: bias; scale, offset, mean and variance of the batch norm.
         yield weights + 5 * block.filters, weights * num_frames * num_mels
         channels = block.filters
         if num_mels >= 2:
@@ -56,9 +56,9 @@ def _layers(
     features = num_mels * channels
     units = architecture.recurrent_units
     is_gated = architecture.recurrent == "gated_bgru"
-    # Three gates, each with a matrix for the input and one for the state.
+    # Each of three gates has a matrix for the input and one for the state.
     weights = 3 * units * (features + units)
-    # Keras's GRU of today has a bias of its own for each of the two.
+    # With `reset_after`, each of the two matrices has a bias.
     biases = 3 * units * (1 if is_gated else 2)
     num_layers = 4 if is_gated else 2
     yield num_layers * (weights + biases), num_layers * weights * num_frames

@@ -1,11 +1,8 @@
-"""Architecture -> keras.Model: the CRNN ATT-LOC of the paper's figure.
+"""Builds the Keras network that an `Architecture` describes.
 
-Liu and Zhang, IJCNN 2020: convolution blocks that halve the mel bins and
-keep the frames, a bidirectional GRU, an attention and a localization branch.
-
-Every model of this package takes float32 log-mels (batch, frames, mels) and
-gives a dict of float32 scores in [0, 1]: `clip_scores` (batch, tags) and
-`frame_scores` (batch, frames, tags).
+All networks of this package take float32 log-mels (batch, frames, mels) and
+return a dictionary of float32 scores in [0, 1]: `clip_scores` (batch, tags)
+and `frame_scores` (batch, frames, tags).
 """
 
 import keras
@@ -26,28 +23,40 @@ def build_crnn(
     name: str | None = None,
     use_cudnn: bool | str = "auto",
 ) -> keras.Model:
-    """The network that `architecture` describes, freshly initialized.
+    """Returns the network that `architecture` describes, with initial weights.
 
-    To train it, compile a loss on the clip scores alone and give labels
-    (batch, tags) under the same name:
+    >>> import numpy as np
+    >>> from audiotag_nas import Architecture, ConvBlock
+    >>> from audiotag_nas.models import build_crnn
+    >>> network = build_crnn(
+    ...     Architecture((ConvBlock(4, 3, 3),), recurrent_units=5),
+    ...     num_mels=16,
+    ...     num_tags=3,
+    ... )
+    >>> scores = network(np.zeros((2, 50, 16), "float32"))
+    >>> tuple(scores["clip_scores"].shape), tuple(scores["frame_scores"].shape)
+    ((2, 3), (2, 50, 3))
 
-        model.compile("adam", loss={"clip_scores": "binary_crossentropy"})
+    To train it, compile a loss on the clip scores alone, and name the labels
+    (batch, tags) likewise:
+
+        network.compile("adam", loss={"clip_scores": "binary_crossentropy"})
         dataset = dataset.map(lambda x, y: (x, {"clip_scores": y}))
 
-    Seeds: weights and dropout draw from `keras.utils.set_random_seed`.
+    Weights and dropout depend on `keras.utils.set_random_seed`.
 
     Args:
-        architecture: the blocks, recurrent layer and dropout.
+        architecture: the description.
         num_mels: mel bins of the input.
-        num_tags: outputs.
-        num_frames: frames of the input; None takes any number.
+        num_tags: number of outputs.
+        num_frames: frames of the input; None allows any number.
         name: of the model; `crnn_<architecture id>` if None.
-        use_cudnn: Keras's GRU option; False keeps cuDNN operations, which
-            run on a GPU only, out of every graph of this model.
+        use_cudnn: Keras's GRU option. False excludes cuDNN operations, which
+            only a GPU can run.
 
     Raises:
-        ConfigError: a size is not positive, or the architecture normalizes
-            its input a frame at a time and `num_frames` is None.
+        ConfigError: a size is not positive, or the architecture has
+            `input_norm` and `num_frames` is None.
     """
     for field, value in (("num_mels", num_mels), ("num_tags", num_tags)):
         if value < 1:
@@ -58,8 +67,8 @@ def build_crnn(
         )
     if architecture.input_norm and num_frames is None:
         raise ConfigError(
-            "`num_frames` must be given where the architecture has "
-            "`input_norm`, which learns one scale a frame. Received: None"
+            "`num_frames` must be given if the architecture has "
+            "`input_norm`, which learns one scale per frame. Received: None"
         )
     inputs = blocks.spectrogram_input(num_frames, num_mels)
     x = inputs
@@ -72,7 +81,7 @@ def build_crnn(
         x = blocks.conv_block(
             x, block, dropout=architecture.dropout, name=f"block{index}"
         )
-    # Mel bins that pooling left become features; mostly there is one.
+    # Remaining mel bins become features; usually there is one.
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), name="to_sequence")(x)
     x = blocks.recurrent_block(
         x,

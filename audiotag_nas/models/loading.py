@@ -1,4 +1,4 @@
-"""Reads and writes networks as `.keras` files."""
+"""Reads and writes `.keras` files."""
 
 import os
 
@@ -9,21 +9,21 @@ from audiotag_nas.models import layers  # noqa: F401  registers the layers
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
-    """The network in a `.keras` file of this package, not compiled.
+    """Returns the network of a `.keras` file, not compiled.
 
-    `keras.models.load_model` alone does not know the layers that Keras has not.
+    Unlike `keras.models.load_model`, it knows the layers of this package.
 
     Raises:
-        ValueError: there is no such file, or no network in it (Keras's own).
+        ValueError: from Keras, if there is no such file or no network in it.
     """
     return keras.models.load_model(path, compile=False)
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Writes a `.keras` file, whole or not at all; makes its directory.
+    """Writes a `.keras` file, whole or not at all, and makes its directory.
 
     Raises:
-        StoreError: it can't be written, e.g. the disk is full.
+        StoreError: it can't be written.
     """
     with atomic_file(path) as temporary:
         model.save(temporary)

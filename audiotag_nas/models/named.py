@@ -1,9 +1,8 @@
-"""The reference networks, by name.
+"""The reference networks by name, with the input and outputs of the papers.
 
-`crnn_baseline`: the figure of Liu and Zhang (IJCNN 2020) with the filters of
-Wei et al.; `wei2018`: Wei et al., DCASE workshop 2018 (arXiv 1808.03883);
-`xu2017`: Xu et al., Interspeech 2017 (arXiv 1703.06052). The latter two have
-silence as an eighth output, as published.
+`audiotag_nas.architecture` describes `crnn_baseline` and `wei2018`. No
+`Architecture` can describe `xu2017`, so it is described here. The two published
+networks have an eighth output for silence.
 """
 
 import keras
@@ -17,50 +16,48 @@ from audiotag_nas.models.layers import AttentionPooling
 
 
 def build_named(name: str) -> keras.Model:
-    """One of `audiotag_nas.models.NAMES`, freshly initialized.
-
-    Returns:
-        a model with inputs and outputs as `audiotag_nas.models.crnn` says.
+    """Returns one of `NAMES` with initial weights.
 
     Raises:
         ConfigError: no network has this name.
     """
     if name not in _BUILDERS:
         raise ConfigError(
-            f"a network's name must be one of {list(_BUILDERS)}. "
+            f"the name of a network must be one of {list(_BUILDERS)}. "
             f"Received: {name!r}"
         )
     return _BUILDERS[name]()
 
 
 def _build_crnn_baseline() -> keras.Model:
-    """Log-mels (any frames, 128), seven tags."""
+    """Log-mels (any frames, 128), 7 tags."""
     return build_crnn(
         CRNN_BASELINE, num_mels=128, num_tags=7, name="crnn_baseline"
     )
 
 
 def _build_wei2018() -> keras.Model:
-    """Log-mels (124, 128), seven tags and silence; 210,240 parameters."""
+    """Log-mels (124, 128), 7 tags and silence; 210,240 parameters."""
     return build_crnn(
         WEI2018, num_frames=124, num_mels=128, num_tags=8, name="wei2018"
     )
 
 
 def _build_xu2017() -> keras.Model:
-    """Log-mels (249, 40), seven tags and silence; 926,373 parameters."""
+    """Log-mels (249, 40), 7 tags and silence; 926,373 parameters.
+
+    Xu et al., Interspeech 2017 (arXiv 1703.06052).
+    """
     inputs = blocks.spectrogram_input(249, 40)
     x = layers.Reshape((-1, 40, 1), name="add_channel")(inputs)
-    # One filter spans 30 mels of one frame; its 11 places are pooled away.
+    # A filter spans 30 of 40 mels; pooling keeps one of its 11 positions.
     x = layers.Conv2D(128, (1, 30), activation="relu", name="conv")(x)
     x = layers.MaxPooling2D((1, 11), name="pool")(x)
     features = layers.Reshape((-1, 128), name="to_sequence")(x)
 
     x = features
     for index in (1, 2, 3):
-        # As Keras had it when the network was published.
-        gru = layers.GRU(128, return_sequences=True, reset_after=False)
-        x = layers.Bidirectional(gru, name=f"bgru{index}")(x)
+        x = blocks.bgru(x, 128, reset_after=False, name=f"bgru{index}")
     gate = layers.Dense(1, activation="sigmoid", name="gate")(features)
     x = layers.Multiply(name="gated")([x, gate])
     x = layers.Dense(500, activation="relu", name="hidden")(x)
@@ -82,3 +79,4 @@ _BUILDERS = {
     "wei2018": _build_wei2018,
     "xu2017": _build_xu2017,
 }
+NAMES = tuple(_BUILDERS)

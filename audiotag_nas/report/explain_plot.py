@@ -1,8 +1,8 @@
-"""The picture of a search's decisions: effects, and pairs as heat maps.
+"""Picture of a search's main effects, with heat maps of pairs.
 
-One panel a decision, the most important first, all with the same scale: the
-difference that each choice makes to the reward, with bands of one and two
-standard deviations. Below, the joint effect of the strongest pairs.
+One panel per decision, the most important first, all on the same scale: the
+effect of each choice on the reward, with bands of one and two standard
+deviations. Below, the joint effects of the strongest pairs.
 """
 
 import dataclasses
@@ -13,27 +13,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audiotag_nas.report.figures import COLOURS, pyplot, write_figure
+from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 
 _COLUMNS = 7
 _MAX_PAIRS = 4
 _PANEL_WIDTH, _PANEL_HEIGHT = 2.05, 1.75  # inches
 _PAIR_HEIGHT = 3.1
-_FAINT = "0.55"
-_UNSURE = (0.92, 0.92, 0.92, 1.0)  # a cell that may be chance
+_GRAY = "0.55"
+_CELL_GRAY = (0.92, 0.92, 0.92, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class EffectPanel:
-    """A decision with n choices.
+    """The main effect of a decision with n choices.
 
     Attributes:
         name: of the decision.
         choices: n labels.
-        mean, deviation: (n,), reward less the average, and how sure.
-        share: of the variance, with the ends of its interval; 0 to 1. None
-            where it is not known.
-        is_clear: whether it stands out.
+        mean, deviation: (n,), posterior moments of each choice's effect.
+        share: of the variance, 0 to 1, with the ends of its credible
+            interval; None if inconclusive.
+        is_significant: drawn in color, otherwise in gray.
     """
 
     name: str
@@ -41,18 +41,19 @@ class EffectPanel:
     mean: npt.NDArray
     deviation: npt.NDArray
     share: tuple[float, float, float] | None
-    is_clear: bool
+    is_significant: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class PairPanel:
-    """Two decisions with n and m choices.
+    """The joint effect of two decisions with n and m choices.
 
     Attributes:
         names: of the decisions.
         choices: n and m labels.
-        mean, deviation: (n, m), reward less the average, and how sure.
-        is_clear: (n, m), which of them stand out.
+        mean, deviation: (n, m), posterior moments of each combination's
+            effect, main effects included.
+        is_significant: (n, m).
         share: of the interaction, as in `EffectPanel`.
     """
 
@@ -60,7 +61,7 @@ class PairPanel:
     choices: tuple[Sequence[str], ...]
     mean: npt.NDArray
     deviation: npt.NDArray
-    is_clear: npt.NDArray
+    is_significant: npt.NDArray
     share: tuple[float, float, float]
 
 
@@ -72,13 +73,13 @@ def plot_importance(
     reward: str,
     title: str = "",
 ) -> None:
-    """Draws every effect in the order given, and the first pairs.
+    """Draws all effects in the order given, and the first four pairs.
 
     Args:
-        path: of the picture; its ending says the format.
+        path: of the picture; its suffix determines the format.
         effects: at least one.
-        pairs: as many as are to be drawn, up to four.
-        reward: what it is, for the axes.
+        pairs: may be empty.
+        reward: its definition, for the labels.
         title: of the figure.
     """
     pairs = pairs[:_MAX_PAIRS]
@@ -111,11 +112,11 @@ def _draw_effects(
         _draw_effect(axes, effect)
     for axes in grid.flat[len(effects) :]:
         axes.set_visible(False)
-    figure.supylabel(f"reward less its average ({reward})", fontsize=9)
-    shares = "share of the variance [90 % interval]; "
+    figure.supylabel(f"main effect on the reward ({reward})", fontsize=9)
+    shares = "share of variance [90 % credible interval]; "
     figure.suptitle(
         (shares if any(effect.share for effect in effects) else "")
-        + "bands: one and two standard deviations; grey: may be chance",
+        + "bands: ± one and two standard deviations; gray: not significant",
         fontsize=9,
         color="0.35",
     )
@@ -123,47 +124,45 @@ def _draw_effects(
 
 def _draw_effect(axes: Any, effect: EffectPanel) -> None:
     at = np.arange(len(effect.mean))
-    colour = COLOURS[0] if effect.is_clear else _FAINT
+    color = COLORS[0] if effect.is_significant else _GRAY
     for deviations, alpha in ((2, 0.16), (1, 0.28)):
         axes.fill_between(
             at,
             effect.mean - deviations * effect.deviation,
             effect.mean + deviations * effect.deviation,
-            color=colour,
+            color=color,
             alpha=alpha,
             linewidth=0,
         )
     axes.axhline(0.0, color="0.5", linewidth=0.7, linestyle=":")
-    axes.plot(
-        at, effect.mean, "o-", color=colour, markersize=3.5, linewidth=1.4
-    )
+    axes.plot(at, effect.mean, "o-", color=color, markersize=3.5, linewidth=1.4)
     axes.set_xticks(at, effect.choices)
     axes.set_xlim(-0.35, len(at) - 0.65)
-    _quiet(axes)
+    _style(axes)
     share = "" if effect.share is None else f"\n{_share_text(effect.share)}"
     axes.set_title(
         effect.name + share,
         fontsize=8,
-        fontweight="bold" if effect.is_clear else "normal",
+        fontweight="bold" if effect.is_significant else "normal",
     )
 
 
 def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
     figure.suptitle(
-        "strongest pairs: reward less its average with both chosen (± one "
-        "standard deviation; grey: may be chance); share of what the two do "
-        "beyond their own effects",
+        "joint effects of the strongest pairs (± one standard deviation; gray: "
+        "not significant); title: the interaction's share of variance "
+        "[90 % credible interval]",
         fontsize=9,
         color="0.35",
     )
     limit = max(float(np.abs(pair.mean).max()) for pair in pairs) or 1.0
-    colours = pyplot().cm.ScalarMappable(
+    color_map = pyplot().cm.ScalarMappable(
         pyplot().Normalize(-limit, limit), "PuOr_r"
     )
     grid = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, pair in zip(grid, pairs, strict=True):
-        cells = colours.to_rgba(pair.mean)
-        cells[~pair.is_clear] = _UNSURE
+        cells = color_map.to_rgba(pair.mean)
+        cells[~pair.is_significant] = _CELL_GRAY
         axes.imshow(cells, origin="lower", aspect="auto")
         _write_cells(axes, pair, limit)
         axes.set_xticks(range(len(pair.choices[1])), pair.choices[1])
@@ -177,16 +176,16 @@ def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
         axes.set_yticks(np.arange(0.5, pair.mean.shape[0] - 1), minor=True)
         axes.grid(which="minor", color="white", linewidth=1.0)
         axes.tick_params(which="minor", length=0)
-    if not any(pair.is_clear.any() for pair in pairs):
+    if not any(pair.is_significant.any() for pair in pairs):
         return
-    bar = figure.colorbar(colours, ax=list(grid), pad=0.01, aspect=30)
-    bar.set_label(reward, fontsize=8)
+    bar = figure.colorbar(color_map, ax=list(grid), pad=0.01, aspect=30)
+    bar.set_label(f"joint effect ({reward})", fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
     bar.outline.set_visible(False)
 
 
 def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
-    """The numbers, where they have room."""
+    """Writes the numbers into the cells of small maps."""
     if max(pair.mean.shape) > 5:
         return
     for row, column in np.ndindex(*pair.mean.shape):
@@ -199,18 +198,18 @@ def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
             va="center",
             fontsize=6.5,
             color="white"
-            if pair.is_clear[row, column] and abs(value) > 0.6 * limit
+            if pair.is_significant[row, column] and abs(value) > 0.6 * limit
             else "0.15",
         )
 
 
 def _signed(value: float) -> str:
-    """With a minus sign as on the axes, and none where it rounds to 0."""
+    """Three decimals with a typographic minus sign; no sign of -0."""
     text = f"{round(value, 3) + 0.0:+.3f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _quiet(axes: Any) -> None:
+def _style(axes: Any) -> None:
     axes.tick_params(labelsize=7.5, length=2.5, color="0.6")
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)

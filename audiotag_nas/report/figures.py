@@ -1,6 +1,7 @@
-"""What every picture shares: its colours, and how it becomes a file.
+"""Colors, axes and files of all pictures.
 
-matplotlib is imported on first use and draws without a display.
+matplotlib is imported on first use and draws without a display. No meaning
+depends on color alone.
 """
 
 import io
@@ -11,7 +12,7 @@ from typing import Any
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import atomic_write_bytes
 
-COLOURS = (
+COLORS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -20,11 +21,13 @@ COLOURS = (
     "#56B4E9",
     "#000000",
 )
-"""Told apart by colour-blind readers (Okabe and Ito 2008)."""
+"""Distinct for color-blind readers (Okabe and Ito 2008)."""
+
+LINE_STYLES = ("-", "--", "-.", ":")
 
 _DPI = 120
 
-# No date in a file, nor anything else that differs from time to time.
+# Removes dates and versions, so that equal pictures have equal bytes.
 _METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None},
@@ -33,14 +36,14 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def picture_ending(path: str | os.PathLike, argument: str = "`path`") -> str:
-    """The ending of a picture's file, which says its format: `.png`.
+    """Returns the ending of a picture's path, which names its format: `.png`.
 
     Args:
         path: the file.
-        argument: what it was given as, for the error: an argument or a flag.
+        argument: name of the argument or flag, for the error.
 
     Raises:
-        ConfigError: no format that pictures are written in.
+        ConfigError: pictures are not written in this format.
     """
     ending = Path(path).suffix.lower()
     if ending not in _METADATA:
@@ -52,7 +55,7 @@ def picture_ending(path: str | os.PathLike, argument: str = "`path`") -> str:
 
 
 def pyplot() -> Any:
-    """matplotlib's figures, drawn in memory whatever display there is."""
+    """Returns `matplotlib.pyplot`, which draws in memory only."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -61,11 +64,25 @@ def pyplot() -> Any:
     return matplotlib.pyplot
 
 
-def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
-    """Writes and closes it; the same values give the same bytes.
+def style_axes(axes: Any, xlabel: str, ylabel: str) -> None:
+    """Sets labels, grid, integer ticks on the x axis, and the legend."""
+    from matplotlib.ticker import MaxNLocator
 
-    The format is that of the path's ending. A title is shown as it stands: a
-    `$` in a file's name begins no formula.
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+
+
+def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
+    """Writes and closes a figure; equal figures give equal bytes.
+
+    The ending of the path selects the format. A `$` in the title does not
+    begin a formula.
 
     Raises:
         ConfigError: as `picture_ending`.
@@ -75,7 +92,7 @@ def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
         figure.suptitle(title, parse_math=False)
     buffer = io.BytesIO()
     try:
-        # An SVG's ids are drawn by chance without a salt.
+        # Without a salt, the ids in an SVG are random.
         with pyplot().rc_context({"svg.hashsalt": "audiotag-nas"}):
             figure.savefig(
                 buffer,

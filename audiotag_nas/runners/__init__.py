@@ -1,1 +1,1 @@
-"""Where trials run: in this process, worker processes, a Ray cluster."""
+"""Runners: where trials are trained."""

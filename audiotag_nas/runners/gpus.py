@@ -1,7 +1,7 @@
-"""Which worker gets which GPUs, decided without starting CUDA.
+"""Assigns GPUs to workers without starting CUDA.
 
-A driver that asked TensorFlow would hold memory on every GPU, so the
-environment is read, or else NVIDIA's `nvidia-smi` asked.
+If the driver asked TensorFlow, it would hold memory on every GPU. So it reads
+the environment, or the output of NVIDIA's `nvidia-smi`.
 """
 
 import os
@@ -11,7 +11,7 @@ from audiotag_nas.errors import ConfigError
 
 
 def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
-    """Each worker's CUDA_VISIBLE_DEVICES: no GPU belongs to two.
+    """Returns each worker's CUDA_VISIBLE_DEVICES; no two share a GPU.
 
     Raises:
         ConfigError: there are not enough GPUs.
@@ -22,8 +22,8 @@ def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
     if len(gpus) < num_workers * gpus_per_trial:
         raise ConfigError(
             f"`gpus_per_trial`: {num_workers} workers with {gpus_per_trial} "
-            f"GPUs each need {num_workers * gpus_per_trial}, and this machine "
-            f"has {len(gpus)}. Take fewer workers or GPUs."
+            f"GPUs each need {num_workers * gpus_per_trial}, but this machine "
+            f"has {len(gpus)}. Use fewer workers or GPUs."
         )
     return [
         ",".join(gpus[slot * gpus_per_trial : (slot + 1) * gpus_per_trial])
@@ -32,7 +32,7 @@ def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
 
 
 def _visible_gpus() -> list[str]:
-    """The CUDA devices of this process, without starting CUDA in it."""
+    """The CUDA devices of this process."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         devices = [device.strip() for device in chosen.split(",")]

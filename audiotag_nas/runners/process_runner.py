@@ -1,12 +1,14 @@
-"""Trains trials side by side in worker processes of this machine.
+"""Trains trials in parallel in worker processes of this machine.
 
-Each worker is a fresh interpreter that keeps its TensorFlow from trial to
-trial and is replaced before it leaks. Whatever happens to one - a crash, a
-signal, a time or memory limit - becomes the failed result of the trial it
-had; the others go on. The driver never trains and never touches a GPU.
+Each worker is a fresh interpreter that keeps TensorFlow loaded from trial to
+trial and is replaced before it leaks too much memory. Whatever ends a worker
+(a crash, a signal, a time or memory limit) becomes the failed result of its
+trial; the other workers continue. The driver never trains and never uses a
+GPU.
 
-One socket a worker: a worker killed halfway through a message harms nobody
-else, which pools over one shared queue can't promise.
+There is one socket per worker, so that a worker killed halfway through a
+message does not affect the others. A pool over one shared queue can't
+guarantee that.
 """
 
 import collections
@@ -25,22 +27,25 @@ from typing import IO, Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import store_errors
 from audiotag_nas.runners import gpus
-from audiotag_nas.runners.factory import TARGET, OnTrialEpoch, check_limits
+from audiotag_nas.runners.limits import (
+    MAX_TRIALS_PER_WORKER,
+    MEMORY_POLL_SECONDS,
+    check_limits,
+    resident_memory_bytes,
+)
+from audiotag_nas.runners.target import TARGET, OnTrialEpoch
 from audiotag_nas.runners.tensorflow_log import is_log
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
-MAX_TRIALS_PER_WORKER = 25
-
 _START_SECONDS = 300.0  # importing TensorFlow from a slow disk
 _MAX_FAILED_STARTS = 3
-_MEMORY_POLL_SECONDS = 0.2
 _COMMAND = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from audiotag_nas.training import worker; worker.main(int(sys.argv[2]))"
+    "from audiotag_nas.runners import worker; worker.main(int(sys.argv[2]))"
 )
 
 
@@ -49,14 +54,14 @@ class _Worker:
     """A worker process as its driver sees it.
 
     Attributes:
-        slot: which of the runner's slots it fills; decides its GPUs.
+        slot: the runner's slot that it fills; decides its GPUs.
         process: the interpreter.
         connection: the driver's end of the socket.
-        log: what it printed.
+        log: its output.
         since: when it was started, or given its trial (monotonic seconds).
-        is_ready: it has said that it takes trials.
+        is_ready: whether it accepts trials.
         trial: what it trains; None while it starts or waits.
-        num_trials: how many it was given.
+        num_trials: number of trials that it was given.
     """
 
     slot: int
@@ -76,37 +81,29 @@ class _Worker:
         try:
             self.connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            # It died just now; its end of the socket will say so.
+            # It has just died; the driver will see the end of the socket.
             return
 
-    def memory_bytes(self) -> int:
-        """Resident memory; 0 once it is gone."""
-        try:
-            fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        except OSError:
-            return 0
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-
     def end(self) -> int:
-        """Kills it if it lives; returns its exit status."""
+        """Kills the process if it is alive; returns its exit status."""
         self.connection.close()
         self.process.kill()
         return self.process.wait()
 
-    def last_words(self, *, has_died: bool) -> str:
-        """The last line that it printed, e.g. a failed check's.
+    def last_line(self, *, has_died: bool) -> str:
+        """The last line of its output, e.g. that of a failed check.
 
-        TensorFlow's log is left out, but for errors of one that died.
+        TensorFlow's log is left out, except for errors if the process died.
         """
         with self.log as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
             lines = [line.strip() for line in log.read().split(b"\n")]
-        spoken = [
+        kept = [
             line
             for line in lines
             if line and not is_log(line, with_errors=not has_died)
         ]
-        return spoken[-1].decode(errors="replace")[:300] if spoken else ""
+        return kept[-1].decode(errors="replace")[:300] if kept else ""
 
 
 class ProcessRunner:
@@ -115,31 +112,31 @@ class ProcessRunner:
     Args:
         config: the experiment.
         features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets a directory a trial.
-        num_workers: trials side by side.
+        trials_dir: gets one directory per trial.
+        num_workers: number of trials in parallel.
         trial_timeout_seconds: a training that takes longer is killed, unless
-            it has ended by the time that the driver looks.
+            it has ended when the driver checks.
         gpus_per_trial: GPUs of each worker, which mirrors over them; with 0
-            children are trained on the CPU.
+            trials are trained on the CPU.
         memory_limit_bytes: a worker with more resident memory is killed
             (Linux).
-        max_trials_per_worker: trainings after which a worker is replaced.
-        retries: how often a trial is tried again that took its worker down
-            or went over a limit. A training that failed by itself is not
-            tried again: with the same seed it would fail the same way.
+        max_trials_per_worker: trials after which a worker is replaced.
+        retries: how often a trial is retried whose worker died or exceeded
+            a limit. A training that failed by itself is not retried: with
+            the same seed it would fail the same way.
         on_epoch: called with the trial, the epoch from 1 and its numbers,
             within `next_result`.
-        target: `module:function` that workers call, like `child.run_trial`.
+        target: `module:function` that workers call, like `TARGET`.
 
     Raises:
-        ConfigError: an argument out of its range, or fewer GPUs than needed.
+        ConfigError: an argument out of its range, or too few GPUs.
     """
 
     def __init__(
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Place,
+        features_dir: AnyPath,
         trials_dir: Path,
         num_workers: int,
         trial_timeout_seconds: float | None = None,
@@ -166,7 +163,7 @@ class ProcessRunner:
         self._setup = {
             "target": target,
             "config": config.to_json(),
-            "features_dir": str(as_place(features_dir).absolute()),
+            "features_dir": str(as_path(features_dir).absolute()),
             "trials_dir": str(Path(trials_dir).absolute()),
         }
         self._num_threads = config.threads_per_trial
@@ -194,8 +191,8 @@ class ProcessRunner:
         """Blocks until a trial has ended.
 
         Raises:
-            UserError: what a worker found wrong would stop every trial, e.g.
-                damaged features; or workers die as they start.
+            UserError: a worker reported an error that would stop every
+                trial, e.g. damaged features; or workers die at their start.
             RuntimeError: no trial was submitted.
         """
         while not self._done:
@@ -206,13 +203,13 @@ class ProcessRunner:
             for end in connections.wait(
                 list(waiting_for), self._seconds_to_next_check()
             ):
-                self._hear(waiting_for[end])  # type: ignore[index]
+                self._receive(waiting_for[end])  # type: ignore[index]
             for worker in tuple(self._workers):
                 self._check_limits(worker)
         return self._done.popleft()
 
     def close(self) -> None:
-        """Kills the workers, whatever they do; may be called again."""
+        """Kills the workers, even busy ones; may be called again."""
         self._waiting.clear()
         self._done.clear()
         while self._workers:
@@ -223,13 +220,13 @@ class ProcessRunner:
     # Workers
 
     def _dispatch(self) -> None:
-        """Gives waiting trials to free workers; starts those missing."""
+        """Gives waiting trials to free workers; starts missing workers."""
         free = [w for w in self._workers if w.is_ready and w.trial is None]
         for worker in free:
             if not self._waiting:
                 return
             if worker.process.poll() is not None:
-                # It was killed while it waited, which costs no trial.
+                # It was killed while it waited: no trial is lost.
                 self._lose(worker, _describe_exit)
                 continue
             worker.trial = self._waiting.popleft()
@@ -247,7 +244,7 @@ class ProcessRunner:
         slot = min(set(range(self._num_workers)) - taken)
         mine, theirs = connections.Pipe()
         with store_errors("a temporary file (TMPDIR)"):
-            # It is closed with the worker.
+            # Closed with the worker.
             log = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             process = subprocess.Popen(
@@ -263,7 +260,7 @@ class ProcessRunner:
                 stderr=log,
                 env=self._environment(slot),
                 pass_fds=[theirs.fileno()],
-                # Ctrl-C is for the driver alone, which then ends the workers.
+                # Only the driver receives Ctrl-C; it then ends the workers.
                 process_group=0,
             )
         worker = _Worker(slot, process, mine, log, time.monotonic())
@@ -275,14 +272,14 @@ class ProcessRunner:
         return {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
-            # Before TensorFlow starts, which reads them once.
+            # TensorFlow reads them once, at its start.
             "TF_NUM_INTRAOP_THREADS": threads,
             "TF_NUM_INTEROP_THREADS": threads,
             "CUDA_VISIBLE_DEVICES": self._gpus[slot],
         }
 
-    def _hear(self, worker: _Worker) -> None:
-        """Takes one message of a worker, or its end."""
+    def _receive(self, worker: _Worker) -> None:
+        """Handles one message of a worker, or its end."""
         try:
             message = json.loads(worker.connection.recv_bytes())
         except (EOFError, OSError):
@@ -308,14 +305,14 @@ class ProcessRunner:
                 worker.log.close()
 
     def _seconds_to_next_check(self) -> float | None:
-        """How long nothing can go over a limit; None for ever."""
+        """How long no limit can be exceeded; None: forever."""
         checks = [
             limit - worker.seconds
             for worker in self._workers
             if (limit := self._time_limit(worker)) is not None
         ]
         if self._memory_limit_bytes is not None:
-            checks.append(_MEMORY_POLL_SECONDS)
+            checks.append(MEMORY_POLL_SECONDS)
         return max(0.0, min(checks)) if checks else None
 
     def _time_limit(self, worker: _Worker) -> float | None:
@@ -324,21 +321,22 @@ class ProcessRunner:
         return None if worker.trial is None else self._timeout_seconds
 
     def _check_limits(self, worker: _Worker) -> None:
-        if not self._passed_limit(worker):
+        if not self._exceeded_limit(worker):
             return
-        # Its result may wait behind its epochs, for the driver was busy.
+        # The driver was busy: the result may be queued behind epochs.
         while worker in self._workers and worker.connection.poll():
-            self._hear(worker)
-        if worker in self._workers and (reason := self._passed_limit(worker)):
+            self._receive(worker)
+        if worker in self._workers and (reason := self._exceeded_limit(worker)):
             self._lose(worker, lambda status: reason)
 
-    def _passed_limit(self, worker: _Worker) -> str:
-        """How a worker went over a limit, as far as heard; else empty."""
+    def _exceeded_limit(self, worker: _Worker) -> str:
+        """How a worker exceeded a limit; empty if it did not."""
         time_limit = self._time_limit(worker)
         if time_limit is not None and worker.seconds >= time_limit:
             return f"took longer than its limit of {time_limit:g} s"
         if worker.trial is not None and self._memory_limit_bytes is not None:
-            used, limit = worker.memory_bytes(), self._memory_limit_bytes
+            used = resident_memory_bytes(worker.process.pid)
+            limit = self._memory_limit_bytes
             if used > limit:
                 return (
                     f"used {used / 2**30:.2f} GiB of memory, more than its "
@@ -347,18 +345,18 @@ class ProcessRunner:
         return ""
 
     def _lose(self, worker: _Worker, describe: Callable[[int], str]) -> None:
-        """Ends a worker; its trial is tried again or has failed."""
+        """Ends a worker; its trial is retried or has failed."""
         trial, seconds = worker.trial, worker.seconds
         reason = describe(self._remove(worker))
-        last_words = worker.last_words(has_died=describe is _describe_exit)
-        if last_words:
-            reason += f"; its last words: {last_words}"
+        last_line = worker.last_line(has_died=describe is _describe_exit)
+        if last_line:
+            reason += f"; last output line: {last_line}"
         if not worker.is_ready:
             self._num_failed_starts += 1
             if self._num_failed_starts == _MAX_FAILED_STARTS:
                 raise SearchError(
-                    f"{_MAX_FAILED_STARTS} worker processes in a row ended as "
-                    f"they started: {reason}."
+                    f"{_MAX_FAILED_STARTS} worker processes in a row ended at "
+                    f"their start: {reason}."
                 )
         if trial is None:
             return
@@ -382,10 +380,10 @@ class ProcessRunner:
 
 
 def _describe_exit(status: int) -> str:
-    """Why a process ended, from its exit status."""
+    """Returns why a process ended, by its exit status."""
     if status >= 0:
         return f"ended with exit status {status}"
     name = signal.Signals(-status).name
     if name == "SIGKILL":
-        return f"was killed by {name}, as the kernel does when memory runs out"
+        return f"was killed by {name} (the kernel does so if memory runs out)"
     return f"was killed by {name}"

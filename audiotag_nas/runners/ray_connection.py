@@ -1,10 +1,10 @@
-"""The connection of a driver to a Ray cluster: made, checked and left.
+"""The connection of a driver to a Ray cluster.
 
-Ray does not say that a cluster is lost. If the driver's raylet dies, each
-task fails on its own, some seconds after it was submitted; if the GCS (the
-process of the head that knows the nodes) dies, calls block for a minute and
-then the process is ended. So the connection checks both itself, by their
-ports, whenever a call takes long or fails.
+Ray does not report that a cluster is lost. If the driver's raylet dies, each
+task fails on its own, some seconds after it was submitted. If the GCS (the
+process on the head node that knows the nodes) dies, calls block for a minute
+and then Ray ends the process. So the connection checks the ports of both when
+a call takes long or fails.
 """
 
 import concurrent.futures
@@ -24,25 +24,25 @@ _T = TypeVar("_T")
 CHECK_SECONDS = 2.0
 """Time between two checks that the cluster answers."""
 
-# A GCS with external storage may be restarted. Ray ends this process after 60.
+# A GCS with external storage may restart. Ray ends this process after 60 s.
 _GRACE_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
-# A process that is being ended may answer until its last thread has ended.
+# A process that is ending may answer until its last thread has ended.
 _SETTLE_SECONDS = 1.0
 
 
 def import_ray() -> Any:
-    """The module.
+    """Returns the module.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: Ray is not installed.
     """
-    # Nobody's training is Ray's business; read when a cluster is started.
+    # No usage reports to Ray's makers; read when a cluster is started.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Read at the import: hides what raylets say, such as the last lines of
+    # Read at the import: hides messages of raylets, e.g. the last lines of
     # their logs, which Ray prints to this process's standard output.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    # Else Ray prints the end of each task that this process gave up.
+    # Otherwise Ray prints the end of each task that was cancelled.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         import ray
@@ -58,11 +58,11 @@ class RayConnection:
 
     Args:
         ray: the module.
-        address: `auto`, `local` or host:port; not used if this process has
+        address: `auto`, `local` or host:port; ignored if this process has
             joined a cluster before.
 
     Raises:
-        ConfigError: the address is of another kind.
+        ConfigError: the address has another form.
         SearchError: no cluster answers there.
     """
 
@@ -82,8 +82,8 @@ class RayConnection:
     ) -> _T:
         """Calls a function that uses Ray.
 
-        What it raises is raised here only while the cluster answers: it is
-        then the fault of the function, not of the cluster.
+        Its exception is raised here only while the cluster answers: then the
+        cluster is not its cause.
 
         Raises:
             SearchError: the cluster is lost.
@@ -98,7 +98,7 @@ class RayConnection:
             except BaseException as error:
                 future.set_exception(error)
 
-        # A thread, since a call blocks if the GCS is lost.
+        # In a thread, because a call blocks if the GCS is lost.
         threading.Thread(target=work, daemon=True).start()
         while not future.done():
             concurrent.futures.wait([future], timeout=CHECK_SECONDS)
@@ -122,12 +122,12 @@ class RayConnection:
         """Whether the cluster answers.
 
         Raises:
-            SearchError: it is lost: the driver's raylet is gone, or that or
-                the GCS has not answered for some time.
+            SearchError: it is lost: the driver's raylet has ended, or the
+                raylet or the GCS has not answered for some time.
         """
         raylet = _probe(self._raylet)
         if raylet is _Answer.REFUSES:
-            # A raylet is never restarted as the same node.
+            # A restarted raylet is another node.
             self._raise_lost(f"the driver's raylet ({_text(self._raylet)})")
         if raylet is _Answer.SILENCE:
             silent = f"the driver's raylet ({_text(self._raylet)})"
@@ -144,7 +144,7 @@ class RayConnection:
         return False
 
     def alive_nodes(self) -> list[dict[str, Any]]:
-        """The nodes that the cluster has, as Ray describes them."""
+        """The living nodes, as Ray describes them."""
         return [node for node in self.call(self._ray.nodes) if node["Alive"]]
 
     def node_answers(self, node_id: str) -> bool:
@@ -160,8 +160,8 @@ class RayConnection:
         return self._lost is not None
 
     def close(self) -> None:
-        """Leaves the cluster, if it was joined here; may be called again."""
-        # Ray would block on a lost cluster, or end this process.
+        """Leaves the cluster if it was joined here; may be called again."""
+        # With a lost cluster Ray would block, or end this process.
         if self._owns_ray and not self.is_lost:
             self._owns_ray = False
             self._ray.shutdown()
@@ -176,7 +176,7 @@ class RayConnection:
 
 
 def _join(ray: Any, address: str) -> bool:
-    """Joins the cluster; False if this process had done so already."""
+    """Joins the cluster; returns False if this process had joined one."""
     if ray.is_initialized():
         return False
     if "://" in address:
@@ -187,7 +187,7 @@ def _join(ray: Any, address: str) -> bool:
     options = {"include_dashboard": False} if address == "local" else {}
     try:
         if ":" in address:
-            # Ray itself would try for many minutes.
+            # Ray would try for many minutes.
             socket.create_connection(
                 _host_and_port(address), timeout=10
             ).close()
@@ -202,16 +202,16 @@ def _join(ray: Any, address: str) -> bool:
         raise SearchError(
             f"--ray_address={address}: no Ray cluster can be joined there "
             f"({text}). `ray start --head` starts one on this machine, and "
-            "--ray_address=local one for this command alone."
+            "--ray_address=local starts one for this command only."
         ) from None
     return True
 
 
 class _Answer(enum.Enum):
-    """What came of connecting to a port."""
+    """The result of connecting to a port."""
 
     ANSWERS = enum.auto()
-    REFUSES = enum.auto()  # no process listens on a machine that is there
+    REFUSES = enum.auto()  # the machine answers, but no process listens
     SILENCE = enum.auto()
 
 

@@ -1,14 +1,13 @@
 """Trains trials on the nodes of a Ray cluster; see docs/ray.md.
 
-Ray moves a trial to a node with room and says when a process or a node is
-gone; what that means is decided here, as for worker processes of one machine:
-a process that dies fails its own trial (after `retries`), a node that goes
-takes nothing along, since its trials are trained again elsewhere. If the
-cluster itself is lost, so is no trial: the search stops (`RayConnection`). Ray
-keeps nothing that matters: the journal is the state of a search.
+Ray assigns a trial to a node with room and reports when a process or a node
+has ended. A process that dies fails its own trial (after `retries`). The trials
+of a node that is lost are retrained elsewhere. If the cluster itself is lost,
+the search stops and no trial fails (`RayConnection`). Ray holds no state: the
+journal is the state of a search.
 
-Each trial is a Ray task that streams messages (`ray_worker`). Ray keeps a
-task's process for the next one, so that TensorFlow is imported once in
+Each trial is a Ray task that streams messages (`ray_worker`). Ray reuses a
+task's process, so that TensorFlow is imported once per
 `MAX_TRIALS_PER_WORKER` trials.
 """
 
@@ -24,24 +23,25 @@ from typing import Any
 
 from audiotag_nas import errors
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.runners import ray_worker
-from audiotag_nas.runners.factory import TARGET, OnTrialEpoch, check_limits
+from audiotag_nas.runners.limits import MAX_TRIALS_PER_WORKER, check_limits
 from audiotag_nas.runners.node_features import DEFAULT_CACHE_DIR
-from audiotag_nas.runners.process_runner import MAX_TRIALS_PER_WORKER
 from audiotag_nas.runners.ray_connection import (
     CHECK_SECONDS,
     RayConnection,
     import_ray,
 )
+from audiotag_nas.runners.target import TARGET, OnTrialEpoch
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
 
-_MAX_NODES_LOST = 5  # of one trial, after which the search stops
+_MAX_NODES_LOST = 5  # by one trial; then the search stops
 
 
 @dataclasses.dataclass
@@ -49,8 +49,8 @@ class _Task:
     """A trial as a Ray task.
 
     Attributes:
-        trial: what is trained.
-        node_id: the node that trains; None before it has said so.
+        trial: the trial.
+        node_id: the node that trains it; None until the node reports.
         since: when its training began (monotonic seconds); None before.
     """
 
@@ -69,26 +69,25 @@ class RayRunner:
     Args:
         config: the experiment.
         features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets a directory a trial, written by this process.
-        address: of the cluster: `auto` (one of this machine, or
-            RAY_ADDRESS), `host:port`, or `local` to start one here.
-        num_workers: trials side by side; None: as many as the nodes have
-            room for, also those that join later.
+        trials_dir: gets one directory per trial, written by this process.
+        address: of the cluster: `auto` (this machine's, or RAY_ADDRESS),
+            `host:port`, or `local` to start one here.
+        num_workers: number of trials in parallel; None: as many as the nodes
+            have room for, also nodes that join later.
         trial_timeout_seconds: a training that takes longer is killed, unless
-            it has ended by the time that the driver looks; what it waits for
-            a node or for features does not count.
-        gpus_per_trial: GPUs asked of Ray for each trial.
+            it has ended when the driver checks. The time that a trial waits
+            for a node or for features does not count.
+        gpus_per_trial: GPUs requested from Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
-        retries: how often a trial is tried again that took its process down
-            or went over a limit. One whose node is gone is always tried
-            again.
+        retries: how often a trial is retried whose process died or exceeded
+            a limit. A trial whose node is lost is always retried.
         on_epoch: called with the trial, the epoch from 1 and its numbers,
             within `next_result`.
-        target: `module:function` that nodes call, like `child.run_trial`.
-        prepare: `module:function` by which a node makes features that it
-            has not (`node_features.PrepareFeatures`); None: every node sees
-            `features_dir`.
-        cache_dir: where nodes keep such features, each on its own disk.
+        target: `module:function` that nodes call, like `TARGET`.
+        prepare: `module:function` by which a node prepares features that it
+            lacks (`node_features.PrepareFeatures`); None: every node can
+            read `features_dir`.
+        cache_dir: where each node keeps such features, on its own disk.
 
     Raises:
         ConfigError: Ray is not installed, an argument is out of its range,
@@ -100,7 +99,7 @@ class RayRunner:
         self,
         config: ExperimentConfig,
         *,
-        features_dir: Place,
+        features_dir: AnyPath,
         trials_dir: Path,
         address: str = DEFAULT_ADDRESS,
         num_workers: int | None = None,
@@ -121,7 +120,7 @@ class RayRunner:
             retries=retries,
         )
         self._config = config
-        self._features_dir = as_place(features_dir).absolute()
+        self._features_dir = as_path(features_dir).absolute()
         self._trials_dir = Path(trials_dir)
         self._num_workers = num_workers
         self._timeout_seconds = trial_timeout_seconds
@@ -156,9 +155,9 @@ class RayRunner:
             raise
         self._train = self._ray.remote(
             num_returns="streaming",
-            # Ray would retry without asking what was lost.
+            # Ray would retry whatever was lost.
             max_retries=0,
-            # A process that has begun on some GPUs can't change to others.
+            # TensorFlow can't change the GPUs of a process.
             max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
             num_cpus=self._needs["CPU"],
             num_gpus=self._needs["GPU"],
@@ -171,7 +170,7 @@ class RayRunner:
         return max(1, self._num_rooms())
 
     def submit(self, trial: Trial) -> None:
-        """Gives a trial to Ray, where it waits until a node has room.
+        """Submits a trial to Ray, where it waits until a node has room.
 
         Raises:
             StoreError: its features are missing or damaged here.
@@ -187,7 +186,7 @@ class RayRunner:
 
         Raises:
             SearchError: the cluster is lost.
-            UserError: what a node found wrong would stop every trial.
+            UserError: a node reported an error that would stop every trial.
             RuntimeError: no trial was submitted.
         """
         while not self._done:
@@ -201,14 +200,14 @@ class RayRunner:
             if not ready:
                 self._connection.check()
             for task in ready:
-                self._hear(task)
+                self._receive(task)
             for task in tuple(self._tasks):
                 self._check_time(task)
         return self._done.popleft()
 
     def close(self) -> None:
-        """Kills what is trained and leaves the cluster; may be called again."""
-        # A lost cluster trains nothing, and who closes needs no more of it.
+        """Kills the trials and leaves the cluster; may be called again."""
+        # A lost cluster trains nothing.
         with contextlib.suppress(SearchError):
             while self._tasks:
                 self._cancel(self._tasks.popitem()[0])
@@ -216,29 +215,24 @@ class RayRunner:
         self._done.clear()
         self._connection.close()
 
-    # Within
-
     def _features_of(self, trial: Trial) -> dict[str, str | None]:
         if self._prepare is None:
             return {"spectrogram_size": None, "features_key": None}
-        # It starts TensorFlow, which a driver of real trainings has anyway.
-        from audiotag_nas.training.trial_training import spectrogram_size
-
         size = spectrogram_size(trial, self._config)
         if size not in self._keys:
             split_dir = self._features_dir / size / "development"
             self._keys[size] = open_prepared(split_dir).key
         return {"spectrogram_size": size, "features_key": self._keys[size]}
 
-    def _hear(self, task: Any) -> None:
-        """Takes one message of a task, or its end."""
+    def _receive(self, task: Any) -> None:
+        """Handles one message of a task, or its end."""
         exceptions = self._ray.exceptions
         try:
             text, files = self._connection.call(self._next_message, task)
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            # Raised by Ray, or by a connection, within the worker.
+            # Raised within the worker by Ray or by a connection.
             if isinstance(error.cause, (exceptions.RayError, OSError)):
                 self._lose_node(task, str(error.cause))
             else:
@@ -247,23 +241,25 @@ class RayRunner:
                     f"{error}"
                 ) from None
         except exceptions.OutOfMemoryError:
-            self._lose(task, "was ended by Ray as its node ran out of memory")
+            self._lose(
+                task, "was ended by Ray because its node ran out of memory"
+            )
         except exceptions.WorkerCrashedError:
-            self._lose(task, "ended without a word, as one does that is killed")
+            self._lose(task, "ended without a message, as if it was killed")
         except exceptions.RayError as error:
             self._lose_node(task, str(error))
         else:
-            self._take(task, json.loads(text), files)
+            self._handle(task, json.loads(text), files)
 
     def _next_message(self, task: Any) -> tuple[str, ray_worker.Files]:
         return self._ray.get(next(task))
 
     def _has_node(self, task: Any) -> bool:
-        """Whether a task's node, as far as it is known, is still there."""
+        """Whether a task's node answers; True if the node is unknown."""
         node_id = self._tasks[task].node_id
         return node_id is None or self._connection.node_answers(node_id)
 
-    def _take(
+    def _handle(
         self, task: Any, message: dict[str, Any], files: ray_worker.Files
     ) -> None:
         state, kind = self._tasks[task], message["kind"]
@@ -296,14 +292,14 @@ class RayRunner:
         limit = self._timeout_seconds
         if limit is None or self._tasks[task].seconds < limit:
             return
-        # Its result may wait behind its epochs, for the driver was busy.
+        # The driver was busy: the result may be queued behind epochs.
         while task in self._tasks and self._has_message(task):
-            self._hear(task)
+            self._receive(task)
         if task in self._tasks:
             self._kill(task, f"took longer than its limit of {limit:g} s")
 
     def _has_message(self, task: Any) -> bool:
-        # A result may still be on its node, with the files in it.
+        # A result, with its files, may still be on its node.
         ready, _ = self._connection.call(
             self._ray.wait, [task], timeout=0, fetch_local=False
         )
@@ -320,10 +316,9 @@ class RayRunner:
             logging.getLogger(__name__).info("can't be cancelled: %s", error)
 
     def _lose(self, task: Any, reason: str) -> None:
-        """A task's process is gone: its trial is tried again or has failed.
+        """Retries or fails the trial of a task whose process has ended.
 
-        Unless the cluster or the node is gone, which ends processes too, and
-        keeps results from arriving in time.
+        If the whole cluster or node is lost, the process is not the cause.
         """
         self._connection.wait_for_answer()
         if not self._has_node(task):
@@ -337,7 +332,7 @@ class RayRunner:
             self._fail(task, f"its process {reason}")
 
     def _lose_node(self, task: Any, reason: str) -> None:
-        """A task's node is gone, which is not its trial's fault."""
+        """Retries a trial whose node is lost: the trial is not the cause."""
         trial = self._tasks[task].trial
         self._num_nodes_lost[trial.trial_id] += 1
         if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
@@ -369,12 +364,12 @@ class RayRunner:
     def _seconds_to_next_check(self) -> float:
         if self._timeout_seconds is None:
             return CHECK_SECONDS
-        # A task may begin to train, and its clock to run, at any time.
+        # A task may begin to train, and its time limit to run, at any time.
         left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
         return max(0.0, min(CHECK_SECONDS, *left))
 
     def _num_rooms(self) -> int:
-        """Trials that the nodes have room for, were they idle."""
+        """Number of trials that the nodes would have room for if idle."""
         return sum(
             min(
                 int(node["Resources"].get(name, 0) // amount)
@@ -395,14 +390,14 @@ class RayRunner:
 
 
 def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
-    """As `ray_worker.train_messages`, after a message that names the node."""
+    """Yields the node's id, then the messages of `train_messages`."""
     node_id = import_ray().get_runtime_context().get_node_id()
     yield json.dumps({"kind": "node", "node_id": node_id}), {}
     yield from ray_worker.train_messages(request)
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
-    """Nodes have another working directory."""
+    """Returns a config for nodes, whose working directory differs."""
     paths: dict[str, Any] = {
         name: str(Path(value).absolute())
         for name in ("dataset_dir", "manifest_path")

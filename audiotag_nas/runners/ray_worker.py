@@ -1,13 +1,11 @@
-"""What a Ray worker does with a trial: a stream of messages about it.
+"""Trains one trial on a Ray node and yields messages for the driver.
 
-Knows nothing of Ray, which streams what `train_messages` yields to the
-driver. Only plain values travel: a request and each message are JSON, and the
-files that a training leaves (its network) are bytes, so that driver and nodes
-need no shared disk.
+Ray itself is not used here; it streams what `train_messages` yields to the
+driver. Requests and messages are JSON, and the files that a training writes
+(its network) are bytes, so that driver and nodes need no shared disk.
 """
 
 import functools
-import importlib
 import importlib.metadata
 import json
 import os
@@ -20,67 +18,71 @@ from typing import Any
 
 import audiotag_nas
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import Place, as_place
+from audiotag_nas.data.storage import AnyPath, as_path
 from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.files import temporary_directory
 from audiotag_nas.runners import node_features
-from audiotag_nas.runners.factory import run_target
+from audiotag_nas.runners.limits import (
+    MEMORY_POLL_SECONDS,
+    resident_memory_bytes,
+)
+from audiotag_nas.runners.target import find_function, run_target
 from audiotag_nas.trial import Trial
 
 Message = dict[str, Any]
 Files = dict[str, bytes]
 
-_MEMORY_POLL_SECONDS = 0.2
 _LAST = ("result", "user_error", "memory")
 _DISTRIBUTIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 
 def train_messages(request: str) -> Iterator[tuple[str, Files]]:
-    """Trains; yields (message, files), the last one with the outcome.
+    """Trains one trial; yields (message, files), the outcome last.
 
-    A message's `kind` is `training` (features are there, the clock starts),
-    `epoch`, and at last `result`, `user_error` (no trial could do better) or
-    `memory` (its limit is passed; the driver is to end this process).
+    A message's `kind` is `training` (the features are ready, the time limit
+    starts), `epoch`, or the last one: `result`, `user_error` (it would stop
+    every trial) or `memory` (the limit is exceeded; the driver must end this
+    process).
     """
     setup = json.loads(request)
-    # Before TensorFlow starts, which reads them once.
+    # TensorFlow reads them once, at its start.
     os.environ.update(setup["environment"])
     outbox: queue.SimpleQueue[tuple[Message, Files]] = queue.SimpleQueue()
-    # A thread, for only the main one can yield while the training goes on.
+    # The main thread yields while another one trains.
     threading.Thread(target=_work, args=(setup, outbox), daemon=True).start()
     limit = setup["memory_limit_bytes"]
-    pause = None if limit is None else _MEMORY_POLL_SECONDS
+    pause = None if limit is None else MEMORY_POLL_SECONDS
     kind = ""
     while kind not in _LAST:
         try:
             message, files = outbox.get(timeout=pause)
         except queue.Empty:
-            used = _memory_bytes()
+            used = resident_memory_bytes()
             if used <= limit:
                 continue
             message, files = {"kind": "memory", "bytes": used}, {}
         kind = message["kind"]
         yield json.dumps(message), files
     if kind == "memory":
-        # The next trial must not come here, where this one still trains.
+        # No other trial may start here while this one still trains.
         threading.Event().wait()
 
 
 def versions() -> dict[str, str]:
-    """What decides a training's numbers, beside its config and features."""
+    """Versions of the packages that decide a training's numbers."""
     found = {"audiotag-nas": audiotag_nas.__version__}
     for name in _DISTRIBUTIONS:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        # A node with GPUs may have the other of TensorFlow's two wheels.
+        # Driver and node may have different ones of TensorFlow's wheels.
         found[name.removesuffix("-cpu")] = version
     return found
 
 
 def environment(*, num_threads: int, has_gpus: bool) -> dict[str, str]:
-    """What TensorFlow reads as it starts; Ray itself shares out GPUs."""
+    """Variables that TensorFlow reads at its start; Ray assigns GPUs."""
     values = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_NUM_INTRAOP_THREADS": str(num_threads),
@@ -95,7 +97,7 @@ def _work(
     try:
         outbox.put(_train(setup, lambda message: outbox.put((message, {}))))
     except Exception as error:
-        # A machine that can't train would fail every trial it gets.
+        # A machine that can't train would fail every trial.
         known = isinstance(error, UserError)
         text = f"{socket.gethostname()}: {type(error).__name__}: {error}"
         message = {
@@ -109,11 +111,11 @@ def _work(
 def _train(
     setup: dict[str, Any], send: Callable[[Message], None]
 ) -> tuple[Message, Files]:
-    """The last message of a trial that ended, and the files it left."""
+    """Returns the last message of a trial, and the files that it wrote."""
     _check_versions(setup["versions"])
     config = ExperimentConfig.from_json(setup["config"])
     features_dir = _features_dir(setup, config)
-    run_trial = _import_function(setup["target"])
+    run_trial = find_function(setup["target"])
     trial = Trial.from_json(setup["trial"])
     send({"kind": "training"})
     with temporary_directory() as directory:
@@ -131,12 +133,6 @@ def _train(
     return {"kind": "result", "result": result.to_json()}, files
 
 
-def _import_function(name: str) -> Callable[..., Any]:
-    """The function that `package.module:function` names."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def _check_versions(wanted: dict[str, str]) -> None:
     mine = versions()
     for name, version in wanted.items():
@@ -147,9 +143,9 @@ def _check_versions(wanted: dict[str, str]) -> None:
             )
 
 
-def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Place:
+def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> AnyPath:
     if setup["features_key"] is None:
-        return as_place(setup["features_dir"])
+        return as_path(setup["features_dir"])
     return _find_features(
         json.dumps(setup["config"]),
         setup["spectrogram_size"],
@@ -163,28 +159,22 @@ def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> Place:
 @functools.cache
 def _find_features(
     config: str, size: str, key: str, features_dir: str, cache: str, target: str
-) -> Place:
-    """Once a process: each look reads every byte."""
+) -> AnyPath:
+    """Once per process: remote features are read whole each time."""
     return node_features.find_features(
         ExperimentConfig.from_json(json.loads(config)),
         size=size,
         key=key,
-        features_dir=as_place(features_dir),
+        features_dir=as_path(features_dir),
         cache_dir=Path(cache).expanduser(),
-        prepare=_import_function(target),
+        prepare=find_function(target),
     )
 
 
 def _read_files(trial_dir: Path) -> Files:
-    """What the training left, by its path within the trial's directory."""
+    """Returns the files that the training wrote, by relative path."""
     return {
         path.relative_to(trial_dir).as_posix(): path.read_bytes()
         for path in sorted(trial_dir.rglob("*"))
         if path.is_file()
     }
-
-
-def _memory_bytes() -> int:
-    """Resident memory of this process (Linux)."""
-    fields = Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""TensorFlow's log, where a runner reads or filters it."""
+"""Recognizes and filters TensorFlow's log messages."""
 
 import contextlib
 import logging
@@ -13,12 +13,12 @@ _LOG = re.compile(
 
 
 def is_log(line: bytes, *, with_errors: bool) -> bool:
-    """Whether a line is of TensorFlow's log; a failed check's never is.
+    """Whether a line belongs to TensorFlow's log; a failed check does not.
 
     Args:
-        line: what a process wrote.
-        with_errors: errors count too. They may say why a process died; one
-            that lives writes some at its start that mean nothing.
+        line: a line of a process's output.
+        with_errors: whether errors count. They may say why a process died,
+            but TensorFlow also logs meaningless ones at its start.
     """
     match = _LOG.match(line)
     if match is None:
@@ -28,7 +28,7 @@ def is_log(line: bytes, *, with_errors: bool) -> bool:
 
 @contextlib.contextmanager
 def without_retracing_notes() -> Iterator[None]:
-    """Holds TensorFlow's advice against tracing anew: each child must be."""
+    """Hides TensorFlow's warnings of retracing: each trial must be traced."""
 
     def is_other(record: logging.LogRecord) -> bool:
         return "retracing" not in record.getMessage()

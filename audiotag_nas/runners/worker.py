@@ -1,10 +1,9 @@
 """A worker process: trains the trials that its driver sends, one at a time.
 
-Started by `process_runner` as a fresh interpreter, never forked (TensorFlow
-does not survive a fork). Driver and worker speak JSON over a socket; the
-first message is the set-up, each further one a trial. A worker whose driver
-is gone sees the socket's end and exits at once, so no orphan stays behind,
-however the driver died.
+`process_runner` starts it as a fresh interpreter, because TensorFlow does not
+survive a fork. Driver and worker exchange JSON over a socket; the first message
+is the setup, each further one a trial. When the driver ends, in whatever way,
+the worker sees the end of the socket and exits at once.
 """
 
 import json
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.storage import as_place
+from audiotag_nas.data.storage import as_path
 from audiotag_nas.errors import UserError
-from audiotag_nas.runners.factory import find_target, run_target
+from audiotag_nas.runners.target import find_function, run_target
 from audiotag_nas.trial import Trial, TrialResult
 
 Message = dict[str, Any]
@@ -27,7 +26,7 @@ Message = dict[str, Any]
 
 def main(file_descriptor: int) -> None:
     """Serves the driver at the other end of the socket; does not return."""
-    # A process that a training starts must not keep the socket open.
+    # Otherwise a subprocess of a training would keep the socket open.
     os.set_inheritable(file_descriptor, False)
     connection = Connection(file_descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -36,7 +35,7 @@ def main(file_descriptor: int) -> None:
     ).start()
     setup = inbox.get()
     try:
-        run_trial = find_target(setup["target"])
+        run_trial = find_function(setup["target"])
         config = ExperimentConfig.from_json(setup["config"])
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -55,7 +54,7 @@ def _train(
     run_trial: Callable[..., TrialResult],
     connection: Connection,
 ) -> Message:
-    """The message that tells what came of `trial`."""
+    """Trains `trial`; returns the message with its outcome."""
 
     def on_epoch(epoch: int, numbers: dict[str, float]) -> None:
         _send(connection, {"kind": "epoch", "epoch": epoch, "numbers": numbers})
@@ -65,7 +64,7 @@ def _train(
             run_trial,
             trial,
             config=config,
-            features_dir=as_place(setup["features_dir"]),
+            features_dir=as_path(setup["features_dir"]),
             trials_dir=Path(setup["trials_dir"]),
             on_epoch=on_epoch,
         )
@@ -78,12 +77,12 @@ def _train(
 def _receive(
     connection: Connection, inbox: "queue.SimpleQueue[Message]"
 ) -> None:
-    """Runs beside the training, so that the driver's end is seen at once."""
+    """Runs in a thread, so that the driver's end is seen at once."""
     try:
         while True:
             inbox.put(json.loads(connection.recv_bytes()))
     except (EOFError, OSError):
-        # Not sys.exit: the training in the main thread would go on.
+        # Not sys.exit: the training in the main thread would continue.
         os._exit(0)
 
 

@@ -1,17 +1,13 @@
-"""Searchers, their journal and their loop; knows nothing of audio or Keras.
+"""Searchers, the journal and the search loop; knows no audio and no Keras.
 
 A searcher proposes points of a `SearchSpace` and learns from their rewards
-(`searcher`); the loop trains what it proposes through any `TrialRunner`
-(`loop`) and keeps every result in an append-only file (`journal`). TensorFlow
-starts only where `make_searcher` gives a searcher that needs it.
+(`searcher`). The loop runs them through any `TrialRunner` (`loop`) and keeps
+every result in an append-only file (`journal`). Only searchers with a neural
+policy import TensorFlow, when `make_searcher` makes them.
 """
 
-from audiotag_nas.search.searcher import (
-    SEARCHERS,
-    Searcher,
-    make_searcher,
-    searcher_settings,
-)
+from audiotag_nas.config.searchers import searcher_settings
+from audiotag_nas.search.searcher import SEARCHERS, Searcher, make_searcher
 from audiotag_nas.space import Decision, SearchSpace
 
 __all__ = [

@@ -1,49 +1,50 @@
-"""Children stopped early: when, and what the searcher is told of them.
+"""Early stopping of trials, and the reward that a stopped trial counts with.
 
-An `EarlyStopper` learns from the curves of the children told so far and gives
-each new child a rule: the least quality that it must have after some epochs.
-The rule is plain values within the trial and the child itself obeys it, so it
-works with every runner, and a search stays a function of its seed and
-results: a child's rule depends on the rounds told before it was asked for and
-on nothing that happens meanwhile. Here this differs from the published
-methods, which decide when a child gets there.
+An `EarlyStopper` learns from the learning curves observed so far and gives
+each new trial a stop rule: the least quality required after some epochs. The
+rule is part of the trial, and the training itself applies it, so it works with
+every runner. It depends only on the rounds observed before the trial was asked
+for, so a search remains a function of its seed and results. The published
+methods instead decide when a trial reaches the epoch.
 
-`halving`, after asynchronous successive halving (Li et al., *A System for
-Massively Parallel Hyperparameter Tuning*, MLSys 2020): rungs at the epochs
-eta, eta^2, ...; a child goes on beyond a rung if it is in the best 1 / eta of
-those told there. A child is judged once at a rung; a stopped one
-is never gone on with.
+`halving` is asynchronous successive halving (Li et al., *A System for Massively
+Parallel Hyperparameter Tuning*, MLSys 2020): rungs (fidelities) at the epochs
+eta, eta^2, ...; a trial is promoted beyond a rung if it is in the best 1 / eta
+of the rewards observed there. It is decided once; a stopped trial is never
+resumed.
 
-`curve`, after curve extrapolation (Domhan et al., *Speeding up Automatic
+`curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
 Hyperparameter Optimization of Deep Neural Networks by Extrapolation of
-Learning Curves*, IJCAI 2015), by regression. They stop a child where
-P(final > best so far | curve) is below a threshold. This probability is small
-for every child once many were trained (a priori 1 / n for the n-th), so
-that a threshold comes to stop all. Here ([own]) the risk is stated the other
-way round: the probability that a child is stopped that would have been *as
-good as the best so far*. It is shared out to the epochs in proportion to the
-square of the epochs that stopping there saves: late ones save little, and
-losses there are as large. The least quality is the lower quantile of
+Learning Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
+P(final > best so far | curve) is below a threshold. The prior of this
+probability is 1 / n for the n-th trial, so any threshold ends up stopping all.
+Here ([own]) the risk is the probability of stopping a trial that would have
+been *as good as the best so far*. It is divided among the epochs in proportion
+to the square of the epochs saved, since late stops save little. The least
+quality after epoch t is the lower quantile of
 
     quality after epoch t | final quality = best so far
 
-by the regression over all children told (`learning_curves`), Student's t with
-the prediction's own error, so that few children make it careful. The shares
-add up to the risk, which thus holds over all epochs (Bonferroni), as far as
-curves are normal about their regression.
+by regression over all observed trials (`learning_curves`). It is a quantile of
+Student's t with the prediction's standard error, so few trials give a cautious
+rule. The shares add up to the risk, which thus bounds that of all epochs
+(Bonferroni), if curves are normal about their regression.
 
-Nothing is stopped before `min_trials` children were trained whole, or before
+No trial is stopped before `min_trials` trials were trained in full, or before
 `min_epochs` epochs.
 
-The fair reward of a stopped child is the final reward of which its current one
-is the most typical, by regression over all children. Told its bare reward, a
-searcher would learn that its architecture is far worse than it is. Told the
-final reward to be *expected*, it would learn little of how architectures
-differ: where starts say little of ends, all are expected near the mean of all.
-What an architecture is worth by what is known of others is for the searcher to
-weigh, and one with a reward model does; a mean in what it is told would count
-twice. It never exceeds the best whole child's: nothing that was not trained to
-its end leads.
+A stopped trial counts with an estimate of its final reward. The reward at the
+stop would understate its architecture. The regression prediction of the final
+reward would shrink it towards the mean of all trials, and a searcher with a
+reward model would shrink it once more. So the estimate is the classical
+calibration estimator (`EpochFit.calibrated_final`), which does not shrink. It
+is at most the best reward of a full training.
+
+Measured on recorded learning curves of 729 networks (docs/searchers.md), random
+search of 100 trials reaches the same regret with about half of the epochs by
+either rule. `halving` saves more epochs in short searches (48 % against 43 % of
+50 trials); `curve` stops fewer trials that would have become the best (9 %
+against 21 to 31 %).
 """
 
 from collections.abc import Sequence
@@ -66,34 +67,34 @@ Rule = list[list[float]]
 
 
 class EarlyStopper(Protocol):
-    """Decides which children are stopped, by those told so far.
+    """Makes stop rules from the results observed so far.
 
-    What `rule` and `fair_reward` give is a function of the settings and of
-    what was told before, in that order.
+    All answers are a function of the settings and of the results told before,
+    in their order.
     """
 
     def rule(self) -> Rule:
-        """[epoch, least reward] pairs for a child asked for now.
+        """[epoch, least reward] pairs for a trial that is asked for now.
 
-        Rewards here are qualities less the child's costs, where it has any.
+        A reward here is the quality minus the trial's costs, if any.
         """
         ...
 
     def tell(self, results: Sequence[TrialResult]) -> None:
-        """Learns the results of one round; failed ones say nothing.
+        """Learns from the results of one round; ignores failed trials.
 
         Raises:
             ConfigError: a result has no curve named `quality`.
         """
         ...
 
-    def fair_reward(self, result: TrialResult) -> float:
-        """What a searcher is to be told of a completed child."""
+    def estimated_final_reward(self, result: TrialResult) -> float:
+        """The reward that a completed trial counts with."""
         ...
 
 
-class _CurveStopper:
-    """What both have in common: the curves and the fair reward."""
+class _RegressionStopper:
+    """Base of both rules: learning curves and estimates of final rewards."""
 
     def __init__(
         self, *, num_epochs: int, min_trials: int, min_epochs: int
@@ -106,7 +107,7 @@ class _CurveStopper:
         self._rule: Rule = []
 
     def rule(self) -> Rule:
-        return [list(rung) for rung in self._rule]
+        return [list(pair) for pair in self._rule]
 
     def tell(self, results: Sequence[TrialResult]) -> None:
         for result in results:
@@ -118,34 +119,34 @@ class _CurveStopper:
         if self._curves.num_whole >= self._min_trials:
             self._rule = [
                 [epoch, least]
-                for epoch, least in self._rungs()
+                for epoch, least in self._thresholds()
                 if epoch < self._num_epochs
             ]
 
-    def fair_reward(self, result: TrialResult) -> float:
+    def estimated_final_reward(self, result: TrialResult) -> float:
         if result.reward is None:
             raise ConfigError(
-                f"{result.trial_id}: failed, it has no reward to make fair."
+                f"{result.trial_id}: a failed trial has no final reward."
             )
         fit = self._fits.get(result.stopped_epoch)
         if fit is None:
             return result.reward
-        likeliest = fit.likeliest_final(result.reward)
-        return min(likeliest, self._curves.best_final)
+        estimate = fit.calibrated_final(result.reward)
+        return min(estimate, self._curves.best_final)
 
-    def _rungs(self) -> list[tuple[int, float]]:
+    def _thresholds(self) -> list[tuple[int, float]]:
+        """The (epoch, least reward) pairs of the rule."""
         raise NotImplementedError
 
 
-class HalvingStopper(_CurveStopper):
-    """The best 1 / eta at each rung go on; see the module.
+class HalvingStopper(_RegressionStopper):
+    """Promotes the best 1 / eta of the trials at each rung; see the module.
 
     Args:
-        num_epochs: of a child that is not stopped.
-        min_trials: children trained whole before any is stopped.
-        min_epochs: no rung is before this epoch.
-        eta: from rung to rung, epochs grow by this factor and children shrink
-            by it.
+        num_epochs: of a full training.
+        min_trials: full trainings before any trial is stopped.
+        min_epochs: the first epoch that may be a rung.
+        eta: factor by which epochs grow and trials shrink from rung to rung.
     """
 
     def __init__(
@@ -161,27 +162,27 @@ class HalvingStopper(_CurveStopper):
         )
         self._eta = eta
 
-    def _rungs(self) -> list[tuple[int, float]]:
+    def _thresholds(self) -> list[tuple[int, float]]:
         rungs = {}
         epoch = self._eta
         while round(epoch) < self._num_epochs:
             if round(epoch) >= self._min_epochs:
-                told = np.sort(self._curves.rewards_after(round(epoch)))
-                num_going_on = max(1, int(len(told) / self._eta))
-                rungs[round(epoch)] = float(told[-num_going_on])
+                observed = np.sort(self._curves.rewards_after(round(epoch)))
+                num_promoted = max(1, int(len(observed) / self._eta))
+                rungs[round(epoch)] = float(observed[-num_promoted])
             epoch *= self._eta
         return list(rungs.items())
 
 
-class CurveStopper(_CurveStopper):
-    """Stops what is not on the way to the best so far; see the module.
+class CurveStopper(_RegressionStopper):
+    """Stops trials that are unlikely to equal the best; see the module.
 
     Args:
-        num_epochs: of a child that is not stopped.
-        min_trials: children trained whole before any is stopped.
-        min_epochs: the first epoch that may be the last.
-        risk: of stopping, at any epoch, a child that would end as good as
-            the best so far.
+        num_epochs: of a full training.
+        min_trials: full trainings before any trial is stopped.
+        min_epochs: the first epoch after which a trial may be stopped.
+        risk: probability of stopping, at any epoch, a trial that would have
+            been as good as the best so far.
     """
 
     def __init__(
@@ -197,25 +198,27 @@ class CurveStopper(_CurveStopper):
         )
         self._risk = risk
 
-    def _rungs(self) -> list[tuple[int, float]]:
-        # Here: most commands would wait for it in vain, a quarter of a second.
+    def _thresholds(self) -> list[tuple[int, float]]:
+        # Imported here, since it takes a quarter of a second.
         from scipy.special import stdtrit
 
-        num_free = self._curves.num_whole - 2
+        degrees_of_freedom = self._curves.num_whole - 2
         best = self._curves.best_final
         epochs = np.arange(self._min_epochs, self._num_epochs)
         saved = (self._num_epochs - epochs) ** 2
-        quantiles = stdtrit(num_free, self._risk * saved / saved.sum())
-        rungs = []
+        quantiles = stdtrit(
+            degrees_of_freedom, self._risk * saved / saved.sum()
+        )
+        thresholds = []
         for epoch, quantile in zip(
             epochs.tolist(), quantiles.tolist(), strict=True
         ):
             fit = self._fits[epoch]
-            # With no sign that a good start means a good end, none is stopped.
+            # Without a positive correlation, no trial is stopped.
             if fit.covariance > 0:
                 mean, deviation = _current_given_final(fit, best)
-                rungs.append((epoch, mean + quantile * deviation))
-        return rungs
+                thresholds.append((epoch, mean + quantile * deviation))
+        return thresholds
 
 
 def make_early_stopper(
@@ -227,10 +230,10 @@ def make_early_stopper(
     eta: float = 3.0,
     risk: float = 0.1,
 ) -> EarlyStopper | None:
-    """The early stopper called `name`; None for `none`.
+    """Makes the early stopper called `name`; None for `none`.
 
     Raises:
-        ConfigError: no such stopper; names those there are.
+        ConfigError: there is no such stopper.
     """
     if name == "none":
         return None
@@ -255,7 +258,7 @@ def make_early_stopper(
 
 
 def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
-    """Mean and deviation of a new child's current reward, if it ends so."""
+    """Moments of a new trial's current reward, given its final reward."""
     slope = fit.covariance / fit.variance_final
     mean = fit.mean_current + slope * (final - fit.mean_final)
     variance = max(0.0, fit.variance_current - slope * fit.covariance)
@@ -265,12 +268,11 @@ def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
 
 
 def _reward_curve(result: TrialResult) -> list[float]:
-    """What the reward would have been after each epoch: costs do not change."""
+    """The reward after each epoch: quality minus the constant costs."""
     if not result.history.get("quality") or result.reward is None:
         raise ConfigError(
-            f"{result.trial_id}: children can be stopped early only where "
-            "their history has the curve `quality`. "
-            f"Received: {sorted(result.history)}"
+            f"{result.trial_id}: early stopping needs the curve `quality` in "
+            f"the trial's history. Received: {sorted(result.history)}"
         )
     quality = result.curve("quality")
     for value in (*quality, result.reward):
@@ -279,6 +281,6 @@ def _reward_curve(result: TrialResult) -> list[float]:
                 f"{result.trial_id}: its reward and the curve `quality` must "
                 f"be at most {MAX_REWARD:g} in magnitude. Received: {value:g}"
             )
-    # In this order a child without costs keeps its qualities to the last bit.
+    # This order keeps qualities without costs exact to the last bit.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]

@@ -1,4 +1,4 @@
-"""What a search tells while it runs, and what it found at its end."""
+"""Events of a running search, and its outcome."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from audiotag_nas.trial import Trial, TrialResult
 
 @dataclasses.dataclass(frozen=True)
 class TrialStarted:
-    """A trial was given to the runner, which had a free slot for it."""
+    """A trial was submitted to the runner."""
 
     trial: Trial
 
@@ -18,15 +18,14 @@ class TrialFinished:
     """A trial's result is in the journal.
 
     Attributes:
-        trial: what was run.
-        result: what came of it.
-        num_done: trials of this search finished so far.
-        num_total: trials that the search is to have.
-        best_trial: the best completed one so far, of those not stopped early;
-            None if there is none.
+        trial: the finished trial.
+        result: its result.
+        num_done: finished trials of this search.
+        num_total: all trials of this search.
+        best_trial: the best full training so far, or None.
         best_result: its result.
-        from_journal: an earlier run trained it; nothing was run now.
-        utilization: see `SearchOutcome`; so far.
+        from_journal: whether an earlier run trained it.
+        utilization: so far; see `SearchOutcome`.
     """
 
     trial: Trial
@@ -44,19 +43,18 @@ SearchEvent = TrialStarted | TrialFinished
 
 @dataclasses.dataclass(frozen=True)
 class SearchOutcome:
-    """What a search found.
+    """The outcome of a search.
 
     Attributes:
         trials: in the order of their numbers.
-        results: one a trial, in the same order.
-        best_trial: of the highest reward, among those not stopped early;
-            among equals the first.
+        results: one per trial, in the same order.
+        best_trial: the first full training with the highest reward.
         best_result: its result.
         recommendation: the tokens that the searcher recommends.
-        num_from_journal: trials that an earlier run had finished.
-        stop_reason: why there are fewer trials than asked for; else empty.
-        utilization: seconds that the trials of this run trained, over its
-            seconds times the runner's slots; None if nothing was trained.
+        num_from_journal: trials that earlier runs finished.
+        stop_reason: why there are fewer trials than requested, or empty.
+        utilization: the fraction of the runner's slots' time that was spent
+            training in this run; None if nothing was trained.
     """
 
     trials: tuple[Trial, ...]
@@ -70,7 +68,7 @@ class SearchOutcome:
 
     @property
     def recommended(self) -> tuple[Trial, TrialResult]:
-        """Of the recommended tokens' whole trainings that of most reward."""
+        """The best full training of the recommended tokens."""
         return max(
             (
                 (trial, result)

@@ -1,16 +1,15 @@
 """The journal: every finished trial is one durable line of `trials.jsonl`.
 
-It is the state of a search: replaying it through a searcher gives what an
-uninterrupted search has (see `loop`). One file serves all stages of a working
+It is the state of a search: replaying it through a searcher restores that of an
+uninterrupted search (see `loop`). One file serves all stages of a working
 directory. A line is
 
-    {"schema_version": 2, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
+    {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
      "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
-with the fields of `Trial` and `TrialResult`; docs/journal.md has them all.
-A line that does not have the types and the checksum is refused.
-Only the driver, which holds `lock.driver_lock`, may open a `Journal`; anyone
-may `read_entries`.
+with the fields of `Trial` and `TrialResult` (docs/journal.md). A line with a
+wrong type or checksum is an error. Only the driver, which holds
+`lock.driver_lock`, may open a `Journal`; every process may `read_entries`.
 """
 
 import contextlib
@@ -35,14 +34,14 @@ from audiotag_nas.stored_json import (
 )
 from audiotag_nas.trial import Trial, TrialResult
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _CHECKSUM = re.compile(rb', "checksum": "([0-9a-f]{16})"\}')
 
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """The fields of a line, in order; their types are the schema."""
+    """The schema: the fields of a line in order, with their types."""
 
     schema_version: int
     order: int
@@ -57,11 +56,11 @@ class JournalEntry:
     """One line of the journal.
 
     Attributes:
-        order: grows from line to line: the order in which trials finished.
+        order: increases from line to line, as trials finish.
         finished_at: UTC, `2026-01-31T12:00:00Z`.
-        trial: what was run.
-        result: what came of it.
-        line_number: where it stands in the file, from 1.
+        trial: the finished trial.
+        result: its result.
+        line_number: from 1.
     """
 
     order: int
@@ -71,7 +70,7 @@ class JournalEntry:
     line_number: int
 
     def differences(self, trial: Trial) -> list[str]:
-        """Where `trial` is another one: `seed: 4 here, 5 in the journal`."""
+        """Fields that differ from `trial`: `seed: 4 here, 5 in the journal`."""
         mine, theirs = (
             flatten(json.loads(_dump(value.to_json())))
             for value in (trial, self.trial)
@@ -87,18 +86,18 @@ class JournalEntry:
 
 
 class Journal:
-    """An open journal, its one writer.
+    """A journal open for writing, by one process at a time.
 
-    Opening reads the whole file; one that is not there is empty. A torn last
-    line (the writer was killed, or the machine) is cut off with a warning.
+    Opening reads the whole file; a missing file is an empty journal. A torn
+    last line, left by a kill or a power cut, is truncated with a warning.
 
     Attributes:
         path: of the file.
-        entries: every line, in order.
+        entries: all lines, in order.
 
     Raises:
-        StoreError: a line is damaged (with the file, the line and what is
-            wrong), but for a torn last one; or the file can't be read or cut.
+        StoreError: a line other than a torn last one is damaged (the message
+            names it), or the file can't be read or truncated.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -108,8 +107,8 @@ class Journal:
         self._by_trial_id = {entry.trial.trial_id: entry for entry in entries}
         if torn:
             logging.warning(
-                "%s: dropped a torn last line (%d bytes) that an interrupted "
-                "run left; its trial will run again.",
+                "%s: dropped a torn last line (%d bytes) of an interrupted "
+                "run; its trial will run again.",
                 self.path,
                 torn,
             )
@@ -122,22 +121,21 @@ class Journal:
         return len(self.entries)
 
     def get(self, trial_id: str) -> JournalEntry | None:
-        """The entry of a trial; None if it has not finished."""
+        """The entry of a trial, or None if it has not finished."""
         return self._by_trial_id.get(trial_id)
 
     def append(self, trial: Trial, result: TrialResult) -> JournalEntry:
-        """Writes one line; on return it survives a kill and a power cut.
+        """Writes one line durably.
 
         Returns:
-            The entry as it will be read again: callers that go on with it,
-            not with `result`, have the same numbers now and after a resume
-            (a metric that is not finite is left out, and such a number of a
-            curve becomes None).
+            The entry as it will be read again. Callers must use it instead of
+            `result`, to have the same numbers after a resume: metrics that
+            are not finite are dropped, and such numbers of a curve are None.
 
         Raises:
             StoreError: the trial is in the journal already, or the line can't
-                be written; the file is then as it was.
-            ValueError: the result is another trial's.
+                be written; the file is then unchanged.
+            ValueError: the result is of another trial.
         """
         if trial.trial_id != result.trial_id:
             raise ValueError(
@@ -171,7 +169,7 @@ class Journal:
         return _read(self.path)
 
     def _write(self, data: bytes) -> None:
-        """Adds `data` to the file durably, or leaves it as it was."""
+        """Appends `data` durably, or leaves the file unchanged."""
         check_regular(self.path)
         try:
             is_new = not self.path.exists()
@@ -192,8 +190,8 @@ class Journal:
                 if is_new:
                     _sync_directory(self.path.parent)
             except OSError as error:
-                # Half a line may stand there. If even cutting it off fails,
-                # the next opening does it.
+                # Part of the line may be written. If truncating fails too, the
+                # next opening does it.
                 with contextlib.suppress(OSError):
                     os.ftruncate(file, self._num_bytes)
                 self._fail(error)
@@ -204,14 +202,14 @@ class Journal:
     def _fail(self, error: OSError) -> NoReturn:
         raise StoreError(
             f"{self.path}: can't be written ({error.strerror}). The trials "
-            "before are safe; the same command goes on from them."
+            "before are safe; the same command continues from them."
         ) from error
 
 
 def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
-    """Reads a journal, finished or being written; never changes it.
+    """Reads a journal, also while it is written; never changes it.
 
-    A last line that is not whole yet is left out. No file gives no entries.
+    An incomplete last line is ignored. A missing file has no entries.
 
     Raises:
         StoreError: as when a `Journal` is opened.
@@ -220,27 +218,27 @@ def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
 
 
 def with_checksum(line: bytes) -> bytes:
-    """A line with its checksum added as the last field.
+    """Adds the checksum to a line, as the last field.
 
-    It is the start of the SHA-256 of the line without that field. Bytes are
-    hashed, not values, so that any program can check it.
+    It is the first 16 hexadecimal digits of the SHA-256 of the line's bytes
+    without that field.
 
     Args:
-        line: a JSON object with no checksum yet, and no newline.
+        line: a JSON object without a newline.
     """
     digest = hashlib.sha256(line).hexdigest()[:16]
     return line[:-1] + f', "checksum": "{digest}"}}'.encode()
 
 
 def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
-    """The entries, the bytes they take, and the bytes torn off after them."""
+    """The entries, their size in bytes, and that of a torn last line."""
     try:
         data = read_regular_file(path, max_bytes=None)
     except FileNotFoundError:
         return [], 0, 0
     *lines, rest = data.split(b"\n")
     if lines and not rest and not _is_json(lines[-1]):
-        # A power cut may leave a last line whose end alone reached the disk.
+        # After a power cut, only the end of the last line may be on the disk.
         rest = lines.pop() + b"\n"
     entries: list[JournalEntry] = []
     line_numbers: dict[str, int] = {}
@@ -249,7 +247,7 @@ def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
             entry = _decode(line, line_number=number)
             if entries and entry.order <= entries[-1].order:
                 raise ValueError(
-                    f"`order` must grow. Received: {entry.order} after "
+                    f"`order` must increase. Received: {entry.order} after "
                     f"{entries[-1].order}"
                 )
             trial_id = entry.trial.trial_id
@@ -274,17 +272,17 @@ class _OtherVersionError(ValueError):
 
 
 def _decode(line: bytes, *, line_number: int) -> JournalEntry:
-    """One line's entry.
+    """Decodes and checks a line.
 
     Raises:
-        _OtherVersionError: it is of another format version.
+        _OtherVersionError: it has another format version.
         ValueError, StoreError: it is damaged.
     """
     value = parse_json(line)
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")
     version: Any = value.get("schema_version")
-    is_version = isinstance(version, int) and not isinstance(version, bool)
+    is_version = type(version) is int
     if is_version and 0 < version < 1000 and version != SCHEMA_VERSION:
         raise _OtherVersionError(
             f"the journal has format version {version}; this version of "
@@ -301,18 +299,15 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
         raise ValueError("the last field must be a `checksum`")
     if with_checksum(line[: match.start()] + b"}") != line:
         raise ValueError(
-            "the checksum must be that of the line; something changed the "
-            f"line after it was written. Received: {match[1].decode()}"
+            "the checksum must match the line, which was changed after it was "
+            f"written. Received: {match[1].decode()}"
         )
     fields: _Line = from_json(_Line, value)
     if fields.trial.trial_id != fields.result.trial_id:
         raise ConfigError(
-            f"trial {fields.trial.trial_id} with the result of "
+            f"trial {fields.trial.trial_id} has the result of "
             f"{fields.result.trial_id[:60]!r}"
         )
-    if "architecture" in fields.trial.settings:
-        # Every reader of a working directory builds it.
-        _ = fields.trial.architecture
     return JournalEntry(
         order=fields.order,
         finished_at=fields.finished_at,
@@ -323,7 +318,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
 
 
 def _is_json(line: bytes) -> bool:
-    """False for what half a write can leave; damage of another kind is not."""
+    """False for a torn line; True for other damage, which is an error."""
     try:
         json.loads(line.decode())
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -344,10 +339,7 @@ def _dump(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """`value` with None for NaN and infinities, and with valid Unicode.
-
-    JSON has no others.
-    """
+    """`value` in strict JSON: None for NaN and infinities, valid Unicode."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -355,7 +347,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, str):
-        # A file name that is no UTF-8 has half surrogates in Python.
+        # In Python, a file name that is not UTF-8 has lone surrogates.
         return value.encode(errors="backslashreplace").decode()
     return value
 
@@ -366,7 +358,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Makes a new file's name durable too."""
+    """Makes the name of a new file durable."""
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)

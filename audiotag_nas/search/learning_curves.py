@@ -1,20 +1,18 @@
-"""What the learning curves of a search say of one that is not finished.
+"""Regression of final rewards on the learning curves of a search.
 
-Children that were stopped early have no final reward, and they are not a
-random sample: those with low curves were stopped. But what stopped a child is
-in its curve, so final rewards are missing at random (Little and Rubin,
-*Statistical Analysis with Missing Data*), and with curves that only ever end,
-never begin late (monotone missingness), regression by regression is enough:
-from the last epoch back, the final reward is regressed on the reward after an
-epoch over the children that went beyond it, and those that were stopped at it
-get the final reward that this expects, and its variance. Children stopped
-late thus count, with what was expected of them, where earlier epochs are
-judged. Regressed over the finished children alone, final rewards would be too
-high: of those with a poor start, only the ones that recovered were finished.
+Trials stopped early have no final reward, and they are not a random sample:
+their curves were low. But the curve determines the stop, so final rewards are
+missing at random (Little and Rubin, *Statistical Analysis with Missing Data*).
+Curves only end early and never begin late (monotone missingness), so
+sequential regression is enough. From the last epoch back, the final reward is
+regressed on the reward after an epoch, over the trials that trained longer;
+trials stopped at that epoch get the predicted final reward, and its variance,
+and take part in the regressions at earlier epochs. A regression over full
+trainings alone would be biased upwards: among poor starts, only those that
+recovered were trained in full.
 
-A curve has one reward an epoch: what the child's reward would have been had
-it ended there. One that ended by itself before the last epoch stays at its
-final reward.
+A curve has one reward per epoch: the trial's reward had it ended there. A trial
+that ended by itself before the last epoch keeps its final reward.
 """
 
 import dataclasses
@@ -26,30 +24,28 @@ import numpy as np
 from audiotag_nas.errors import ConfigError
 
 MIN_WHOLE = 4
-"""Whole curves from which regressions are taken: two degrees of freedom."""
+"""Full curves that a regression needs: two degrees of freedom."""
 
-_LEAST_SHARE = 0.25
-"""Of the variance explained; with less, likeliest finals would be far out."""
+_LEAST_R2 = 0.25
+"""Lower bound in `calibrated_final`, which would extrapolate far otherwise."""
 
 _ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochFit:
-    """Rewards after one epoch and final rewards, over the children with both.
+    """The joint distribution of the reward after one epoch and the final one.
 
-    Variances and the covariance are sums over the number of children. Final
-    rewards are observed or expected; `variance_final` has the variance of
-    those expected in it.
+    Moments divide by the number of trials. Final rewards are observed or
+    predicted; `variance_final` includes the variance of the predictions.
 
     Attributes:
-        num: children that trained for this epoch.
-        mean_current, variance_current: of the rewards after it.
+        num: trials that trained for this epoch.
+        mean_current, variance_current: of the rewards after this epoch.
         mean_final, variance_final: of the final rewards.
-        covariance: of the two.
-        slope, intercept: of the final reward, regressed on the current one
-            over the children that went beyond this epoch. The slope is not
-            negative.
+        covariance: of both.
+        slope, intercept: regression of the final on the current reward, over
+            the trials that trained longer. The slope is not negative.
         residual_variance: of that regression.
     """
 
@@ -63,37 +59,31 @@ class EpochFit:
     intercept: float
     residual_variance: float
 
-    def expected_final(self, current: float) -> float:
-        """The final reward to expect of a child with this current one.
-
-        By what all children become: the less a start says of the end, the
-        nearer to their mean.
-        """
+    def predicted_final(self, current: float) -> float:
+        """The regression prediction, which shrinks towards the mean."""
         return self.intercept + self.slope * current
 
-    def likeliest_final(self, current: float) -> float:
-        """The final reward of which this current one is most typical.
+    def calibrated_final(self, current: float) -> float:
+        """The classical calibration estimate (Krutchkoff 1967).
 
-        The regression of the current on the final reward, read backwards
-        (the classical estimator of calibration, Krutchkoff 1967). It is not
-        drawn to the mean of all children: its mean, over children of one
-        final reward, is that reward. Hence it is noisier, and where the two
-        share less than a quarter of their variance, it is drawn to the mean
-        as far as with a quarter.
+        It inverts the regression of the current on the final reward. It does
+        not shrink towards the mean: over trials with one final reward, its
+        mean is that reward. It is noisier in return; below an R² of
+        `_LEAST_R2` it shrinks as it does at that R².
         """
-        expected = self.expected_final(current)
+        predicted = self.predicted_final(current)
         spread = self.variance_current * self.variance_final
         if spread == 0:
-            return expected
-        share = min(1.0, max(_LEAST_SHARE, self.covariance**2 / spread))
-        return self.mean_final + (expected - self.mean_final) / share
+            return predicted
+        r2 = min(1.0, max(_LEAST_R2, self.covariance**2 / spread))
+        return self.mean_final + (predicted - self.mean_final) / r2
 
 
 class LearningCurves:
-    """The curves of the children told so far.
+    """The learning curves of the trials observed so far.
 
     Args:
-        num_epochs: of a child that is not stopped.
+        num_epochs: of a full training.
     """
 
     def __init__(self, num_epochs: int) -> None:
@@ -103,25 +93,25 @@ class LearningCurves:
 
     @property
     def num_whole(self) -> int:
-        """Children that were not stopped."""
+        """The number of trials that were not stopped."""
         return int(np.sum(self._ends == self._num_epochs))
 
     @property
     def best_final(self) -> float:
-        """The highest final reward of a whole curve; -inf if there is none."""
+        """The highest final reward of a full training; -inf without any."""
         whole = self._curves[self._ends == self._num_epochs, -1]
         return float(whole.max(initial=-math.inf))
 
     def add(self, rewards: Sequence[float], *, stopped_epoch: int = 0) -> None:
-        """Takes in one child's curve.
+        """Adds the curve of a trial.
 
         Args:
-            rewards: one an epoch, at least one.
-            stopped_epoch: after which it was stopped; 0 if it was not.
+            rewards: one per epoch, at least one.
+            stopped_epoch: after which the trial was stopped; 0 if it was not.
 
         Raises:
-            ConfigError: more epochs than a child has, or none; or a child
-                that was stopped has not as many rewards.
+            ConfigError: the curve has no epochs, too many, or does not end
+                at `stopped_epoch`.
         """
         num = len(rewards)
         if not 1 <= num <= self._num_epochs or stopped_epoch not in (0, num):
@@ -136,13 +126,13 @@ class LearningCurves:
         self._ends = np.append(self._ends, stopped_epoch or self._num_epochs)
 
     def rewards_after(self, epoch: int) -> np.ndarray:
-        """The rewards after `epoch` of the children that trained so long."""
+        """The rewards after `epoch` of the trials that trained for it."""
         return self._curves[self._ends >= epoch, epoch - 1]
 
     def fits(self) -> dict[int, EpochFit]:
-        """Epoch, from 1 to the last but one -> its fit.
+        """Maps each epoch, from 1 to the last but one, to its fit.
 
-        Empty with fewer than `MIN_WHOLE` whole curves.
+        Empty with fewer than `MIN_WHOLE` full curves.
         """
         if self.num_whole < MIN_WHOLE:
             return {}
@@ -160,7 +150,7 @@ class LearningCurves:
             variances[here] = residual
             reached = self._ends >= epoch
             x, y = current[reached], finals[reached]
-            # Rounding would make equal values vary together.
+            # Rounding errors of equal values must not correlate.
             is_flat = _is_flat(x) or _is_flat(y)
             product = (x - x.mean()) * (y - y.mean())
             fits[epoch] = EpochFit(
@@ -178,7 +168,7 @@ class LearningCurves:
 
 
 def _is_flat(values: np.ndarray) -> bool:
-    """Whether all are equal; such differ by rounding from their mean."""
+    """Whether all values are equal up to rounding."""
     return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
@@ -189,13 +179,13 @@ def _regress(
 
     Args:
         x: (num,).
-        y: (num,), observed or expected.
-        variances: (num,), of the expected ones; 0 where observed.
+        y: (num,), observed or predicted.
+        variances: (num,), of the predicted values; 0 if observed.
     """
-    centred = x - x.mean()
+    centered = x - x.mean()
     is_flat = _is_flat(x)
-    slope = 0.0 if is_flat else float(centred @ y) / float(centred @ centred)
-    # Better now and worse in the end is noise: it would reward bad starts.
+    slope = 0.0 if is_flat else float(centered @ y) / float(centered @ centered)
+    # A negative slope is noise, and would reward bad starts.
     slope = max(0.0, slope)
     intercept = float(y.mean() - slope * x.mean())
     residuals = y - intercept - slope * x

@@ -1,7 +1,7 @@
-"""One driver a working directory.
+"""The lock of a working directory: one driver at a time.
 
-The lock is the kernel's (flock), so it ends with the process that holds it,
-however that ends; the file `driver.lock` says who that is, and stays.
+It is a kernel lock (flock), so it ends with the process that holds it. The file
+`driver.lock` names this process and is never removed.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ LOCK_NAME = "driver.lock"
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """Who took the lock last and did not give it back.
+    """The process that took the lock last and did not release it.
 
     Attributes:
         pid, host: of the process.
         since: UTC, `2026-01-31T12:00:00Z`.
         is_alive: whether it still holds the lock; False if it was killed,
-            None if that can't be told from this machine.
+            None if it runs on another machine.
     """
 
     pid: int
@@ -44,10 +44,10 @@ class Holder:
 
 
 def read_holder(workdir: str | os.PathLike) -> Holder | None:
-    """Who drives `workdir`, without touching the lock; None if nobody.
+    """The driver of `workdir`, or None.
 
-    Trying the lock would tell more surely, but a driver that starts at that
-    moment would be refused.
+    It does not try the lock, which would refuse a driver that starts at that
+    moment.
     """
     path = Path(workdir) / LOCK_NAME
     try:
@@ -61,22 +61,21 @@ def read_holder(workdir: str | os.PathLike) -> Holder | None:
 
 
 def _written_holder(data: bytes) -> Holder | None:
-    """What the lock's file says; None where it does not name a process."""
+    """The holder that the lock file names, or None."""
     try:
         holder: Holder = from_json(Holder, parse_json(data))
     except ValueError:
         return None
     is_text = holder.host.isprintable() and holder.since.isprintable()
     is_process = 0 < holder.pid < 2**31
-    # Whether it lives was not known when the file was written.
     is_unknown = holder.is_alive is None
     return holder if is_text and is_process and is_unknown else None
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether a process lives and, where that can be seen, has the file open.
+    """Whether a process is alive and, if visible, has the file open.
 
-    Another process may have the number of one that is dead.
+    Another process may have got the pid of a dead one.
     """
     try:
         os.kill(pid, 0)
@@ -86,7 +85,7 @@ def _has_open(pid: int, path: Path) -> bool:
         return False
     try:
         files = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # another user's, or no /proc on this system
+    except OSError:  # another user's process, or no /proc
         return True
     for file in files:
         with contextlib.suppress(OSError):
@@ -97,19 +96,19 @@ def _has_open(pid: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def driver_lock(workdir: str | os.PathLike) -> Iterator[None]:
-    """Holds `workdir` (made if missing) for this process, for the block.
+    """Locks `workdir` (made if missing) for this process, within the block.
 
-    Children started by exec (subprocess, spawn) do not inherit it; a child
-    made by a bare fork would, and would hold it on after its parent's death.
+    Processes started by exec (subprocess, spawn) do not inherit the lock. A
+    process made by fork would, and would keep it after its parent's death.
 
     Raises:
-        StoreError: another driver holds it (saying which), or the directory
-            can't be written.
+        StoreError: another driver (named) holds it, or the directory can't be
+            written.
     """
     path = Path(workdir) / LOCK_NAME
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without O_NONBLOCK, some devices wait for others when opened.
+        # Without O_NONBLOCK, opening a FIFO or a device could block.
         flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK
         file = os.open(path, flags, 0o644)
     except OSError as error:
@@ -165,5 +164,5 @@ def _describe_holder(file: int) -> str:
     except OSError:
         holder = None
     if holder is None:
-        return "which has not said who it is"
+        return "a process that is not named"
     return f"process {holder.pid} on {holder.host} since {holder.since}"

@@ -2,22 +2,20 @@
 
 A search is a pure function of its searcher and of the trials' results, and
 every result is in the journal before anything learns from it. So the loop has
-no state of its own to save: started again, it asks the same searcher the same
-questions, takes the answers that the journal has and trains the rest, and
-ends as if it had never stopped.
+no state to save: a restarted loop asks the same searcher the same questions,
+takes the results that the journal has, and trains the rest. It ends as if it
+had never stopped.
 
-A round's rewards are told in the order in which they were asked for, once all
-of the round are in. The order in which a runner finishes them changes the
-order of the journal's lines (`JournalEntry.order`) and nothing else.
+The rewards of a round are told in the order of `ask`, once all are known. The
+order in which a runner finishes trials only affects the order of the journal's
+lines (`JournalEntry.order`).
 
-Rounds may overlap, so that a straggler does not idle the other workers: with
-`max_open_rounds` L, round r is asked once rounds 0 .. r - L are told, and
-exactly those. What is learned when is thus a rule, not a matter of time: any
-number of workers gives the same search.
+Rounds may overlap, so that a slow trial does not idle the other workers: with
+`max_open_rounds` L, round r is asked after exactly the rounds 0 .. r - L were
+told. So any number of workers gives the same search.
 
-Where children may be stopped early, that holds for them too: the rule by
-which a child is stopped is made when it is asked for, from the rounds told by
-then, and is part of its trial.
+Early stopping keeps this property: a trial's stop rule is made when the trial
+is asked for, from the rounds told by then, and is part of the trial.
 """
 
 import collections
@@ -40,10 +38,10 @@ from audiotag_nas.space import Tokens
 from audiotag_nas.trial import MAX_REWARD, Trial, TrialResult, TrialRunner
 
 MAX_IDLE_ROUNDS = 50
-"""Rounds in a row that propose nothing new, after which a search ends."""
+"""A search ends after so many consecutive rounds without a new point."""
 
 MakeTrial = Callable[[int, int, Tokens], Trial]
-"""(number of the trial from 0, round, tokens) -> the trial."""
+"""(trial number from 0, round, tokens) -> trial."""
 
 
 def run_search(
@@ -61,44 +59,43 @@ def run_search(
     early_stopper: EarlyStopper | None = None,
     on_event: Callable[[SearchEvent], None] | None = None,
 ) -> SearchOutcome:
-    """Searches until `num_trials` trainings are done, new or journaled.
+    """Runs a search until `num_trials` trials are finished.
 
-    Every round asks for `trials_per_round` tokens, also the last, of which
-    only as many are trained as are left: so a search that is run again with
-    more trials goes on as if it had had them from the start.
+    Every round asks for `trials_per_round` tokens. The last round trains only
+    as many as are left, so a search that is extended later equals one that
+    had all trials from the start.
 
     Args:
-        searcher: at its beginning; it is asked and told again from round 0.
-        runner: trains; closing it is left to the caller.
-        journal: read for finished trials and appended to; its other stages'
-            lines are not looked at.
+        searcher: a new one; it is asked and told again from round 0.
+        runner: runs the trials; the caller closes it.
+        journal: provides finished trials and receives new ones; other
+            stages' lines are ignored.
         stage: the stage of the trials that `make_trial` makes.
-        num_trials: trainings in all, those in the journal included.
-        trials_per_round: tokens to ask for at a time.
-        make_trial: (number, round, tokens) -> Trial; the same each time.
+        num_trials: all trials, including those in the journal.
+        trials_per_round: tokens per `ask`.
+        make_trial: (number, round, tokens) -> Trial; a pure function.
         failure_reward: told for a failed trial.
-        retrain_repeats: train tokens again that were trained (always so if the
-            searcher `repeats_on_purpose`); if False their
-            known reward is told again and the training is not counted.
-        max_open_rounds: rounds asked for and not yet told, at most. With 1
-            everything known is learned before anything is asked, and workers
-            wait for a round's last training.
-        early_stopper: at its beginning; makes each trial's `stop_rule` and
-            the reward that is told of a stopped one. None stops none.
+        retrain_repeats: retrain tokens that were trained before (always done
+            if the searcher `repeats_on_purpose`). If False, their known reward
+            is told again and does not count as a trial.
+        max_open_rounds: the most rounds that are asked and not yet told. With
+            1, workers wait for a round's last trial.
+        early_stopper: a new one; makes stop rules and the rewards of stopped
+            trials. None disables early stopping.
         on_event: called with each event, on this thread.
 
     Returns:
-        The outcome. It has fewer trials than `num_trials` where the searcher
-        came to its end, every point was trained, or nothing new was proposed
-        for `MAX_IDLE_ROUNDS` rounds; `stop_reason` then says so.
+        The outcome. It has fewer trials than `num_trials` and a `stop_reason`
+        if the searcher had no more proposals, every point was trained, or
+        `MAX_IDLE_ROUNDS` rounds proposed nothing new.
 
     Raises:
-        SearchError: every trial failed; raised as soon as two rounds (and at
-            least 4 trials) have.
-        StoreError: the journal holds another trial under an asked one's id,
-            or can't be written.
-        ConfigError: an argument out of its range, or tokens that are not of
-            the space.
+        SearchError: every trial failed; raised after two rounds and at least
+            4 trials.
+        StoreError: the journal has a different trial with the same id, or
+            can't be written.
+        ConfigError: an argument is out of range, or tokens are not of the
+            space.
     """
     for name, value in (
         ("num_trials", num_trials),
@@ -112,12 +109,10 @@ def run_search(
             "`failure_reward` must be finite and at most "
             f"{MAX_REWARD:g} in magnitude. Received: {failure_reward}"
         )
-    on_event = _ignore if on_event is None else on_event
+    emit = (lambda event: None) if on_event is None else on_event
     search = _Search(
         searcher=searcher,
-        queue=TrainingQueue(
-            runner, lambda trial: on_event(TrialStarted(trial))
-        ),
+        queue=TrainingQueue(runner, lambda trial: emit(TrialStarted(trial))),
         journal=journal,
         stage=stage,
         num_trials=num_trials,
@@ -126,7 +121,7 @@ def run_search(
         retrain_repeats=retrain_repeats
         or getattr(searcher, "repeats_on_purpose", False),
         early_stopper=early_stopper,
-        on_event=on_event,
+        on_event=emit,
     )
     stop_reason = search.run_rounds(trials_per_round, max_open_rounds)
     return search.outcome(stop_reason)
@@ -134,7 +129,16 @@ def run_search(
 
 @dataclasses.dataclass
 class _Search:
-    """One call of `run_search`: its arguments, and what it has so far."""
+    """The arguments and the state of one call of `run_search`.
+
+    Attributes:
+        trials: by number.
+        results: by trial id.
+        number_of: tokens -> number of their first trial.
+        best: the best full training so far, with its result.
+        num_from_journal: trials that the journal had.
+        rewards: trial number -> the reward told for it.
+    """
 
     searcher: Searcher
     queue: TrainingQueue
@@ -152,17 +156,19 @@ class _Search:
     number_of: dict[Tokens, int] = dataclasses.field(default_factory=dict)
     best: tuple[Trial, TrialResult] | None = None
     num_from_journal: int = 0
-    told: dict[int, float] = dataclasses.field(default_factory=dict)
+    rewards: dict[int, float] = dataclasses.field(default_factory=dict)
 
     def run_rounds(self, trials_per_round: int, max_open_rounds: int) -> str:
-        """Returns why it stopped early, or an empty string."""
+        """Runs the search; returns the reason for an early end, or ""."""
         open_rounds: collections.deque[list[int]] = collections.deque()
         round_number = num_idle = 0
         stop_reason = ""
         while True:
-            while len(open_rounds) < max_open_rounds and not stop_reason:
-                if len(self.trials) == self.num_trials:
-                    break
+            while (
+                len(open_rounds) < max_open_rounds
+                and len(self.trials) < self.num_trials
+                and not stop_reason
+            ):
                 num_before = len(self.trials)
                 numbers, stop_reason = self._ask(trials_per_round, round_number)
                 if stop_reason:
@@ -202,8 +208,11 @@ class _Search:
     def _ask(
         self, trials_per_round: int, round_number: int
     ) -> tuple[list[int], str]:
-        """The numbers of a new round's trials, or why there is no round."""
-        if self._is_exhausted():
+        """The trial numbers of a new round, or the reason for none."""
+        if (
+            not self.retrain_repeats
+            and len(self.number_of) == self.searcher.space.size
+        ):
             return [], "every point of the space has been trained"
         asked = [
             self.searcher.space.validate(tokens)
@@ -213,16 +222,10 @@ class _Search:
             return [], "the searcher has nothing left to try"
         return self._number(asked, round_number), ""
 
-    def _is_exhausted(self) -> bool:
-        return (
-            not self.retrain_repeats
-            and len(self.number_of) == self.searcher.space.size
-        )
-
     def _number(self, asked: list[Tokens], round_number: int) -> list[int]:
-        """Numbers of the trials that answer `asked`; makes the new ones.
+        """The trial numbers of the tokens asked for; makes new trials.
 
-        Tokens that no trial is left for go unanswered.
+        Tokens beyond the last trial are dropped.
         """
         numbers = []
         for tokens in asked:
@@ -242,22 +245,19 @@ class _Search:
     def _make_trial(
         self, number: int, round_number: int, tokens: Tokens
     ) -> Trial:
-        """The trial, with what may stop it by what is told now.
+        """The trial with its stop rule.
 
-        Tokens trained again are trained whole: who asks for them once more
-        wants to know how good they are, and a guess from a cut curve is no
-        better than the training before.
+        Repeated tokens are trained in full: the searcher wants a better
+        estimate of their reward.
         """
         trial = self.make_trial(number, round_number, tokens)
         rule = [] if self.early_stopper is None else self.early_stopper.rule()
         if not rule or tokens in self.number_of:
             return trial
-        return dataclasses.replace(
-            trial, settings=trial.settings | {"stop_rule": rule}
-        )
+        return dataclasses.replace(trial, stop_rule=rule)
 
     def _train(self, numbers: list[int]) -> None:
-        """Waits for these trials; whatever else is asked for trains too."""
+        """Waits for these trials; trials of other open rounds run meanwhile."""
         ids = {self.trials[number].trial_id for number in numbers}
         while not ids <= self.results.keys():
             trial, result = self.queue.next_result()
@@ -273,19 +273,19 @@ class _Search:
             raise StoreError(
                 f"{self.journal.path}, line {entry.line_number}: trial "
                 f"{trial.trial_id} is of another search: {differences[0]}. "
-                f"{self._way_out(trial)}"
+                f"{self._remedy(trial)}"
             )
         self.num_from_journal += 1
         self._finish(trial, entry.result, from_journal=True)
         return True
 
-    def _way_out(self, trial: Trial) -> str:
-        """Where the journal does not hold the trial that is asked for."""
+    def _remedy(self, trial: Trial) -> str:
+        """What to do if the journal has a different trial with this id."""
         if len(self.results) > self.num_from_journal:
             return (
-                "Trials before it were trained again, and what was learned "
-                f"from them is another. To go on, remove the {self.stage}'s "
-                f"lines of round {trial.round} and later."
+                "Earlier trials were retrained with other results. To "
+                f"continue, remove the {self.stage}'s lines of round "
+                f"{trial.round} and later."
             )
         return (
             "Use another working directory, or the settings that the journal "
@@ -296,13 +296,13 @@ class _Search:
         self, trial: Trial, result: TrialResult, *, from_journal: bool
     ) -> None:
         self.results[trial.trial_id] = result
-        # By number, not by arrival: among equals the first asked for wins.
+        # In order of numbers: of equal rewards the first asked for wins.
         whole = [
             (t, self.results[t.trial_id])
             for t in self.trials
             if t.trial_id in self.results and self.results[t.trial_id].is_whole
         ]
-        self.best = max(whole, key=_reward, default=None)
+        self.best = max(whole, key=_measured_reward, default=None)
         best_trial, best_result = self.best or (None, None)
         self.on_event(
             TrialFinished(
@@ -318,35 +318,35 @@ class _Search:
         )
 
     def _tell(self, numbers: list[int]) -> None:
-        """Tells a round; of a trial told before, the reward told then."""
+        """Tells the rewards of a round; a repeat gets its first reward."""
         new = {
             number: self.results[self.trials[number].trial_id]
             for number in numbers
-            if number not in self.told
+            if number not in self.rewards
         }
         if self.early_stopper is not None:
             self.early_stopper.tell(list(new.values()))
         for number, result in new.items():
-            self.told[number] = self._told_reward(result)
+            self.rewards[number] = self._reward(result)
         self.searcher.tell(
             [self.trials[number].tokens for number in numbers],
-            [self.told[number] for number in numbers],
+            [self.rewards[number] for number in numbers],
         )
 
-    def _told_reward(self, result: TrialResult) -> float:
+    def _reward(self, result: TrialResult) -> float:
         if result.reward is None or not is_reward(result.reward):
             return self.failure_reward
         if self.early_stopper is None or result.is_whole:
             return result.reward
-        return self.early_stopper.fair_reward(result)
+        return self.early_stopper.estimated_final_reward(result)
 
-    def _check_failures(self, num_enough: int) -> None:
-        """Stops a search in which enough trials were run and all failed."""
+    def _check_failures(self, min_trials: int) -> None:
+        """Raises SearchError once `min_trials` were told and all failed."""
         if self.best is not None or not self.results:
             return
-        if num_enough and len(self.told) < max(4, num_enough):
+        if min_trials and len(self.rewards) < max(4, min_trials):
             return
-        # Open rounds have their say too: how much of them is in is chance.
+        # Wait for open rounds too: which of their trials ended is chance.
         self._train(list(range(len(self.trials))))
         if self.best is not None:
             return
@@ -356,15 +356,15 @@ class _Search:
         reason, count = reasons.most_common(1)[0]
         raise SearchError(
             f"{self.stage}: all {len(self.results)} trials failed, {count} of "
-            f"them with: {reason.rstrip('.')}. To train them again once the "
-            f"cause is gone, remove their lines from {self.journal.path}."
+            f"them with: {reason.rstrip('.')}. To retrain them once the cause "
+            f"is fixed, remove their lines from {self.journal.path}."
         )
 
     def _recommendation(self) -> Tokens:
-        """The searcher's, of the tokens that were trained to their end.
+        """The searcher's recommendation among the full trainings.
 
-        A searcher can't tell a failure from a reward as low as the penalty,
-        nor what a stopped child would have become from what one became.
+        The searcher knows neither failures nor estimates from measured
+        rewards.
         """
         return self.searcher.recommend(
             among={
@@ -375,10 +375,6 @@ class _Search:
         )
 
 
-def _ignore(event: SearchEvent) -> None:
-    """Where nobody wants to be told."""
-
-
-def _reward(pair: tuple[Trial, TrialResult]) -> float:
+def _measured_reward(pair: tuple[Trial, TrialResult]) -> float:
     reward = pair[1].reward
     return -math.inf if reward is None else reward

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from audiotag_nas.config.searchers import NoSettings, make_settings
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import SearchSpace, Tokens, check_space
 from audiotag_nas.trial import MAX_REWARD
@@ -129,74 +130,16 @@ def is_reward(value: float) -> bool:
     return abs(value) <= MAX_REWARD  # False for a NaN
 
 
-SEARCHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "reinforce": (
-        "audiotag_nas.search.reinforce.searcher",
-        "ReinforceSearcher",
-        ("num_initial", "policy_steps", "policy_entropy", "reevaluate"),
-    ),
-    "reinforce_plain": (
-        "audiotag_nas.search.searchers.reinforce_plain",
-        "PlainReinforceSearcher",
-        (
-            "controller_units",
-            "learning_rate",
-            "baseline_decay",
-            "entropy_weight",
-            "clip_norm",
-        ),
-    ),
-    "evolution": (
-        "audiotag_nas.search.searchers.evolution",
-        "EvolutionSearcher",
-        ("evolution_population", "evolution_sample"),
-    ),
-    "local_search": (
-        "audiotag_nas.search.searchers.local_search",
-        "LocalSearcher",
-        (),
-    ),
-    "gaussian_process": (
-        "audiotag_nas.search.searchers.gaussian_process",
-        "GaussianProcessSearcher",
-        (),
-    ),
-    "random": (
-        "audiotag_nas.search.searchers.random_search",
-        "RandomSearcher",
-        (),
-    ),
-    "grid": ("audiotag_nas.search.searchers.grid", "GridSearcher", ()),
+SEARCHERS = {
+    "reinforce": "reinforce.searcher:ReinforceSearcher",
+    "reinforce_plain": "searchers.reinforce_plain:PlainReinforceSearcher",
+    "evolution": "searchers.evolution:EvolutionSearcher",
+    "local_search": "searchers.local_search:LocalSearcher",
+    "gaussian_process": "searchers.gaussian_process:GaussianProcessSearcher",
+    "random": "searchers.random_search:RandomSearcher",
+    "grid": "searchers.grid:GridSearcher",
 }
-"""Name -> module, class and the names of its settings."""
-
-
-def searcher_settings(name: str) -> tuple[str, ...]:
-    """The names of the settings that searcher `name` takes.
-
-    Raises:
-        ConfigError: there is no such searcher; names those there are.
-    """
-    if name not in SEARCHERS:
-        raise ConfigError(
-            f"a searcher must be one of {list(SEARCHERS)}. Received: {name!r}"
-        )
-    return SEARCHERS[name][2]
-
-
-def check_setting_names(name: str, settings: Iterable[str]) -> None:
-    """Sees that searcher `name` has these settings.
-
-    Raises:
-        ConfigError: no such searcher or setting (naming those allowed).
-    """
-    allowed = searcher_settings(name)
-    unknown = _names(sorted(set(settings) - set(allowed)))
-    if unknown:
-        raise ConfigError(
-            f"searcher `{name}` has no setting {unknown}. "
-            f"Allowed: {_names(allowed) or 'none'}"
-        )
+"""Name -> module in `audiotag_nas.search`, and class."""
 
 
 def make_searcher(
@@ -219,20 +162,17 @@ def make_searcher(
         name: one of `SEARCHERS`.
         space: what to search.
         seed: the only source of its randomness.
-        **settings: of the searcher, see `searcher_settings`; the others have
-            their defaults.
+        **settings: of the searcher, fields of its class in `config.searchers`.
 
     Raises:
         ConfigError: an unknown searcher or setting (the error lists the allowed
             ones), a value out of its range, or `space` is no `SearchSpace`.
     """
-    check_setting_names(name, settings)
+    checked = make_settings(name, settings)
     check_space(space)
-    seed = check_seed(seed)
-    module, cls, _ = SEARCHERS[name]
-    searcher = getattr(importlib.import_module(module), cls)
-    return searcher(space, seed=seed, **settings)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    module, _, class_name = SEARCHERS[name].partition(":")
+    searcher = getattr(
+        importlib.import_module(f"audiotag_nas.search.{module}"), class_name
+    )
+    keywords = {} if isinstance(checked, NoSettings) else {"settings": checked}
+    return searcher(space, seed=check_seed(seed), **keywords)

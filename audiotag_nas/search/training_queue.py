@@ -1,4 +1,4 @@
-"""Trials that wait for a runner's slots, and how busy those are."""
+"""A queue of trials for a runner, and the utilization of its slots."""
 
 import collections
 import time
@@ -8,11 +8,11 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 
 class TrainingQueue:
-    """Keeps a runner's slots filled, in the order in which trials are added.
+    """Keeps a runner's slots filled, first in, first out.
 
     Args:
-        runner: trains.
-        on_start: called with each trial that is given to it.
+        runner: runs the trials.
+        on_start: called with each trial that is submitted to the runner.
     """
 
     def __init__(
@@ -30,24 +30,24 @@ class TrainingQueue:
         self._waiting.append(trial)
 
     def next_result(self) -> tuple[Trial, TrialResult]:
-        """Waits for whichever training ends next; there must be one."""
+        """Waits for the next trial that ends; there must be one."""
         self._fill()
         result = self._runner.next_result()
         if result.trial_id not in self._running:
             raise RuntimeError(
-                f"the runner gave a result of {result.trial_id}, which "
+                f"the runner returned a result of {result.trial_id}, which "
                 f"is not running. Running: {sorted(self._running)}"
             )
         trial = self._running.pop(result.trial_id)
         self._busy_seconds += result.seconds
         self._ended = time.monotonic()
-        # Before it is written: no worker is to wait for a disk.
+        # Before the result is written, so that no worker waits for a disk.
         self._fill()
         return trial, result
 
     @property
     def utilization(self) -> float | None:
-        """Share of the slots' time spent training; None before the first."""
+        """Fraction of the slots' time spent training; None before a result."""
         if self._started is None or self._ended <= self._started:
             return None
         slots = self._num_slots * (self._ended - self._started)

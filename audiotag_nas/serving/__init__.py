@@ -1,4 +1,4 @@
-"""A trained network becomes a SavedModel, and a SavedModel tags sound files.
+"""Exports a trained network as a SavedModel, and tags sound files with it.
 
 TensorFlow starts with the first use of a name below, not with this import.
 """

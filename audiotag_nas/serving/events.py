@@ -1,9 +1,9 @@
-"""Frame scores become stretches of time in which a tag is active.
+"""Turns active frames into events: the times at which a tag is active.
 
-A frame stands for the time around its centre that is nearer to it than to its
-neighbors; the first one begins at 0 and the last one ends with the file. Two
-stretches of a tag that are less than `merge_gap_seconds` apart are one, and
-then those under `min_event_seconds` are dropped. NumPy only.
+A frame stands for the time that is nearer to its center than to the centers
+of its neighbors. The first frame begins at 0, and the last one ends with the
+file. Active stretches of a tag that are less than `merge_gap_seconds` apart
+are merged; then stretches shorter than `min_event_seconds` are dropped.
 """
 
 import dataclasses
@@ -15,18 +15,18 @@ from audiotag_nas.config import FeatureConfig
 from audiotag_nas.errors import ConfigError
 
 _SLACK_SAMPLES = 0.01
-"""Edges lie on half samples; in seconds they are rounded, if by far less."""
+"""Tolerance of comparisons. Edges lie on half samples, rounded in seconds."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Event:
-    """One stretch in which a tag is active.
+    """A stretch of time in which a tag is active.
 
     Attributes:
-        onset_seconds: from the file's start.
-        offset_seconds: from the file's start, after the onset.
-        tag: its name.
-        score: the highest frame score in it.
+        onset_seconds: start, counted from the start of the file.
+        offset_seconds: end, counted from the start of the file.
+        tag: name of the tag.
+        score: the highest frame score of the event.
     """
 
     onset_seconds: float
@@ -40,8 +40,8 @@ class EventSettings:
     """How active frames become events. [own]
 
     Attributes:
-        merge_gap_seconds: shorter pauses are bridged.
-        min_event_seconds: shorter events are dropped, after merging.
+        merge_gap_seconds: stretches with a shorter gap are merged.
+        min_event_seconds: shorter events are dropped after merging.
     """
 
     merge_gap_seconds: float = 0.2
@@ -56,7 +56,7 @@ class EventSettings:
 
 
 class EventFinder:
-    """Finds the events of a file whose frames come in blocks."""
+    """Finds the events of a file whose frames arrive in blocks."""
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class EventFinder:
         self._features = features
         self._settings = settings
         self._num_frames = 0
-        # By tag: first frame, frame after the last, highest score.
+        # Per tag: first frame, frame after the last, highest score.
         self._open: list[tuple[int, int, float] | None] = [None] * len(tags)
         self._events: list[Event] = []
 
     def add(self, scores: np.ndarray, active: np.ndarray) -> None:
-        """Takes the next frames: scores and whether active, (frames, tags)."""
+        """Takes the scores and activity of the next frames, (frames, tags)."""
         for index in range(len(self._tags)):
             for start, end in _runs(active[:, index]):
                 score = float(scores[start:end, index].max())
@@ -86,7 +86,7 @@ class EventFinder:
         self._num_frames += len(scores)
 
     def finish(self, seconds: float) -> tuple[Event, ...]:
-        """All events by onset; `seconds` is the file's length."""
+        """Returns all events by onset; `seconds` is the file's length."""
         for index, pending in enumerate(self._open):
             if pending is not None:
                 at_end = pending[1] == self._num_frames
@@ -97,7 +97,7 @@ class EventFinder:
         pending = self._open[index]
         if pending is not None:
             gap = self._edge(start) - self._edge(pending[1])
-            # Touching runs are one, cut only by the block's border.
+            # Runs that touch were cut by the border of two blocks.
             if start == pending[1] or self._is_shorter(
                 gap, self._settings.merge_gap_seconds
             ):
@@ -119,20 +119,20 @@ class EventFinder:
             self._events.append(Event(onset, offset, self._tags[index], score))
 
     def _is_shorter(self, seconds: float, limit: float) -> bool:
-        """Whether it is; what is as long is not, wherever it lies."""
+        """Whether `seconds` < `limit`, despite rounding of the edges."""
         slack = _SLACK_SAMPLES / self._features.sample_rate_hz
         return seconds < limit - slack
 
     def _edge(self, frame: int) -> float:
-        """Where frame `frame` begins and the one before it ends, seconds."""
+        """Returns the time between frame `frame` and the one before it."""
         features = self._features
-        centre = 0.0 if features.center else features.frame_length / 2
-        samples = centre + (frame - 0.5) * features.frame_step
+        center = 0.0 if features.center else features.frame_length / 2
+        samples = center + (frame - 0.5) * features.frame_step
         return samples / features.sample_rate_hz
 
 
 def _runs(active: np.ndarray) -> list[tuple[int, int]]:
-    """The runs of True: (first, one after the last)."""
+    """Returns the runs of True as (first, one after the last)."""
     edges = np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return list(zip(starts.tolist(), ends.tolist(), strict=True))

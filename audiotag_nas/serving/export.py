@@ -1,44 +1,44 @@
-"""A trained network becomes a SavedModel that takes the waveform.
+"""Exports a trained network as a SavedModel that takes waveforms.
 
     waveform float32 (batch, samples), any length
         -> LogMel -> network -> clip_scores (batch, tags)
                                 frame_scores (batch, frames, tags)
 
-Endpoints: `serve` (the default signature) and `log_mel`, which gives what the
-network sees. The model is loaded again and compared with the live one before
-its directory appears, and holds only operations that a CPU can run.
+The endpoints are `serve` (the default signature) and `log_mel`, which returns
+the network's input. Before its directory appears, the written model is loaded
+and compared with the live network, and its operations are checked: a CPU must
+be able to run them.
 """
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import kernels
 
 import audiotag_nas
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.data.log_mel_layer import LogMel
-from audiotag_nas.data.shards import store_errors
-from audiotag_nas.data.storage import RemotePath, as_place, new_directory
+from audiotag_nas.data.storage import RemotePath, as_path, new_directory
+from audiotag_nas.data.tfrecord_writer import store_errors
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.files import plain_path
 from audiotag_nas.models import save_model
-from audiotag_nas.serving import model_manifest as manifests
+from audiotag_nas.serving import model_directory
+from audiotag_nas.serving.model_manifest import Manifest
+from audiotag_nas.serving.portable import operations_without_cpu, portable_copy
 from audiotag_nas.serving.saved_model import open_saved_model
 
 TOLERANCE = 1e-4
-"""How far a score of the reloaded model may be from the live model's."""
+"""The largest allowed difference of the reloaded and the live scores."""
 
 
 class ExportError(Exception):
-    """What was written is not what was meant: a defect, not a user's error."""
+    """The written model is wrong: a defect, not an error of the user."""
 
 
 def export_model(
@@ -53,36 +53,36 @@ def export_model(
     pads_short_clips: bool = False,
     architecture: Architecture | None = None,
 ) -> None:
-    """Writes `model` with its front end; replaces a model at `export_dir`.
+    """Writes `model` and its front end; replaces a model at `export_dir`.
 
     Args:
-        model: log-mels (batch, any frames, mels) to `clip_scores` and
-            `frame_scores`, as `audiotag_nas.models` builds them.
+        model: a network that `audiotag_nas.models` built, for log-mels with
+            any number of frames.
         export_dir: appears whole or not at all; may be remote (`storage`).
         features: the front end that the network was trained with.
         tags: the network's outputs, in order.
-        thresholds: by tag or in the tags' order, each in [0, 1]; where it is
-            not a number (a tag without examples to choose it from), 0.5.
-        metrics: named numbers to keep with it; NaN for undefined ones.
-        clip_seconds: the length that the network was trained on; long files
-            are tagged in windows of it.
-        pads_short_clips: it was trained on shorter clips too, filled up with
-            zeros; shorter files are then tagged so.
-        architecture: to keep with it.
+        thresholds: by tag or in the order of the tags, each in [0, 1]. NaN (a
+            tag without examples to choose from) becomes 0.5.
+        metrics: named numbers for the manifest; NaN if undefined.
+        clip_seconds: length of the training clips; longer files are tagged in
+            windows of this length.
+        pads_short_clips: whether training had shorter clips too, padded with
+            zeros; shorter files are then padded likewise.
+        architecture: of the network, for the manifest.
 
     Raises:
-        ConfigError: the network takes one number of frames only, or its sizes
-            are not those of `features` and `tags`.
-        ExportError: the written model differs from the live one, or holds an
+        ConfigError: the network has a fixed number of frames, or its sizes
+            differ from `features` and `tags`.
+        ExportError: the written model differs from the live one, or has an
             operation that a CPU can't run.
-        StoreError: `export_dir` can't be written, or a local one has other
-            files than an exported model's.
+        StoreError: `export_dir` can't be written, or is a local directory
+            with other files than those of an exported model.
     """
-    place = as_place(export_dir)
-    manifests.check_replaceable(place)
+    place = as_path(export_dir)
+    model_directory.check_replaceable(place)
     tags = tuple(tags)
     _check_sizes(model, features, tags)
-    manifest = manifests.Manifest(
+    manifest = Manifest(
         tags=tags,
         thresholds=_thresholds(thresholds, tags),
         features=features,
@@ -101,69 +101,23 @@ def export_model(
             "numpy": np.__version__,
         },
     )
-    with new_directory(place, last=manifests.FILE_NAME) as directory:
+    with new_directory(place, last=model_directory.FILE_NAME) as directory:
         portable = portable_copy(model)
         _write_saved_model(portable, features, directory)
-        save_model(portable, directory / manifests.KERAS_FILE_NAME)
+        save_model(portable, directory / model_directory.KERAS_FILE_NAME)
         check_operations(directory)
         _check_equal(model, directory, features, clip_seconds)
-        manifests.write_manifest(directory, manifest)
+        model_directory.write_manifest(directory, manifest)
 
 
-def portable_copy(model: keras.Model) -> keras.Model:
-    """The same network with plain variables and no cuDNN operation.
-
-    Traced where a GPU is, Keras's GRU becomes a cuDNN operation that no CPU
-    can run; and the variables of a strategy belong to its devices.
-    """
-    copy = keras.models.clone_model(model)
-    for layer in copy.layers:
-        if isinstance(layer, keras.layers.Bidirectional):
-            layer.forward_layer.use_cudnn = False
-            layer.backward_layer.use_cudnn = False
-        elif isinstance(layer, keras.layers.GRU | keras.layers.LSTM):
-            layer.use_cudnn = False
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def check_operations(export_dir: Path) -> None:
-    """Checks that a CPU can run every operation of a SavedModel.
-
-    Raises:
-        ExportError: naming the first that it can't.
-    """
-    saved_model = saved_model_pb2.SavedModel()
-    path = export_dir / manifests.SAVED_MODEL_FILE_NAME
-    saved_model.ParseFromString(path.read_bytes())
-    for meta_graph in saved_model.meta_graphs:
-        graph = meta_graph.graph_def
-        functions = {f.signature.name for f in graph.library.function}
-        operations = {
-            node.op
-            for node in _all_nodes(graph)
-            # A node that is pinned to a GPU would need one as well.
-            if "GPU" not in node.device
-        }
-        pinned = {n.op for n in _all_nodes(graph)} - operations
-        for operation in sorted(operations - functions | pinned):
-            devices = {
-                kernel.device_type
-                for kernel in kernels.get_registered_kernels_for_op(
-                    operation
-                ).kernel
-            }
-            if not devices & {"CPU", "DEFAULT"} or operation in pinned:
-                raise ExportError(
-                    f"the exported model holds {operation!r}, which a CPU "
-                    "can't run."
-                )
-
-
-def _all_nodes(graph: graph_pb2.GraphDef) -> Iterator:
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
+def check_operations(directory: Path) -> None:
+    """Raises ExportError if a CPU can't run an operation of a SavedModel."""
+    path = directory / model_directory.SAVED_MODEL_FILE_NAME
+    for operation in operations_without_cpu(path):
+        raise ExportError(
+            f"the exported model has the operation {operation!r}, which a CPU "
+            "can't run."
+        )
 
 
 def _write_saved_model(
@@ -194,7 +148,7 @@ def _check_equal(
     features: FeatureConfig,
     clip_seconds: float,
 ) -> None:
-    """Compares the SavedModel with the live model on made-up waveforms."""
+    """Compares the SavedModel with the live model on random waveforms."""
     reloaded = open_saved_model(directory)
     front_end = LogMel(features)
     rng = np.random.default_rng(0)
@@ -210,9 +164,9 @@ def _check_equal(
             difference = np.abs(scores - written[name]).max()
             if not difference <= TOLERANCE:
                 raise ExportError(
-                    f"{name} of the exported model differ from the live "
-                    f"model's by {difference:.2g} for waveforms of shape "
-                    f"{shape}; at most {TOLERANCE} is allowed."
+                    f"{name} of the exported and the live model differ by "
+                    f"{difference:.2g} for waveforms of shape {shape}; "
+                    f"at most {TOLERANCE} is allowed."
                 )
 
 
@@ -222,9 +176,9 @@ def _check_sizes(
     _, num_frames, num_mels = model.input_shape
     if num_frames is not None:
         raise ConfigError(
-            "an exported model takes any length, but this network takes "
-            f"{num_frames} frames only; build it with num_frames=None and an "
-            "architecture without `input_norm`."
+            "an exported network must take any number of frames; build it with "
+            "num_frames=None and an architecture without `input_norm`. "
+            f"Received: {num_frames} frames"
         )
     if num_mels != features.num_mels:
         raise ConfigError(
@@ -242,11 +196,12 @@ def _thresholds(
     thresholds: Mapping[str, float] | Sequence[float] | np.ndarray,
     tags: tuple[str, ...],
 ) -> tuple[float, ...]:
-    """One a tag, in the tags' order."""
+    """Returns one threshold per tag, in the order of the tags."""
     if isinstance(thresholds, Mapping):
         if set(thresholds) != set(tags):
             raise ConfigError(
-                f"`thresholds` must be one a tag. Received: {dict(thresholds)}"
+                "`thresholds` must have one number per tag. "
+                f"Received: {dict(thresholds)}"
             )
         thresholds = [thresholds[tag] for tag in tags]
     values = tuple(

@@ -1,10 +1,10 @@
-"""A text file that grows entry by entry and is complete after each of them.
+"""A text file that grows entry by entry and is complete after each entry.
 
     <head><entry><separator><entry>...<tail>
 
-One write puts an entry and a new tail in place of the old tail, so whatever
-ends the process leaves a file with all earlier entries. Several processes may
-append to one file.
+One write replaces the tail by an entry and a new tail. The file keeps all
+earlier entries, whatever ends the process. Several processes may append to
+the same file.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _MAX_SHOWN = 60
 
 
 class Existing(enum.Enum):
-    """What happens to a file that is there already."""
+    """What happens to a file that exists."""
 
     REFUSE = "refuse"
     APPEND = "append"
@@ -29,15 +29,15 @@ class Existing(enum.Enum):
 
 
 def check_absent(path: str | os.PathLike) -> None:
-    """Checks that there is no file at `path`, or an empty one.
+    """Checks that there is no file, or an empty one, at `path`.
 
     Raises:
-        StoreError: there is one, which is not written over.
+        StoreError: there is a file with content.
     """
     if os.path.exists(path) and os.path.getsize(path):
         raise StoreError(
-            f"{path}: exists and is not written over. Continue it with "
-            "--append, or replace it with --overwrite."
+            f"{path}: exists and is not overwritten. Give --append to "
+            "continue it or --overwrite to replace it."
         )
 
 
@@ -46,16 +46,15 @@ class GrowingFile:
 
     Args:
         path: the file.
-        head: what stands before the first entry.
-        tail: what stands after the last one.
-        separator: what stands between two entries.
-        existing: what happens to a file that is there. A file to overwrite is
-            replaced when the first entry is added. An empty file counts as
-            absent.
+        head: text before the first entry.
+        tail: text after the last entry.
+        separator: text between two entries.
+        existing: what happens to a file that exists. The first entry replaces
+            a file to overwrite. An empty file counts as absent.
 
     Raises:
-        StoreError: the file is there and must not be; or it is to be
-            continued, and can't be written, does not begin with `head`, or
+        StoreError: the file exists and is to be refused; or it is to be
+            continued, but can't be written, does not begin with `head`, or
             does not end with `tail`.
     """
 
@@ -83,17 +82,17 @@ class GrowingFile:
         """Adds one entry, completely or not at all.
 
         Raises:
-            StoreError: it can't be written, or the file was changed by others
-                so that it can't be continued.
+            StoreError: the file can't be written, or another process changed
+                it so that it can't be continued.
         """
         if self._existing is Existing.OVERWRITE:
             whole = self._head.decode() + entry + self._tail.decode()
-            with store_errors(self.path, goes_on=False):
+            with store_errors(self.path, continues=False):
                 atomic_write_text(self.path, whole)
         else:
             with self._opened() as descriptor:
                 if self._existing is Existing.REFUSE:
-                    # Another process may have made it since.
+                    # Another process may have created it since.
                     check_absent(self.path)
                 self._check(descriptor)
                 self._append(descriptor, entry.encode())
@@ -101,8 +100,8 @@ class GrowingFile:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
-        """The file, locked against other processes that append to it."""
-        with store_errors(self.path, goes_on=False):
+        """Opens the file, locked against other processes that append."""
+        with store_errors(self.path, continues=False):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -118,7 +117,7 @@ class GrowingFile:
         begin = os.pread(descriptor, len(self._head), 0)
         if begin != self._head:
             raise StoreError(
-                f"{self.path}: must begin as a table of this command and "
+                f"{self.path}: must begin like a table of this command and "
                 "model to be continued. Received: "
                 f"{_shown(begin[:_MAX_SHOWN])}"
             )
@@ -142,7 +141,7 @@ class GrowingFile:
         try:
             _write_all(descriptor, data, start)
         except BaseException:
-            # The disk is full: without what was written of the entry.
+            # The disk is full: remove the written part of the entry.
             os.ftruncate(descriptor, size)
             if size:
                 _write_all(descriptor, self._tail, start)

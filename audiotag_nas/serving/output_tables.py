@@ -1,9 +1,9 @@
-"""Tables of tagged files as CSV and JSON, in a versioned schema.
+"""Writes tagged files to CSV and JSON tables, in a versioned schema.
 
-CSV: one row per event; a tag that is present without an event, a file without
-a tag and a file that failed have one row each, with the cells that don't
-apply empty. Times are seconds from the file's start. JSON has the same and
-all scores. Both are written file by file. Documented in docs/tagging.md.
+CSV has one row per event. A present tag without an event, a file without a
+present tag and a failed file have one row each; cells that don't apply are
+empty. Times are seconds from the file's start. JSON also has all scores. Both
+grow file by file. docs/tagging.md documents the schema.
 """
 
 import csv
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from audiotag_nas.serving.growing_file import Existing, GrowingFile
 from audiotag_nas.serving.model_manifest import Manifest
-from audiotag_nas.serving.tagger import TaggedFile
+from audiotag_nas.serving.tagged_file import TaggedFile
 from audiotag_nas.spreadsheet import quoted_formula
 from audiotag_nas.terminal import escaped
 
@@ -36,18 +36,18 @@ COLUMNS = (
 
 
 class Table(Protocol):
-    """A file that tagged files are written to, one after the other."""
+    """A table that grows by one tagged file at a time."""
 
     def add(self, tagged: TaggedFile) -> None:
-        """Writes one file.
+        """Adds one tagged file.
 
         Raises:
-            StoreError: it can't be written.
+            StoreError: the table can't be written.
         """
 
 
 class CsvTable:
-    """The events of tagged files as CSV; one line of the file is one row.
+    """The events of tagged files as CSV; a row is one line.
 
     Raises:
         StoreError: as `GrowingFile`.
@@ -59,7 +59,7 @@ class CsvTable:
         *,
         existing: Existing = Existing.REFUSE,
     ) -> None:
-        # A line break ends the file, not a row: it is the tail.
+        # The last line break is the tail; the others begin an entry.
         self._file = GrowingFile(
             path, head=",".join(COLUMNS), tail="\n", existing=existing
         )
@@ -73,7 +73,7 @@ class CsvTable:
 
 
 class JsonTable:
-    """Everything about tagged files as one JSON value.
+    """All results of tagged files as one JSON value.
 
     Raises:
         StoreError: as `GrowingFile`.
@@ -110,7 +110,7 @@ class JsonTable:
 
 
 def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
-    """The rows of one file; at least one."""
+    """Returns the rows of one file, at least one."""
     base = {
         "schema_version": SCHEMA_VERSION,
         "path": tagged.path_text,
@@ -124,25 +124,25 @@ def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
     rows = []
     for tag in scores.present:
         threshold = scores.thresholds[scores.tags.index(tag)]
-        of_tag = base | {
+        tag_row = base | {
             "tag": tag,
             "score": round(scores.score(tag), 6),
             "threshold": round(threshold, 6),
         }
         rows += [
-            of_tag
+            tag_row
             | {
                 "onset_seconds": round(event.onset_seconds, 3),
                 "offset_seconds": round(event.offset_seconds, 3),
                 "event_score": round(event.score, 6),
             }
             for event in scores.times(tag)
-        ] or [of_tag]
+        ] or [tag_row]
     return rows or [base]
 
 
 def json_value(tagged: TaggedFile) -> dict[str, Any]:
-    """One file as plain values."""
+    """Returns the results of one file as plain values."""
     value: dict[str, Any] = {
         "path": tagged.path_text,
         "status": tagged.status,
@@ -177,7 +177,7 @@ def json_value(tagged: TaggedFile) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell on one line; text that a spreadsheet would run is quoted."""
+    """Returns a cell on one line, with formulas quoted."""
     if not isinstance(value, str):
         return value
     return quoted_formula(escaped(value))

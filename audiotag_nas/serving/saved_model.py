@@ -1,4 +1,4 @@
-"""The SavedModel of an exported model, loaded by TensorFlow."""
+"""Loads the SavedModel of an exported model with TensorFlow."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _OUTPUTS = ("clip_scores", "frame_scores")
 
 
 def open_saved_model(directory: str | os.PathLike) -> Any:
-    """TensorFlow's own loading, for a directory of any name."""
+    """Loads a SavedModel from a directory with any name."""
     import tensorflow as tf
 
     with plain_path(directory) as path:
@@ -30,18 +30,18 @@ def load_saved_model(
     """Loads the SavedModel in `directory` and checks its endpoints.
 
     Args:
-        directory: the files, checked against their manifest.
+        directory: the files, already checked against their manifest.
         shown: the exported model's place, for messages.
-        num_tags: how many scores the model must have.
+        num_tags: the number of scores that the model must have.
 
     Raises:
-        StoreError: TensorFlow can't load it, or it lacks an endpoint or has
-            another number of scores.
+        StoreError: TensorFlow can't load it, an endpoint is missing, or the
+            number of scores differs.
     """
     try:
         saved_model = open_saved_model(directory)
     except Exception as error:
-        # The files are foreign: what damage in them raises is not documented.
+        # TensorFlow does not document what damaged files raise.
         raise StoreError(
             f"{shown}: can't be loaded by TensorFlow "
             f"({type(error).__name__}: {_first_line(error)}); export the model "
@@ -66,5 +66,5 @@ def load_saved_model(
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    # The link by which TensorFlow reaches the directory means nothing to users.
+    # Remove the link of `plain_path`, which means nothing to users.
     return _LINK.sub("", lines[0]) if lines else ""

@@ -1,18 +1,7 @@
-"""Which tags a sound carries, and when: an exported model on sound files.
-
-    tagger = Tagger.load("workdir/export")
-    tagged = tagger.tag_file("kitchen.mp3")
-
-A tag is present where its clip score reaches its threshold; the score of a
-file is the highest among its windows (`windows`), since a tag that is heard
-once is in the file. A tag is active in the frames whose score reaches the
-same threshold, in windows where it is present; active frames become events
-(`events`). A file that can't be tagged gives a reason, not an exception.
-"""
+"""Tags sound files and waveforms with an exported model."""
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,172 +12,63 @@ from audiotag_nas.data import audio
 from audiotag_nas.data.storage import RemotePath
 from audiotag_nas.data.waveform import checked_waveform
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.serving.events import Event, EventFinder, EventSettings
-from audiotag_nas.serving.model_manifest import Manifest, fetched
-from audiotag_nas.serving.opening import (
-    OPENING_SECONDS,
-    Opening,
-    OpeningKeeper,
-)
+from audiotag_nas.serving.clip_scores import ClipScores
+from audiotag_nas.serving.events import EventSettings
+from audiotag_nas.serving.model_directory import fetched
+from audiotag_nas.serving.model_manifest import Manifest
 from audiotag_nas.serving.saved_model import load_saved_model
-from audiotag_nas.serving.windows import FrameJoiner, Windows
-from audiotag_nas.terminal import escaped
-
-_BATCH_WINDOWS = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipScores:
-    """What the network says of one sound.
-
-    Attributes:
-        tags: the names, in the network's order.
-        thresholds: one a tag, as used.
-        seconds: the sound's length.
-        clip_scores: (tags,).
-        events: when tags that are present are active, by onset.
-        opening: the first minute; None where it was not asked for.
-        frame_step_seconds: from one frame to the next.
-        notes: what is odd about samples in memory, e.g. that their channels
-            cancel. Notes on a file are in `TaggedFile`.
-    """
-
-    tags: tuple[str, ...]
-    thresholds: tuple[float, ...]
-    seconds: float
-    clip_scores: np.ndarray
-    events: tuple[Event, ...]
-    opening: Opening | None
-    frame_step_seconds: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """The tags whose score reaches their threshold, best first."""
-        order = np.argsort(-self.clip_scores, kind="stable")
-        return tuple(
-            self.tags[k]
-            for k in order
-            if self.clip_scores[k] >= self.thresholds[k]
-        )
-
-    def score(self, tag: str) -> float:
-        """The clip score of one tag."""
-        return float(self.clip_scores[self.tags.index(tag)])
-
-    def times(self, tag: str) -> list[Event]:
-        """The events of one tag."""
-        return [event for event in self.events if event.tag == tag]
-
-
-@dataclasses.dataclass(frozen=True)
-class TaggedFile:
-    """What came of one file.
-
-    Attributes:
-        path: the file.
-        scores: None where it could not be tagged.
-        reason: why not; empty where it could.
-        notes: what was odd about it, e.g. that it is truncated.
-    """
-
-    path: Path
-    scores: ClipScores | None
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def path_text(self) -> str:
-        """The path as it is printed; see `terminal.escaped`."""
-        return escaped(self.path)
-
-    @property
-    def status(self) -> str:
-        """`tagged` or `failed`."""
-        return "failed" if self.scores is None else "tagged"
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self.scores is None else self.scores.seconds
-
-    @property
-    def clip_scores(self) -> dict[str, float]:
-        """By tag; empty for a failed file."""
-        if self.scores is None:
-            return {}
-        return {tag: self.scores.score(tag) for tag in self.scores.tags}
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        return () if self.scores is None else self.scores.events
-
-    def describe(self) -> list[str]:
-        """Lines for people: a tag that is present, its score, its times."""
-        if self.scores is None:
-            return [f"failed: {self.reason}"]
-        lines = []
-        width = max(map(len, self.scores.tags))
-        for tag in self.scores.present:
-            times = " ".join(
-                f"{event.onset_seconds:.2f}-{event.offset_seconds:.2f}"
-                for event in self.scores.times(tag)
-            )
-            lines.append(
-                f"{tag:<{width}}  {self.scores.score(tag):.2f}  "
-                f"{times + ' s' if times else '-'}"
-            )
-        return lines or ["no tag reaches its threshold"]
-
-    def plot(self, path: str | os.PathLike) -> None:
-        """Draws the first minute: log-mel, frame scores, events.
-
-        Raises:
-            DataError: the file could not be tagged, or was tagged without
-                `keep_opening`.
-        """
-        from audiotag_nas.report.plots import plot_tagged_clip
-
-        if self.scores is None:
-            raise DataError(f"{self.path}: can't be drawn: {self.reason}")
-        scores, opening = self.scores, self.scores.opening
-        if opening is None:
-            raise DataError(
-                f"{self.path}: can't be drawn: it must be tagged with "
-                "keep_opening=True."
-            )
-        end = scores.frame_step_seconds * len(opening.log_mel)
-        cut = " (first minute)" if scores.seconds > OPENING_SECONDS else ""
-        plot_tagged_clip(
-            path,
-            log_mel=opening.log_mel,
-            frame_seconds=scores.frame_step_seconds,
-            tags=scores.tags,
-            frame_scores=opening.frame_scores,
-            thresholds=scores.thresholds,
-            events=[
-                (e.tag, e.onset_seconds, min(e.offset_seconds, end))
-                for e in scores.events
-                if e.onset_seconds < end
-            ],
-            title=f"{Path(self.path_text).name}{cut}",
-            clip_scores=scores.clip_scores,
-        )
+from audiotag_nas.serving.stream_scorer import StreamScorer
+from audiotag_nas.serving.tagged_file import TaggedFile
 
 
 class Tagger:
-    """An exported model, loaded. Make one with `Tagger.load`."""
+    """A loaded model; make one with `Tagger.load`.
+
+    This example tags a second of noise. Its network is untrained; the
+    threshold 0 makes every tag present all the time.
+
+    >>> import numpy as np
+    >>> from audiotag_nas import Architecture, ConvBlock, FeatureConfig, Tagger
+    >>> from audiotag_nas.data.audio import write_wav
+    >>> from audiotag_nas.models import build_crnn
+    >>> from audiotag_nas.serving import export_model
+    >>> features = FeatureConfig(num_mels=8)
+    >>> network = build_crnn(
+    ...     Architecture((ConvBlock(2, 3, 3),), recurrent_units=3),
+    ...     num_mels=8,
+    ...     num_tags=2,
+    ... )
+    >>> export_model(
+    ...     network,
+    ...     "exported",
+    ...     features=features,
+    ...     tags=("dog", "rain"),
+    ...     thresholds=(0.5, 0.5),
+    ...     metrics={},
+    ...     clip_seconds=0.5,
+    ... )
+    >>> noise = np.random.default_rng(0).normal(scale=0.1, size=16000)
+    >>> write_wav("noise.wav", noise, sample_rate_hz=16000)
+    >>> tagger = Tagger.load("exported", threshold=0.0)
+    >>> tagged = tagger.tag_file("noise.wav")
+    >>> tagged.status, list(tagged.clip_scores)
+    ('tagged', ['dog', 'rain'])
+    >>> [(e.tag, e.onset_seconds, e.offset_seconds) for e in tagged.events]
+    [('dog', 0.0, 1.0), ('rain', 0.0, 1.0)]
+    """
 
     def __init__(
-        self, saved_model: Any, manifest: Manifest, events: EventSettings
+        self,
+        saved_model: Any,
+        manifest: Manifest,
+        *,
+        thresholds: tuple[float, ...],
+        events: EventSettings,
     ) -> None:
-        self._saved_model = saved_model
         self._manifest = manifest
-        self._events = events
-        self._thresholds = manifest.thresholds
-        self._windows = Windows(
-            manifest.features,
-            manifest.clip_seconds,
-            pads=manifest.pads_short_clips,
+        self._thresholds = thresholds
+        self._scorer = StreamScorer(
+            saved_model, manifest, thresholds=thresholds, events=events
         )
 
     @classmethod
@@ -199,32 +79,35 @@ class Tagger:
         threshold: float | None = None,
         events: EventSettings | None = None,
     ) -> "Tagger":
-        """Loads what `export_model` wrote.
+        """Loads a model that `export_model` wrote.
 
         Args:
             export_dir: the model's directory; may be remote (`storage`).
-            threshold: for all tags; None uses those stored with the model.
+            threshold: one threshold for all tags; None uses the model's own.
             events: how active frames become events.
 
         Raises:
-            StoreError: no exported model, one whose files were changed, or
-                one that TensorFlow can't load.
+            StoreError: there is no exported model, its files were changed,
+                or TensorFlow can't load it.
             ConfigError: a threshold outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigError(
                 f"`threshold` must be in [0, 1]. Received: {threshold}"
             )
-        # The files are checked before anything in them runs.
+        # A SavedModel is a program: its files are checked before it loads.
         with fetched(export_dir) as (directory, manifest):
             saved_model = load_saved_model(
                 directory, shown=export_dir, num_tags=len(manifest.tags)
             )
-        events = EventSettings() if events is None else events
-        tagger = cls(saved_model, manifest, events)
-        if threshold is not None:
-            tagger._thresholds = (threshold,) * len(manifest.tags)
-        return tagger
+        return cls(
+            saved_model,
+            manifest,
+            thresholds=manifest.thresholds
+            if threshold is None
+            else (threshold,) * len(manifest.tags),
+            events=EventSettings() if events is None else events,
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -236,7 +119,7 @@ class Tagger:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """In use: stored, or given to `load`."""
+        """The thresholds in use: the model's, or the one given to `load`."""
         return self._thresholds
 
     @property
@@ -244,28 +127,30 @@ class Tagger:
         return self._manifest.features
 
     def tag_file(
-        self, path: str | os.PathLike, *, keep_opening: bool = False
+        self, path: str | os.PathLike, *, keep_first_minute: bool = False
     ) -> TaggedFile:
-        """Tags one sound file, in a stream: its length does not matter.
+        """Tags a sound file of any length, reading it as a stream.
+
+        A file that can't be tagged gives a result with the reason, not an
+        exception.
 
         Args:
             path: the file.
-            keep_opening: keep the first minute for `TaggedFile.plot`, which
-                takes some 300 kB.
+            keep_first_minute: whether to keep the first minute for
+                `TaggedFile.plot`, which takes about 300 kB.
         """
         path = Path(path)
-        block_seconds = self._windows.hop_samples / self.features.sample_rate_hz
         scores, reason = None, ""
         notes: list[str] = []
         try:
-            scores = self._score(
+            scores = self._scorer.score(
                 audio.stream_audio(
                     path,
                     sample_rate_hz=self.features.sample_rate_hz,
-                    block_seconds=block_seconds,
+                    block_seconds=self._scorer.block_seconds,
                     note=notes.append,
                 ),
-                keep_opening=keep_opening,
+                keep_first_minute=keep_first_minute,
             )
         except DataError as error:
             reason = str(error).removeprefix(f"{path}: ")
@@ -277,20 +162,21 @@ class Tagger:
         waveform: np.ndarray,
         sample_rate_hz: int,
         *,
-        keep_opening: bool = False,
+        keep_first_minute: bool = False,
     ) -> ClipScores:
         """Tags samples in memory.
 
         Args:
             waveform: (samples,) or (samples, channels), floating-point with
-                full scale at 1, as soundfile and librosa read them. Integers
-                are refused, as librosa does: whether int32 is full scale at
-                2**31 or at 2**23 can't be told.
+                full scale at 1, as soundfile and librosa return them.
+                Integers are refused, because full scale of int32 may be
+                2**31 or 2**23.
             sample_rate_hz: of the waveform, from 1000 to 768000.
-            keep_opening: keep the first minute, as the network saw it.
+            keep_first_minute: whether to keep the first minute as the network
+                sees it.
 
         Raises:
-            DataError: less than a frame, or no valid waveform
+            DataError: less than a frame, or an invalid waveform
                 (`audiotag_nas.data.waveform`).
         """
         samples, notes = checked_waveform(
@@ -302,83 +188,7 @@ class Tagger:
             samples = soxr.resample(
                 samples, sample_rate_hz, self.features.sample_rate_hz
             )
-        scores = self._score([samples], keep_opening=keep_opening)
+        scores = self._scorer.score(
+            [samples], keep_first_minute=keep_first_minute
+        )
         return dataclasses.replace(scores, notes=notes)
-
-    def _score(
-        self, blocks: Iterable[np.ndarray], *, keep_opening: bool
-    ) -> ClipScores:
-        """Scores a stream of samples at the model's rate."""
-        num_samples = num_frames = 0
-
-        def counted() -> Iterator[np.ndarray]:
-            nonlocal num_samples
-            for block in blocks:
-                num_samples += len(block)
-                yield block
-
-        thresholds = np.asarray(self._thresholds)
-        joiner = FrameJoiner(self._windows)
-        finder = EventFinder(self.tags, self.features, self._events)
-        best = np.zeros(len(self.tags))
-        opening = OpeningKeeper(
-            self._frames(OPENING_SECONDS) if keep_opening else 0
-        )
-        for window, clip, frames, last in self._window_scores(counted()):
-            best = np.maximum(best, clip)
-            joined, window_best = joiner.add(frames, clip, last=last)
-            if last:
-                # Without the frames that a short clip was filled up with.
-                left = self.features.num_frames(num_samples) - num_frames
-                joined, window_best = joined[:left], window_best[:left]
-            num_frames += len(joined)
-            active = (joined >= thresholds) & (window_best >= thresholds)
-            finder.add(joined, active)
-            if opening.is_open:
-                mels = self._saved_model.log_mel(window[None]).numpy()[0]
-                opening.add(mels, joined)
-        seconds = num_samples / self.features.sample_rate_hz
-        return ClipScores(
-            tags=self.tags,
-            thresholds=self._thresholds,
-            seconds=seconds,
-            clip_scores=best,
-            events=finder.finish(seconds),
-            opening=opening.get(),
-            frame_step_seconds=self.features.frame_step
-            / self.features.sample_rate_hz,
-        )
-
-    def _window_scores(
-        self, blocks: Iterable[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        """Each window with its scores (tags,), (frames, tags), and if last."""
-        waiting: list[np.ndarray] = []
-        for window in self._windows.cut(blocks):
-            if waiting and (
-                len(waiting) == _BATCH_WINDOWS or len(window) != len(waiting[0])
-            ):
-                yield from self._run(waiting, last=False)
-                waiting = []
-            waiting.append(window)
-        if not waiting or not self.features.num_frames(len(waiting[-1])):
-            raise DataError(
-                f"must hold at least one frame, {self.features.frame_length} "
-                f"samples at {self.features.sample_rate_hz} Hz. Received: "
-                f"{len(waiting[-1]) if waiting else 0}"
-            )
-        yield from self._run(waiting, last=True)
-
-    def _run(
-        self, windows: list[np.ndarray], *, last: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        scores = self._saved_model.serve(np.stack(windows))
-        clips = scores["clip_scores"].numpy()
-        frames = scores["frame_scores"].numpy()
-        final = len(windows) - 1 if last else -1
-        for index, window in enumerate(windows):
-            yield window, clips[index], frames[index], index == final
-
-    def _frames(self, seconds: float) -> int:
-        rate = self.features.sample_rate_hz
-        return max(1, round(seconds * rate / self.features.frame_step))

@@ -1,14 +1,12 @@
-"""Long files in windows: cut with overlap, scores joined frame by frame.
+"""Cuts a stream into overlapping windows, and joins their frame scores.
 
-The network was trained on clips of a few seconds, so a longer file passes it
-in windows of that length that overlap by half (the hop is a whole number of
-frames, so the frames of all windows lie on one raster). A frame's score is
-the mean over the windows it lies in, weighted by how far it is from their
-borders, where the network sees half of what surrounds the frame. A clip of
-one window has just the network's own scores; a shorter one is filled up with
-zeros if the network was trained on such.
+The network was trained on clips of a few seconds. A longer sound is cut into
+windows of that length, which overlap by half. The hop is a whole number of
+frames, so the frames of all windows lie on one grid. The score of a frame is
+the mean over its windows. Its weight in a window is its distance from the
+window's border, because near the border the network lacks context.
 
-Memory does not grow with the file. NumPy only.
+Memory does not grow with the stream.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,12 +17,13 @@ from audiotag_nas.config import FeatureConfig
 
 
 class Windows:
-    """The raster of windows for one front end and window length.
+    """The windows of a stream.
 
     Args:
         features: the front end.
-        clip_seconds: of a window.
-        pads: whether a stream shorter than a window is padded with zeros.
+        clip_seconds: length of a window.
+        pads: whether a stream shorter than a window is padded with zeros,
+            as the network's training clips were.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class Windows:
     ) -> None:
         self._features = features
         self._pads = pads
-        # Two frames at least: what is left after a hop then holds a frame.
+        # With two frames or more, the rest after a hop holds a frame.
         self.num_samples = max(
             round(clip_seconds * features.sample_rate_hz),
             features.frame_length + features.frame_step,
@@ -46,25 +45,25 @@ class Windows:
         self.hop_samples = self.hop_frames * features.frame_step
 
     def cut(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Windows (num_samples,) of a stream of float32 (samples,) blocks.
+        """Yields the windows (num_samples,) of float32 blocks (samples,).
 
-        The last one is shorter where the stream's length demands it; a
-        stream shorter than a window is one window.
+        The last window may be shorter. A stream shorter than a window is one
+        window.
         """
-        waiting = np.zeros(0, np.float32)
+        pending = np.zeros(0, np.float32)
         is_first = True
         for block in blocks:
-            waiting = np.concatenate([waiting, block])
-            # Only what is followed by more is not the last window.
-            while len(waiting) > self.num_samples:
-                yield waiting[: self.num_samples]
+            pending = np.concatenate([pending, block])
+            # Samples must follow a window, else it is the last.
+            while len(pending) > self.num_samples:
+                yield pending[: self.num_samples]
                 is_first = False
-                waiting = waiting[self.hop_samples :]
-        # Less than a frame stays what it is: nothing to be tagged.
-        if is_first and self._pads and self._features.num_frames(len(waiting)):
-            waiting = np.pad(waiting, (0, self.num_samples - len(waiting)))
-        if len(waiting):
-            yield waiting
+                pending = pending[self.hop_samples :]
+        # Less than a frame is not padded: it is an error.
+        if is_first and self._pads and self._features.num_frames(len(pending)):
+            pending = np.pad(pending, (0, self.num_samples - len(pending)))
+        if len(pending):
+            yield pending
 
 
 class FrameJoiner:
@@ -79,11 +78,11 @@ class FrameJoiner:
     def add(
         self, frame_scores: np.ndarray, clip_scores: np.ndarray, *, last: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Takes the next window: scores (frames, tags) and (tags,).
+        """Takes the scores of the next window, (frames, tags) and (tags,).
 
         Returns:
-            For the frames that no later window covers: their joined scores,
-            and the highest clip score among the windows that each lies in,
+            The joined scores of the frames that no later window covers, and
+            the highest clip score among the windows of each of these frames,
             both (frames, tags).
         """
         num_frames, num_tags = frame_scores.shape

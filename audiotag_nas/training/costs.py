@@ -1,12 +1,11 @@
-"""More goals than the EER: what a child costs, and what that is worth.
+"""The costs of a network, and the penalty for them.
 
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 
-over parameters, multiply-adds and latency, each with its weight of
-`config.search` ([own]). MnasNet (Tan et al., CVPR 2019) weighs latency into
-the reward of a search as a factor, accuracy * (latency / target)^w; as a term
-in the logarithm a weight says outright how much quality a tenfold cost is
-worth, at any quality, and the baseline only moves all rewards alike.
+over parameters, multiply-adds and latency, each with its weight in
+`config.search` ([own]). MnasNet (Tan et al., CVPR 2019) multiplies the reward
+by (latency / target)^w. Here a weight is the quality that a tenfold cost is
+worth, at any quality, and the baseline shifts all rewards equally.
 """
 
 import dataclasses
@@ -27,17 +26,17 @@ from audiotag_nas.models import build_crnn
 from audiotag_nas.models.costs import NetworkCosts, network_costs
 
 NUM_TIMED = 31
-"""Clips that a latency is the median of."""
+"""Number of clips over which a latency's median is taken."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What a network costs.
+    """The costs of a network.
 
     Attributes:
-        num_parameters: moving averages included.
-        multiply_adds: of scoring one clip.
-        latency_seconds: of scoring one clip on one CPU thread; None where it
+        num_parameters: including moving averages.
+        multiply_adds: for scoring one clip.
+        latency_seconds: for scoring one clip on one CPU thread; None if it
             is not measured.
     """
 
@@ -48,19 +47,19 @@ class Costs:
 
 @dataclasses.dataclass(frozen=True)
 class SizedNetwork:
-    """An architecture, and the spectrograms it takes, e.g. `124x128`."""
+    """An architecture and its spectrogram size, e.g. `124x128`."""
 
     architecture: Architecture
     spectrogram_size: str
 
 
-def child_costs(
+def measure_costs(
     network: SizedNetwork, config: ExperimentConfig
 ) -> tuple[Costs, Costs]:
-    """The costs of a child, and of the baseline on the config's clips.
+    """Returns the costs of a network, and of the baseline network.
 
-    The latencies are measured, here and now: they are not the same twice. The
-    two networks take turns, so that a busy machine slows both alike.
+    Measured latencies differ from run to run. The two networks take turns, so
+    that a busy machine slows both equally.
     """
     size = config.features.spectrogram_size(config.data.clip_seconds)
     networks = (network, SizedNetwork(CRNN_BASELINE, size))
@@ -68,7 +67,7 @@ def child_costs(
     latencies: Sequence[float | None] = (None, None)
     if config.search.latency_is_measured:
         latencies = measure_latencies(networks, num_tags=num_tags)
-    child, baseline = (
+    costs, baseline_costs = (
         Costs(counts.num_parameters, counts.multiply_adds, latency)
         for counts, latency in zip(
             (_counts(each, num_tags) for each in networks),
@@ -76,11 +75,11 @@ def child_costs(
             strict=True,
         )
     )
-    return child, baseline
+    return costs, baseline_costs
 
 
 def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
-    """What is taken off the quality; below 0 for the cheaper than baseline."""
+    """Returns the penalty; negative if cheaper than the baseline."""
     penalty = 0.0
     for weight, cost, reference in (
         (
@@ -107,14 +106,14 @@ def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
 def measure_latencies(
     networks: Sequence[SizedNetwork], *, num_tags: int
 ) -> list[float]:
-    """Median seconds that each network takes to score one clip on the CPU.
+    """Returns the median seconds in which each network scores a clip.
 
-    On one thread where the process has one (`threads_per_trial`). Weights do
-    not matter for it, so the networks are built anew, off the GPU.
+    It runs on the CPU with the threads of this process (`threads_per_trial`).
+    Weights do not matter, so new networks are built, off the GPU.
     """
     score = [_make_scorer(network, num_tags) for network in networks]
     for score_clip in score:
-        # Traced by the first, and the second may still be slow.
+        # The first call traces, and the second may still be slow.
         score_clip()
         score_clip()
     seconds = np.empty((NUM_TIMED, len(score)))

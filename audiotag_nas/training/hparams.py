@@ -13,8 +13,8 @@ hyperparameters (those that differ first, then by name) and five metrics.
 So there is one experiment summary, at the root, and each stage is an experiment
 of its own without one:
 
-- `tensorboard --logdir <log_dir>` compares the stages. The summary names what
-  every completed trial has: the stage, and the metrics except for the latency.
+- `tensorboard --logdir <log_dir>` compares the stages. The summary names the
+  columns of every completed trial: the stage, and all metrics except latency.
 - `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
   and the metrics that its trials have. Metrics are sorted by tag and have no
   headings, so the tags are readable, and those that matter most sort first.
@@ -30,7 +30,7 @@ a parameter count of 210240 is printed as `2.1024e+5` in the table.
 
 A trial's file is made in memory and renamed into place: a session is there
 whole or not at all. An existing one is not written again, unless its trial
-was trained again. Only plain TensorBoard is used, no TensorFlow.
+was retrained. Only plain TensorBoard is used, no TensorFlow.
 """
 
 import io
@@ -69,7 +69,7 @@ METRICS = {
 """A result's metrics and their scalar tags, in the dashboard's order."""
 
 OPTIONAL_METRICS = ("latency_seconds",)
-"""Measured on request only, so not every completed trial has them."""
+"""Measured on request only: some completed trials lack them."""
 
 STAGE = "stage"
 CURVES = "values per epoch/"
@@ -86,10 +86,10 @@ class HParamsWriter:
         *,
         search_spaces: Mapping[str, Axes],
     ) -> None:
-        """Writes the root's experiment, unless it is there already.
+        """Writes the root's experiment, unless it exists.
 
         Args:
-            log_dir: what `tensorboard --logdir` is given.
+            log_dir: the directory for `tensorboard --logdir`.
             search_spaces: by stage (`search`, `grid`), the decisions or axes.
 
         Raises:
@@ -102,7 +102,7 @@ class HParamsWriter:
         self._write_experiment(list(search_spaces))
 
     def session_dir(self, trial: Trial) -> Path:
-        """Where a trial's session is."""
+        """The directory of a trial's session."""
         return self._log_dir / trial.stage / trial.trial_id
 
     def write(
@@ -118,14 +118,13 @@ class HParamsWriter:
         Args:
             trial: its `hparams` become the hyperparameters.
             result: its metrics and seconds become the metrics, its history
-                the curves; a failed one ends as a failure, with the reason in
-                the Text tab.
-            from_journal: it was finished before; else it was trained just now,
-                and a session that is there is of an earlier training.
-            end_seconds: when it ended, since the epoch; now if 0.
+                the curves. A failed session has the reason in the Text tab.
+            from_journal: whether it finished in an earlier process. If not,
+                an existing session is of an earlier training and is replaced.
+            end_seconds: when it ended, in seconds since 1970; now if 0.
 
         Returns:
-            False if its session was there already.
+            False if its session existed already.
 
         Raises:
             StoreError: it can't be written, e.g. the disk is full.
@@ -148,8 +147,8 @@ class HParamsWriter:
             events.append(_event(end, text_pb("reason", result.reason)))
         events.append(_event(end, _session_end(result.status, end)))
         with store_errors(path):
-            # First: were there no room for the new one, the old one would
-            # stay, for a resume writes only what is missing.
+            # Removed first: if the disk is full, the old one must not stay,
+            # because a resume writes only missing sessions.
             path.unlink(missing_ok=True)
             _write_bytes(path, _records(events))
         return True
@@ -161,7 +160,7 @@ class HParamsWriter:
             for name, tag in METRICS.items()
             if name not in OPTIONAL_METRICS
         ]
-        # No clock in it: the same stages give the same bytes.
+        # Without a time: the same stages give the same bytes.
         summary = summary_v2.hparams_config_pb(
             hparams, metrics, time_created_secs=0.0
         )
@@ -181,7 +180,7 @@ class HParamsWriter:
 
 
 def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
-    """The text of every choice, by the decision's name."""
+    """Decision's name -> choice -> its text."""
     if isinstance(axes, SearchSpace):
         axes = {d.name: d.choices for d in axes.decisions}
     return {name: _choice_labels(choices) for name, choices in axes.items()}
@@ -209,7 +208,7 @@ def _text(choice: Choice) -> str:
 
 
 def _metric_values(result: TrialResult) -> dict[str, float]:
-    """The metrics that the trial has, by scalar tag."""
+    """Scalar tag -> the trial's metric."""
     known = {"seconds": result.seconds} | result.metrics
     if result.reward is not None:
         known["reward"] = result.reward
@@ -254,7 +253,7 @@ def _session_end(status: TrialStatus, end: float) -> summary_pb2.Summary:
 def _event(
     wall_time: float, summary: Any = None, *, step: int = 0
 ) -> event_pb2.Event:
-    """An event with a summary; without one, the first event of a file."""
+    """An event with a summary; without a summary, a file's first event."""
     if summary is None:
         return event_pb2.Event(
             wall_time=wall_time, file_version="brain.Event:2"

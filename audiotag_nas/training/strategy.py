@@ -1,7 +1,7 @@
-"""What a network trains on: all visible GPUs, else the CPU, mirrored.
+"""The devices of a training: all visible GPUs, mirrored, or the CPU.
 
 `tf.distribute.MirroredStrategy` copies the variables to each device and
-averages the gradients; with one device it is the plain training.
+averages the gradients; with one device it is ordinary training.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,10 @@ from absl import logging
 
 
 def use_threads(num_threads: int) -> None:
-    """Computes with `num_threads` CPU threads in this process from now on.
+    """Sets the number of TensorFlow's CPU threads in this process.
 
-    TensorFlow shares the sums of a convolution's gradient among its threads,
-    so their number decides the last bits of every weight. A process that
-    TensorFlow has started in before keeps the number it started with.
+    Threads share the sums of a convolution's gradient, so their number decides
+    the last bits of every weight. It can't change once TensorFlow has started.
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
@@ -23,14 +22,14 @@ def use_threads(num_threads: int) -> None:
     except RuntimeError:
         logging.warning(
             "TensorFlow runs in this process already, so its number of "
-            "threads stays. Results may differ in their last digits from "
-            "those of %d.",
+            "threads does not change. Results may differ in their last digits "
+            "from those with %d.",
             num_threads,
         )
 
 
 def hide_gpus() -> None:
-    """Keeps this process off the GPUs, which are its workers'."""
+    """Hides the GPUs from this process: its workers use them."""
     try:
         tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
@@ -41,16 +40,15 @@ def hide_gpus() -> None:
 
 
 def share_gpu_memory() -> None:
-    """Takes memory of the GPUs as it is needed, not all of it at once.
+    """Allocates GPU memory as it is needed, not all of it at once.
 
-    To be called before TensorFlow starts in this process; one that it has
-    started in before keeps what it has taken.
+    It has no effect after TensorFlow has started in this process.
     """
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
-        # Once: it is called for each training.
+        # Logged once: this is called for each training.
         logging.log_first_n(
             logging.WARNING,
             "TensorFlow runs in this process already, so it may hold all the "
@@ -62,14 +60,13 @@ def share_gpu_memory() -> None:
 def make_strategy(
     devices: Sequence[str] | None = None, *, batch_size: int | None = None
 ) -> tf.distribute.MirroredStrategy:
-    """A strategy over `devices`; by default every GPU, or the one CPU.
+    """Returns a strategy over `devices`; by default all GPUs, or the CPU.
 
     Args:
         devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`.
-        batch_size: examples of a batch, over all devices. Only as many
-            devices are used as share it evenly: with Keras 3.15, shares of
-            different sizes fail, and a device without an example aborts the
-            process.
+        batch_size: examples per batch, over all devices. Only as many devices
+            are used as share it evenly: with Keras 3.15, unequal shares fail,
+            and a device without an example aborts the process.
     """
     if devices is None:
         share_gpu_memory()

@@ -1,9 +1,9 @@
 """Trains one network: the only place where a Keras model is trained.
 
-Binary cross-entropy on the clip scores, Adam, after every epoch the mean
-equal error rate (EER) of the validation clips, early stopping that restores
-the best weights (Wei et al. 2018 stop on the validation loss; the score of
-the task is the EER, so that is what decides here).
+Binary cross-entropy on the clip scores; Adam; the mean equal error rate (EER)
+of the validation clips after every epoch; early stopping that restores the best
+weights. Wei et al. (2018) stop on the validation loss; here the EER decides,
+because it is the score of the task.
 """
 
 import collections
@@ -19,30 +19,30 @@ from audiotag_nas import metrics
 from audiotag_nas.config import TrainingConfig
 from audiotag_nas.errors import DataError
 from audiotag_nas.training import strategy as strategies
-from audiotag_nas.training.rewards import QUALITIES, Quality
+from audiotag_nas.training.rewards import PAPER_QUALITY, Quality
 from audiotag_nas.trial import StopRule, is_stopped
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 class TrainingDivergedError(Exception):
-    """The weights or scores are not finite any more.
+    """Weights or scores are no longer finite.
 
-    One NaN turns convolution weights to NaN while the loss stays finite (ReLU
-    and max-pool turn NaN to 0), so the weights themselves are looked at.
+    NaN weights of a convolution can leave the loss finite, because ReLU and
+    max-pooling turn NaN to 0. So the weights themselves are checked.
     """
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a training gave, curves by epoch.
+    """The learning curves of a training, and its best epoch.
 
     Attributes:
-        history: one number an epoch: `training_loss`, and `validation_` with
-            each of `loss`, `eer`, `auc` and `binormal_eer` (means over tags);
-            the same for each set that was scored beside it; and `quality`,
-            see `quality.QUALITIES`.
-        best_epoch: the epoch, from 1, whose weights the network now has.
+        history: name -> one number per epoch: `training_loss`; `validation_`
+            with each of `loss`, `eer`, `auc` and `binormal_eer` (means over
+            tags); the same for each other scored set; and `quality`, see
+            `rewards`.
+        best_epoch: the epoch, from 1, whose weights the network has.
         stopped_epoch: the epoch after which the stop rule ended the training;
             0 if it did not.
     """
@@ -53,12 +53,12 @@ class TrainingResult:
 
     @property
     def best_eer(self) -> float:
-        """The validation mean EER of the weights kept."""
+        """The validation mean EER of the best epoch."""
         return self.history["validation_eer"][self.best_epoch - 1]
 
     @property
     def best_loss(self) -> float:
-        """The validation loss of the weights kept."""
+        """The validation loss of the best epoch."""
         return self.history["validation_loss"][self.best_epoch - 1]
 
 
@@ -85,23 +85,23 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     on_epoch: OnEpoch | None = None,
     also_scored: Mapping[str, ScoredData] | None = None,
-    quality: Quality = QUALITIES["eer"],
+    quality: Quality = PAPER_QUALITY,
     stop_rule: StopRule = (),
 ) -> tuple[keras.Model, TrainingResult]:
     """Builds and trains a network.
 
     Args:
-        build_model: makes the network; called in the strategy's scope.
+        build_model: builds the network; called in the strategy's scope.
         training_data: batches of features (batch, frames, mels) and labels
             (batch, tags), each shared evenly by the replicas.
-        validation: decides which epoch's weights are kept.
+        validation: decides which epoch is the best.
         settings: epochs, patience and learning rate.
-        strategy: what to train on; all there is if None.
+        strategy: the devices to train on; None: all.
         on_epoch: called with the epoch, from 1, and its numbers.
-        also_scored: more clips, by name; they decide nothing.
-        quality: how good the network is by its curves.
-        stop_rule: the least quality at some epochs; a training that has less
-            there is ended, unless that epoch is its last anyway.
+        also_scored: further clips to score, by name; they decide nothing.
+        quality: computes the network's quality from its curves.
+        stop_rule: the least quality required after some epochs; a training
+            with a lower one is stopped, unless that epoch is its last.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -118,10 +118,10 @@ def train(
         model.compile(
             optimizer=keras.optimizers.Adam(settings.learning_rate),
             loss={"clip_scores": keras.losses.BinaryCrossentropy()},
-            # XLA is slower on CPU, and cuDNN's GRU can't be compiled by it.
+            # XLA is slower on CPU and can't compile cuDNN's GRU.
             jit_compile=False,
         )
-        # Unbuilt, Keras would trace the whole step once more to build it.
+        # Otherwise Keras would trace the whole step once more to build it.
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
         model,
@@ -145,12 +145,11 @@ def _run_epochs(
     num_epochs: int,
     watcher: "_Watcher",
 ) -> None:
-    """What Keras's `fit` does, reading the data once.
+    """Does what Keras's `fit` does, but reproducibly.
 
-    `fit` begins by reading a batch through an iterator of its own and drops
-    it. How far that one runs ahead is a matter of luck; where it gets past an
-    epoch's end, all later epochs come in another order, so that the same seed
-    gives another network.
+    `fit` first reads a batch through another iterator and drops it. How far
+    that iterator reads ahead is random; if it passes an epoch's end, all later
+    epochs have another order, and the same seed gives another network.
     """
     num_steps = int(training_data.cardinality())
     if num_steps < 1:
@@ -158,9 +157,9 @@ def _run_epochs(
             "the training data: must have one batch or more, and know how "
             f"many. Received: a cardinality of {num_steps}"
         )
-    # One endless pass: to make and drop the iterators of every epoch costs
-    # more than a small child's steps. The first epoch is the one that `fit`
-    # would have dropped: what was recorded with it stays as it was.
+    # One endless pass, because making iterators for every epoch costs more
+    # than a small network's steps. Skipping the epoch that `fit` would drop
+    # keeps results that were recorded with `fit` reproducible.
     batches = iter(
         strategy.experimental_distribute_dataset(
             training_data.map(_name_labels).repeat().skip(num_steps)
@@ -176,7 +175,7 @@ def _run_epochs(
         for _ in range(num_steps):
             step(batches)
         loss = float(model.get_metrics_result()["loss"])
-        if not watcher.goes_on(epoch + 1, loss):
+        if not watcher.should_continue(epoch + 1, loss):
             break
 
 
@@ -185,7 +184,7 @@ def check_scorable(labels: np.ndarray, where: str = "") -> None:
 
     Args:
         labels: (clips, tags) of the validation clips.
-        where: the tags and folds they are of, for the message.
+        where: their tags and folds, for the message.
 
     Raises:
         DataError: no tag has both a positive and a negative clip.
@@ -201,10 +200,10 @@ def check_scorable(labels: np.ndarray, where: str = "") -> None:
 def predict(
     model: keras.Model, data: tf.data.Dataset, *, num_clips: int
 ) -> np.ndarray:
-    """The clip scores of the first `num_clips` examples: (clips, tags).
+    """Returns the clip scores of the first `num_clips` examples: (clips, tags).
 
-    On one device: `model.predict` under a strategy sets up as much for a few
-    hundred clips as the scoring itself takes.
+    It uses one device: the setup of `model.predict` under a strategy takes as
+    long as scoring a few hundred clips.
     """
     return _score(_scorer(model), data, num_clips)
 
@@ -265,7 +264,7 @@ def _mean_over_tags(
 
 
 def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The mean over clips and tags, scores clipped as Keras clips them."""
+    """Returns the mean over clips and tags; scores are clipped as by Keras."""
     scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
     losses = labels * np.log(scores) + (1 - labels) * np.log1p(-scores)
     return float(-np.mean(losses))
@@ -295,8 +294,8 @@ class _Watcher:
         self.stopped_epoch = 0
         self.best_weights: list[np.ndarray] = []
 
-    def goes_on(self, epoch: int, training_loss: float) -> bool:
-        """Looks at the network after an epoch, from 1: is there another?"""
+    def should_continue(self, epoch: int, training_loss: float) -> bool:
+        """Records an epoch, from 1; returns whether to train another one."""
         weights = self._model.get_weights()
         if not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingDivergedError(
@@ -336,7 +335,7 @@ class _Watcher:
         return score_numbers(scored.labels, scores)
 
     def _is_best(self) -> bool:
-        """Lower EER; where equal (small folds tie often), lower loss."""
+        """Whether the last epoch has the lowest EER; ties: the lowest loss."""
         ranks = list(
             zip(
                 self.history["validation_eer"],

@@ -1,1 +1,1 @@
-"""The contest of searchers."""
+"""The searchers' contest: problems, rival searchers, runs and the report."""

@@ -1,16 +1,16 @@
-"""Every searcher on every problem, alike: how good is what it recommends?
+"""Runs every searcher on every problem under the same conditions.
 
-A task is one search: one searcher, one problem and one seed, which draws the
-problem's instance, the noise of its rewards and the searcher's chances. Points
-are asked for in batches and all of a batch is told before the next; every
-training counts, those of points trained before too. At checkpoints the true
-regret, best value - true value, is taken of two recommendations: the
-searcher's own, and that of one rule for all (`recommend_alike`) applied to
-what the searcher was told, which shows where a gain comes from.
+A task is one search: a searcher, a problem and a seed. The seed determines the
+problem's instance, the noise of its rewards and the searcher's random choices.
+Points are asked for in batches, and all rewards of a batch are told before the
+next. Every trial counts, also a repeated point. At checkpoints the contest
+records the true regret (best value minus true value) of two recommendations:
+the searcher's own, and that of `recommend_by_common_rule` on the rewards that
+the searcher observed. The second one separates the choice of trials from the
+choice of the recommendation.
 
-Tasks run in worker processes of one thread each. A finished task is one line
-of a file (`contest_results`), so the same command goes on where it was
-stopped.
+Tasks run in worker processes with one thread each. Each finished task becomes
+one line of a file (`results.py`), so an interrupted contest can be continued.
 """
 
 import concurrent.futures
@@ -46,9 +46,9 @@ from benchmarks.contest.results import (
 )
 from benchmarks.contest.table_problems import (
     TableProblem,
+    default_table,
     read_csv_problem,
     recorded_problem,
-    shipped_table,
 )
 
 TRIALS_PER_ROUND = 4
@@ -62,20 +62,20 @@ _OPTUNA = {
 }
 _KERAS_TUNER = "keras_tuner_bayesian"
 
-CONTESTANTS = (
+SEARCHER_NAMES = (
     *(name for name in SEARCHERS if name != "grid"),
     ABLATION,
     *_OPTUNA,
     _KERAS_TUNER,
 )
-"""Names of all searchers that can take part."""
+"""All searchers of the contest."""
 
-_NEEDS = {
+_REQUIRED_MODULES = {
     **dict.fromkeys(_OPTUNA, ("optuna",)),
     "optuna_gp": ("optuna", "torch"),
     _KERAS_TUNER: ("keras_tuner", "sklearn"),
 }
-"""Modules of the extra `contest` that a searcher needs."""
+"""Searcher -> modules of the extra `contest` that it imports."""
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -88,67 +88,67 @@ _ONE_THREAD = dict.fromkeys(
     "1",
 )
 _TASKS_PER_WORKER = 100
-"""After that a worker is replaced: TensorFlow keeps some MB of each graph."""
+"""Workers are then replaced: TensorFlow retains some MB per graph."""
 
 _DIGITS = 7
 
 
-def recommend_alike(
+def recommend_by_common_rule(
     space: SearchSpace, tokens: Sequence[Tokens], rewards: Sequence[float]
 ) -> Tokens:
-    """The one rule of recommending that all searchers are also judged by.
+    """Returns the observed point of highest posterior mean.
 
-    That of `reinforce`: of the points told, the one of the highest posterior
-    mean under its reward model; below three points the best mean.
+    This is the rule of `reinforce`, applied to any searcher's trials. With
+    fewer than three distinct points it is the highest mean reward.
 
     Args:
-        space: what was searched.
-        tokens: of all trainings, in order.
-        rewards: what they earned.
+        space: the search space.
+        tokens: the point of each trial, in order.
+        rewards: the reward of each trial.
     """
-    told = ObservedRewards(space)
-    told.add(tokens, rewards)
-    if len(told.rewards) < 3:
-        return told.best()
+    observed = ObservedRewards(space)
+    observed.add(tokens, rewards)
+    if len(observed.rewards) < 3:
+        return observed.best()
     model = RewardModel(space)
-    model.learn(told.rewards, max_iterations=60)
+    model.learn(observed.rewards, max_iterations=60)
     return model.best_observed()
 
 
 def problem_names(
     names: Iterable[str] | None, csv_paths: Sequence[str]
 ) -> list[str]:
-    """The names that flags give, and those of CSV files.
+    """Returns the names of all selected problems.
 
     Args:
-        names: of problems; all there are if None, none where empty.
-        csv_paths: of tables of a user's own.
+        names: values of `--problems`; None selects all, empty strings none.
+        csv_paths: values of `--table_csv`.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: no problem is selected.
     """
     given = [name for name in (PROBLEMS if names is None else names) if name]
     if not given and not csv_paths:
         raise ConfigError(
-            "--problems: must name a problem where --table_csv names no file. "
+            "--problems: must name a problem unless --table_csv names a file. "
             "Received: ''"
         )
     return [*given, *(f"{CSV_PREFIX}{path}" for path in csv_paths)]
 
 
 def make_problem(name: str, seed: int) -> Problem:
-    """A problem for one task: its instance of this seed.
+    """Returns the instance of a problem for one seed.
 
     Raises:
-        ConfigError: no such problem.
-        StoreError: the shipped table can't be read.
-        DataError: a CSV file that breaks a rule.
+        ConfigError: the name is unknown.
+        StoreError: the recorded table cannot be read.
+        DataError: the CSV file is invalid.
     """
     if name.startswith(CSV_PREFIX):
         path = name.removeprefix(CSV_PREFIX)
         return read_csv_problem(path, name=name)
     if name == "table":
-        return recorded_problem(shipped_table())
+        return recorded_problem(default_table())
     if name not in ANALYTIC:
         raise ConfigError(
             f"a problem must be one of {list(PROBLEMS)}. Received: {name!r}"
@@ -156,62 +156,61 @@ def make_problem(name: str, seed: int) -> Problem:
     return make_analytic(name, seed)
 
 
-def holes_words(problem: Problem) -> str:
-    """How many points of a table can't be trained; empty where all can."""
+def missing_points_note(problem: Problem) -> str:
+    """Says how many points of a table have no row; empty if all have one."""
     if not isinstance(problem, TableProblem):
         return ""
     num, size = problem.num_recorded, problem.space.size
     if num == size:
         return ""
     return (
-        f"{problem.name}: {num:,} of {size:,} points have a row; trying any "
-        "other earns the lowest reward"
+        f"{problem.name}: {num:,} of {size:,} points have a row; the others "
+        "get the lowest reward"
     )
 
 
-def check_contestant(name: str) -> None:
-    """Sees that a searcher can be made.
+def check_searcher(name: str) -> None:
+    """Checks that a searcher exists and its library is installed.
 
     Raises:
-        ConfigError: no such searcher, or its library is not installed.
+        ConfigError: it does not exist, or a required module is missing.
     """
-    if name not in CONTESTANTS:
+    if name not in SEARCHER_NAMES:
         raise ConfigError(
-            f"a searcher must be one of {list(CONTESTANTS)}. Received: {name!r}"
+            f"a searcher must be one of {list(SEARCHER_NAMES)}. "
+            f"Received: {name!r}"
         )
-    for module in _NEEDS.get(name, ()):
-        if importlib.util.find_spec(module) is None:
-            others = ",".join(filter(_is_installed, CONTESTANTS))
-            raise ConfigError(
-                f"searcher `{name}` needs {module}: pip install "
-                "'audiotag-nas[contest]', or leave it out by "
-                f"--searchers={others}"
-            )
+    missing = _missing_modules(name)
+    if missing:
+        others = ",".join(n for n in SEARCHER_NAMES if not _missing_modules(n))
+        raise ConfigError(
+            f"searcher `{name}` needs {missing[0]}: pip install "
+            "'audiotag-nas[contest]', or leave it out with "
+            f"--searchers={others}"
+        )
 
 
-def _is_installed(name: str) -> bool:
-    """Whether all is there that a searcher needs."""
-    return all(
-        importlib.util.find_spec(module) is not None
-        for module in _NEEDS.get(name, ())
-    )
+def _missing_modules(name: str) -> list[str]:
+    return [
+        module
+        for module in _REQUIRED_MODULES.get(name, ())
+        if importlib.util.find_spec(module) is None
+    ]
 
 
-def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
-    """A searcher of this package or another library, at its beginning.
+def make_contest_searcher(name: str, space: SearchSpace, seed: int) -> Searcher:
+    """Returns a new searcher of this package or of another library.
 
     Raises:
-        ConfigError: as for `check_contestant`.
+        ConfigError: see `check_searcher`.
     """
-    check_contestant(name)
+    check_searcher(name)
     if name in _OPTUNA:
         from benchmarks.contest.rivals_optuna import OptunaSearcher
 
         return OptunaSearcher(space, sampler=_OPTUNA[name], seed=seed)
     if name == _KERAS_TUNER:
-        from benchmarks.contest.rivals_keras_tuner import (
-            KerasTunerSearcher,
-        )
+        from benchmarks.contest.rivals_keras_tuner import KerasTunerSearcher
 
         return KerasTunerSearcher(space, seed=seed)
     if name == ABLATION:
@@ -220,7 +219,7 @@ def make_contestant(name: str, space: SearchSpace, seed: int) -> Searcher:
 
 
 def library_of(searcher: str) -> str:
-    """The package that a contestant comes from, with its version."""
+    """Returns name and version of the library that implements a searcher."""
     package = "audiotag-nas"
     if searcher in _OPTUNA:
         package = "optuna"
@@ -233,10 +232,10 @@ def library_of(searcher: str) -> str:
 
 
 def run_task(task: Task) -> TaskResult:
-    """One search, from its first batch to its last checkpoint.
+    """Runs one search up to its last checkpoint.
 
     Raises:
-        DataError: the task's CSV file is another one by now.
+        DataError: the content of the task's CSV file has changed.
     """
     path = task.problem.removeprefix(CSV_PREFIX)
     if task.digest and csv_digest(path) != task.digest:
@@ -244,35 +243,35 @@ def run_task(task: Task) -> TaskResult:
     problem = make_problem(task.problem, task.seed)
     generator = np.random.default_rng([task.seed, *b"rewards"])
     started = time.process_time()
-    searcher = make_contestant(task.searcher, problem.space, task.seed)
+    searcher = make_contest_searcher(task.searcher, problem.space, task.seed)
     start_cpu_seconds = time.process_time() - started
     tokens: list[Tokens] = []
     rewards: list[float] = []
-    regrets, alike = [], []
+    regrets, common_regrets = [], []
     cpu_seconds = 0.0
     for checkpoint in task.checkpoints:
         while len(tokens) < checkpoint:
-            # A batch is cut short where a checkpoint falls into it.
+            # No batch extends beyond a checkpoint.
             num = min(TRIALS_PER_ROUND, checkpoint - len(tokens))
             before = time.process_time()
             asked = searcher.ask(num)
             cpu_seconds += time.process_time() - before
             if not asked:
                 break
-            earned = [problem.reward(point, generator) for point in asked]
+            batch_rewards = [problem.reward(p, generator) for p in asked]
             before = time.process_time()
-            searcher.tell(asked, earned)
+            searcher.tell(asked, batch_rewards)
             cpu_seconds += time.process_time() - before
             tokens += asked
-            rewards += earned
+            rewards += batch_rewards
         own = searcher.recommend()
-        common = recommend_alike(problem.space, tokens, rewards)
+        common = recommend_by_common_rule(problem.space, tokens, rewards)
         regrets.append(problem.best_value - problem.true_value(own))
-        alike.append(problem.best_value - problem.true_value(common))
+        common_regrets.append(problem.best_value - problem.true_value(common))
     return TaskResult(
         task=task,
-        regrets=tuple(round(regret, _DIGITS) for regret in regrets),
-        alike=tuple(round(regret, _DIGITS) for regret in alike),
+        regrets=tuple(round(r, _DIGITS) for r in regrets),
+        common_regrets=tuple(round(r, _DIGITS) for r in common_regrets),
         cpu_seconds=round(cpu_seconds, 3),
         start_cpu_seconds=round(start_cpu_seconds, 3),
         library=library_of(task.searcher),
@@ -284,21 +283,23 @@ def make_tasks(
     searchers: Iterable[str],
     *,
     num_seeds: int,
-    num_children: int,
+    num_trials: int,
     digests: Mapping[str, str] | None = None,
 ) -> list[Task]:
-    """All tasks, seed by seed, so that a contest cut short is a fair one.
+    """Returns all tasks, ordered by seed.
+
+    An interrupted contest has thus about equally many searches per pair.
 
     Args:
         problems, searchers: names.
-        num_seeds: searches each.
-        num_children: trainings of a search.
-        digests: of the CSV problems, from `contest_results.csv_digests`.
+        num_seeds: searches per pair of problem and searcher.
+        num_trials: trials per search.
+        digests: of the CSV problems, from `csv_digests`.
     """
     problems, searchers = list(problems), list(searchers)
     digests = digests or {}
     return [
-        Task(problem, searcher, seed, num_children, digests.get(problem, ""))
+        Task(problem, searcher, seed, num_trials, digests.get(problem, ""))
         for seed, problem, searcher in itertools.product(
             range(num_seeds), problems, searchers
         )
@@ -312,33 +313,32 @@ def run_contest(
     num_workers: int,
     on_result: Callable[[TaskResult, int, int], None],
 ) -> None:
-    """Runs the tasks that `results` has not, and adds them to it.
+    """Runs the tasks that are missing in `results`.
 
     Args:
-        tasks: all of them.
-        results: where they go, each as it is done.
-        num_workers: processes; each has one thread.
-        on_result: called with each result, how many tasks are done and how
-            many there are.
+        tasks: all tasks of the contest.
+        results: the file to which each result is appended.
+        num_workers: number of processes, each with one thread.
+        on_result: called with each result, the number of finished tasks and
+            the number of all tasks.
 
     Raises:
-        UserError: what a task raised; what was done by then is kept.
+        UserError: a task raised it; results up to then are kept.
     """
-    left = [task for task in tasks if task not in results.results]
-    num_done = len(tasks) - len(left)
-    # Read by the libraries as they are imported: they must be set before the
-    # workers start, and spawned ones start from nothing.
+    remaining = [task for task in tasks if task not in results.results]
+    num_done = len(tasks) - len(remaining)
+    # Libraries read these variables when a spawned worker imports them.
     os.environ.update(_ONE_THREAD)
-    while left:
+    while remaining:
         num = num_workers * _TASKS_PER_WORKER
-        some, left = left[:num], left[num:]
+        group, remaining = remaining[:num], remaining[num:]
         pool = concurrent.futures.ProcessPoolExecutor(
             num_workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
         )
         try:
-            futures = [pool.submit(_run_in_worker, task) for task in some]
+            futures = [pool.submit(_run_in_worker, task) for task in group]
             for future in concurrent.futures.as_completed(futures):
                 result = future.result()
                 results.append(result)
@@ -349,7 +349,7 @@ def run_contest(
 
 
 def _start_worker() -> None:
-    """A worker ends with its parent, also when that is killed."""
+    """Makes the worker exit with its parent, also if that is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -364,5 +364,5 @@ def _run_in_worker(task: Task) -> TaskResult:
     try:
         return run_task(task)
     finally:
-        # Searchers hold graphs in cycles.
+        # TensorFlow graphs are in reference cycles.
         gc.collect()

@@ -1,19 +1,19 @@
-"""Tables of networks from other fields: small perceptrons of scikit-learn.
+"""Tables of small perceptrons from other fields, trained with scikit-learn.
 
-A searcher that is tuned to one table shows on others. These take minutes to
-train, on the data sets that come with scikit-learn: every combination of a
-space's choices, each with two seeds, scored on a validation and on a test
-split. The spaces are [own]:
+They show whether a searcher is tuned to the recorded table. Each table holds
+every combination of a space's choices, trained with two seeds on a data set
+of scikit-learn and scored on a validation and a test split. The spaces are
+this project's own:
 
     digits      widths, activation, weight decay, learning rate and batch size
                 of digit classifiers
-    layers      widths of four layers with the same choices, and activation
-    diabetes    as `digits` and epochs, of regressors; scored by R^2
-    cancer      widths all equal, depth and the rest, of classifiers trained
-                on few cases of noisy labels
+    layers      widths of four layers, and activation, of digit classifiers
+    diabetes    as `digits`, and epochs, of regressors scored by R^2
+    cancer      one width for all layers, depth and the rest, of classifiers
+                trained on few cases with noisy labels
 
-The last was made when all constants of the searchers had been chosen; the
-first three (`layers` in another form) were among what they were chosen on.
+The constants of `reinforce` were chosen on earlier forms of the first three,
+among other spaces. `cancer` was added afterwards.
 """
 
 import csv
@@ -33,7 +33,7 @@ from audiotag_nas.errors import ConfigError
 NUM_SEEDS = 2
 _DIGITS = 5
 _WORST_R2 = -1.0
-"""Regressors that diverge are all as bad."""
+"""Lower bound of R^2: regressors that diverge are equally bad."""
 
 Choices = Mapping[str, Any]
 Arrays = tuple[npt.NDArray, npt.NDArray]
@@ -41,28 +41,29 @@ Arrays = tuple[npt.NDArray, npt.NDArray]
 
 @dataclasses.dataclass(frozen=True)
 class PerceptronTable:
-    """One table: what may be chosen, and how a network is trained.
+    """A search space and the training of its networks.
 
     Attributes:
-        choices: name of a decision -> its choices, in order if numbers.
-        train: (choices, seed) -> score on the validation and the test split,
-            both the higher the better.
+        choices: decision -> its choices; numbers in increasing order.
+        train: (choices, seed) -> validation score and test score; higher is
+            better.
     """
 
     choices: Mapping[str, tuple]
     train: Callable[[Choices, int], tuple[float, float]]
 
     def points(self) -> list[Choices]:
-        """Every combination, the last decision varying fastest."""
+        """Returns every combination; the last decision varies fastest."""
         return [
             dict(zip(self.choices, values, strict=True))
             for values in itertools.product(*self.choices.values())
         ]
 
     def row(self, point: Choices) -> list[Any]:
-        """Of the CSV file: choices, each seed's reward, the true value.
+        """Returns a row of the CSV file: choices, rewards, true value.
 
-        The reward is the validation score; the value is the mean test score.
+        A reward is a seed's validation score; the value is the mean test
+        score.
         """
         scores = [self.train(point, seed) for seed in range(NUM_SEEDS)]
         rewards = [round(validation, _DIGITS) for validation, _ in scores]
@@ -71,7 +72,7 @@ class PerceptronTable:
 
 
 def table_csv(table: PerceptronTable, rows: list[list[Any]]) -> str:
-    """The text of a file for `read_csv_problem`."""
+    """Returns the text of a CSV file for `read_csv_problem`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     rewards = [f"reward_{seed + 1}" for seed in range(NUM_SEEDS)]
@@ -89,7 +90,7 @@ def _fit_and_score(
     train, validation, test = splits
     network = make_network(random_state=seed, **settings)
     with warnings.catch_warnings():
-        # A fixed number of epochs is no convergence, and some diverge.
+        # Fixed epochs do not converge, and some networks diverge.
         warnings.simplefilter("ignore")
         network.fit(*train)
         return network.score(*validation), network.score(*test)
@@ -102,24 +103,30 @@ def _splits(
     num_train: int,
     num_validation: int,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """Train, validation and the rest, drawn at random, always alike."""
+    """Returns a fixed random split: train, validation, test (the rest)."""
     order = np.random.default_rng(0).permutation(len(targets))
     parts = np.split(order, [num_train, num_train + num_validation])
     train, validation, test = ((features[p], targets[p]) for p in parts)
     return train, validation, test
 
 
-def _digits() -> PerceptronTable:
+def _digit_trainer(*, num_train: int) -> Callable[..., tuple[float, float]]:
+    """Returns (seed, settings) -> scores of a digit classifier."""
     from sklearn.datasets import load_digits
     from sklearn.neural_network import MLPClassifier
 
     features, targets = load_digits(return_X_y=True)
-    splits = _splits(features / 16, targets, num_train=500, num_validation=300)
+    splits = _splits(
+        features / 16, targets, num_train=num_train, num_validation=300
+    )
+    return functools.partial(_fit_and_score, MLPClassifier, splits)
+
+
+def _digits() -> PerceptronTable:
+    fit_and_score = _digit_trainer(num_train=500)
 
     def train(point: Choices, seed: int) -> tuple[float, float]:
-        return _fit_and_score(
-            MLPClassifier,
-            splits,
+        return fit_and_score(
             seed,
             hidden_layer_sizes=_widths(point["units1"], point["units2"]),
             activation=point["activation"],
@@ -143,17 +150,11 @@ def _digits() -> PerceptronTable:
 
 
 def _layers() -> PerceptronTable:
-    from sklearn.datasets import load_digits
-    from sklearn.neural_network import MLPClassifier
-
-    features, targets = load_digits(return_X_y=True)
-    splits = _splits(features / 16, targets, num_train=400, num_validation=300)
+    fit_and_score = _digit_trainer(num_train=400)
     names = ("layer1", "layer2", "layer3", "layer4")
 
     def train(point: Choices, seed: int) -> tuple[float, float]:
-        return _fit_and_score(
-            MLPClassifier,
-            splits,
+        return fit_and_score(
             seed,
             hidden_layer_sizes=_widths(*(point[name] for name in names)),
             activation=point["activation"],
@@ -196,7 +197,7 @@ def _diabetes() -> PerceptronTable:
                 batch_size=point["batch"],
                 max_iter=point["epochs"],
             )
-        except ValueError:  # weights that are not finite
+        except ValueError:  # non-finite weights
             return _WORST_R2, _WORST_R2
         return max(validation, _WORST_R2), max(test, _WORST_R2)
 
@@ -255,7 +256,7 @@ def _cancer() -> PerceptronTable:
 
 
 def _widths(*units: int) -> tuple[int, ...]:
-    """Of the hidden layers; those of no units are left out."""
+    """Returns the hidden layers' widths without layers of 0 units."""
     return tuple(num for num in units if num)
 
 
@@ -267,15 +268,15 @@ _MAKE: dict[str, Callable[[], PerceptronTable]] = {
 }
 
 TABLES = tuple(_MAKE)
-"""Names of all tables."""
+"""All tables."""
 
 
 @functools.cache
 def make_table(name: str) -> PerceptronTable:
-    """The table of this name, with its data.
+    """Returns the table of this name; its data set is loaded.
 
     Raises:
-        ConfigError: no such table; names those there are.
+        ConfigError: the name is unknown.
     """
     if name not in _MAKE:
         raise ConfigError(
@@ -285,5 +286,5 @@ def make_table(name: str) -> PerceptronTable:
 
 
 def train_row(name: str, point: Choices) -> list[Any]:
-    """The row of one point of a table; for worker processes."""
+    """Trains one point of a table in a worker process; returns its row."""
     return make_table(name).row(point)

@@ -1,25 +1,26 @@
-"""Analytic token spaces whose best point is known exactly.
+"""Analytic search spaces whose best point is known exactly.
 
-A problem is a search space with a noisy reward and the truth behind it. Each
-seed draws another instance, so that no searcher can be tuned to one. Values
-are on the scale of 1 - EER: those of random points deviate by about 0.04, and
-all else is given in that unit. The instances are [own]; the kinds are those
-that searchers are known to differ on:
+A problem is a search space with a true value and a noisy reward per point.
+Each seed draws another instance, so that a searcher cannot be tuned to one.
+Values are on the scale of 1 - EER: those of random points have a standard
+deviation of about 0.04 (`SPREAD`), the unit of effects and noise below. The
+definitions are this project's own:
 
-    additive    21 ordinal decisions, each with a smooth effect of its own;
+    additive    21 ordinal decisions with smooth effects, no interactions;
                 1e14 points
-    pairwise    14 decisions of both kinds, half of the variance from pairs
-    deceptive   12 categorical decisions in traps: each three look the better,
-                the further they are from their best (Deb and Goldberg 1993)
+    pairwise    14 ordinal and categorical decisions; half of the variance
+                comes from pairs
+    deceptive   12 categorical decisions in four traps: values rise with the
+                distance from the best pattern (Deb and Goldberg 1993)
     needle      8 categorical decisions, weak effects, one narrow high peak
-    noisy       10 ordinal decisions, smooth, noise larger than what sets the
-                best few percent apart
+    noisy       10 ordinal decisions, smooth; the noise exceeds the
+                differences between the best few percent of points
 """
 
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -28,16 +29,22 @@ import numpy.typing as npt
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 
-CENTRE = 0.7
+CENTER = 0.7
 SPREAD = 0.04
-"""A value is CENTRE + SPREAD times a sum of effects."""
+"""A value is CENTER + SPREAD times a sum of effects."""
+NOT_AVERAGED = ("deceptive",)
+"""Problems that are reported but do not enter the average.
+
+In `deceptive` the best point is by construction surrounded by the worst ones. A
+technique made for it never started on any other problem.
+"""
 
 
 class Problem(Protocol):
-    """What is searched in one run.
+    """The objective of one search.
 
-    A problem may remember which trainings it has given, so a run needs one of
-    its own.
+    A problem may be stateful (recorded trials are used up in order), so each
+    search needs its own instance.
     """
 
     @property
@@ -48,24 +55,29 @@ class Problem(Protocol):
 
     @property
     def best_value(self) -> float:
-        """The greatest true value of the space."""
+        """The highest true value in the space."""
         ...
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
-        """What one training of this point earns; drawn anew at each call."""
+        """Draws the reward of one trial of this point."""
         ...
 
     def true_value(self, tokens: Tokens) -> float:
-        """What the point is worth."""
+        """Returns the expected quality of a point, without noise."""
         ...
+
+
+def sum_of_effects(effects: Iterable[npt.NDArray], tokens: Tokens) -> float:
+    """Returns the sum of the tokens' effects, (choices,) per decision."""
+    return sum(e[t] for e, t in zip(effects, tokens, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-    """Two decisions that act on one another.
+    """An interaction between two decisions.
 
     Attributes:
-        parent, child: their positions.
+        parent, child: indices of the decisions.
         effects: (choices of parent, choices of child).
     """
 
@@ -76,16 +88,16 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True)
 class TreeProblem:
-    """A sum of one effect a decision and one a pair, the pairs a tree.
+    """A sum of effects of decisions and of pairs that form a tree.
 
     On a tree the best point is found exactly, from the leaves to the root.
 
     Attributes:
         name: of the problem.
-        space: what is searched.
-        effects: (choices,) of each decision.
-        edges: at most one a child, and every child after its parent.
-        noise: deviation of a reward from the truth.
+        space: the search space.
+        effects: (choices,) per decision.
+        edges: at most one per child, with every child after its parent.
+        noise: standard deviation of a reward.
     """
 
     name: str
@@ -102,15 +114,15 @@ class TreeProblem:
             best[edge.parent] += np.max(edge.effects + best[edge.child], axis=1)
             children.add(edge.child)
         roots = [b for i, b in enumerate(best) if i not in children]
-        return CENTRE + SPREAD * float(sum(root.max() for root in roots))
+        return CENTER + SPREAD * float(sum(root.max() for root in roots))
 
     def true_value(self, tokens: Tokens) -> float:
-        total = sum(e[t] for e, t in zip(self.effects, tokens, strict=True))
+        total = sum_of_effects(self.effects, tokens)
         total += sum(
             edge.effects[tokens[edge.parent], tokens[edge.child]]
             for edge in self.edges
         )
-        return CENTRE + SPREAD * float(total)
+        return CENTER + SPREAD * float(total)
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
         return self.true_value(tokens) + self.noise * generator.normal()
@@ -118,15 +130,15 @@ class TreeProblem:
 
 @dataclasses.dataclass(frozen=True)
 class TrapProblem:
-    """Blocks of decisions, each a trap; without noise.
+    """Blocks of decisions that are traps; without noise.
 
-    A block of b decisions with u tokens as in its best pattern is worth its
-    weight if u = b, and else 0.7 (b - 1 - u) / (b - 1) of it.
+    If u of a block's b tokens agree with its best pattern, the block adds its
+    weight times 1 for u = b, and times 0.7 (b - 1 - u) / (b - 1) for u < b.
 
     Attributes:
         name: of the problem.
-        space: what is searched.
-        blocks: positions of the decisions of each block.
+        space: the search space.
+        blocks: indices of the decisions of each block.
         best: the best point.
         weights: of the blocks.
     """
@@ -148,7 +160,7 @@ class TrapProblem:
             same = sum(tokens[i] == self.best[i] for i in block)
             trap = 0.7 * (size - 1 - same) / (size - 1)
             total += weight * (1.0 if same == size else trap)
-        return CENTRE + SPREAD * total
+        return CENTER + SPREAD * total
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
         del generator
@@ -157,15 +169,15 @@ class TrapProblem:
 
 @dataclasses.dataclass(frozen=True)
 class NeedleProblem:
-    """Weak effects, and a peak that only the points next to it feel.
+    """Weak effects, and a peak that reaches only its nearest points.
 
     Attributes:
         name: of the problem.
-        space: what is searched.
-        effects: (choices,) of each decision.
+        space: the search space.
+        effects: (choices,) per decision.
         needle: the peak's point.
         heights: of the peak at 0, 1, ... tokens from it; 0 further away.
-        noise: deviation of a reward from the truth.
+        noise: standard deviation of a reward.
     """
 
     name: str
@@ -177,7 +189,7 @@ class NeedleProblem:
 
     @functools.cached_property
     def best_value(self) -> float:
-        # best[h]: of all points h tokens from the needle, the best effects.
+        # best[h]: the highest sum of effects at h tokens from the needle.
         best = [0.0] + [-np.inf] * self.space.num_decisions
         for effects, token in zip(self.effects, self.needle, strict=True):
             others = np.delete(effects, token)
@@ -191,14 +203,14 @@ class NeedleProblem:
             ]
         heights = itertools.chain(self.heights, itertools.repeat(0.0))
         total = max(map(sum, zip(best, heights, strict=False)))
-        return CENTRE + SPREAD * float(total)
+        return CENTER + SPREAD * float(total)
 
     def true_value(self, tokens: Tokens) -> float:
-        total = sum(e[t] for e, t in zip(self.effects, tokens, strict=True))
-        away = sum(a != b for a, b in zip(tokens, self.needle, strict=True))
-        if away < len(self.heights):
-            total += self.heights[away]
-        return CENTRE + SPREAD * float(total)
+        total = sum_of_effects(self.effects, tokens)
+        distance = sum(a != b for a, b in zip(tokens, self.needle, strict=True))
+        if distance < len(self.heights):
+            total += self.heights[distance]
+        return CENTER + SPREAD * float(total)
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
         return self.true_value(tokens) + self.noise * generator.normal()
@@ -209,7 +221,7 @@ def additive(
     *,
     num_choices: tuple[int, ...] = (5, 4, 5) * 7,
 ) -> TreeProblem:
-    """Decisions that do not act on one another; some matter much more."""
+    """Independent decisions; a few matter much more than the others."""
     return _tree(
         "additive",
         generator,
@@ -225,7 +237,7 @@ def pairwise(
     *,
     num_choices: tuple[int, ...] = (4, 3, 5, 4, 3, 4, 5) * 2,
 ) -> TreeProblem:
-    """Every other decision categorical; pairs count as much as singles."""
+    """Alternating ordinal and categorical; pairs are half of the variance."""
     return _tree(
         "pairwise",
         generator,
@@ -239,7 +251,7 @@ def pairwise(
 def noisy(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (5,) * 10
 ) -> TreeProblem:
-    """Smooth, under noise as large as the spread of random points."""
+    """Smooth, with noise as large as the spread of random points."""
     return _tree(
         "noisy",
         generator,
@@ -257,7 +269,7 @@ def deceptive(
     block_size: int = 3,
     num_choices: int = 4,
 ) -> TrapProblem:
-    """Traps whose decisions stand anywhere in the space."""
+    """Traps whose decisions are spread over the space at random."""
     num = num_blocks * block_size
     order = generator.permutation(num).reshape(num_blocks, block_size)
     weights = generator.uniform(0.5, 1.5, num_blocks)
@@ -273,7 +285,7 @@ def deceptive(
 def needle(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (4,) * 8
 ) -> NeedleProblem:
-    """A peak of six deviations, a third of it left two tokens away."""
+    """A peak of 6 standard deviations, 2 of them at a distance of 2."""
     ordinal = (False,) * len(num_choices)
     return NeedleProblem(
         name="needle",
@@ -294,14 +306,14 @@ ANALYTIC: dict[str, Callable[[np.random.Generator], Problem]] = {
     "needle": needle,
     "noisy": noisy,
 }
-"""Name -> what draws an instance."""
+"""Name -> function that draws an instance."""
 
 
 def make_analytic(name: str, seed: int) -> Problem:
-    """The instance of problem `name` that belongs to `seed`.
+    """Returns the instance of problem `name` for `seed`.
 
     Raises:
-        ConfigError: no such problem; names those there are.
+        ConfigError: the name is unknown.
     """
     if name not in ANALYTIC:
         raise ConfigError(
@@ -332,7 +344,7 @@ def _tree(
     pair_variance: float,
     noise: float,
 ) -> TreeProblem:
-    """Effects of unit variance in all, `pair_variance` of it from pairs."""
+    """Effects of total variance 1, `pair_variance` of it from pairs."""
     effects = _main_effects(
         generator, num_choices, ordinal, variance=1 - pair_variance
     )
@@ -377,7 +389,7 @@ def _main_effects(
 def _weights(
     generator: np.random.Generator, num: int, variance: float
 ) -> npt.NDArray:
-    """Importances, a few much greater than the rest; squares add up."""
+    """Returns (num,) skewed weights whose squares sum to `variance`."""
     weights = generator.gamma(1.0, size=num)
     return weights * np.sqrt(variance / np.sum(weights**2))
 
@@ -385,10 +397,9 @@ def _weights(
 def _effect(
     generator: np.random.Generator, num: int, is_ordinal: bool
 ) -> npt.NDArray:
-    """(num,), of mean 0 and variance 1; of one piece where ordinal.
+    """Returns (num,) effects of mean 0 and variance 1.
 
-    A parabola whose top may lie outside: rising, falling or with a best
-    choice in between.
+    Ordinal effects are a parabola whose maximum may lie outside the choices.
     """
     if is_ordinal:
         top = generator.uniform(-0.5, 1.5)

@@ -1,9 +1,9 @@
-"""The contest in numbers: regrets, what random search makes of them, pairs.
+"""The contest's statistics: mean regrets, scaled averages, paired differences.
 
-A problem's regrets are compared as they are; over problems they are averaged
-after division by random search's mean regret on that problem at the same
-number of children. Errors are standard errors of the mean over seeds, those
-of random search's scale left out.
+The average over problems first divides each problem's regret by the mean
+regret of random search on the same problem at the same number of trials.
+Errors are standard errors of the mean over seeds; the divisor is treated as
+exact.
 """
 
 import dataclasses
@@ -11,19 +11,20 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
+from benchmarks.contest.problems import NOT_AVERAGED
 from benchmarks.contest.results import ABLATION, TaskResult
 
 OURS = "reinforce"
-YARDSTICK = "random"
+REFERENCE = "random"
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
-    """Ours against a rival, on the seeds that both have done.
+class PairedComparison:
+    """`OURS` against a rival, on the seeds that both have finished.
 
     Attributes:
-        ratio: our mean regret over the rival's; NaN where that is 0.
-        difference: ours minus the rival's, seed by seed.
+        ratio: our mean regret divided by the rival's; NaN if that is 0.
+        difference: our regret minus the rival's, per seed.
     """
 
     ratio: float
@@ -31,15 +32,15 @@ class Pair:
 
     @property
     def ratio_text(self) -> str:
-        """The ratio, or `-` where there is none."""
+        """The ratio, or `-` if it is undefined."""
         return "-" if math.isnan(self.ratio) else f"{self.ratio:.2f}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and its standard error (NaN for one seed).
+    """A mean over seeds and its standard error.
 
-    The mean of no seeds is NaN, and `-` as text.
+    The error is NaN for one seed; the mean is NaN, printed as `-`, for none.
     """
 
     mean: float
@@ -66,16 +67,18 @@ class Regrets:
     """The regrets of a contest, by problem, searcher and seed.
 
     Args:
-        results: of one number of children.
-        alike: those of the common rule of recommending, not each one's own.
+        results: all of the same number of trials.
+        common: whether to use the recommendations of the common rule instead
+            of the searchers' own.
 
     Attributes:
         problems, searchers: in the order of their first result.
-        checkpoints: numbers of children.
+        averaged: the problems without `NOT_AVERAGED`.
+        checkpoints: numbers of trials.
     """
 
     def __init__(
-        self, results: Iterable[TaskResult], *, alike: bool = False
+        self, results: Iterable[TaskResult], *, common: bool = False
     ) -> None:
         self.problems: list[str] = []
         self.searchers: list[str] = []
@@ -88,16 +91,19 @@ class Regrets:
             if task.searcher not in self.searchers:
                 self.searchers.append(task.searcher)
             self.checkpoints = task.checkpoints
-            of_pair = self._values.setdefault((task.problem, task.searcher), {})
-            of_pair[task.seed] = result.alike if alike else result.regrets
+            by_seed = self._values.setdefault((task.problem, task.searcher), {})
+            by_seed[task.seed] = (
+                result.common_regrets if common else result.regrets
+            )
+        self.averaged = [p for p in self.problems if p not in NOT_AVERAGED]
 
     def by_seed(
         self, problem: str, searcher: str, checkpoint: int
     ) -> dict[int, float]:
-        """The regret of each seed that is done."""
+        """Returns finished seed -> regret."""
         index = self.checkpoints.index(checkpoint)
-        of_pair = self._values.get((problem, searcher), {})
-        return {seed: values[index] for seed, values in of_pair.items()}
+        by_seed = self._values.get((problem, searcher), {})
+        return {seed: values[index] for seed, values in by_seed.items()}
 
     def estimate(
         self, problem: str, searcher: str, checkpoint: int
@@ -106,52 +112,55 @@ class Regrets:
         return Estimate.of(list(values))
 
     def scale(self, problem: str, checkpoint: int) -> float:
-        """Random search's mean regret; NaN where it has none."""
-        scale = self.estimate(problem, YARDSTICK, checkpoint).mean
+        """Random search's mean regret; NaN if that is 0 or unknown."""
+        scale = self.estimate(problem, REFERENCE, checkpoint).mean
         return scale if scale > 0 else math.nan
 
-    def lacks(self) -> list[str]:
-        """Why there is no average over problems at some checkpoint.
+    def why_no_average(self) -> list[str]:
+        """Reasons why the average is undefined at some checkpoint.
 
-        One reason a problem that random search has no regret on; none where
-        there is an average at all checkpoints.
+        There is one reason per problem on which random search has no regret.
         """
-        if YARDSTICK not in self.searchers:
+        if not self.averaged:
+            return ["no problem enters the average"]
+        if REFERENCE not in self.searchers:
             return ["random search took no part"]
         reasons = []
-        for problem in self.problems:
+        for problem in self.averaged:
             at = [c for c in self.checkpoints if not self.scale(problem, c) > 0]
             if not at:
                 continue
-            if not self.by_seed(problem, YARDSTICK, at[0]):
+            if not self.by_seed(problem, REFERENCE, at[0]):
                 reasons.append(f"random search has not been run on {problem}")
                 continue
             where = (
                 ""
                 if len(at) == len(self.checkpoints)
-                else (f" after {', '.join(map(str, at))} children")
+                else (f" after {', '.join(map(str, at))} trials")
             )
             reasons.append(f"random search has no regret on {problem}{where}")
         return reasons
 
     def has_average(self) -> bool:
-        """Whether some searcher has one over problems at some checkpoint."""
+        """Whether any searcher has an average at any checkpoint."""
         return not all(
-            math.isnan(self.scaled(searcher, checkpoint).mean)
+            math.isnan(self.average(searcher, checkpoint).mean)
             for searcher in self.searchers
             for checkpoint in self.checkpoints
         )
 
-    def scaled(self, searcher: str, checkpoint: int) -> Estimate:
-        """The average over problems; NaN if one is missing."""
+    def average(self, searcher: str, checkpoint: int) -> Estimate:
+        """The scaled average over problems; NaN if a problem is missing."""
         parts = [
             (
                 self.estimate(problem, searcher, checkpoint),
                 self.scale(problem, checkpoint),
             )
-            for problem in self.problems
+            for problem in self.averaged
         ]
         num = len(parts)
+        if not num:
+            return Estimate.of([])
         return Estimate(
             mean=math.fsum(e.mean / scale for e, scale in parts) / num,
             error=math.hypot(*(e.error / scale for e, scale in parts)) / num,
@@ -159,13 +168,13 @@ class Regrets:
         )
 
     def best_rival(self, problem: str | None, checkpoint: int) -> str | None:
-        """Of the others' searchers the best, on one problem or over all."""
+        """The rival of least mean regret on a problem, or on average (None)."""
         means = {}
         for searcher in self.searchers:
             if searcher in (OURS, ABLATION):
                 continue
             mean = (
-                self.scaled(searcher, checkpoint)
+                self.average(searcher, checkpoint)
                 if problem is None
                 else self.estimate(problem, searcher, checkpoint)
             ).mean
@@ -173,14 +182,15 @@ class Regrets:
                 means[searcher] = mean
         return min(means, key=means.__getitem__, default=None)
 
-    def paired(self, problem: str | None, rival: str, checkpoint: int) -> Pair:
-        """Ours against a rival's, seed by seed.
+    def paired(
+        self, problem: str | None, rival: str, checkpoint: int
+    ) -> PairedComparison:
+        """Compares `OURS` with a rival, paired by seed.
 
-        Over all problems (None), a seed's regret is the average of those of
-        its problems, each in units of random search's regret; without that
-        there are no pairs.
+        If `problem` is None, a seed's regret is the scaled average over
+        problems; there are no pairs if that is undefined.
         """
-        problems = self.problems if problem is None else [problem]
+        problems = self.averaged if problem is None else [problem]
         units = {
             name: self.scale(name, checkpoint) if problem is None else 1.0
             for name in problems
@@ -189,13 +199,10 @@ class Regrets:
             {name: self.by_seed(name, side, checkpoint) for name in problems}
             for side in (OURS, rival)
         ]
-        seeds = sorted(
-            set.intersection(
-                *(set(regrets) for side in sides for regrets in side.values())
-            )
-        )
-        if any(math.isnan(unit) for unit in units.values()):
-            seeds = []
+        seeds: list[int] = []
+        if units and not any(map(math.isnan, units.values())):
+            finished = [set(r) for side in sides for r in side.values()]
+            seeds = sorted(set.intersection(*finished))
         ours, theirs = (
             [
                 math.fsum(side[name][seed] / units[name] for name in problems)
@@ -205,7 +212,7 @@ class Regrets:
             for side in sides
         )
         total = math.fsum(theirs)
-        return Pair(
+        return PairedComparison(
             ratio=math.fsum(ours) / total if total else math.nan,
             difference=Estimate.of(
                 [a - b for a, b in zip(ours, theirs, strict=True)]

@@ -1,45 +1,45 @@
-"""The contest as tables and a picture, of the numbers of `contest_regrets`."""
+"""The contest's report: tables and a picture of the regrets."""
 
 import os
 import statistics
 from collections.abc import Sequence
 
-from audiotag_nas.report.plots import plot_regrets
 from audiotag_nas.report.tables import format_table
-from benchmarks.contest.regrets import OURS, Regrets
+from benchmarks.contest.regret_plot import plot_regrets
+from benchmarks.contest.regrets import OURS, Estimate, Regrets
 from benchmarks.contest.results import TaskResult
 
-AVERAGE_OF = "average of problems"
-AVERAGE = f"{AVERAGE_OF}, random search = 1"
 _NO_RIVAL = "Left out: no other searcher took part."
 
 
 def contest_report(
     results: Sequence[TaskResult], *, markdown: bool = False
 ) -> str:
-    """All tables of a contest, without a newline at the end.
+    """Returns all tables of a contest, without a final newline.
 
     Args:
-        results: of one number of children, at least one.
-        markdown: Markdown rather than plain text.
+        results: at least one, all of the same number of trials.
+        markdown: Markdown instead of plain text.
     """
     parts = []
-    for alike, title in (
+    for common, title in (
         (False, "Each searcher's own recommendation"),
-        (True, "All recommending alike"),
+        (True, "Common recommendation rule"),
     ):
-        regrets = Regrets(results, alike=alike)
+        regrets = Regrets(results, common=common)
+        average = _average_name(regrets)
         parts.append(_heading(title, markdown, level=2))
         for problem in regrets.problems:
             parts.append(_heading(f"{problem}: true regret", markdown, level=3))
             parts.append(_regret_table(regrets, problem, markdown))
-        parts.append(_heading(AVERAGE, markdown, level=3))
+        title = f"{average}, random search = 1"
+        parts.append(_heading(title, markdown, level=3))
         parts += _average_parts(regrets, markdown)
         if OURS in regrets.searchers:
-            title = f"{OURS} and the best rival, seed by seed"
+            title = f"{OURS} against the best rival, paired by seed"
             parts.append(_heading(title, markdown, level=3))
             parts.append(_paired_table(regrets, markdown) or _NO_RIVAL)
-            title = f"{OURS} over each other one, {AVERAGE_OF}"
+            title = f"{OURS} against each other searcher, {average}"
             ratios = _ratios_table(regrets, markdown)
             if ratios:
                 parts.append(_heading(title, markdown, level=3))
@@ -52,62 +52,69 @@ def contest_report(
 def plot_contest(
     path: str | os.PathLike, results: Sequence[TaskResult]
 ) -> None:
-    """One panel a problem and one of the average if there is one, as PNG."""
+    """Draws one panel per problem, and one of the average if defined (PNG)."""
     regrets = Regrets(results)
     panels = {
-        problem: {
-            searcher: [
-                (e.mean, e.error)
-                for e in (
-                    regrets.estimate(problem, searcher, checkpoint)
-                    for checkpoint in regrets.checkpoints
-                )
-            ]
-            for searcher in regrets.searchers
-        }
-        for problem in regrets.problems
+        problem: _estimates(regrets, problem) for problem in regrets.problems
     }
     if regrets.has_average():
-        panels[AVERAGE] = {
-            searcher: [
-                (e.mean, e.error)
-                for e in (
-                    regrets.scaled(searcher, checkpoint)
-                    for checkpoint in regrets.checkpoints
-                )
-            ]
-            for searcher in regrets.searchers
+        panels[f"{_average_name(regrets)}, random search = 1"] = _estimates(
+            regrets, None
+        )
+    curves = {
+        title: {
+            searcher: [(e.mean, e.error) for e in estimates]
+            for searcher, estimates in panel.items()
         }
-    plot_regrets(path, regrets.checkpoints, panels)
+        for title, panel in panels.items()
+    }
+    plot_regrets(path, regrets.checkpoints, curves)
 
 
 def _heading(text: str, markdown: bool, *, level: int) -> str:
     return f"{'#' * level} {text}" if markdown else text
 
 
+def _average_name(regrets: Regrets) -> str:
+    excluded = [p for p in regrets.problems if p not in regrets.averaged]
+    suffix = f" without {', '.join(excluded)}" if excluded else ""
+    return f"average of problems{suffix}"
+
+
 def _average_parts(regrets: Regrets, markdown: bool) -> list[str]:
-    """The table over problems as far as there is one, and why not beyond."""
+    """The table of averages, and the reasons for missing values."""
     parts = []
     if regrets.has_average():
         parts.append(_regret_table(regrets, None, markdown))
-    lacks = regrets.lacks()
-    if lacks:
-        parts.append(f"Left out{' (-)' if parts else ''}: {'; '.join(lacks)}.")
+    reasons = regrets.why_no_average()
+    if reasons:
+        mark = " (-)" if parts else ""
+        parts.append(f"Left out{mark}: {'; '.join(reasons)}.")
     elif not parts:
         parts.append("Left out: no searcher has been run on every problem.")
     return parts
 
 
-def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
-    rows = []
-    for searcher in regrets.searchers:
-        estimates = [
-            regrets.scaled(searcher, checkpoint)
+def _estimates(
+    regrets: Regrets, problem: str | None
+) -> dict[str, list[Estimate]]:
+    """Searcher -> estimate per checkpoint; of the average if None."""
+    return {
+        searcher: [
+            regrets.average(searcher, checkpoint)
             if problem is None
             else regrets.estimate(problem, searcher, checkpoint)
             for checkpoint in regrets.checkpoints
         ]
-        rows.append([searcher, estimates[0].num_seeds, *estimates])
+        for searcher in regrets.searchers
+    }
+
+
+def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
+    rows = [
+        [searcher, estimates[0].num_seeds, *estimates]
+        for searcher, estimates in _estimates(regrets, problem).items()
+    ]
     return format_table(
         rows,
         headers=["searcher", "seeds", *map(str, regrets.checkpoints)],
@@ -116,7 +123,7 @@ def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
 
 
 def _paired_table(regrets: Regrets, markdown: bool) -> str:
-    """A row a problem and checkpoint; empty without rivals."""
+    """One row per problem and checkpoint; empty without rivals."""
     rows = []
     for problem in (*regrets.problems, None):
         for checkpoint in regrets.checkpoints:
@@ -139,7 +146,7 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
     return format_table(
         rows,
         headers=[
-            *("problem", "children", "best rival"),
+            *("problem", "trials", "best rival"),
             *("ratio", "difference", "seeds"),
         ],
         align="lrlrrr",
@@ -148,9 +155,9 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _ratios_table(regrets: Regrets, markdown: bool) -> str:
-    """Ratio and paired difference of the average, one row a searcher.
+    """Ratio and paired difference of the average, one row per searcher.
 
-    Empty where there is none.
+    Empty if no average is defined.
     """
     rows = []
     for searcher in regrets.searchers:
@@ -173,31 +180,31 @@ def _ratios_table(regrets: Regrets, markdown: bool) -> str:
         return ""
     return format_table(
         rows,
-        headers=["over", "seeds", *map(str, regrets.checkpoints)],
+        headers=["searcher", "seeds", *map(str, regrets.checkpoints)],
         markdown=markdown,
     )
 
 
 def _cpu_table(results: Sequence[TaskResult], markdown: bool) -> str:
-    """Seconds of ask and tell a child, and of the start, mean and greatest."""
+    """CPU time of `ask` and `tell` per trial, and of the construction."""
     by_searcher: dict[str, list[TaskResult]] = {}
     for result in results:
         by_searcher.setdefault(result.task.searcher, []).append(result)
     rows = []
-    for searcher, of_one in by_searcher.items():
-        millis = [1e3 * r.cpu_seconds / r.task.num_children for r in of_one]
+    for searcher, own in by_searcher.items():
+        milliseconds = [1e3 * r.cpu_seconds / r.task.num_trials for r in own]
         rows.append(
             [
                 searcher,
-                of_one[0].library,
-                f"{statistics.mean(millis):.1f}",
-                f"{max(millis):.1f}",
-                f"{max(r.start_cpu_seconds for r in of_one):.1f}",
+                own[0].library,
+                f"{statistics.mean(milliseconds):.1f}",
+                f"{max(milliseconds):.1f}",
+                f"{max(r.start_cpu_seconds for r in own):.1f}",
             ]
         )
     return format_table(
         rows,
-        headers=["searcher", "library", "ms/child", "most", "start (s)"],
+        headers=["searcher", "library", "ms/trial", "max", "start (s)"],
         align="llrrr",
         markdown=markdown,
     )

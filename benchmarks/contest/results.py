@@ -1,7 +1,7 @@
-"""The contest's results: one finished task a line of `contest.jsonl`.
+"""The contest's results: one line of `contest.jsonl` per finished task.
 
-A line is flushed to disk when its task is done, so that a contest that was
-killed loses nothing but a torn last line.
+Each line is flushed to disk at once. A killed contest loses at most an
+incomplete last line.
 """
 
 import dataclasses
@@ -19,32 +19,31 @@ from audiotag_nas.files import file_digest, store_errors
 CHECKPOINTS = (25, 50, 100, 200)
 CSV_PREFIX = "csv:"
 ABLATION = "reinforce_without_policy"
-"""`reinforce` whose policy never practises nor proposes."""
+"""`reinforce` without policy training and policy samples."""
 
-
-_DIGITS = 16  # of a digest in hexadecimal: 64 bits
+_DIGEST_LENGTH = 16  # hexadecimal digits: 64 bits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
     """One search of the contest.
 
-    Two are equal where they are the same search: on a CSV file, by what is in
-    it and not by the path that it was given as.
+    Tasks are equal if they are the same search. CSV files are compared by
+    content, not by path.
 
     Attributes:
         problem: one of `contest.PROBLEMS`, or `csv:` and a path.
-        searcher: one of `contest.CONTESTANTS`.
+        searcher: one of `contest.SEARCHER_NAMES`.
         seed: from 0.
-        num_children: trainings in all.
-        digest: of the CSV file, as `csv_digest` gives it; empty for any other
-            problem, and in lines that are older than digests.
+        num_trials: trials of the search.
+        digest: of the CSV file, from `csv_digest`; empty for other problems
+            and in lines written before digests were introduced.
     """
 
     problem: str
     searcher: str
     seed: int
-    num_children: int
+    num_trials: int
     digest: str = ""
 
     def __eq__(self, other: object) -> bool:
@@ -58,32 +57,32 @@ class Task:
         name = "" if self.digest else self.problem
         return (
             *(name, self.digest, self.searcher),
-            *(self.seed, self.num_children),
+            *(self.seed, self.num_trials),
         )
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """Numbers of trainings after which regrets are taken."""
-        end = self.num_children
+        """Numbers of trials after which the regret is recorded."""
+        end = self.num_trials
         return (*(c for c in CHECKPOINTS if c < end), end)
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskResult:
-    """What came of a task.
+    """The measurements of one finished search.
 
     Attributes:
-        task: which.
-        regrets: of the searcher's own recommendation, one a checkpoint.
-        alike: of the recommendation by the common rule.
-        cpu_seconds: of `ask` and `tell` together.
-        start_cpu_seconds: of making the searcher.
-        library: whose searcher it is, with its version.
+        task: the search.
+        regrets: of the searcher's own recommendation, one per checkpoint.
+        common_regrets: of the common rule's recommendation.
+        cpu_seconds: total of `ask` and `tell`.
+        start_cpu_seconds: of the searcher's construction.
+        library: name and version of the searcher's library.
     """
 
     task: Task
     regrets: tuple[float, ...]
-    alike: tuple[float, ...]
+    common_regrets: tuple[float, ...]
     cpu_seconds: float
     start_cpu_seconds: float
     library: str
@@ -100,24 +99,26 @@ class TaskResult:
         fields = {"digest": "", **value}
         names = [field.name for field in dataclasses.fields(Task)]
         task = Task(**{name: fields.pop(name) for name in names})
-        for name in ("regrets", "alike"):
+        for name in ("regrets", "common_regrets"):
             fields[name] = tuple(map(float, fields[name]))
             if len(fields[name]) != len(task.checkpoints):
-                raise ValueError(f"`{name}` must be one a checkpoint")
+                raise ValueError(
+                    f"`{name}` must have {len(task.checkpoints)} values"
+                )
         return cls(task=task, **fields)
 
 
 class ResultsFile:
-    """The finished tasks, one line each; its one writer.
+    """A results file opened for appending; it must have a single writer.
+
+    An incomplete last line is removed with a warning.
 
     Attributes:
         path: of the file.
         results: by task.
 
     Raises:
-        StoreError: a line other than the last is damaged, or the file can't
-            be read. A torn last line, of a run that was killed, is cut off
-            with a warning.
+        StoreError: another line is damaged, or the file cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -125,17 +126,17 @@ class ResultsFile:
         self.results, torn = _read_results(self.path)
         if torn:
             logging.warning(
-                "%s: dropped a torn last line; its task will run again.",
+                "%s: removed an incomplete last line; its task runs again.",
                 self.path,
             )
             with store_errors(self.path):
                 os.truncate(self.path, self.path.stat().st_size - torn)
 
     def append(self, result: TaskResult) -> None:
-        """Writes one line to disk.
+        """Appends one line and flushes it to disk.
 
         Raises:
-            StoreError: it can't be written.
+            StoreError: the file cannot be written.
         """
         with store_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,22 +148,22 @@ class ResultsFile:
 
 
 def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
-    """The finished tasks of a file that may be being written.
+    """Reads the finished tasks; another process may be appending.
 
     Raises:
-        StoreError: as for `ResultsFile`.
+        StoreError: see `ResultsFile`.
     """
     return _read_results(Path(path))[0]
 
 
 def csv_digest(path: str | os.PathLike) -> str:
-    """What tells a CSV file's content from others: the start of its SHA-256.
+    """Returns the start of the SHA-256 of a CSV file's content.
 
     Raises:
-        DataError: it can't be read.
+        DataError: the file cannot be read.
     """
     try:
-        return file_digest(path)[:_DIGITS]
+        return file_digest(path)[:_DIGEST_LENGTH]
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror}).") from error
 
@@ -173,19 +174,18 @@ def csv_digests(
     *,
     report_only: bool = False,
 ) -> dict[str, str]:
-    """The digest of each CSV problem, seen to be that of what is done on it.
+    """Returns each CSV problem's digest, checked against existing results.
 
     Args:
-        problems: names, also of problems that are no CSV file.
-        done: the tasks that there are results of.
-        report_only: nothing will be run. A file need not be there any more
-            then, and results older than digests (an empty one) count as those
-            of the file.
+        problems: all names; problems without a CSV file are ignored.
+        done: the finished tasks.
+        report_only: no task will run. A file may then be missing, and results
+            without a digest are accepted.
 
     Raises:
-        ConfigError: two files of the same content, or one whose content is
-            not that of the results under its name.
-        DataError: a file can't be read.
+        ConfigError: two files have the same content, or a file's content
+            differs from the one that its results were made with.
+        DataError: a file cannot be read.
     """
     digests: dict[str, str] = {}
     for problem in problems:
@@ -198,8 +198,8 @@ def csv_digests(
             continue
         if report_only and recorded == {""}:
             logging.warning(
-                "%s: its results do not say of which content they are; they "
-                "are reported whatever is in it now.",
+                "%s: its results have no digest; they may come from a "
+                "different content.",
                 path,
             )
             digests[problem] = ""
@@ -209,25 +209,24 @@ def csv_digests(
             raise ConfigError(_other_content(path, digest, recorded))
         if digest in digests.values():
             raise ConfigError(
-                "--table_csv: must be files of different content. Received: "
-                f"{path}, which is one of the others"
+                "--table_csv: files must have different content. Received: "
+                f"{path}, which equals an earlier file"
             )
         digests[problem] = digest
     return digests
 
 
 def _other_content(path: str, digest: str, recorded: Collection[str]) -> str:
-    begun = ", ".join(sorted(d or "not recorded" for d in recorded))
+    expected = ", ".join(sorted(d or "not recorded" for d in recorded))
     return (
-        f"--table_csv: {path} must be as it was when the searches in the "
-        f"output directory were run. Received: SHA-256 {digest}..., then "
-        f"{begun}. Put it back, or give another --output_dir; nothing was "
-        "changed"
+        f"--table_csv: {path} must have the content with which the results "
+        f"in the output directory were made (SHA-256: {expected}). Received: "
+        f"SHA-256 {digest}. Restore the file or set another --output_dir"
     )
 
 
 def _read_results(path: Path) -> tuple[dict[Task, TaskResult], int]:
-    """The results, and the bytes of a torn last line."""
+    """Returns the results and the length of an incomplete last line."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -1,16 +1,15 @@
-"""keras-tuner's BayesianOptimization as a searcher: ask, tell, recommend.
+"""keras-tuner's BayesianOptimization as a searcher (O'Malley et al. 2019).
 
-O'Malley et al. (2019). Its oracle is driven as a tuner with several workers
-would: a trial is created for each of a batch's workers, and ended when its
-reward is told. All settings are the library's. An ordinal decision is an int,
-another an unordered choice.
+The oracle is used as by a tuner with several workers: each point of a batch
+is a trial of its own worker, which ends when its reward is told. All settings
+are the library's defaults. Ordinal decisions are ints, others unordered
+choices. The oracle may propose observed points again.
 
-What the library leaves to its users is seen to here: a seed of 0 would be
-taken for none; state would be written to disk at each step; and it may
-propose what it was told, which stays as it is. A point told that was not
-asked for is remembered for the recommendation only: an oracle can't be told
-of it. Its Gaussian process, scikit-learn's, is asked without the checks of
-each call: the same numbers in a fifth of the time.
+Differences from plain use of the library: the seed is never 0, which would
+mean no seed; no state is written to disk; and the Gaussian process skips
+scikit-learn's argument checks, which gives the same numbers in a fifth of the
+time. The oracle cannot take rewards of points that it did not propose; they
+count only for the recommendation.
 """
 
 import contextlib
@@ -43,19 +42,21 @@ _OBJECTIVE = "reward"
 
 
 class UncheckedRegressor(GaussianProcessRegressor):
-    """scikit-learn's Gaussian process without the checks of each prediction.
+    """scikit-learn's Gaussian process without argument checks in `predict`.
 
-    The oracle climbs its acquisition by finite differences: some 25,000
-    predictions, of one point each, a proposal at 21 decisions. Four fifths of
-    such a call check its arguments. The arithmetic is scikit-learn's, step by
-    step, so that not a bit of the search changes.
+    The oracle optimizes its acquisition function by finite differences: about
+    25,000 predictions of single points per proposal at 21 decisions. Argument
+    checks take four fifths of each call. The arithmetic repeats scikit-learn's
+    step by step, so results are equal bit for bit.
     """
 
     def fit(self, X: Any, y: Any) -> "UncheckedRegressor":  # noqa: N803
-        """As scikit-learn's."""
+        """See scikit-learn."""
         super().fit(X, y)
         if not (isinstance(self.kernel_, Matern) and self.kernel_.nu == 2.5):
-            raise TypeError(f"The kernel must be Matern 5/2: {self.kernel_}")
+            raise TypeError(
+                f"the kernel must be Matern 5/2. Received: {self.kernel_}"
+            )
         self._scaled_train = self.X_train_ / self.kernel_.length_scale
         return self
 
@@ -65,9 +66,9 @@ class UncheckedRegressor(GaussianProcessRegressor):
         return_std: bool = False,
         return_cov: bool = False,
     ) -> Any:
-        """As scikit-learn's; quick for the deviation at one point."""
-        one = isinstance(X, np.ndarray) and X.shape[:-1] == (1,)
-        if not (one and return_std) or not hasattr(self, "_scaled_train"):
+        """See scikit-learn; fast for one point with `return_std`."""
+        is_one = isinstance(X, np.ndarray) and X.shape[:-1] == (1,)
+        if not (is_one and return_std) or not hasattr(self, "_scaled_train"):
             return super().predict(X, return_std, return_cov)
         distance = cdist(X / self.kernel_.length_scale, self._scaled_train)
         distance *= math.sqrt(5)
@@ -81,27 +82,27 @@ class UncheckedRegressor(GaussianProcessRegressor):
 
 
 class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """Keeps its state in memory; its Gaussian process checks less."""
+    """The oracle with its state in memory and the fast Gaussian process."""
 
     def _make_gpr(self) -> UncheckedRegressor:
-        theirs = super()._make_gpr().get_params(deep=False)
-        return UncheckedRegressor(**theirs)
+        settings = super()._make_gpr().get_params(deep=False)
+        return UncheckedRegressor(**settings)
 
     def save(self) -> None:
-        """Nothing: a contest is not resumed within a search."""
+        """Does nothing: a contest is not resumed within a search."""
 
     def _save_trial(self, trial: Any) -> None:
-        """Nothing."""
+        """Does nothing, like `save`."""
 
 
 class KerasTunerSearcher(BaseSearcher):
-    """Bayesian optimization of keras-tuner under the contract of `Searcher`.
+    """keras-tuner's Bayesian optimization as a `Searcher`.
 
-    `ask` gives fewer than asked for where the oracle has found no new random
-    point in 20 tries and holds the space for exhausted.
+    `ask` returns fewer points if the oracle finds no new random point in 20
+    tries and regards the space as exhausted.
 
     Args:
-        space: what to search.
+        space: the search space.
         seed: of the oracle.
     """
 
@@ -122,7 +123,7 @@ class KerasTunerSearcher(BaseSearcher):
         self._oracle = _Oracle(
             objective=keras_tuner.Objective(_OBJECTIVE, "max"),
             max_trials=None,
-            # 0 is taken for no seed; NumPy's old generator takes 32 bits.
+            # 0 means no seed; NumPy's legacy generator takes 32 bits.
             seed=1 + seed % (2**32 - 1),
             hyperparameters=hyperparameters,
             allow_new_entries=False,
@@ -134,7 +135,7 @@ class KerasTunerSearcher(BaseSearcher):
     def _propose(self, num: int) -> list[Tokens]:
         points = []
         for _ in range(num):
-            # A worker each: one that has a trial would be given it again.
+            # A worker that has a trial would get the same trial again.
             worker = f"worker{self._num_asked}"
             self._num_asked += 1
             with _quiet():
@@ -161,7 +162,7 @@ class KerasTunerSearcher(BaseSearcher):
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """Without the deprecations and fit warnings it gives at each step."""
+    """Suppresses the deprecation and fit warnings of each step."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

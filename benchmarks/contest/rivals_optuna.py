@@ -1,14 +1,14 @@
-"""Optuna's samplers as searchers: ask, tell, recommend.
+"""Optuna's samplers as searchers.
 
-Akiba et al., *Optuna* (KDD 2019); TPE is Bergstra et al. (NeurIPS 2011). Each
-sampler has its library's defaults. An ordinal decision is an int, so that the
-sampler knows its order; others are categorical. Trials asked for and not told
-yet are Optuna's running trials, which its samplers spread a batch by
-(`constant_liar`, on by default since 5.0; q-batch log EI).
+Akiba et al., *Optuna* (KDD 2019); TPE: Bergstra et al. (NeurIPS 2011). All
+settings are the library's defaults. Ordinal decisions are ints, so that the
+sampler knows their order; others are categorical. Pending points are Optuna's
+running trials, from which its samplers diversify a batch (`constant_liar`, on
+by default since 5.0; q-batch log EI).
 
-In Optuna 5 the default TPE is the multivariate one; `tpe_independent` is what
-was the default before. Needs the extra `contest`; the Gaussian-process
-sampler needs torch.
+The default TPE is multivariate since Optuna 5; `tpe_independent` is the
+previous default. Requires the extra `contest`, and torch for the
+Gaussian-process sampler.
 """
 
 import warnings
@@ -39,19 +39,19 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     ),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-"""Name -> the sampler of a seed, all else as the library has it."""
+"""Name -> function from a seed to a sampler with default settings."""
 
 
 class OptunaSearcher(BaseSearcher):
-    """One of Optuna's samplers under the contract of `Searcher`.
+    """One of Optuna's samplers as a `Searcher`.
 
     Args:
-        space: what to search.
+        space: the search space.
         sampler: one of `SAMPLERS`.
-        seed: of the sampler, as NumPy's old generator takes it.
+        seed: of the sampler; its last 32 bits are used.
 
     Raises:
-        ConfigError: no such sampler; names those there are.
+        ConfigError: the sampler is unknown.
     """
 
     def __init__(
@@ -96,10 +96,12 @@ class OptunaSearcher(BaseSearcher):
             if running:
                 self._study.tell(running.pop(0), value)
             else:
-                self._study.add_trial(self._foreign(point, value))
+                self._study.add_trial(self._finished_trial(point, value))
 
-    def _foreign(self, point: Tokens, value: float) -> optuna.trial.FrozenTrial:
-        """A finished trial that was not asked for."""
+    def _finished_trial(
+        self, point: Tokens, value: float
+    ) -> optuna.trial.FrozenTrial:
+        """Returns a finished trial of a point that was not asked for."""
         return optuna.trial.create_trial(
             params=dict(zip(self._distributions, point, strict=True)),
             distributions=self._distributions,

@@ -1,7 +1,7 @@
-"""Problems made of recorded trainings: the shipped table, a user's CSV file.
+"""Problems made of recorded trials: the recorded table, a user's CSV file.
 
-A network that is trained again gets another of its recorded seeds, in random
-order, and the same ones again once all were had.
+Repeated trials of a point return its recorded rewards in random order, then
+the same rewards again.
 """
 
 import csv
@@ -16,24 +16,23 @@ from audiotag_nas.errors import DataError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 from benchmarks.table.recorded_table import RecordedTable
 
-_MAX_NAMED = 8  # columns in a message
+_MAX_COLUMNS = 8  # in an error message
 
 
 class TableProblem:
-    """A `Problem` whose trainings were recorded.
+    """A `Problem` whose trials were recorded.
 
-    A point that was not recorded is one that can't be trained: each try is a
-    failed training, told as the table's lowest reward, and its truth is the
-    table's lowest value.
+    A point without a record counts as a failed trial: its reward and its true
+    value are the lowest of the table.
 
     Args:
         name: of the problem.
-        space: what is searched.
-        rewards: of each recorded point, one a training, at least one.
-        values: what each recorded point is worth.
+        space: the search space.
+        rewards: point -> rewards of its recorded trials, at least one.
+        values: point -> true value.
 
     Attributes:
-        num_recorded: points that can be trained.
+        num_recorded: number of recorded points.
     """
 
     def __init__(
@@ -72,10 +71,10 @@ class TableProblem:
 def recorded_problem(
     table: RecordedTable, *, name: str = "table"
 ) -> TableProblem:
-    """Rewards 1 - validation EER of the best epoch; truth on other clips.
+    """Returns a recorded table as a problem.
 
-    The truth is 1 - evaluation EER of the weights that were kept, the mean
-    over the seeds.
+    The reward is 1 - validation EER of the best epoch. The true value is
+    1 - evaluation EER of the kept weights, averaged over the seeds.
     """
     points = [tuple(map(int, tokens)) for tokens in table.tokens]
     rewards = table.quality("eer").tolist()
@@ -89,26 +88,26 @@ def recorded_problem(
 
 
 @functools.cache
-def shipped_table() -> RecordedTable:
-    """The package's table, read once.
+def default_table() -> RecordedTable:
+    """Returns this repository's recorded table.
 
     Raises:
-        StoreError: it can't be read.
+        StoreError: it cannot be read.
     """
     return RecordedTable.load()
 
 
 def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
-    """A problem out of a CSV file of recorded trainings.
+    """Reads a problem from a CSV file with one row per point.
 
-    The columns `reward_1`, `reward_2`, ... hold what each training of a point
-    earned (higher is better; an empty cell is none), `value` what it is worth
-    (the mean of its rewards, if there is no such column), and every other
-    column is a decision. A decision whose cells are all numbers is ordinal,
-    its choices in order; else its choices are categorical.
+    The columns `reward_1`, `reward_2`, ... hold the rewards of the point's
+    trials (higher is better; cells may be empty). `value` holds its true
+    value; without this column it is the mean reward. Every other column is a
+    decision: ordinal with sorted choices if all its cells are numbers,
+    otherwise categorical.
 
     Raises:
-        DataError: naming file, line, column and value.
+        DataError: with file, line, column and value.
     """
     header, rows = _read_rows(path)
     reward_columns = [h for h in header if _is_reward(h)]
@@ -116,9 +115,9 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
     if not names or not reward_columns:
         raise DataError(
             f"{path}, line 1: must name at least one decision and the column "
-            f"reward_1. Received: {_columns_words(header)}"
+            f"reward_1. Received: {_column_summary(header)}"
         )
-    _check_choices(path, names, rows)
+    _check_no_empty_choice(path, names, rows)
     space = SearchSpace(
         tuple(_decision(name, [row[name] for _, row in rows]) for name in names)
     )
@@ -131,7 +130,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
         )
         if tokens in rewards:
             raise DataError(
-                f"{path}, line {line}: a point must come once. "
+                f"{path}, line {line}: a point must have one row. "
                 f"Received: {[row[name] for name in names]} again"
             )
         rewards[tokens] = [
@@ -152,7 +151,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
 def _read_rows(
     path: str | os.PathLike,
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The header, and each row by column with its line number."""
+    """Returns the header and, per row, the line number and column -> cell."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -182,30 +181,30 @@ def _read_rows(
     ]
 
 
-def _check_choices(
+def _check_no_empty_choice(
     path: str | os.PathLike,
     names: list[str],
     rows: list[tuple[int, dict[str, str]]],
 ) -> None:
-    """An empty cell would be a choice, and make numbers categorical."""
+    """An empty cell would be a choice and make a numeric column categorical."""
     for line, row in rows:
         for name in names:
             if not row[name]:
                 raise DataError(
-                    f"{path}, line {line}: `{name}` must have a choice, a "
-                    "number or a word. Received: an empty cell"
+                    f"{path}, line {line}: `{name}` must be a number or a "
+                    "word. Received: an empty cell"
                 )
 
 
-def _columns_words(header: list[str]) -> str:
-    """The first columns' names; what they are where they tell."""
-    text = ", ".join(header[:_MAX_NAMED])
-    if len(header) > _MAX_NAMED:
-        text += f" and {len(header) - _MAX_NAMED} more"
+def _column_summary(header: list[str]) -> str:
+    """Lists the first columns, with a hint for tables of `export_trials`."""
+    text = ", ".join(header[:_MAX_COLUMNS])
+    if len(header) > _MAX_COLUMNS:
+        text += f" and {len(header) - _MAX_COLUMNS} more"
     if "trial_id" in header:
         text += (
-            ": this is a table of export_trials; docs/searchers.md says how "
-            "to make one for a contest"
+            ": this is a table of export_trials; docs/searchers.md describes "
+            "how to make a table for the contest"
         )
     return text
 

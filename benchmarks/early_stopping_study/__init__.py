@@ -1,1 +1,1 @@
-"""What early stopping saves and costs."""
+"""Costs and savings of early stopping: replayed searches and their report."""

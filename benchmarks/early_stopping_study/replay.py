@@ -1,14 +1,13 @@
-"""Searches replayed on recorded learning curves, with children stopped early.
+"""Replays searches with early stopping on recorded learning curves.
 
-The loop, the searchers and the stoppers are the real ones; a training is the
-look-up of a recorded curve, cut where its rule stops it, by the function by
-which the trainer stops. Which recorded training a network gets, and which when
-it is trained again, is the same whatever stops it, so that ways of stopping
-are compared in pairs.
+Loop, searchers and stoppers are the package's. A trial looks up a recorded
+curve and cuts it where the trainer's own function stops it. The recorded
+trials that a network gets depend on the seed but not on the stopper, so that
+stoppers can be compared in pairs.
 
-A search's regret is the true EER of the network it recommends less that of
-the best recorded: the final EER (`RecordedTable.final_eers`), the mean over all
-recorded trainings of the network.
+A search's regret is the true EER of the recommended network minus the lowest
+true EER. A network's true EER is its final EER (`RecordedTable.final_eers`)
+averaged over its recorded trials.
 """
 
 import collections
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.early_stopping import make_early_stopper
 from audiotag_nas.search.events import SearchOutcome
@@ -30,18 +30,18 @@ from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus, is_stopped
 from benchmarks.table.recorded_table import RecordedTable
 
-_MOST_CHILDREN = 4
-"""Times as many that the epochs of whole ones may pay for, at most."""
+_MAX_TRIALS_FACTOR = 4
+"""Limit on the trials at equal epochs, relative to complete trials."""
 
 
 @dataclasses.dataclass(frozen=True)
 class QualityCurves:
-    """What recorded trainings were worth epoch by epoch, and in the end.
+    """The quality per epoch of recorded trials, and the true EERs.
 
     Attributes:
-        space: of the networks; not every point of it need be here.
-        qualities: tokens -> (trainings, epochs), the quality by epoch.
-        true_eer: tokens -> see the module.
+        space: the search space; some of its points may be missing.
+        qualities: tokens -> (trials, epochs), the quality up to each epoch.
+        true_eer: tokens -> true EER, see the module's docstring.
     """
 
     space: SearchSpace
@@ -52,14 +52,14 @@ class QualityCurves:
     def of(
         cls, table: RecordedTable, *, quality: str = "eer"
     ) -> "QualityCurves":
-        """All of a table's trainings.
+        """Returns the curves of all trials of a table.
 
         Args:
-            table: the recording.
-            quality: name of the quality that a search maximizes.
+            table: the recorded table.
+            quality: name of the quality that searches maximize.
 
         Raises:
-            ConfigError: no such quality.
+            ConfigError: the quality is unknown.
         """
         points = [tuple(map(int, tokens)) for tokens in table.tokens]
         qualities = np.stack(
@@ -89,14 +89,14 @@ class QualityCurves:
         return np.array(list(self.qualities))
 
     def nearest(self, tokens: Tokens) -> Tokens:
-        """The recorded point with the fewest steps from `tokens`."""
+        """Returns the recorded point of least L1 distance to `tokens`."""
         if tokens in self.qualities:
             return tokens
         steps = np.abs(self._points - np.array(tokens)).sum(axis=1)
         return tuple(map(int, self._points[int(steps.argmin())]))
 
     def sample(self, num: int, *, seed: int) -> "QualityCurves":
-        """`num` of the points, drawn at random."""
+        """Returns the curves of `num` random points."""
         points = list(self.qualities)
         drawn = np.random.default_rng(seed).permutation(len(points))[:num]
         chosen = [points[index] for index in drawn]
@@ -109,30 +109,31 @@ class QualityCurves:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What one search came to.
+    """The result of one replayed search.
 
     Attributes:
         regret: in EER.
-        num_children: trained, whole or not.
-        num_epochs: of all children together.
-        epochs: of each child.
-        num_stopped: children.
-        num_would_lead: children, of those that a rule could stop, that
-            trained whole are better than all whole ones before them.
-        num_leads_lost: those of them that were stopped.
-        told_errors: of each stopped child, the reward told of it less the one
-            that it would have had.
-        bare_errors: of each stopped child, its own reward less that.
+        num_trials: including stopped trials.
+        num_epochs: total.
+        epochs: per trial.
+        num_stopped: number of stopped trials.
+        num_would_lead: number of trials with a stop rule whose final quality
+            exceeds that of every earlier complete trial.
+        num_leads_lost: number of these that were stopped.
+        fair_errors: per stopped trial, the fair reward that was told minus
+            the reward of the complete trial.
+        bare_errors: per stopped trial, its reward when stopped minus the
+            reward of the complete trial.
     """
 
     regret: float
-    num_children: int
+    num_trials: int
     num_epochs: int
     epochs: tuple[int, ...]
     num_stopped: int
     num_would_lead: int
     num_leads_lost: int
-    told_errors: tuple[float, ...]
+    fair_errors: tuple[float, ...]
     bare_errors: tuple[float, ...]
 
 
@@ -147,17 +148,17 @@ def replay_search(
     max_open_rounds: int = 1,
     settings: Mapping[str, Any] | None = None,
 ) -> Replay:
-    """One search, by the real loop.
+    """Runs one search with the package's loop on recorded curves.
 
     Args:
-        curves: what trainings give.
-        searcher: its name, see `make_searcher`.
-        early_stop: the stopper's name, see `make_early_stopper`.
-        seed: of the searcher, and of which recorded training is looked up.
-        num_trials: children in all.
-        trials_per_round: asked for at a time.
+        curves: the recorded trials.
+        searcher: name, see `make_searcher`.
+        early_stop: name of the stopper, see `make_early_stopper`.
+        seed: of the searcher and of the choice of recorded trials.
+        num_trials: trials of the search.
+        trials_per_round: batch size.
         max_open_rounds: see `run_search`.
-        settings: of the stopper, where they differ from its defaults.
+        settings: of the stopper; others keep their defaults.
     """
     recorded = _RecordedSearcher(
         make_searcher(searcher, curves.space, seed=seed), curves
@@ -180,10 +181,10 @@ def replay_search(
 
 
 def _trial_maker(seed: int) -> MakeTrial:
-    """Of one search's trials.
+    """Returns a function that makes a search's trials.
 
-    A network's seed is the same in any search of this seed, and the next
-    number each time that it is trained again.
+    A network's first trial has the same seed in every search of this seed;
+    each retraining increments it.
     """
     num_trained: collections.Counter[Tokens] = collections.Counter()
 
@@ -195,7 +196,7 @@ def _trial_maker(seed: int) -> MakeTrial:
             round=round_number,
             tokens=tokens,
             hparams={},
-            settings={},
+            architecture=CRNN_BASELINE,  # nothing is built
             seed=derive_seed(seed, str(tokens)) + num_trained[tokens] - 1,
         )
 
@@ -207,12 +208,12 @@ def _replay(
     outcome: SearchOutcome,
     told: Mapping[Tokens, float],
 ) -> Replay:
-    """What a search came to, by what its children would have had.
+    """Compares a search's results with the complete trials.
 
     Args:
-        curves: what trainings give.
+        curves: the recorded trials.
         outcome: of the search.
-        told: tokens -> the reward last told of them.
+        told: tokens -> the reward last told.
     """
     finals = [_curve(curves, trial)[-1] for trial in outcome.trials]
     stopped = [r.stopped_epoch > 0 for r in outcome.results]
@@ -227,13 +228,13 @@ def _replay(
     epochs = tuple(len(r.history["quality"]) for r in outcome.results)
     return Replay(
         regret=curves.true_eer[outcome.recommendation] - curves.least_eer,
-        num_children=len(outcome.trials),
+        num_trials=len(outcome.trials),
         num_epochs=sum(epochs),
         epochs=epochs,
         num_stopped=sum(stopped),
         num_would_lead=would_lead,
         num_leads_lost=lost,
-        told_errors=tuple(fair - final for fair, _, final in cut),
+        fair_errors=tuple(fair - final for fair, _, final in cut),
         bare_errors=tuple(bare - final for _, bare, final in cut),
     )
 
@@ -247,14 +248,14 @@ def replay_at_budget(
     seed: int,
     settings: Mapping[str, Any] | None = None,
 ) -> Replay:
-    """The search of as many children as `num_epochs` epochs pay for.
+    """Runs the longest search that needs at most `num_epochs` epochs.
 
-    At most four times as many as they would pay for whole.
+    It has at most four times as many trials as without stopping.
 
     Args:
-        curves: what trainings give.
-        num_epochs: at most, of all children together.
-        searcher, early_stop, seed, settings: as in `replay_search`.
+        curves: the recorded trials.
+        num_epochs: limit on the epochs of all trials.
+        searcher, early_stop, seed, settings: see `replay_search`.
     """
 
     def replay(num_trials: int) -> Replay:
@@ -267,20 +268,21 @@ def replay_at_budget(
             settings=settings,
         )
 
-    # Once for its price list: a search cut short is the start of a longer one.
-    prices = replay(_MOST_CHILDREN * num_epochs // curves.num_epochs).epochs
-    affordable = np.searchsorted(np.cumsum(prices), num_epochs, side="right")
-    return replay(max(1, int(affordable)))
+    # A shorter search equals the start of a longer one, so the longest one
+    # gives the epochs of every length.
+    epochs = replay(_MAX_TRIALS_FACTOR * num_epochs // curves.num_epochs).epochs
+    num_trials = np.searchsorted(np.cumsum(epochs), num_epochs, side="right")
+    return replay(max(1, int(num_trials)))
 
 
 class _RecordedSearcher:
-    """A searcher that is asked only for what was recorded.
+    """A searcher that proposes recorded points only.
 
-    A point that was not is replaced by the nearest that was, so that a part
-    of a recording can be searched too.
+    A point without a record is replaced by the nearest recorded one, so that
+    a sample of a table can be searched.
 
     Attributes:
-        told: tokens -> the reward last told of them.
+        told: tokens -> the reward last told.
     """
 
     def __init__(self, searcher: Searcher, curves: QualityCurves) -> None:
@@ -311,7 +313,7 @@ class _RecordedSearcher:
 
 
 class _ReplayRunner:
-    """A `TrialRunner` whose trainings are looked up."""
+    """A `TrialRunner` that looks up recorded trials."""
 
     num_slots = 1
 
@@ -331,12 +333,11 @@ class _ReplayRunner:
 
 
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
-    """What a child with this curve gives, stopped where its rule says so."""
+    """Returns the result of a trial with this curve under its stop rule."""
     metrics: dict[str, float] = {}
-    rule = trial.settings.get("stop_rule", ())
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):
-        if is_stopped(rule, epoch, quality[epoch - 1]):
+        if is_stopped(trial.stop_rule, epoch, quality[epoch - 1]):
             metrics["stopped_epoch"] = num_epochs = epoch
             break
     history = {"quality": list(quality[:num_epochs])}
@@ -350,7 +351,7 @@ def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
 
 
 class _UnwrittenJournal(Journal):
-    """A journal in memory: a replay costs milliseconds and needs no disk."""
+    """A journal in memory, since replays take milliseconds."""
 
     def _read(self) -> tuple[list[JournalEntry], int, int]:
         return [], 0, 0
@@ -367,11 +368,11 @@ def _curve(curves: QualityCurves, trial: Trial) -> np.ndarray:
 def _count_leads(
     trials: Sequence[Trial], finals: Sequence[float], stopped: Sequence[bool]
 ) -> tuple[int, int]:
-    """See `Replay.num_would_lead` and `Replay.num_leads_lost`."""
+    """Returns `Replay.num_would_lead` and `Replay.num_leads_lost`."""
     best = -np.inf
     would_lead = lost = 0
     for trial, final, is_cut in zip(trials, finals, stopped, strict=True):
-        if final > best and "stop_rule" in trial.settings:
+        if final > best and trial.stop_rule:
             would_lead += 1
             lost += is_cut
         if not is_cut:

@@ -1,4 +1,4 @@
-"""The comparison of ways to stop children early, in numbers and as a table."""
+"""Compares early stoppers; prints the comparison as a table."""
 
 import dataclasses
 import math
@@ -20,29 +20,30 @@ _UNIT = 1e-4
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One way to stop, over all seeds.
+    """The results of one stopper over all seeds.
 
     Attributes:
-        name: of the stopper, and whether it had as many epochs.
+        name: of the stopper, with a mark if epochs instead of trials are
+            equal.
         regret: mean, in EER.
-        difference, difference_error: of the regret to the same searches
-            without stopping, mean and standard error of the pairs.
-        num_children: mean.
-        share_of_epochs: of those that the searches without stopping took.
-        share_of_leads_lost: of the children that would have led, those that
-            were stopped; NaN if none would.
-        told_bias, bare_bias: mean error of what was told of a stopped child,
-            and of its bare reward; NaN if none was stopped.
+        difference, difference_error: mean and standard error of the paired
+            difference in regret to the searches without stopping.
+        num_trials: mean.
+        share_of_epochs: relative to the searches without stopping.
+        share_of_leads_lost: share of stopped trials among those that would
+            have become the best so far; NaN if there are none.
+        fair_bias, bare_bias: mean error of the fair reward and of the bare
+            reward of stopped trials; NaN if none was stopped.
     """
 
     name: str
     regret: float
     difference: float
     difference_error: float
-    num_children: float
+    num_trials: float
     share_of_epochs: float
     share_of_leads_lost: float
-    told_bias: float
+    fair_bias: float
     bare_bias: float
 
 
@@ -57,22 +58,21 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     equal_epochs: bool = True,
 ) -> list[Row]:
-    """Searches without stopping, and with each stopper.
+    """Replays searches without stopping and with each stopper.
 
     Args:
-        curves: what trainings give.
-        searcher: by name.
-        stoppers: by name.
-        num_trials: children of a search.
-        num_seeds: searches of each kind.
+        curves: the recorded trials.
+        searcher: name.
+        stoppers: names.
+        num_trials: trials per search.
+        num_seeds: searches per row.
         share: of the recorded points, drawn anew for each seed.
-        settings: of the stoppers; those that one does not have are left out.
-        equal_epochs: whether to search at equal epochs too, which takes most
-            of the time.
+        settings: of the stoppers; each uses those that it knows.
+        equal_epochs: whether to compare at equal epochs too.
 
     Returns:
-        No stopping; each stopper with as many children; each with as many
-        epochs, where the recording has enough networks.
+        Rows without stopping, with each stopper at equal trials, and with
+        each stopper at equal epochs.
     """
     num_points = round(share * len(curves.qualities))
     samples = [
@@ -95,7 +95,7 @@ def compare(
 
     plain = searches("none")
     rows = [_row("none", plain, plain)]
-    rows += [_row(stopper, searches(stopper), plain) for stopper in stoppers]
+    rows += [_row(name, searches(name), plain) for name in stoppers]
     for stopper in stoppers if equal_epochs else ():
         replays = [
             replay_at_budget(
@@ -110,15 +110,15 @@ def compare(
                 zip(samples, plain, strict=True)
             )
         ]
-        rows.append(_row(f"{stopper}, as many epochs", replays, plain))
+        rows.append(_row(f"{stopper}, equal epochs", replays, plain))
     return rows
 
 
 def table(rows: Sequence[Row], *, markdown: bool = False) -> str:
-    """The rows as text; EER in units of 0.0001."""
+    """Formats the rows; EER in units of 0.0001."""
     headers = [
-        *("stopping", "regret", "difference", "children", "epochs"),
-        *("leads lost", "told bias", "bare bias"),
+        *("stopping", "regret", "difference", "trials", "epochs"),
+        *("leads lost", "fair bias", "bare bias"),
     ]
     cells = [
         [
@@ -126,10 +126,10 @@ def table(rows: Sequence[Row], *, markdown: bool = False) -> str:
             f"{row.regret / _UNIT:.1f}",
             f"{row.difference / _UNIT:+.1f} +- "
             f"{row.difference_error / _UNIT:.1f}",
-            f"{row.num_children:.0f}",
+            f"{row.num_trials:.0f}",
             f"{row.share_of_epochs:.2f}",
             _or_blank(f"{row.share_of_leads_lost:.3f}"),
-            _or_blank(f"{row.told_bias / _UNIT:+.0f}"),
+            _or_blank(f"{row.fair_bias / _UNIT:+.0f}"),
             _or_blank(f"{row.bare_bias / _UNIT:+.0f}"),
         ]
         for row in rows
@@ -154,11 +154,11 @@ def _row(name: str, replays: list[Replay], plain: list[Replay]) -> Row:
         difference_error=float(
             differences.std(ddof=1) / math.sqrt(len(differences))
         ),
-        num_children=_mean([replay.num_children for replay in replays]),
+        num_trials=_mean([replay.num_trials for replay in replays]),
         share_of_epochs=sum(replay.num_epochs for replay in replays)
         / sum(replay.num_epochs for replay in plain),
         share_of_leads_lost=lost / would_lead if would_lead else math.nan,
-        told_bias=_mean([e for r in replays for e in r.told_errors]),
+        fair_bias=_mean([e for r in replays for e in r.fair_errors]),
         bare_bias=_mean([e for r in replays for e in r.bare_errors]),
     )
 

@@ -1,1 +1,1 @@
-"""Damaged input for the fuzzing benchmark."""
+"""Damaged input for `benchmarks.fuzz`."""

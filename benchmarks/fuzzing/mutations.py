@@ -1,8 +1,8 @@
-"""Damages files the way disks, tools and attackers do, reproducibly.
+"""Damages files as disks, tools and attackers do, reproducibly.
 
-`mutate_bytes` suits any file. `mutate_json` keeps a document valid JSON and
-makes its content wrong, which byte damage rarely does. `hostile_csv` replaces
-whole cells. All randomness comes from the generator that is passed in.
+`mutate_bytes` damages any file. `mutate_json` makes the content of a document
+wrong but keeps it valid JSON, which damaged bytes rarely are. `hostile_csv`
+changes cells and rows. All randomness comes from the generator argument.
 """
 
 import copy
@@ -28,7 +28,7 @@ HOSTILE_VALUES: tuple[Any, ...] = (
     {},
     {"a": {"b": [1]}},
 )
-"""JSON values that are valid and rarely what a field expects."""
+"""JSON values that few fields allow."""
 
 HOSTILE_CELLS = (
     "",
@@ -46,17 +46,16 @@ HOSTILE_CELLS = (
     "a;;b",
     "x" * 5000,
 )
-"""CSV cells that spreadsheets, terminals and parsers stumble over."""
+"""CSV cells that are problematic for spreadsheets, terminals and parsers."""
 
 _MOST_NOISE_BYTES = 8
 _NESTING = 100_000
 
 
 def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
-    """One to three random damages: flipped, cut, repeated, zeroed bytes.
+    """Returns `data` with one to three random damages.
 
-    Headers stand at the start, so half of the damages go to the first 128
-    bytes.
+    Half of the damages are in the first 128 bytes, where headers are.
 
     Example:
         >>> mutate_bytes(b"RIFF....WAVE", random.Random(1)) != b"RIFF....WAVE"
@@ -69,31 +68,31 @@ def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
 
 
 def mutate_json(document: Any, generator: random.Random) -> Any:
-    """A copy of `document` with one value replaced, removed or added."""
+    """Returns a copy with one value replaced, removed or added."""
     document = copy.deepcopy(document)
-    holder = _random_container(document, generator)
+    container = _random_container(document, generator)
     hostile = copy.deepcopy(generator.choice(HOSTILE_VALUES))
-    if isinstance(holder, dict):
-        name = generator.choice([*holder, "unknown"])
-        if name in holder and generator.random() < 0.2:
-            del holder[name]
+    if isinstance(container, dict):
+        name = generator.choice([*container, "unknown"])
+        if name in container and generator.random() < 0.2:
+            del container[name]
         else:
-            holder[name] = hostile
-    elif isinstance(holder, list):
-        index = generator.randrange(len(holder))
-        holder[index] = hostile
+            container[name] = hostile
+    elif isinstance(container, list):
+        index = generator.randrange(len(container))
+        container[index] = hostile
     else:
         return hostile
     return document
 
 
 def deeply_nested_json() -> str:
-    """Valid JSON that is nested far deeper than a parser may recurse."""
+    """Returns valid JSON nested beyond any parser's recursion limit."""
     return "[" * _NESTING + "]" * _NESTING
 
 
 def hostile_csv(text: str, generator: random.Random) -> str:
-    """`text` with one cell replaced, or with a row cut or repeated."""
+    """Returns `text` with one cell replaced, or one row cut or repeated."""
     rows = [line.split(",") for line in text.splitlines()]
     row = generator.randrange(len(rows))
     kind = generator.random()
@@ -121,7 +120,7 @@ def _flip(data: bytes, place: int, generator: random.Random) -> bytes:
 
 
 def _set_integer(data: bytes, place: int, generator: random.Random) -> bytes:
-    """Headers hold sizes and rates as 32-bit integers, on even places."""
+    """Sizes and rates in headers are 32-bit integers at even offsets."""
     place -= place % 2
     value = generator.choice((0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1))
     written = struct.pack(generator.choice(("<I", ">I")), value)
@@ -163,7 +162,7 @@ _DAMAGES: tuple[Callable[[bytes, int, random.Random], bytes], ...] = (
 
 
 def _random_container(document: Any, generator: random.Random) -> Any:
-    """The document itself, or a dict or filled list anywhere within it."""
+    """Returns a random dict or non-empty list of the document, or None."""
     found: list[Any] = []
 
     def collect(value: Any) -> None:

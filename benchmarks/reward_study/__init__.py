@@ -1,1 +1,1 @@
-"""Which reward ranks networks best."""
+"""How well each reward ranks networks: measurement and report."""

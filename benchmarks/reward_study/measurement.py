@@ -1,19 +1,18 @@
-"""How well a reward tells good networks: measured on the recorded trainings.
+"""How well a reward predicts a network's final EER, on recorded trials.
 
-A reward sees the first epochs of one training on one validation fold or two.
-What it should tell is the network's *final EER*: that of the evaluation split
-with the weights that a whole training keeps. Two questions are put to it:
+A reward sees the first epochs of one trial on one or both validation folds.
+The final EER is that of the evaluation split, with the weights that the
+complete trial keeps. Two scores:
 
-- Kendall's tau between reward and final EER over the networks;
-- the regret of the pick: of 50 networks drawn at random, by how much the
-  final EER of the one with the best reward exceeds the lowest. It is the mean
-  over all such draws, computed exactly.
+- Kendall's tau between reward and -(final EER) over the networks;
+- selection regret: of 50 random networks, the final EER of the one with the
+  best reward minus the lowest one. This is the exact mean over all subsets.
 
-Against the network's mean over all its trainings (`same`), the reward shares
-the chance of its own training with the final EER, which flatters it; against
-its *other* trainings (`cross`) it does not, and that is what a searcher needs.
-Standard errors are of a bootstrap over networks, the same for all rewards, so
-that two of them are compared in pairs.
+The target is the mean final EER of the network's *other* trials (`cross`), as
+a searcher needs it, or of all its trials (`same`). With `same`, reward and
+target share the noise of the reward's own trial, and the scores are too good.
+Standard errors come from a bootstrap over networks. All rewards share the
+resamples, so their differences are paired.
 """
 
 import dataclasses
@@ -25,13 +24,12 @@ import numpy.typing as npt
 from scipy import special
 
 from audiotag_nas.errors import ConfigError, DataError
-from audiotag_nas.training.rewards import QUALITIES
-from benchmarks.reward_study.noise import rank_correlation
+from benchmarks.reward_study.kendall import kendall_tau, resampled_taus
 from benchmarks.table.recorded_table import RecordedTable
+from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
-"""What a reward may see -> the sets; where there are two, it sees either one,
-and the mean of both is told."""
+"""What a reward sees -> sets of clips; scores are averaged over the sets."""
 
 TARGETS = ("cross", "same")
 PAPERS_REWARD = "eer"
@@ -47,17 +45,18 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class RewardScore:
-    """How well one reward does.
+    """The scores of one reward.
 
     Attributes:
-        reward: of `QUALITIES`.
-        folds: of `FOLDS`.
-        num_epochs: that it sees.
+        reward: a key of `REWARDS`.
+        folds: a key of `FOLDS`.
+        num_epochs: epochs that the reward sees.
         target: `cross` or `same`.
-        tau: Kendall's, higher is better.
-        tau_gain: over the paper's reward at the same epochs and folds.
-        regret: of the pick, in EER; lower is better.
-        regret_gain: what it is lower by than the paper's.
+        tau: Kendall's tau; higher is better.
+        tau_gain: tau minus that of the paper's reward at equal epochs and
+            folds.
+        regret: selection regret, in EER; lower is better.
+        regret_gain: the selection regret of the paper's reward minus this.
     """
 
     reward: str
@@ -78,21 +77,21 @@ def measure_rewards(
     num_resamples: int = 200,
     seed: int = 0,
 ) -> list[RewardScore]:
-    """Every reward at every fidelity, on one fold and on both.
+    """Scores every reward at every fidelity, on one fold and on both.
 
     Args:
-        table: the trainings.
+        table: the recorded trials.
         fidelities: numbers of epochs.
-        subset_size: networks of which the best-looking is picked.
+        subset_size: networks from which one is selected.
         num_resamples: of the bootstrap.
         seed: of the bootstrap.
 
     Returns:
-        Against the other seeds' trainings (`cross`) only where there are any.
+        The scores; without target `cross` if the table has one seed.
 
     Raises:
-        ConfigError: a fidelity beyond the epochs recorded.
-        DataError: fewer networks than twice `subset_size`.
+        ConfigError: a fidelity exceeds the recorded epochs.
+        DataError: the table has fewer than 2 `subset_size` networks.
     """
     wrong = [n for n in fidelities if not 1 <= n <= table.num_epochs]
     if wrong:
@@ -103,8 +102,8 @@ def measure_rewards(
     num_networks = table.num_points
     if num_networks < 2 * subset_size:
         raise DataError(
-            f"at least {2 * subset_size} networks must be recorded to pick "
-            f"from {subset_size}. Received: {num_networks}"
+            f"the table must have at least {2 * subset_size} networks, twice "
+            f"the subset size. Received: {num_networks}"
         )
     counts = np.random.default_rng(seed).multinomial(
         num_networks, np.full(num_networks, 1 / num_networks), num_resamples
@@ -124,7 +123,7 @@ def measure_rewards(
                         for clips in sets
                     ]
                 )
-                for name in QUALITIES
+                for name in REWARDS
             }
             scores += _compare(samples, folds, num_epochs, target)
     return scores
@@ -133,39 +132,37 @@ def measure_rewards(
 def expected_regret(
     rewards: npt.NDArray, final_eers: npt.NDArray, subset_size: int
 ) -> float:
-    """The mean regret of the pick over all subsets of the networks.
+    """Returns the mean selection regret over all subsets of the networks.
+
+    The network of the r-th highest reward of n is the best of a subset of
+    size k in C(n - r, k - 1) of the C(n, k) subsets.
 
     Args:
-        rewards: (n,); of equal ones any is picked.
+        rewards: (n,); ties are broken uniformly.
         final_eers: (n,).
-        subset_size: networks in a subset, fewer than n.
-
-    Returns:
-        The mean over all subsets of the picked network's final EER less the
-        subset's lowest. The r-th best of n is the best of a subset of k in
-        C(n - r, k - 1) of the C(n, k) subsets.
+        subset_size: from 1 to n - 1.
 
     Raises:
-        ConfigError: not fewer networks than there are.
+        ConfigError: `subset_size` is out of range.
     """
     num = len(rewards)
     if not 1 <= subset_size < num:
         raise ConfigError(
-            f"networks to pick from must be from 1 to {num - 1}, fewer than "
-            f"are recorded. Received: {subset_size}"
+            f"`subset_size` must be from 1 to {num - 1}, less than the number "
+            f"of networks. Received: {subset_size}"
         )
     share = special.comb(num - 1 - np.arange(num), subset_size - 1)
     share /= special.comb(num, subset_size)
-    # Equal rewards share their members' mean.
+    # Networks of equal reward count with their mean final EER.
     _, group = np.unique(-rewards, return_inverse=True)
     means = np.bincount(group, final_eers) / np.bincount(group)
-    picked = means[np.sort(group)]
-    return float(share @ picked - share @ np.sort(final_eers))
+    selected = means[np.sort(group)]
+    return float(share @ selected - share @ np.sort(final_eers))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Samples:
-    """A point estimate and those of the resamples, of tau and of regret."""
+    """Tau and selection regret of the table and of its resamples."""
 
     tau: float
     taus: npt.NDArray
@@ -174,7 +171,7 @@ class _Samples:
 
 
 class _Scorer:
-    """Scores rewards against one kind of target, by the same resamples."""
+    """Scores rewards against one target with shared resamples."""
 
     def __init__(
         self, finals: npt.NDArray, counts: npt.NDArray, subset_size: int
@@ -184,10 +181,10 @@ class _Scorer:
         self._subset_size = subset_size
 
     def samples(self, rewards: Sequence[npt.NDArray]) -> _Samples:
-        """The mean over sets and seeds.
+        """Returns the scores averaged over sets and seeds.
 
         Args:
-            rewards: for each set, (networks, seeds).
+            rewards: per set, (networks, seeds).
         """
         parts = [
             self._score(values[:, seed], self._finals[:, seed])
@@ -208,47 +205,20 @@ class _Scorer:
             index = np.repeat(np.arange(len(rewards)), weights)
             regrets.append(expected_regret(rewards[index], finals[index], size))
         return _Samples(
-            tau=rank_correlation(rewards, -finals),
-            taus=weighted_taus(rewards, -finals, self._counts),
+            tau=kendall_tau(rewards, -finals),
+            taus=resampled_taus(rewards, -finals, self._counts),
             regret=expected_regret(rewards, finals, size),
             regrets=np.array(regrets),
         )
 
 
-def weighted_taus(
-    x: npt.NDArray, y: npt.NDArray, counts: npt.NDArray
-) -> npt.NDArray:
-    """Kendall's tau-b of each resample, without drawing it.
-
-    Args:
-        x, y: (n,).
-        counts: (resamples, n), how often each point was drawn.
-
-    Returns:
-        (resamples,): what `scipy.stats.kendalltau` gives for the points drawn,
-        in a hundredth of the time.
-    """
-    # Sums of up to n^2 signs are exact in float32 for n below 4096.
-    weights = counts.astype(np.float32)
-    signs_x, signs_y = (
-        np.sign(v[:, None] - v[None, :]).astype(np.float32) for v in (x, y)
-    )
-
-    def total(pairs: npt.NDArray) -> npt.NDArray:
-        return np.einsum("ri,ri->r", weights @ pairs, weights).astype(float)
-
-    untied = total(np.abs(signs_x)) * total(np.abs(signs_y))
-    return total(signs_x * signs_y) / np.sqrt(untied)
-
-
 def _targets(finals: npt.NDArray, target: str) -> npt.NDArray:
-    """(networks, seeds): what a training of that seed is to tell."""
-    seeds = range(finals.shape[1])
-    told = [
+    """Returns (networks, seeds), the target of a trial of each seed."""
+    used = [
         np.delete(finals, seed, axis=1) if target == "cross" else finals
-        for seed in seeds
+        for seed in range(finals.shape[1])
     ]
-    return np.stack([each.mean(axis=1) for each in told], axis=1)
+    return np.stack([eers.mean(axis=1) for eers in used], axis=1)
 
 
 def _compare(

@@ -1,12 +1,11 @@
-"""The measurement of the rewards as text, and as a picture."""
+"""The report on the rewards: text and a picture."""
 
-import io
 import os
 from collections.abc import Sequence
 
-from audiotag_nas.files import atomic_write_bytes
+from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 from audiotag_nas.report.tables import format_table
-from audiotag_nas.training.rewards import FORMS, MEASURES
+from audiotag_nas.training.rewards import MEASURES
 from benchmarks.reward_study.measurement import (
     FOLDS,
     PAPERS_REWARD,
@@ -15,30 +14,25 @@ from benchmarks.reward_study.measurement import (
     RewardScore,
 )
 from benchmarks.reward_study.noise import Noise
+from benchmarks.table.reward_forms import FORMS
 
-_AGAINST = {
-    "cross": "final EER, mean over the network's other trainings",
-    "same": "final EER, mean over all the network's trainings",
+_TARGET_NAMES = {
+    "cross": "mean final EER of the network's other trials",
+    "same": "mean final EER of all the network's trials",
 }
-_COLOURS = {
-    "eer": "#0072B2",
-    "auc": "#D55E00",
-    "loss": "#009E73",
-    "binormal_eer": "#CC79A7",
-}
-_MARKERS = {"eer": "o", "auc": "s", "loss": "^", "binormal_eer": "D"}
+_MARKERS = "os^D"  # one per measure
 _FORM_NAMES = {
     "": "best epoch",
     "_last": "last epoch",
-    "_mean3": "mean of the last three",
-    "_average": "exponential average",
+    "_mean3": "mean of the last three epochs",
+    "_average": "exponential moving average",
 }
 
 
 def reward_report(
     noise: Noise, scores: Sequence[RewardScore], *, subset_size: int
 ) -> str:
-    """The noise, the winners, and every number."""
+    """Returns the tables of noise, best rewards and all scores."""
     parts = [_noise_text(noise), _winners_text(scores, subset_size)]
     for target in _targets(scores):
         for folds in FOLDS:
@@ -46,10 +40,10 @@ def reward_report(
                 s for s in scores if s.target == target and s.folds == folds
             ]
             parts += [
-                f"Kendall's tau with the {_AGAINST[target]}; {folds}",
+                f"Kendall's tau with the {_TARGET_NAMES[target]}; {folds}",
                 _matrix(chosen, "tau", scale=1.0),
-                f"Regret of the pick of {subset_size}, in 0.01 of EER, by the "
-                f"{_AGAINST[target]}; {folds}",
+                f"Selection regret of {subset_size} networks in 0.01 EER, "
+                f"{_TARGET_NAMES[target]}; {folds}",
                 _matrix(chosen, "regret", scale=100.0),
             ]
     return "\n\n".join(parts) + "\n"
@@ -58,20 +52,23 @@ def reward_report(
 def plot_rewards(
     path: str | os.PathLike, scores: Sequence[RewardScore]
 ) -> None:
-    """Tau over epochs: a row for what is seen, a column a form.
+    """Draws tau over epochs: one row per folds, one column per form.
 
-    Against the other trainings where they are measured.
+    The target is `cross` if it was measured.
     """
-    from matplotlib.figure import Figure
-
     target = _targets(scores)[0]
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    grid = figure.subplots(
-        len(FOLDS), len(FORMS), sharex=True, sharey=True, squeeze=False
+    figure, grid = pyplot().subplots(
+        len(FOLDS),
+        len(FORMS),
+        figsize=(12, 6),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
     )
     for row, folds in zip(grid, FOLDS, strict=True):
         for axes, form in zip(row, FORMS, strict=True):
-            for measure in MEASURES:
+            for number, measure in enumerate(MEASURES):
                 curve = [
                     s
                     for s in scores
@@ -82,8 +79,8 @@ def plot_rewards(
                     [s.num_epochs for s in curve],
                     [s.tau.value for s in curve],
                     [s.tau.error for s in curve],
-                    color=_COLOURS[measure],
-                    marker=_MARKERS[measure],
+                    color=COLORS[number],
+                    marker=_MARKERS[number],
                     markersize=4,
                     capsize=2,
                     label=measure,
@@ -96,14 +93,8 @@ def plot_rewards(
     for row in grid:
         row[0].set_ylabel("Kendall's tau")
     grid[0][0].legend(frameon=False)
-    figure.suptitle(
-        f"how well a reward tells the {_AGAINST[target]} "
-        "(bars: standard errors)"
-    )
-    buffer = io.BytesIO()
-    # No date in the file: the same values give the same bytes.
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    atomic_write_bytes(path, buffer.getvalue())
+    title = f"rank correlation of rewards with the {_TARGET_NAMES[target]}"
+    write_figure(figure, path, f"{title} (bars: standard errors)")
 
 
 def _targets(scores: Sequence[RewardScore]) -> list[str]:
@@ -113,34 +104,34 @@ def _targets(scores: Sequence[RewardScore]) -> list[str]:
 def _noise_text(noise: Noise) -> str:
     rows = [
         ["networks", f"{noise.num_networks}"],
-        ["trainings", f"{noise.num_trainings}"],
+        ["trials", f"{noise.num_trials}"],
         ["final EER, standard deviation", f"{noise.spread:.4f}"],
-        ["  from seed to seed", _number(noise.seed_deviation, 4)],
+        ["  between seeds", _number(noise.seed_deviation, 4)],
         ["  Kendall's tau between seeds", _number(noise.seed_tau, 3)],
         *(
             [f"  tau with the evaluation EER of epoch {epoch}", f"{tau:.3f}"]
             for epoch, tau in noise.epoch_taus.items()
         ),
-        ["CPU seconds of a training", f"{noise.mean_cpu_seconds:.2f}"],
-        ["CPU hours of all", f"{noise.total_cpu_seconds / 3600:.2f}"],
+        ["CPU seconds per trial", f"{noise.mean_cpu_seconds:.2f}"],
+        ["CPU hours in total", f"{noise.total_cpu_seconds / 3600:.2f}"],
     ]
-    return format_table(rows, headers=["the recorded trainings", ""])
+    return format_table(rows, headers=["recorded trials", ""])
 
 
 def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
-    """For each target, folds and fidelity the reward of the highest tau."""
+    """The reward of highest tau per target, folds and fidelity."""
     parts = []
     for target in _targets(scores):
         rows = []
         for folds in FOLDS:
             for epochs in dict.fromkeys(s.num_epochs for s in scores):
-                rivals = [
+                compared = [
                     s
                     for s in scores
                     if (s.target, s.folds, s.num_epochs)
                     == (target, folds, epochs)
                 ]
-                best = max(rivals, key=lambda s: s.tau.value)
+                best = max(compared, key=lambda s: s.tau.value)
                 rows.append(
                     [
                         folds,
@@ -153,21 +144,21 @@ def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
                     ]
                 )
         headers = [
-            *("seen", "epochs", "highest tau", "tau"),
-            f"above {PAPERS_REWARD}'s",
+            *("folds", "epochs", "highest tau", "tau"),
+            f"gain over {PAPERS_REWARD}",
             "regret (0.01)",
-            f"below {PAPERS_REWARD}'s",
+            f"gain over {PAPERS_REWARD}",
         ]
         parts.append(
-            f"The best rewards, by the {_AGAINST[target]}; "
-            f"regret of the pick of {subset_size}\n\n"
+            f"Best rewards, {_TARGET_NAMES[target]}; selection regret of "
+            f"{subset_size} networks\n\n"
             + format_table(rows, headers=headers, align="lrlrrrr")
         )
     return "\n\n".join(parts)
 
 
 def _matrix(scores: Sequence[RewardScore], number: str, *, scale: float) -> str:
-    """A row a reward, a column a fidelity."""
+    """One row per reward, one column per fidelity."""
     epochs = list(dict.fromkeys(s.num_epochs for s in scores))
     rows = []
     for reward in dict.fromkeys(s.reward for s in scores):

@@ -1,1 +1,1 @@
-"""The table of recorded trainings."""
+"""The recorded table: all networks of a small space, trained and scored."""

@@ -1,9 +1,8 @@
-"""The recorded table: every network of a small space, with its curves.
+"""The recorded table: learning curves of every network of a small space.
 
-`write_table` makes one compact file of a recording's journal, `RecordedTable`
-reads it: what a training of a network gave is then looked up in microseconds.
-The file is NumPy's `.npz` without pickled objects; curves are kept in steps
-of 0.0001, more exact than any of them is.
+`write_table` converts a recording's journal to a compact file, and
+`RecordedTable` reads it. The file is a NumPy `.npz` without pickled objects.
+Curves are rounded to 0.0001, which is far below their noise.
 """
 
 import dataclasses
@@ -23,12 +22,12 @@ from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.files import atomic_write_bytes
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import SearchSpace, Tokens
-from audiotag_nas.training.rewards import FORMS, MEASURES, QUALITIES
 from audiotag_nas.trial import TrialStatus
+from benchmarks.table.reward_forms import REWARDS, reward_of
 from benchmarks.table.table_space import TABLE_SPACE
 
 TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
-"""The table that the package ships."""
+"""The table of this repository."""
 
 _VERSION = 2
 _STEP = 1e-4
@@ -37,18 +36,17 @@ _LARGEST = np.iinfo(np.uint16).max
 
 @dataclasses.dataclass(frozen=True)
 class RecordedTable:
-    """Trainings of every point of a space, with several seeds each.
+    """Recorded trials of every point of a space, with one or more seeds.
 
     Attributes:
-        space: what was recorded.
+        space: the search space.
         tokens: (points, decisions), each point once, in order.
         measures: names of the curves, e.g. `validation_eer`.
         curves: (points, seeds, epochs, measures).
-        best_epochs: (points, seeds), from 1: whose weights the trainer kept.
-            Kept apart, since in the curves' steps two epochs may be equal
-            that were not.
-        num_parameters: (points,) of the networks.
-        cpu_seconds: (points, seeds) that the trainings took.
+        best_epochs: (points, seeds), from 1: the epoch whose weights the
+            trainer kept. The rounded curves may have ties there.
+        num_parameters: (points,).
+        cpu_seconds: (points, seeds), CPU time of the trials.
     """
 
     space: SearchSpace
@@ -61,10 +59,11 @@ class RecordedTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None) -> "RecordedTable":
-        """Reads a table; the one that the package ships if `path` is None.
+        """Reads a table; the repository's if `path` is None.
 
         Raises:
-            StoreError: no such file, or not one that `write_table` wrote.
+            StoreError: the file is missing or was not written by
+                `write_table`.
         """
         path = TABLE_PATH if path is None else Path(path)
         try:
@@ -110,18 +109,18 @@ class RecordedTable:
         }
 
     def index(self, tokens: Iterable[int]) -> int:
-        """The row of a point.
+        """Returns the row of a point.
 
         Raises:
-            ConfigError: the tokens are not of the space.
+            ConfigError: the tokens are not in the space.
         """
         return self._index_of[self.space.validate(tokens)]
 
     def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
-        """As if only these seeds were recorded, in this order.
+        """Returns the table with only these seeds, in this order.
 
         Raises:
-            ConfigError: none, or one that was not.
+            ConfigError: `seeds` is empty or has a seed that was not recorded.
         """
         wrong = [s for s in seeds if not 0 <= s < self.num_seeds]
         if wrong or not seeds:
@@ -138,10 +137,10 @@ class RecordedTable:
         )
 
     def curve(self, measure: str) -> npt.NDArray:
-        """The curves of one measure, (points, seeds, epochs).
+        """Returns the curves of one measure, (points, seeds, epochs).
 
         Raises:
-            ConfigError: there is no such measure; names those there are.
+            ConfigError: the measure is unknown.
         """
         if measure not in self.measures:
             raise ConfigError(
@@ -157,22 +156,21 @@ class RecordedTable:
         num_epochs: int | None = None,
         clips: str = "validation",
     ) -> npt.NDArray:
-        """What a training is rewarded with by `QUALITIES`, (points, seeds).
+        """Returns the quality of each trial, (points, seeds).
 
         Args:
-            name: of the quality.
-            num_epochs: as if trainings had ended there; all if None.
-            clips: that are scored: `validation`, or where the table has it
-                another set of clips, e.g. `fold0`.
+            name: a key of `REWARDS`.
+            num_epochs: only the first epochs are used; all if None.
+            clips: the set of scored clips: `validation`, or another set in
+                the table, e.g. `fold0`.
 
         Raises:
-            ConfigError: no such quality or clips, or a number of epochs out
+            ConfigError: quality or clips are unknown, or `num_epochs` is out
                 of range.
         """
-        if name not in QUALITIES:
+        if name not in REWARDS:
             raise ConfigError(
-                f"a quality must be one of {list(QUALITIES)}. "
-                f"Received: {name!r}"
+                f"a quality must be one of {list(REWARDS)}. Received: {name!r}"
             )
         num_epochs = self.num_epochs if num_epochs is None else num_epochs
         if not 1 <= num_epochs <= self.num_epochs:
@@ -180,22 +178,22 @@ class RecordedTable:
                 f"`num_epochs` must be from 1 to {self.num_epochs}. "
                 f"Received: {num_epochs}"
             )
-        measure = next(m for m in MEASURES if name.removeprefix(m) in FORMS)
+        measure, _ = REWARDS[name]
         curves = self.curve(f"{clips}_{measure}")[..., :num_epochs]
         values = [
-            QUALITIES[name]({f"validation_{measure}": curve})
+            reward_of(name, curve)
             for curve in curves.reshape(-1, num_epochs).tolist()
         ]
         return np.array(values).reshape(self.num_points, self.num_seeds)
 
     def final_eers(self) -> npt.NDArray:
-        """Evaluation EER of the weights that were kept, (points, seeds)."""
+        """Returns the evaluation EER of the kept weights, (points, seeds)."""
         eers = self.curve("evaluation_eer")
         epochs = self.best_epochs[..., None] - 1
         return np.take_along_axis(eers, epochs, axis=2)[..., 0]
 
     def evaluation_quality(self) -> npt.NDArray:
-        """1 - final EER, (points, seeds): what comes out in the end."""
+        """Returns 1 - final EER, (points, seeds)."""
         return 1.0 - self.final_eers()
 
 
@@ -205,24 +203,22 @@ def write_table(
     *,
     space: SearchSpace = TABLE_SPACE,
 ) -> None:
-    """Writes the trainings of a recording's journal as one table.
+    """Writes a recording's journal as a table, atomically.
 
-    A training's seed is its trial's round. Values above 6.5535 are kept as
-    that.
+    A trial's round is its seed. Values above 6.5535 are clipped.
 
     Args:
         entries: every point of `space` with the same seeds 0, 1, ..., in any
             order.
-        path: of the `.npz` file, written whole or not at all.
-        space: what was recorded.
+        path: of the `.npz` file.
+        space: the search space.
 
     Raises:
-        StoreError: a training is missing, failed, came twice, lacks a metric
-            or has other curves than the rest, or a value is negative or not
-            finite.
+        StoreError: a trial is missing, failed, duplicate, without a metric or
+            with different curves, or a value is negative or not finite.
     """
-    trainings = _trainings(entries, space)
-    measures, curves = _measures_and_curves(trainings)
+    trials = _entries_by_point(entries, space)
+    measures, curves = _measures_and_curves(trials)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -231,20 +227,20 @@ def write_table(
         tokens=np.array(_points(space), np.uint8),
         measures=np.array(measures),
         curves=curves,
-        num_parameters=_metric(trainings, "num_parameters", np.int64)[:, 0],
-        cpu_seconds=_metric(trainings, "cpu_seconds", np.float32),
-        best_epochs=_metric(trainings, "best_epoch", np.uint16),
+        num_parameters=_metric(trials, "num_parameters", np.int64)[:, 0],
+        cpu_seconds=_metric(trials, "cpu_seconds", np.float32),
+        best_epochs=_metric(trials, "best_epoch", np.uint16),
     )
     atomic_write_bytes(path, buffer.getvalue())
 
 
-def _trainings(
+def _entries_by_point(
     entries: Sequence[JournalEntry], space: SearchSpace
 ) -> list[list[JournalEntry]]:
-    """A row a point, in order, with its seeds."""
+    """Returns one row per point, in order, with one entry per seed."""
     if not entries:
-        raise StoreError("a table needs trainings; the journal has none.")
-    by_place: dict[tuple[Tokens, int], JournalEntry] = {}
+        raise StoreError("a table needs trials; the journal has none.")
+    by_key: dict[tuple[Tokens, int], JournalEntry] = {}
     for entry in entries:
         trial, result = entry.trial, entry.result
         if result.status is not TrialStatus.COMPLETED:
@@ -253,23 +249,23 @@ def _trainings(
                 f"{result.reason.rstrip('.')}. Remove its line from the "
                 "journal and record it again."
             )
-        place = space.validate(trial.tokens), trial.round
-        if place in by_place:
+        key = space.validate(trial.tokens), trial.round
+        if key in by_key:
             raise StoreError(
-                f"{trial.trial_id} and {by_place[place].trial.trial_id} are "
-                "of the same point and seed."
+                f"{trial.trial_id} and {by_key[key].trial.trial_id} have the "
+                "same point and seed."
             )
-        by_place[place] = entry
+        by_key[key] = entry
     points = _points(space)
     seeds = range(1 + max(entry.trial.round for entry in entries))
-    missing = [(p, s) for p in points for s in seeds if (p, s) not in by_place]
+    missing = [(p, s) for p in points for s in seeds if (p, s) not in by_key]
     if missing:
         raise StoreError(
-            f"{len(missing)} of {len(points) * len(seeds)} trainings are "
-            f"missing, the first of tokens {missing[0][0]} with seed "
-            f"{missing[0][1]}. Go on with the recording."
+            f"{len(missing)} of {len(points) * len(seeds)} trials are "
+            f"missing, the first for tokens {missing[0][0]} with seed "
+            f"{missing[0][1]}. Continue the recording."
         )
-    return [[by_place[point, seed] for seed in seeds] for point in points]
+    return [[by_key[point, seed] for seed in seeds] for point in points]
 
 
 def _points(space: SearchSpace) -> list[Tokens]:
@@ -277,46 +273,46 @@ def _points(space: SearchSpace) -> list[Tokens]:
 
 
 def _metric(
-    trainings: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
+    trials: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
 ) -> npt.NDArray:
-    """One of the results' metrics, (points, seeds)."""
-    for entry in itertools.chain.from_iterable(trainings):
+    """Returns a metric of the results, (points, seeds)."""
+    for entry in itertools.chain.from_iterable(trials):
         if name not in entry.result.metrics:
             raise StoreError(
                 f"{entry.trial.trial_id} (line {entry.line_number}): must "
                 f"have the metric `{name}`."
             )
     return np.array(
-        [[entry.result.metrics[name] for entry in row] for row in trainings],
+        [[entry.result.metrics[name] for entry in row] for row in trials],
         dtype,
     )
 
 
 def _measures_and_curves(
-    trainings: list[list[JournalEntry]],
+    trials: list[list[JournalEntry]],
 ) -> tuple[tuple[str, ...], npt.NDArray]:
-    """The curves and their names, which the first training gives."""
-    first = trainings[0][0].result.history
+    """Returns the names of the first trial's curves, and all curves."""
+    first = trials[0][0].result.history
     measures = tuple(first)
     shape = len(next(iter(first.values()), [])), len(first)
-    curves = [[_curves(e, measures, shape) for e in row] for row in trainings]
+    curves = [[_curves(e, measures, shape) for e in row] for row in trials]
     return measures, np.array(curves)
 
 
 def _curves(
     entry: JournalEntry, measures: tuple[str, ...], shape: tuple[int, int]
 ) -> npt.NDArray:
-    """(epochs, measures) in steps of 0.0001, as uint16."""
+    """Returns (epochs, measures) in units of 0.0001, as uint16."""
     history = entry.result.history
     try:
         values = np.array([history[m] for m in measures], float).T
     except (KeyError, ValueError):
         values = np.empty(0)
-    # Not `< 0`: no NaN may pass.
+    # `not >= 0` also rejects NaN.
     if values.shape != shape or not np.all(values >= 0.0):
         raise StoreError(
             f"{entry.trial.trial_id} (line {entry.line_number}): must have "
-            f"the curves {', '.join(measures)} of {shape[0]} epochs, all "
+            f"the curves {', '.join(measures)} of {shape[0]} epochs with "
             "numbers of 0 or more."
         )
     return np.minimum(np.rint(values / _STEP), _LARGEST).astype(np.uint16)

@@ -1,9 +1,9 @@
-"""Trains every network of the table's space, and keeps the curves.
+"""Trains every network of the table's space and records its learning curves.
 
-One training is one trial of the project's own trainer and worker processes;
-its line in a journal is all there is to lose, so the same command goes on
-where it was stopped. Seed by seed: with the first seed the whole space is
-known once, in an order drawn at random, so that half a table is a sample.
+Each training is a trial with the package's trainer and worker processes, and
+becomes a line of a journal, so an interrupted recording continues. All points
+are trained with the first seed, in random order, before the second seed; a
+partial recording is therefore a random sample.
 """
 
 import dataclasses
@@ -12,16 +12,21 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig
-from audiotag_nas.data.prepared import open_prepared
-from audiotag_nas.data.storage import Place
+from audiotag_nas.data.storage import AnyPath
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.journal import Journal
+from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 from benchmarks.table.table_space import TABLE_SPACE, table_architecture
+
+if TYPE_CHECKING:
+    from audiotag_nas.training import trainer
 
 TARGET = f"{__name__}:record_trial"
 STAGE = "table"
@@ -29,7 +34,7 @@ _DIGITS = 5
 
 
 def table_trials(config: ExperimentConfig, *, num_seeds: int) -> list[Trial]:
-    """All trainings, in the order in which they are recorded."""
+    """Returns all trials in the order of recording."""
     points = list(itertools.product(*map(range, TABLE_SPACE.num_choices)))
     order = np.random.default_rng(config.seed).permutation(len(points))
     trials = []
@@ -43,7 +48,7 @@ def table_trials(config: ExperimentConfig, *, num_seeds: int) -> list[Trial]:
                 round=seed,
                 tokens=tokens,
                 hparams=TABLE_SPACE.values(tokens),
-                settings={"architecture": table_architecture(tokens).to_json()},
+                architecture=table_architecture(tokens),
                 seed=derive_seed(config.seed, name),
             )
         )
@@ -54,26 +59,28 @@ def record_trial(
     trial: Trial,
     *,
     config: ExperimentConfig,
-    features_dir: Place,
+    features_dir: AnyPath,
     trial_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:
-    """A runner's target: trains one network, scored on every set.
+    """The runner's target: trains one network and scores it on every set.
 
-    The history has `training_loss` and, for each of `validation` (both
-    folds), `fold0`, `fold1` and `evaluation`, the numbers of
-    `trainer.score_numbers`; no network is kept.
+    The history has `training_loss` and the numbers of
+    `trainer.score_numbers` for `validation` (both folds), `fold0`, `fold1`
+    and `evaluation`. The network is not saved.
     """
     from audiotag_nas.training import trial_training
 
     started, cpu_started = time.monotonic(), time.process_time()
-    size = trial_training.spectrogram_size(trial, config)
+    size = spectrogram_size(trial, config)
     development, evaluation = (
         open_prepared(features_dir / size / split)
         for split in ("development", "evaluation")
     )
 
-    def scored(prepared, folds=None):
+    def scored(
+        prepared: PreparedSet, folds: tuple[int, ...] | None = None
+    ) -> "trainer.ScoredData":
         return trial_training.scored_data(
             prepared, tags=config.data.tags, folds=folds, batch_size=100
         )
@@ -113,7 +120,7 @@ def record_trial(
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """How far a recording is."""
+    """The progress of a recording."""
 
     num_done: int
     num_total: int
@@ -127,10 +134,10 @@ def run_recording(
     *,
     on_trial: Callable[[Recorded], None],
 ) -> None:
-    """Runs the trials that the journal has not, and adds them to it.
+    """Runs the trials that are missing in the journal.
 
     Raises:
-        StoreError: the journal is damaged, or can't be written.
+        StoreError: the journal is damaged or cannot be written.
     """
     journal = Journal(journal_path)
     waiting = [t for t in trials if journal.get(t.trial_id) is None][::-1]

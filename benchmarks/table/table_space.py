@@ -1,8 +1,8 @@
-"""The space of the recorded table: three stages, each with N and a kernel.
+"""The search space of the recorded table: filters and kernel of 3 stages.
 
-A reduction of the paper's space to what can be trained in full: a stage is a
-convolution block of N filters of k x k. Four mel bins of the 32 are left for
-the recurrent layer, of 16 units a direction.
+It reduces the paper's space so far that every network can be trained. A stage
+is a convolution block of N filters of k x k. The recurrent layer has 16 units
+per direction and sees 4 of the 32 mel bins.
 """
 
 from collections.abc import Iterable
@@ -28,10 +28,10 @@ TABLE_SPACE = SearchSpace(
 
 
 def table_architecture(tokens: Iterable[int]) -> Architecture:
-    """The network that `tokens` name in `TABLE_SPACE`.
+    """Returns the architecture of a point of `TABLE_SPACE`.
 
     Raises:
-        ConfigError: the tokens are not of the space.
+        ConfigError: the tokens are not in the space.
     """
     values = list(TABLE_SPACE.values(tokens).values())
     stages = zip(values[::2], values[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""The contest: regrets worked out by hand, and the tool as it is run."""
+"""The contest: regrets computed by hand, and the command itself."""
 
 import json
 import math
@@ -14,9 +14,9 @@ import pytest
 from audiotag_nas.errors import ConfigError, StoreError
 from audiotag_nas.space import Decision, SearchSpace
 from benchmarks.contest.contest import (
-    make_contestant,
+    make_contest_searcher,
     make_tasks,
-    recommend_alike,
+    recommend_by_common_rule,
     run_task,
 )
 from benchmarks.contest.regrets import OURS, Estimate, Regrets
@@ -34,34 +34,34 @@ from benchmarks.contest.results import (
 
 ROOT = Path(__file__).parents[2]
 
-# What looks the best is not: 0.9 is earned by a point that is worth 0.5.
+# The point of the highest reward, 0.9, has a true value of only 0.5.
 CSV = "n,reward_1,value\n1,0.9,0.5\n2,0.8,0.7\n3,0.1,0.2\n"
 
 
-def result(problem, searcher, seed, regrets, *, alike=None):
+def result(problem, searcher, seed, regrets, *, common_regrets=None):
     return TaskResult(
-        task=Task(problem, searcher, seed, num_children=50),
+        task=Task(problem, searcher, seed, num_trials=50),
         regrets=regrets,
-        alike=alike or regrets,
+        common_regrets=common_regrets or regrets,
         cpu_seconds=0.5,
         start_cpu_seconds=2.0,
         library="library 1.0",
     )
 
 
-def test_the_regret_is_that_of_the_truth_of_what_is_recommended(tmp_path):
+def test_the_regret_uses_the_true_value_of_the_recommendation(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(CSV)
-    done = run_task(Task(f"csv:{path}", "random", 0, num_children=60))
-    # All three are trained among the first 25: the chance of a miss is 1e-4.
+    done = run_task(Task(f"csv:{path}", "random", 0, num_trials=60))
+    # 25 trials miss one of the three points with probability 1e-4.
     assert done.task.checkpoints == (25, 50, 60)
     assert done.regrets == pytest.approx((0.2,) * 3)
-    assert done.alike == pytest.approx((0.2,) * 3)
+    assert done.common_regrets == pytest.approx((0.2,) * 3)
     assert done.library.startswith("audiotag-nas")
     assert Task("table", "random", 0, 300).checkpoints[-2:] == (200, 300)
 
 
-def test_every_training_counts_and_checkpoints_cut_batches_short(
+def test_every_trial_counts_and_no_batch_crosses_a_checkpoint(
     tmp_path, monkeypatch
 ):
     from audiotag_nas.search.searchers.random_search import RandomSearcher
@@ -77,13 +77,13 @@ def test_every_training_counts_and_checkpoints_cut_batches_short(
     path = tmp_path / "mine.csv"
     path.write_text(CSV)
     monkeypatch.setattr(
-        contest, "make_contestant", lambda name, space, seed: Spy(space)
+        contest, "make_contest_searcher", lambda name, space, seed: Spy(space)
     )
-    run_task(Task(f"csv:{path}", "random", 0, num_children=100))
+    run_task(Task(f"csv:{path}", "random", 0, num_trials=100))
     assert asked == [4] * 6 + [1] + [4] * 6 + [1] + [4] * 12 + [2]
 
 
-def test_the_common_rule_believes_one_lucky_training_less_than_four_good():
+def test_the_common_rule_trusts_four_good_trials_more_than_one_lucky_one():
     kinds = SearchSpace((Decision("kind", tuple("abcdef"), ordinal=False),))
     rewards = {
         0: [0.80],
@@ -92,29 +92,29 @@ def test_the_common_rule_believes_one_lucky_training_less_than_four_good():
         3: [0.57, 0.63, 0.56, 0.64],
         4: [0.40],
     }
-    trainings = [((kind,), r) for kind, told in rewards.items() for r in told]
-    assert recommend_alike(kinds, *zip(*trainings, strict=True)) == (1,)
+    trials = [((kind,), r) for kind, own in rewards.items() for r in own]
+    assert recommend_by_common_rule(kinds, *zip(*trials, strict=True)) == (1,)
 
 
-def test_without_its_policy_reinforce_never_practises():
+def test_reinforce_without_policy_never_trains_one():
     space = SearchSpace(
         tuple(Decision(name, (0, 1, 2, 3)) for name in ("a", "b", "c"))
     )
-    for name, practises in (
+    for name, trains_policy in (
         ("reinforce", True),
         ("reinforce_without_policy", False),
     ):
-        searcher = make_contestant(name, space, 0)
+        searcher = make_contest_searcher(name, space, 0)
         for _ in range(4):
             points = searcher.ask(4)
             searcher.tell(points, [sum(point) / 9 for point in points])
-        assert bool(searcher.metrics) == practises
+        assert bool(searcher.metrics) == trains_policy
 
 
-def test_an_unknown_searcher_is_answered_by_those_there_are():
+def test_an_unknown_searcher_is_refused_with_the_known_ones():
     space = SearchSpace((Decision("a", (0, 1, 2)),))
     with pytest.raises(ConfigError, match=r"optuna_tpe.*Received: 'grid'"):
-        make_contestant("grid", space, 0)
+        make_contest_searcher("grid", space, 0)
 
 
 def test_an_estimate_has_the_standard_error_of_the_mean():
@@ -141,19 +141,40 @@ RESULTS = [
 ]
 
 
-def test_averages_are_in_units_of_random_search():
+def test_averages_are_relative_to_random_search():
     regrets = Regrets(RESULTS)
     assert regrets.checkpoints == (25, 50)
     assert regrets.estimate("a", "evolution", 25).mean == pytest.approx(4.0)
-    assert regrets.scaled("random", 25).mean == pytest.approx(1.0)
+    assert regrets.average("random", 25).mean == pytest.approx(1.0)
     # a: 4 / 6, b: 0.75 / 0.5.
-    scaled = regrets.scaled("evolution", 25)
-    assert scaled.mean == pytest.approx((4 / 6 + 1.5) / 2)
+    average = regrets.average("evolution", 25)
+    assert average.mean == pytest.approx((4 / 6 + 1.5) / 2)
     # The error of a: sqrt(2) / sqrt(2) / 6, of b: 0.
-    assert scaled.error == pytest.approx(1 / 6 / 2)
+    assert average.error == pytest.approx(1 / 6 / 2)
     assert regrets.best_rival("a", 25) == "evolution"
     assert regrets.best_rival("b", 25) == "random"
     assert regrets.best_rival(None, 25) == "random"
+
+
+def test_deceptive_is_reported_but_not_averaged(tmp_path):
+    deceptive = [
+        result("deceptive", r.task.searcher, r.task.seed, (9.0, 9.0))
+        for r in RESULTS[:6]
+    ]
+    regrets, without = Regrets([*RESULTS, *deceptive]), Regrets(RESULTS)
+    assert regrets.problems == ["a", "b", "deceptive"]
+    for searcher in ("random", "evolution"):
+        assert regrets.average(searcher, 25) == without.average(searcher, 25)
+        assert regrets.paired(None, searcher, 25) == without.paired(
+            None, searcher, 25
+        )
+    text = contest_report([*RESULTS, *deceptive], markdown=True)
+    assert text.count("### deceptive: true regret") == 2
+    assert text.count("### average of problems without deceptive, ") == 2
+    # Alone it has no average.
+    text = contest_report(deceptive)
+    assert text.count("Left out: no problem enters the average.") == 2
+    plot_contest(tmp_path / "contest.png", deceptive)
 
 
 def test_pairs_are_seed_by_seed():
@@ -171,13 +192,13 @@ def test_pairs_are_seed_by_seed():
     # Ours: (2/6 + 1/2) / 2 = 5/12 and (1/6 + 3/2) / 2 = 5/6; random's: 5/6
     # and (8/6 + 1) / 2 = 7/6.
     assert pair.ratio == pytest.approx((5 / 12 + 5 / 6) / (5 / 6 + 7 / 6))
-    # A seed that one of them lacks is no pair, in neither number.
+    # A seed that one searcher lacks does not count.
     pair = Regrets(RESULTS[:-1]).paired(None, "random", 25)
     assert pair.difference.num_seeds == 1
     assert pair.ratio == pytest.approx((5 / 12) / (5 / 6))
 
 
-def test_the_best_rival_is_another_s_searcher():
+def test_the_best_rival_is_not_an_ablation():
     better = [
         result("a", "reinforce_without_policy", seed, (0.0, 0.0))
         for seed in (0, 1)
@@ -186,36 +207,40 @@ def test_the_best_rival_is_another_s_searcher():
     assert regrets.best_rival("a", 25) == "evolution"
 
 
-def test_the_report_has_both_ways_of_recommending_and_the_time():
-    alike = [
+def test_the_report_has_both_recommendations_and_the_cpu_time():
+    results = [
         result(r.task.problem, r.task.searcher, r.task.seed, r.regrets)
         if r.task.searcher != "evolution"
         else result(
-            r.task.problem, "evolution", r.task.seed, r.regrets, alike=(9.0, 8)
+            r.task.problem,
+            "evolution",
+            r.task.seed,
+            r.regrets,
+            common_regrets=(9.0, 8),
         )
         for r in RESULTS
     ]
-    text = contest_report(alike, markdown=True)
+    text = contest_report(results, markdown=True)
     own, common, time_table = text.split("\n## ")
     assert "| evolution |     2 | 4.0000 ± 1.0000 | 2.0000 ± 1.0000 |" in own
     assert "| evolution |     2 | 9.0000 ± 0.0000 | 8.0000 ± 0.0000 |" in common
-    # 0.5 s for 50 children.
+    # 0.5 s for 50 trials.
     assert "| evolution | library 1.0 |     10.0 | 10.0 |" in time_table
     assert "| average | " in own
 
 
-def test_without_random_search_no_average_is_made_up():
+def test_without_random_search_there_is_no_average():
     text = contest_report([r for r in RESULTS if r.task.searcher != "random"])
     assert "nan" not in text
     assert text.count("Left out: random search took no part.") == 2
-    assert "over each other one" not in text
+    assert "against each other searcher" not in text
     regrets = Regrets(RESULTS[2:6])
     assert regrets.best_rival(None, 25) is None
     alone = contest_report([r for r in RESULTS if r.task.searcher == OURS])
     assert alone.count("Left out: no other searcher took part.") == 2
 
 
-def test_where_random_search_has_no_regret_there_is_no_ratio_to_it(tmp_path):
+def test_without_regret_of_random_search_there_is_no_average(tmp_path):
     rest = [r for r in RESULTS if r.task.problem == "a"]
     found = [
         result("b", searcher, seed, (0.0, last))
@@ -225,12 +250,12 @@ def test_where_random_search_has_no_regret_there_is_no_ratio_to_it(tmp_path):
     text = contest_report(rest + found)
     assert "nan" not in text
     assert text.count("Left out: random search has no regret on b.") == 2
-    # Where it had some in the end, there is an average in the end.
+    # With regret at the last checkpoint only, there is an average there.
     found[1] = result("b", "random", 1, (0.0, 0.4))
     text = contest_report(rest + found, markdown=True)
     assert "nan" not in text
     assert text.count("(-): random search has no regret on b after 25 ") == 2
-    # In the end (2 / 2 + 0.1 / 0.2) / 2 and (0.5 / 2 + 0.1 / 0.2) / 2.
+    # (2 / 2 + 0.1 / 0.2) / 2 and (0.5 / 2 + 0.1 / 0.2) / 2.
     assert "| evolution |     2 |   - | 0.7500 ±" in text
     assert "| evolution |     2 |   - | 0.50 (-0.3750 ±" in text
     path = tmp_path / "contest.png"
@@ -240,7 +265,9 @@ def test_where_random_search_has_no_regret_there_is_no_ratio_to_it(tmp_path):
     assert matplotlib.image.imread(path).shape[1] < with_average.shape[1]
 
 
-def test_results_are_read_again_and_a_torn_last_line_is_dropped(tmp_path):
+def test_results_are_read_again_and_an_incomplete_last_line_is_removed(
+    tmp_path,
+):
     path = tmp_path / "contest.jsonl"
     file = ResultsFile(path)
     for one in RESULTS[:3]:
@@ -263,7 +290,7 @@ SEARCHERS = (
 )
 
 
-def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
+def test_an_interrupted_contest_continues_and_reports(tmp_path):
     csv_path = tmp_path / "mine.csv"
     csv_path.write_text(
         "a,b,reward_1,reward_2\n"
@@ -279,7 +306,7 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
         *(sys.executable, "-m", "benchmarks.searchers"),
         *(f"--output_dir={output_dir}", f"--searchers={','.join(SEARCHERS)}"),
         *("--problems=needle", f"--table_csv={csv_path}"),
-        *("--seeds=2", "--children=12", "--workers=1"),
+        *("--seeds=2", "--trials=12", "--workers=1"),
     ]
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     environment = os.environ | {"PYTHONPATH": path}
@@ -312,7 +339,7 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
         problems,
         SEARCHERS,
         num_seeds=2,
-        num_children=12,
+        num_trials=12,
         digests=csv_digests(problems, []),
     )
     results = read_results(results_path)
@@ -321,12 +348,12 @@ def test_the_tool_runs_is_cut_goes_on_and_reports(tmp_path):
     for task in tasks:
         again = run_task(task)
         assert results[task].regrets == again.regrets
-        assert results[task].alike == again.alike
-    assert "All recommending alike" in done.stdout
+        assert results[task].common_regrets == again.common_regrets
+    assert "Common recommendation rule" in done.stdout
     assert (output_dir / "contest.png").read_bytes()[:4] == b"\x89PNG"
     assert "| optuna_tpe " in (output_dir / "contest.md").read_text()
 
-    # A name that is not allowed is one line, before anything runs.
+    # A wrong name is reported in one line, before anything runs.
     wrong = subprocess.run(
         [*command, "--searchers=random,anneal"],
         env=environment,

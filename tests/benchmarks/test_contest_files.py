@@ -1,4 +1,4 @@
-"""What a contest is given: problems, CSV files and who takes part."""
+"""The contest's inputs: problems, CSV files and searchers."""
 
 import hashlib
 import importlib.util
@@ -17,10 +17,10 @@ from audiotag_nas.space import Decision
 from audiotag_nas.trial import TrialResult, TrialStatus
 from benchmarks.contest.contest import (
     PROBLEMS,
-    check_contestant,
-    holes_words,
+    check_searcher,
     make_problem,
     make_tasks,
+    missing_points_note,
     problem_names,
     run_task,
 )
@@ -35,7 +35,7 @@ from benchmarks.contest.results import (
 CSV = "n,reward_1,value\n1,0.9,0.5\n2,0.8,0.7\n3,0.1,0.2\n"
 
 
-def test_problems_are_all_those_named_and_the_files():
+def test_the_problems_are_the_named_ones_and_the_files():
     assert problem_names(None, ["a.csv"]) == [*PROBLEMS, "csv:a.csv"]
     assert problem_names(["needle"], []) == ["needle"]
     assert problem_names([""], ["a.csv", "b.csv"]) == ["csv:a.csv", "csv:b.csv"]
@@ -48,14 +48,14 @@ def csv_result(path, digest):
     return TaskResult(
         task=Task(f"csv:{path}", "random", 0, 50, digest),
         regrets=(0.2, 0.1),
-        alike=(0.2, 0.1),
+        common_regrets=(0.2, 0.1),
         cpu_seconds=0.5,
         start_cpu_seconds=2.0,
         library="library 1.0",
     )
 
 
-def test_a_csv_problem_is_known_by_its_content_and_not_by_its_path(
+def test_a_csv_problem_is_identified_by_content_and_not_by_path(
     tmp_path, monkeypatch
 ):
     mine, copy = tmp_path / "mine.csv", tmp_path / "there" / "copy.csv"
@@ -70,12 +70,12 @@ def test_a_csv_problem_is_known_by_its_content_and_not_by_its_path(
         ["csv:mine.csv"],
         ["random"],
         num_seeds=1,
-        num_children=50,
+        num_trials=50,
         digests=digests,
     )
     file = ResultsFile(tmp_path / "contest.jsonl")
     file.append(run_task(task))
-    # From another folder, and as a copy, it is the same search.
+    # The same search from another directory, and for a copy.
     done = read_results(file.path)
     for path in (mine, copy):
         name = f"csv:{path}"
@@ -86,7 +86,7 @@ def test_a_csv_problem_is_known_by_its_content_and_not_by_its_path(
         csv_digests([f"csv:{mine}", f"csv:{copy}"], [])
 
 
-def test_a_csv_file_that_was_edited_is_no_longer_the_same_problem(tmp_path):
+def test_an_edited_csv_file_is_another_problem(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(CSV)
     name = f"csv:{path}"
@@ -95,19 +95,19 @@ def test_a_csv_file_that_was_edited_is_no_longer_the_same_problem(tmp_path):
     path.write_text(CSV.replace("0.7", "0.6"))
     for report_only in (False, True):
         with pytest.raises(
-            ConfigError, match=rf"mine\.csv must be as .*{digest}"
+            ConfigError, match=rf"mine\.csv must have the .*{digest}\)\. Rec"
         ):
             csv_digests([name], done, report_only=report_only)
     with pytest.raises(DataError, match=r"mine\.csv: must not change while"):
         run_task(done[0])
     path.unlink()
-    # Nothing is run: the file need not be there.
+    # A report does not need the file.
     assert csv_digests([name], done, report_only=True) == {name: digest}
     with pytest.raises(DataError, match=r"mine\.csv: can't be read"):
         csv_digests([name], done)
 
 
-def test_lines_older_than_digests_are_reported_and_not_gone_on_with(tmp_path):
+def test_lines_without_digest_are_reported_but_not_continued(tmp_path):
     path = tmp_path / "mine.csv"
     old = csv_result(path, "")
     line = json.dumps(old.to_json())
@@ -117,20 +117,20 @@ def test_lines_older_than_digests_are_reported_and_not_gone_on_with(tmp_path):
     assert csv_digests([name], [old.task], report_only=True) == {name: ""}
     path.write_text(CSV)
     assert csv_digests([name], [old.task], report_only=True) == {name: ""}
-    with pytest.raises(ConfigError, match="then not recorded"):
+    with pytest.raises(ConfigError, match="SHA-256: not recorded"):
         csv_digests([name], [old.task])
 
 
 def test_points_without_a_row_are_counted(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,b,reward_1\n1,x,0.5\n1,y,0.6\n2,x,0.7\n")
-    words = holes_words(make_problem(f"csv:{path}", 0))
-    assert words.startswith(f"csv:{path}: 3 of 4 points have a row")
+    note = missing_points_note(make_problem(f"csv:{path}", 0))
+    assert note.startswith(f"csv:{path}: 3 of 4 points have a row")
     path.write_text(path.read_text() + "2,y,0.8\n")
-    assert holes_words(make_problem(f"csv:{path}", 0)) == ""
+    assert missing_points_note(make_problem(f"csv:{path}", 0)) == ""
 
 
-def test_the_recipe_in_the_docs_makes_a_table_of_a_search(
+def test_the_recipe_in_the_docs_converts_a_search_to_a_table(
     tmp_path, monkeypatch
 ):
     docs = Path(__file__).parents[2] / "docs" / "searchers.md"
@@ -164,7 +164,9 @@ def test_the_recipe_in_the_docs_makes_a_table_of_a_search(
     assert problem.best_value == 0.8
 
 
-def test_a_library_that_is_not_there_can_be_left_out(monkeypatch):
+def test_a_missing_library_is_named_with_the_searchers_that_remain(
+    monkeypatch,
+):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,
@@ -172,8 +174,8 @@ def test_a_library_that_is_not_there_can_be_left_out(monkeypatch):
         lambda name: None if name == "torch" else find_spec(name),
     )
     with pytest.raises(ConfigError, match=r"optuna_gp.* needs torch") as caught:
-        check_contestant("optuna_gp")
-    _, _, others = str(caught.value).partition("leave it out by --searchers=")
+        check_searcher("optuna_gp")
+    _, _, others = str(caught.value).partition("leave it out with --searchers=")
     assert others.startswith("reinforce,")
     names = others.split(",")
     assert "optuna_gp" not in names

@@ -1,10 +1,12 @@
-"""Replays of searches on made-up learning curves, and the table of them."""
+"""Replays of searches on synthetic learning curves, and their report."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial
 from benchmarks.early_stopping_study import report
@@ -22,9 +24,9 @@ SPACE = SearchSpace((Decision("a", tuple(range(9))), Decision("b", (1, 2, 3))))
 
 @pytest.fixture
 def curves() -> QualityCurves:
-    """The quality after an epoch tells the final one exactly.
+    """Curves whose quality after an epoch determines the final one.
 
-    The best is (8, 2), its true EER 0.1; each other step costs 0.01.
+    The best point is (8, 2) with true EER 0.1; each step away adds 0.01.
     """
     points = list(itertools.product(range(9), range(3)))
     finals = {
@@ -51,30 +53,30 @@ def replay(curves, early_stop, num_trials=20, **settings):
     )
 
 
-def test_without_stopping_all_children_are_whole(curves):
+def test_without_stopping_all_trials_are_complete(curves):
     done = replay(curves, "none")
-    assert done.num_children == 20
+    assert done.num_trials == 20
     assert done.epochs == (NUM_EPOCHS,) * 20
     assert done.num_stopped == done.num_would_lead == 0
-    # All 27 are found in the end, and the best with them.
+    # 27 trials are all points, including the best.
     assert replay(curves, "none", num_trials=27).regret == 0.0
 
 
-def test_where_starts_tell_all_stopping_costs_nothing_and_saves_much(curves):
+def test_stopping_is_free_if_early_epochs_determine_the_final_quality(curves):
     plain, stopped = replay(curves, "none"), replay(curves, "curve")
     assert stopped.regret == plain.regret
-    assert stopped.num_children == plain.num_children
+    assert stopped.num_trials == plain.num_trials
     assert stopped.num_stopped > 5
     assert stopped.num_leads_lost == 0
-    # A stopped child had one epoch, the others all six.
-    whole = 20 - stopped.num_stopped
-    assert stopped.num_epochs == whole * NUM_EPOCHS + stopped.num_stopped
-    # What was told is what they would have had; they had 0.5 less by then.
-    assert np.allclose(stopped.told_errors, 0.0, atol=1e-9)
+    # A stopped trial had one epoch, the others all six.
+    num_complete = 20 - stopped.num_stopped
+    assert stopped.num_epochs == num_complete * NUM_EPOCHS + stopped.num_stopped
+    # The fair reward is the final one; the bare reward is 0.5 lower.
+    assert np.allclose(stopped.fair_errors, 0.0, atol=1e-9)
     assert np.allclose(stopped.bare_errors, -0.5)
 
 
-def test_a_budget_buys_as_many_children_as_it_pays_for(curves):
+def test_a_budget_of_epochs_allows_the_longest_search_within_it(curves):
     arguments = {
         "searcher": "random",
         "early_stop": "curve",
@@ -82,24 +84,24 @@ def test_a_budget_buys_as_many_children_as_it_pays_for(curves):
         "settings": {"min_trials": 4, "min_epochs": 1},
     }
     done = replay_at_budget(curves, num_epochs=60, **arguments)
-    more = replay_search(curves, num_trials=done.num_children + 1, **arguments)
+    more = replay_search(curves, num_trials=done.num_trials + 1, **arguments)
     assert done.num_epochs <= 60 < more.num_epochs
-    assert done.num_children > 10
+    assert done.num_trials > 10
 
 
-def test_a_child_is_cut_at_the_first_epoch_below_its_rule():
-    trial = Trial("t", "search", 0, (0,), {}, {}, 0)
+def test_a_trial_is_cut_at_the_first_epoch_below_its_threshold():
+    trial = Trial("t", "search", 0, (0,), {}, CRNN_BASELINE, 0)
     quality = [0.1, 0.2, 0.3, 0.4]
     assert cut_result(trial, quality).reward == 0.4
-    trial.settings["stop_rule"] = [[1, 0.1], [2, 0.21], [3, 0.9], [4, 0.9]]
-    cut = cut_result(trial, quality)
+    rule = [[1, 0.1], [2, 0.21], [3, 0.9], [4, 0.9]]
+    cut = cut_result(dataclasses.replace(trial, stop_rule=rule), quality)
     assert cut.stopped_epoch == 2
     assert cut.history == {"quality": [0.1, 0.2]}
-    trial.settings["stop_rule"] = [[4, 0.9]]
-    assert cut_result(trial, quality).is_whole
+    late = dataclasses.replace(trial, stop_rule=[[4, 0.9]])
+    assert cut_result(late, quality).is_whole
 
 
-def test_a_sample_asks_for_the_nearest_point_that_it_has(curves):
+def test_a_sample_replaces_a_point_by_its_nearest_one(curves):
     sample = curves.sample(5, seed=1)
     assert len(sample.qualities) == len(sample.true_eer) == 5
     assert curves.sample(5, seed=1).true_eer == sample.true_eer
@@ -109,10 +111,10 @@ def test_a_sample_asks_for_the_nearest_point_that_it_has(curves):
             for other in sample.qualities
         }
         assert steps[sample.nearest(point)] == min(steps.values())
-    assert replay(sample, "halving", num_trials=99).num_children == 5
+    assert replay(sample, "halving", num_trials=99).num_trials == 5
 
 
-def test_a_tables_trainings_are_worth_their_mean_final_eer():
+def test_the_true_eer_is_the_mean_final_eer_of_a_networks_trials():
     # Validation and evaluation EERs of the second point's two seeds.
     validation = [[0.5, 0.3, 0.35], [0.4, 0.45, 0.2]]
     evaluation = [[0.4, 0.2, 0.3], [0.4, 0.3, 0.1]]
@@ -136,7 +138,7 @@ def test_a_tables_trainings_are_worth_their_mean_final_eer():
     assert read.least_eer == pytest.approx(0.15)
 
 
-def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
+def test_the_comparison_is_paired_and_starts_without_stopping(curves):
     rows = report.compare(
         curves,
         searcher="random",
@@ -148,18 +150,18 @@ def test_the_comparison_is_in_pairs_with_no_stopping_first(curves):
     assert [row.name for row in rows] == [
         "none",
         "curve",
-        "curve, as many epochs",
+        "curve, equal epochs",
     ]
     none, curve, longer = rows
     assert (none.difference, none.share_of_epochs) == (0.0, 1.0)
     assert curve.difference == 0.0
     assert curve.share_of_epochs < 0.9
-    assert longer.num_children > 12
+    assert longer.num_trials > 12
     assert longer.difference == pytest.approx(longer.regret - none.regret)
     assert len(report.table(rows).splitlines()) == 2 + 3
 
 
-def test_without_equal_epochs_the_rest_of_the_comparison_is_the_same(curves):
+def test_without_equal_epochs_the_other_rows_are_the_same(curves):
     arguments = {
         "searcher": "random",
         "stoppers": ["curve"],

@@ -1,4 +1,4 @@
-"""Mutations: reproducible, different from what they were made of, bounded."""
+"""Mutations are reproducible, change their input and are bounded."""
 
 import json
 import random
@@ -20,7 +20,7 @@ def test_the_same_generator_gives_the_same_damage():
     assert len(set(first)) > 15
 
 
-def test_damaged_bytes_grow_by_three_repeats_at_most():
+def test_damaged_bytes_are_at_most_eight_times_longer():
     generator = random.Random(3)
     for _ in range(300):
         damaged = mutations.mutate_bytes(DATA, generator)
@@ -44,7 +44,7 @@ def test_a_mutated_document_is_json_and_the_original_is_untouched():
     assert changed > 90
 
 
-def test_a_deeply_nested_document_is_too_deep_for_the_parser():
+def test_a_deeply_nested_document_exceeds_the_recursion_limit():
     with pytest.raises(RecursionError):
         json.loads(mutations.deeply_nested_json())
 
@@ -54,7 +54,7 @@ def test_a_hostile_csv_differs_from_the_original_in_one_row():
     generator = random.Random(2)
     original = text.splitlines()
     for _ in range(50):
-        # Hostile cells hold no line feed, so a line is a row.
+        # Hostile cells have no line feed, so each line is a row.
         rows = mutations.hostile_csv(text, generator).split("\n")[:-1]
         assert len(rows) in (3, 4)
         assert sum(row not in original for row in rows) <= 1

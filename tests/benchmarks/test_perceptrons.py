@@ -1,4 +1,4 @@
-"""Tables from other fields, against scikit-learn by hand."""
+"""Tables of perceptrons against direct use of scikit-learn."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ from benchmarks.contest.table_problems import read_csv_problem
 from tests.conftest import ROOT
 
 
-def test_a_file_of_them_is_a_problem_with_their_rewards_and_values(tmp_path):
-    # Validation 0.1 w + 0.01 seed, test 1 higher.
+def test_a_tables_file_is_a_problem_with_its_rewards_and_values(tmp_path):
+    # The validation score is 0.1 w + 0.01 seed, the test score 1 higher.
     def train(point, seed):
         validation = 0.1 * point["width"] + 0.01 * seed
         return validation, validation + 1
@@ -38,7 +38,7 @@ def test_a_file_of_them_is_a_problem_with_their_rewards_and_values(tmp_path):
     assert rewards == {0.4, 0.41}
 
 
-def test_a_digit_classifier_is_the_one_that_its_row_says():
+def test_a_row_has_the_scores_of_its_digit_classifier():
     from sklearn.datasets import load_digits
     from sklearn.neural_network import MLPClassifier
 
@@ -69,7 +69,7 @@ def test_a_digit_classifier_is_the_one_that_its_row_says():
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_table_has_networks_that_learn(name):
+def test_every_table_has_networks_better_than_chance(name):
     table = make_table(name)
     point = table.points()[len(table.points()) // 2]
     assert table.row(point) == table.row(point)
@@ -77,17 +77,17 @@ def test_every_table_has_networks_that_learn(name):
         table.row(point)[-1]
         for point in table.points()[:: len(table.points()) // 20]
     )
-    # Chance: 0.1 of the digits, R^2 of 0, 0.63 of the cases.
+    # Chance is 0.1 for digits, an R^2 of 0, and 0.63 for cancer.
     assert best > {"diabetes": 0.3, "cancer": 0.9}.get(name, 0.7)
 
 
-def test_an_unknown_table_is_named():
+def test_an_unknown_table_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"'cancer'\]\. Received: 'wine'"):
         make_table("wine")
 
 
-def test_the_tool_leaves_what_is_there_and_names_a_wrong_table(tmp_path):
-    (tmp_path / "cancer.csv").write_text("as it was")
+def test_the_command_keeps_existing_files_and_refuses_a_wrong_table(tmp_path):
+    (tmp_path / "cancer.csv").write_text("unchanged")
 
     def run(tables: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -104,6 +104,6 @@ def test_the_tool_leaves_what_is_there_and_names_a_wrong_table(tmp_path):
 
     done = run("cancer")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{tmp_path / 'cancer.csv'}: is there\n"
-    assert (tmp_path / "cancer.csv").read_text() == "as it was"
+    assert done.stdout == f"{tmp_path / 'cancer.csv'}: exists\n"
+    assert (tmp_path / "cancer.csv").read_text() == "unchanged"
     assert "Received: 'wine'" in run("wine").stderr

@@ -1,4 +1,4 @@
-"""The analytic spaces: their best point is the best, by trying every one."""
+"""Analytic problems against enumeration of all their points."""
 
 import itertools
 
@@ -26,14 +26,14 @@ def every_value(problem):
 
 @EVERY
 @pytest.mark.parametrize("seed", range(6))
-def test_the_best_value_is_the_best_of_all_points(name, seed):
+def test_the_best_value_is_the_highest_of_all_points(name, seed):
     generator = np.random.default_rng(seed)
     problem = problems.ANALYTIC[name](generator, **SMALL[name])
     best = max(every_value(problem))
     assert problem.best_value == pytest.approx(best, abs=1e-12)
 
 
-def test_a_needle_lower_than_the_effects_is_not_the_best_point():
+def test_a_needle_smaller_than_the_effects_is_not_the_best_point():
     problem = problems.NeedleProblem(
         name="needle",
         space=SearchSpace(
@@ -50,7 +50,7 @@ def test_a_needle_lower_than_the_effects_is_not_the_best_point():
     assert problem.true_value((0, 1)) == pytest.approx(0.7 + 0.04 * 3.0)
 
 
-def test_a_trap_lures_away_from_its_best_point():
+def test_a_traps_value_falls_towards_its_best_point():
     problem = problems.TrapProblem(
         name="trap",
         space=SearchSpace(
@@ -61,7 +61,7 @@ def test_a_trap_lures_away_from_its_best_point():
         weights=(1.0, 0.5),
     )
     values = [
-        # As in the best pattern: 0, 1, 2 and 3 of the first block.
+        # 0, 1, 2 and 3 tokens of the first block agree with its pattern.
         ((0, 0, 0, 0, 0), 0.7 + 0.5),
         ((1, 0, 0, 0, 0), 0.35 + 0.5),
         ((1, 0, 1, 0, 0), 0.0 + 0.5),
@@ -83,7 +83,7 @@ def test_a_trap_lures_away_from_its_best_point():
         ("noisy", 10, 5**10, {True}),
     ],
 )
-def test_the_spaces_are_of_the_size_that_is_said(
+def test_the_spaces_have_the_documented_sizes(
     name, num_decisions, size, ordinal
 ):
     space = problems.make_analytic(name, 0).space
@@ -93,7 +93,7 @@ def test_the_spaces_are_of_the_size_that_is_said(
 
 
 @EVERY
-def test_a_seed_draws_its_instance_and_another_seed_another(name):
+def test_a_seed_determines_the_instance(name):
     one, again, other = (problems.make_analytic(name, s) for s in (3, 3, 4))
     generator = np.random.default_rng(0)
     points = [
@@ -115,9 +115,7 @@ def test_a_seed_draws_its_instance_and_another_seed_another(name):
         ("noisy", 0.04),
     ],
 )
-def test_rewards_scatter_about_the_truth_and_points_by_a_known_spread(
-    name, noise
-):
+def test_noise_and_spread_have_the_documented_standard_deviations(name, noise):
     problem = problems.make_analytic(name, 1)
     generator = np.random.default_rng(2)
     point = (1,) * problem.space.num_decisions
@@ -133,6 +131,6 @@ def test_rewards_scatter_about_the_truth_and_points_by_a_known_spread(
     assert spread == pytest.approx(0.04, rel=0.35)
 
 
-def test_an_unknown_problem_is_answered_by_those_there_are():
+def test_an_unknown_problem_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"additive.*Received: 'trap'"):
         problems.make_analytic("trap", 0)

@@ -1,6 +1,7 @@
-"""The measurement of rewards: by enumeration, by SciPy, and the real tool."""
+"""The reward study against enumeration and SciPy, and the command itself."""
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -10,28 +11,68 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.training.rewards import QUALITIES
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from benchmarks.reward_study.kendall import resampled_taus
 from benchmarks.reward_study.measurement import (
     expected_regret,
     measure_rewards,
-    weighted_taus,
 )
 from benchmarks.reward_study.noise import measure_noise
 from benchmarks.table.recorded_table import RecordedTable, write_table
+from benchmarks.table.reward_forms import REWARDS, reward_of
 
 ROOT = Path(__file__).parents[2]
 SETS = ("validation", "fold0", "fold1", "evaluation")
 MEASURES = ("loss", "eer", "auc", "binormal_eer")
 
 
-def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
-    """Trainings whose curves tell the network's EER, more or less.
+CURVES = {
+    "eer": [0.5, 0.25, 0.125, 0.375, 0.25],
+    "auc": [0.5, 0.75, 0.875, 0.625, 0.75],
+    "loss": [math.log(4), math.log(2), 0.0, math.log(8), 1.0],
+    "binormal_eer": [0.5, 0.5, 0.25, 0.0, 0.25],
+}
 
-    The last epoch is kept.
+
+@pytest.mark.parametrize(
+    ("name", "reward"),
+    [
+        ("eer", 0.875),
+        ("eer_last", 0.75),
+        ("eer_mean3", 1 - (0.125 + 0.375 + 0.25) / 3),
+        # .5; .7 x .5 + .3 x .75 = .575; .7 x .575 + .3 x .875 = .665; then
+        # .7 x .665 + .3 x .625 = .653; .7 x .653 + .3 x .75.
+        ("eer_average", 0.6821),
+        ("auc", 0.875),
+        ("auc_last", 0.75),
+        ("auc_mean3", 0.75),
+        ("auc_average", 0.6821),
+        # exp(-loss): 1/4, 1/2, 1, 1/8, 1/e.
+        ("loss", 1.0),
+        ("loss_last", 1 / math.e),
+        ("loss_mean3", (1 + 1 / 8 + 1 / math.e) / 3),
+        ("binormal_eer", 1.0),
+        ("binormal_eer_last", 0.75),
+        ("binormal_eer_mean3", 2.5 / 3),
+    ],
+)
+def test_a_reward_is_what_its_name_says(name, reward):
+    curve = CURVES[REWARDS[name][0]]
+    assert reward_of(name, curve) == pytest.approx(reward)
+
+
+def test_after_two_epochs_the_mean_of_three_is_that_of_two():
+    assert reward_of("auc_mean3", [0.5, 0.75]) == 0.625
+
+
+def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
+    """A table whose curves are the network's EER plus a trend and noise.
+
+    The last epoch's weights are kept.
     """
     rng = np.random.default_rng(3)
     true = rng.uniform(0.1, 0.3, (num_networks, 1, 1))
@@ -67,7 +108,7 @@ def test_the_regret_is_the_mean_over_every_subset():
         expected_regret(rewards, finals, 7)
 
 
-def test_a_resamples_tau_is_that_of_the_points_drawn():
+def test_a_resamples_tau_is_that_of_its_points():
     rng = np.random.default_rng(5)
     x, y = rng.integers(0, 6, 17), rng.normal(size=17)
     counts = rng.multinomial(17, np.full(17, 1 / 17), 4)
@@ -75,23 +116,23 @@ def test_a_resamples_tau_is_that_of_the_points_drawn():
         stats.kendalltau(np.repeat(x, n), np.repeat(y, n)).statistic
         for n in counts
     ]
-    assert weighted_taus(x, y, counts) == pytest.approx(expected)
+    assert resampled_taus(x, y, counts) == pytest.approx(expected)
 
 
-def test_without_noise_every_reward_tells_all():
+def test_without_noise_every_reward_ranks_perfectly():
     scores = measure_rewards(
         recorded_table(), fidelities=[2, 5], subset_size=7, num_resamples=3
     )
-    assert len(scores) == len(QUALITIES) * 2 * 2 * 2
+    assert len(scores) == len(REWARDS) * 2 * 2 * 2
     for score in scores:
         assert score.tau.value == pytest.approx(1.0)
         assert score.regret.value == pytest.approx(0.0)
         assert score.tau_gain.value == score.regret_gain.value == 0.0
 
 
-def test_a_training_tells_more_of_its_own_final_eer_than_of_anothers():
+def test_a_trial_predicts_its_own_final_eer_better_than_anothers():
     recorded = recorded_table(60, noise=0.1)
-    # The evaluation curves are the validation's: the noise is shared.
+    # Evaluation and validation curves are equal, so they share the noise.
     for measure in MEASURES:
         shared = recorded.curve(f"validation_{measure}")
         recorded.curve(f"evaluation_{measure}")[...] = shared
@@ -126,7 +167,7 @@ def test_the_cross_target_is_the_mean_of_the_other_seeds():
     assert score.tau.value == pytest.approx(np.mean(taus))
 
 
-def test_the_noise_is_that_of_the_seeds():
+def test_the_noise_is_the_deviation_between_seeds():
     recorded = recorded_table(3, 2, 1)
     finals = np.array([[0.1, 0.14], [0.2, 0.2], [0.3, 0.3]])
     recorded.curve("evaluation_eer")[...] = finals[..., None]
@@ -135,11 +176,11 @@ def test_the_noise_is_that_of_the_seeds():
     assert noise.seed_deviation == pytest.approx((0.0008 / 3) ** 0.5)
     assert noise.seed_tau == 1.0
     assert noise.spread == pytest.approx(finals.std())
-    assert (noise.num_trainings, noise.num_networks) == (6, 3)
+    assert (noise.num_trials, noise.num_networks) == (6, 3)
     assert noise.total_cpu_seconds == 9.0
 
 
-def test_with_one_seed_there_is_no_other_training_to_tell():
+def test_with_one_seed_there_is_no_cross_target():
     recorded = recorded_table(num_seeds=1)
     scores = measure_rewards(
         recorded, fidelities=[4], subset_size=3, num_resamples=2
@@ -150,7 +191,7 @@ def test_with_one_seed_there_is_no_other_training_to_tell():
     assert np.isnan(noise.seed_deviation)
 
 
-def test_too_few_networks_and_epochs_not_recorded_are_refused():
+def test_too_few_networks_and_unrecorded_epochs_are_refused():
     recorded = recorded_table(9)
     with pytest.raises(DataError, match=r"at least 10 networks.*Received: 9"):
         measure_rewards(recorded, fidelities=[2], subset_size=5)
@@ -159,7 +200,7 @@ def test_too_few_networks_and_epochs_not_recorded_are_refused():
 
 
 def write_recording(path, table: RecordedTable) -> None:
-    """The table, by what `record_table` writes it from."""
+    """Writes the table from journal entries, as `record_table` does."""
     entries = []
     for network, seed in np.ndindex(table.num_points, table.num_seeds):
         name = f"table-{seed}-{network:02d}"
@@ -177,7 +218,9 @@ def write_recording(path, table: RecordedTable) -> None:
                 for measure in table.measures
             },
         )
-        trial = Trial(name, "table", seed, (network,), {}, {}, seed=1)
+        trial = Trial(
+            name, "table", seed, (network,), {}, CRNN_BASELINE, seed=1
+        )
         entries.append(
             JournalEntry(
                 order=len(entries),
@@ -190,7 +233,7 @@ def write_recording(path, table: RecordedTable) -> None:
     write_table(entries, path, space=table.space)
 
 
-def test_the_tool_measures_a_recorded_table(tmp_path):
+def test_the_command_measures_a_recorded_table(tmp_path):
     path = tmp_path / "mine.npz"
     write_recording(path, recorded_table(noise=0.02))
     done = subprocess.run(
@@ -209,7 +252,7 @@ def test_the_tool_measures_a_recorded_table(tmp_path):
     text = (tmp_path / "results" / "rewards.txt").read_text()
     assert done.stdout == text
     rows = [line.split() for line in text.splitlines()]
-    assert ["trainings", "46"] in rows
+    assert ["trials", "46"] in rows
     for folds, target in itertools.product(
         ("one fold", "both folds"), ("other", "all the network's")
     ):

@@ -1,4 +1,4 @@
-"""Other libraries' searchers keep the contract of ours."""
+"""The searchers of other libraries fulfill the contract of `Searcher`."""
 
 import keras_tuner
 import numpy as np
@@ -23,7 +23,7 @@ SPACE = SearchSpace(
         Decision("height", (1, 3, 5, 7, 9)),
     )
 )
-# keras-tuner's search for one point costs a second of CPU time a decision.
+# keras-tuner takes one CPU second per decision to propose a point.
 SMALL = SearchSpace(
     (Decision("a", (1, 2, 3, 4, 5)), Decision("b", ("x", "y"), ordinal=False))
 )
@@ -39,7 +39,7 @@ EVERY = pytest.mark.parametrize("make", MAKE.values(), ids=list(MAKE))
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """As in the contest; small matrices only wait for more."""
+    """One thread as in the contest; more are slower on small matrices."""
     with threadpoolctl.threadpool_limits(1):
         yield
 
@@ -47,13 +47,13 @@ def _one_thread():
 @pytest.mark.parametrize(
     ("make", "space", "nums"),
     [
-        # Past what each draws at random at first: 10, 10 and 3 a decision.
+        # Beyond the initial random points: 10, 10 and 3 per decision.
         (MAKE["tpe"], SPACE, (4, 4, 4, 4)),
         (MAKE["independent"], SPACE, (4, 4, 4, 4)),
         (lambda seed: KerasTunerSearcher(SMALL, seed=seed), SMALL, (4, 2, 1)),
     ],
 )
-def test_what_is_asked_is_of_the_space_and_the_same_again(make, space, nums):
+def test_points_are_in_the_space_and_reproducible(make, space, nums):
     def run(seed):
         searcher = make(seed)
         rounds = []
@@ -74,7 +74,7 @@ def test_what_is_asked_is_of_the_space_and_the_same_again(make, space, nums):
 
 
 @EVERY
-def test_penalties_repeats_and_points_not_asked_for_may_be_told(make):
+def test_penalties_repeats_and_foreign_points_may_be_told(make):
     searcher = make(2)
     asked = [*searcher.ask(3), *searcher.ask(2)]
     foreign = (2, 1, 0, 4)
@@ -87,7 +87,7 @@ def test_penalties_repeats_and_points_not_asked_for_may_be_told(make):
 
 
 @EVERY
-def test_a_bad_batch_is_refused_and_none_of_it_learned(make):
+def test_a_wrong_batch_is_refused_as_a_whole(make):
     searcher = make(0)
     with pytest.raises(ConfigError, match="must be told a reward first"):
         searcher.recommend()
@@ -105,7 +105,7 @@ def test_a_bad_batch_is_refused_and_none_of_it_learned(make):
 
 
 @pytest.mark.parametrize("num_points", [8, 60, 200])
-def test_keras_tuners_model_is_scikit_learns_to_the_last_bit(num_points):
+def test_keras_tuners_model_equals_scikit_learns_bit_for_bit(num_points):
     rng = np.random.default_rng(0)
     oracle = keras_tuner.oracles.BayesianOptimizationOracle(
         keras_tuner.Objective("reward", "max"), seed=1
@@ -116,7 +116,7 @@ def test_keras_tuners_model_is_scikit_learns_to_the_last_bit(num_points):
     values = points.sum(axis=1) + rng.normal(size=num_points)
     theirs = GaussianProcessRegressor(**settings).fit(points, values)
     ours = UncheckedRegressor(**settings).fit(points, values)
-    # At a point of the data the variance rounds to about nothing.
+    # At a training point the variance rounds to about 0.
     queries = [*rng.uniform(size=(200, 1, 9)), points[3:4], points[:5]]
     for query in queries:
         for mine, right in zip(
@@ -138,11 +138,11 @@ def test_tpe_finds_the_top_of_a_hill_of_ordinals():
     for _ in range(20):
         asked = searcher.ask(4)
         searcher.tell(asked, [float(sum(tokens)) for tokens in asked])
-    # 16 is the top; the best of 80 random points is below 14 half the time.
+    # The maximum is 16; the best of 80 random points has a median below 14.
     assert sum(searcher.recommend()) >= 15
 
 
-def test_a_sampler_that_is_not_there_is_answered_by_those_there_are():
+def test_an_unknown_sampler_is_refused_with_the_known_ones():
     assert list(SAMPLERS) == [
         *("tpe", "tpe_multivariate", "tpe_independent", "gp")
     ]

@@ -1,10 +1,11 @@
-"""The recorded table and problems made of recorded trainings."""
+"""The recorded table, and problems made of recorded trials."""
 
 import itertools
 
 import numpy as np
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
@@ -25,7 +26,7 @@ NUM_SEEDS, NUM_EPOCHS = 2, 4
 
 
 def entry(tokens, seed, *, history=None, best_epoch=3, failed=False, order=0):
-    """A training; by default its curves are other ones for each."""
+    """A trial; its default curves differ by point and seed."""
     offset = (tokens[0] * 10 + tokens[1] * 5 + seed) / 1000
     history = history or {
         "validation_eer": [0.5, 0.3 + offset, 0.2 + offset, 0.4],
@@ -37,7 +38,7 @@ def entry(tokens, seed, *, history=None, best_epoch=3, failed=False, order=0):
     return JournalEntry(
         order=order,
         finished_at="2026-01-31T12:00:00Z",
-        trial=Trial(trial_id, "table", seed, tokens, {}, {}, seed),
+        trial=Trial(trial_id, "table", seed, tokens, {}, CRNN_BASELINE, seed),
         result=TrialResult(trial_id, TrialStatus.FAILED, None, reason="NaN.")
         if failed
         else TrialResult(
@@ -66,12 +67,12 @@ def all_entries():
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "deep" / "table.npz"
-    # In whatever order they were recorded.
+    # The order of recording does not matter.
     write_table(all_entries()[::-1], path, space=SPACE)
     return RecordedTable.load(path)
 
 
-def test_what_is_written_is_read_again(table):
+def test_a_written_table_is_read_again(table):
     assert table.space == SPACE
     assert (table.num_points, table.num_seeds, table.num_epochs) == (6, 2, 4)
     assert table.tokens.tolist() == [
@@ -87,7 +88,7 @@ def test_what_is_written_is_read_again(table):
     for recorded in all_entries():
         row = table.index(recorded.trial.tokens)
         for name, values in recorded.result.history.items():
-            # Losses above 6.5535 are kept as that.
+            # Losses above 6.5535 are clipped.
             np.testing.assert_allclose(
                 table.curve(name)[row, recorded.trial.round],
                 np.minimum(values, 6.5535),
@@ -95,7 +96,7 @@ def test_what_is_written_is_read_again(table):
             )
 
 
-def test_qualities_are_those_of_the_best_epoch_so_far(table):
+def test_the_eer_quality_is_that_of_the_best_epoch_so_far(table):
     # (2, 1), seed 1: an offset of 0.026 at epochs 2 and 3.
     row = table.index((2, 1))
     assert table.quality("eer")[row, 1] == pytest.approx(1 - 0.226)
@@ -106,9 +107,9 @@ def test_qualities_are_those_of_the_best_epoch_so_far(table):
     assert fold[row, 1] == pytest.approx(0.8)
 
 
-def test_the_final_eer_is_that_of_the_weights_the_trainer_kept(tmp_path):
+def test_the_final_eer_is_that_of_the_kept_weights(tmp_path):
     entries = all_entries()
-    # Validation EERs tied in the table's steps: the trainer knew better.
+    # Validation EERs that are equal only when rounded.
     tied = {
         "validation_eer": [0.3, 0.20003, 0.20001, 0.4],
         "evaluation_eer": [0.31, 0.32, 0.33, 0.34],
@@ -123,12 +124,12 @@ def test_the_final_eer_is_that_of_the_weights_the_trainer_kept(tmp_path):
     assert finals.shape == (6, 2)
     assert finals[0, 0] == pytest.approx(0.33)
     assert finals[1, 0] == pytest.approx(0.35)
-    # Of the third epoch, though the last is better.
+    # The third epoch's, although the last is better.
     assert finals[5, 1] == pytest.approx(0.302)
     assert np.allclose(table.evaluation_quality(), 1 - finals)
 
 
-def test_a_table_of_one_of_its_seeds_is_as_if_the_others_were_not(table):
+def test_a_table_can_be_reduced_to_some_seeds(table):
     second = table.only_seeds([1])
     assert (second.num_points, second.num_seeds) == (6, 1)
     assert second.cpu_seconds.tolist() == [[6.25]] * 6
@@ -140,7 +141,7 @@ def test_a_table_of_one_of_its_seeds_is_as_if_the_others_were_not(table):
             table.only_seeds(seeds)
 
 
-def test_what_a_table_does_not_have_is_answered_by_what_it_has(table):
+def test_unknown_curves_qualities_and_points_are_refused(table):
     with pytest.raises(ConfigError, match=r"training_loss.*Received: 'loss'"):
         table.curve("loss")
     with pytest.raises(ConfigError, match="Received: 'fold2_eer'"):
@@ -153,7 +154,7 @@ def test_what_a_table_does_not_have_is_answered_by_what_it_has(table):
         table.index((3, 0))
 
 
-def test_a_recording_that_is_not_whole_gives_no_table(tmp_path):
+def test_an_incomplete_recording_gives_no_table(tmp_path):
     path, whole = tmp_path / "table.npz", all_entries()
     short = {"validation_eer": [0.3], "evaluation_eer": [0.4]}
     nan = dict(whole[0].result.history) | {"training_loss": [np.nan] * 4}
@@ -171,7 +172,7 @@ def test_a_recording_that_is_not_whole_gives_no_table(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_without_a_metric_is_named_with_its_line(tmp_path):
+def test_a_trial_without_a_metric_is_named_with_its_line(tmp_path):
     entries = all_entries()
     del entries[7].result.metrics["best_epoch"]
     with pytest.raises(StoreError, match=r"table-1-01 \(line 8\).*best_epoch"):
@@ -179,7 +180,7 @@ def test_a_training_without_a_metric_is_named_with_its_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_table_is_named(tmp_path):
+def test_an_invalid_file_is_named(tmp_path):
     path = tmp_path / "other.npz"
     with pytest.raises(StoreError, match=r"other.npz: can't be read"):
         RecordedTable.load(path)
@@ -191,7 +192,7 @@ def test_a_file_that_is_no_table_is_named(tmp_path):
         RecordedTable.load(path)
 
 
-def test_a_network_trained_again_gets_its_other_seeds_and_then_all_again(table):
+def test_repeated_trials_return_all_seeds_and_then_repeat_them(table):
     problem = recorded_problem(table)
     generator = np.random.default_rng(0)
     firsts = set()
@@ -202,10 +203,10 @@ def test_a_network_trained_again_gets_its_other_seeds_and_then_all_again(table):
         assert sorted(given[:2]) == pytest.approx(sorted(seeds))
         assert given[2:] == given[:2]
         firsts.add(round(given[0] + offset, 3))
-    assert firsts == {0.8, 0.799}  # the order is drawn for each
+    assert firsts == {0.8, 0.799}  # each point has its own order
 
 
-def test_the_truth_of_the_table_is_the_mean_of_seeds_on_the_evaluation_set(
+def test_the_true_value_is_the_mean_over_seeds_on_the_evaluation_set(
     table,
 ):
     problem = recorded_problem(table)
@@ -236,12 +237,12 @@ def test_a_csv_file_is_a_problem(tmp_path):
     assert problem.true_value((2, 0)) == 0.52
     assert {problem.reward((2, 0), generator) for _ in range(2)} == {0.5, 0.6}
     assert [problem.reward((1, 0), generator) for _ in range(2)] == [0.7, 0.7]
-    # Not in the file: it can't be trained.
+    # A point without a row.
     assert problem.reward((1, 1), generator) == 0.1
     assert problem.true_value((1, 1)) == 0.15
 
 
-def test_without_a_truth_it_is_the_mean_of_the_rewards(tmp_path):
+def test_without_a_value_column_the_value_is_the_mean_reward(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("n,reward_1,reward_2\n3,0.25,0.75\n1,0.5,\n")
     problem = read_csv_problem(path, name="mine")
@@ -263,21 +264,19 @@ def test_without_a_truth_it_is_the_mean_of_the_rewards(tmp_path):
         ("a,reward_1\n1,nan\n", "line 2: `reward_1` must be a finite"),
         ("a,reward_1,value\n1,1,\n", "line 2: `value` must be a finite"),
         ("a,reward_1\n1,0.5\n2,\n", "line 3: must have a reward"),
-        ("a,reward_1\n1,0.5\n1,0.6\n", "line 3: a point must come once"),
-        ("a,b,reward_1\n1,x,2\n1,,3\n", "line 3: `b` must have a choice"),
+        ("a,reward_1\n1,0.5\n1,0.6\n", "line 3: a point must have one row"),
+        ("a,b,reward_1\n1,x,2\n1,,3\n", "line 3: `b` must be a number or a"),
         ("a,b,c,d,e,f,g,h,i,j\n" + "1," * 9 + "1\n", "g, h and 2 more$"),
         ("order,trial_id,reward\n1,search-0000,0.5\n", "of export_trials"),
     ],
 )
-def test_a_csv_file_that_breaks_a_rule_is_named_with_its_line(
-    tmp_path, text, rule
-):
+def test_an_invalid_csv_file_is_named_with_its_line(tmp_path, text, rule):
     path = tmp_path / "mine.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=rf"mine\.csv.*{rule}"):
         read_csv_problem(path, name="mine")
 
 
-def test_a_csv_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_csv_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: can't be read"):
         read_csv_problem(tmp_path / "none.csv", name="none")

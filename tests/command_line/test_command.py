@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from audiotag_nas.command_line import command, overrides
+from audiotag_nas.command_line import flag_paths, overrides
 from audiotag_nas.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
+TOOL = (sys.executable, "-m", "audiotag_nas")
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
 
 
@@ -78,7 +80,7 @@ def one_line_error(done: subprocess.CompletedProcess) -> str:
         ("--config.training.epochs", ["config.training.epochs", "VALUE"]),
         (
             "--config.training.epochs=0",
-            ["config.training.epochs", "positive", "0"],
+            ["config.training.epochs", "must be at least 1. Received: 0"],
         ),
         ("--config.grid.batch_size=8,x", ["config.grid.batch_size", "8,x"]),
         ('--config.data.tags="a, b,c', ["config.data.tags", "'\"a, b,c'"]),
@@ -119,7 +121,7 @@ def test_a_wrong_flag_is_one_line_that_names_it(
         ),
     ],
 )
-def test_what_a_config_file_raises_is_one_line_without_a_traceback(
+def test_an_error_in_a_config_file_is_one_line_without_a_traceback(
     run_tool, tmp_path, statement, parts
 ):
     path = tmp_path / "mine.py"
@@ -151,7 +153,7 @@ def test_what_a_config_file_raises_is_one_line_without_a_traceback(
         (None, ["mine.py', no such file"]),
     ],
 )
-def test_what_is_no_config_file_is_told_with_the_line(
+def test_an_invalid_config_file_is_reported_with_its_line(
     run_tool, tmp_path, text, parts
 ):
     path = tmp_path / "mine.py"
@@ -192,7 +194,7 @@ def test_what_is_no_config_file_is_told_with_the_line(
         ),
     ],
 )
-def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
+def test_a_grid_that_does_not_fit_the_clips_is_reported_first(
     run_tool, tmp_path, tool, flags, part
 ):
     workdir = tmp_path / "never"
@@ -208,7 +210,7 @@ def test_a_grid_that_does_not_fit_the_clips_is_told_before_all_else(
     ("tool", "flag"),
     [("check", "--noaudio=True"), ("run", "--noalsologtostderr=1")],
 )
-def test_a_negated_flag_with_a_value_is_named_and_no_config(
+def test_a_negated_flag_with_a_value_is_named_not_the_config(
     run_tool, tool, flag
 ):
     done = run_tool(tool, flag)
@@ -216,10 +218,10 @@ def test_a_negated_flag_with_a_value_is_named_and_no_config(
     assert one_line_error(done) == f"error: {flag} does not take an argument"
 
 
-def test_other_programs_backends_do_not_decide(tmp_path):
-    # A tool of one's own; the real ones take long to come to Keras.
+def test_backends_of_the_environment_are_overridden(tmp_path):
+    # A small tool: the real ones take long until they import Keras.
     script = (
-        "from audiotag_nas import cli\n"
+        "from audiotag_nas.command_line import command\n"
         "def main(argv):\n"
         "    import keras\n"
         "    from audiotag_nas.report.figures import pyplot\n"
@@ -247,7 +249,7 @@ def test_a_missing_workdir_is_named(run_tool):
     assert "--workdir: must be given" in one_line_error(done)
 
 
-def test_an_unknown_tool_is_named_with_those_there_are(run_tool):
+def test_an_unknown_tool_is_reported_with_the_existing_ones(run_tool):
     done = run_tool("serach")
     assert done.returncode == 2
     line = one_line_error(done)
@@ -255,7 +257,7 @@ def test_an_unknown_tool_is_named_with_those_there_are(run_tool):
     assert "search" in line
 
 
-def test_going_on_with_another_config_is_refused_naming_the_fields(
+def test_continuing_with_another_config_is_refused_naming_the_fields(
     run_tool, tmp_path
 ):
     from audiotag_nas.config import ExperimentConfig
@@ -268,7 +270,7 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     workspace.start(ExperimentConfig())
     trial = stages.baseline_trial(ExperimentConfig(), (0,))
     Journal(workspace.journal_path).append(trial, fake_train(trial))
-    path = tmp_path / "config/experiment.py"
+    path = tmp_path / "mine.py"
     path.write_text(
         "from audiotag_nas import ExperimentConfig\n"
         "def get_config(): return ExperimentConfig()\n"
@@ -285,11 +287,11 @@ def test_going_on_with_another_config_is_refused_naming_the_fields(
     line = one_line_error(done)
     assert "training.epochs: 7 here, 100 there" in line
     assert "features.num_mels: 64 here, 128 there" in line
-    # The grid runs again with other values, so it is no reason.
+    # The grid runs again with other values: no conflict.
     assert "grid.mixup_alpha" not in line
 
 
-def test_a_command_that_failed_at_once_can_be_mended_in_its_directory(
+def test_a_command_that_failed_early_can_be_corrected_in_its_directory(
     run_tool, tmp_path
 ):
     command = (
@@ -326,7 +328,7 @@ def test_a_directory_without_an_experiment_is_named(run_tool, tmp_path):
         ("'tis,rain", ["'tis", "rain"]),
     ],
 )
-def test_several_values_keep_their_own_parentheses_commas_and_quotes(
+def test_items_keep_their_parentheses_commas_and_quotes(
     monkeypatch, text, tags
 ):
     argv, _ = overrides.resolved(
@@ -334,7 +336,7 @@ def test_several_values_keep_their_own_parentheses_commas_and_quotes(
         has_config=True,
         has_early_stop=False,
     )
-    # The config flags look for overrides in there.
+    # The config flags look for overrides in sys.argv.
     monkeypatch.setattr(sys, "argv", argv)
     values = flags.FlagValues()
     config = config_flags.DEFINE_config_file("config", flag_values=values)
@@ -342,7 +344,7 @@ def test_several_values_keep_their_own_parentheses_commas_and_quotes(
     assert list(config.value.data.tags) == tags
 
 
-def test_what_was_quoted_is_what_the_directory_keeps(run_tool, tmp_path):
+def test_quoted_values_are_stored_in_the_directory(run_tool, tmp_path):
     done = run_tool(
         "prepare",
         f"--workdir={tmp_path}",
@@ -357,7 +359,7 @@ def test_what_was_quoted_is_what_the_directory_keeps(run_tool, tmp_path):
     assert kept["data"]["tags"] == ["a, b", "rain (light)"]
 
 
-def test_an_empty_workdir_is_refused_and_a_home_is_found(run_tool, tmp_path):
+def test_an_empty_workdir_is_refused_and_a_tilde_expanded(run_tool, tmp_path):
     done = run_tool("prepare", "--workdir=", "--config=smoke")
     assert done.returncode == 1
     assert "--workdir: must name a directory" in done.stderr
@@ -373,15 +375,38 @@ def test_an_empty_workdir_is_refused_and_a_home_is_found(run_tool, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_picture_s_ending_is_checked_before_the_work(tmp_path):
+def test_the_file_type_of_a_picture_is_checked_before_the_work(tmp_path):
     values = flags.FlagValues()
     flag = flags.DEFINE_string("output", None, "", flag_values=values)
     values.mark_as_parsed()
-    assert command.picture_path(flag) is None
+    assert flag_paths.picture_path(flag) is None
     for name in ("a.png", "there/a.pdf", "a.svg"):
         values["output"].value = str(tmp_path / name)
-        assert command.picture_path(flag) == str(tmp_path / name)
+        assert flag_paths.picture_path(flag) == str(tmp_path / name)
     values["output"].value = str(tmp_path / "a.xyz")
     with pytest.raises(ConfigError, match=r"^--output: must end in .*xyz'$"):
-        command.picture_path(flag)
+        flag_paths.picture_path(flag)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_check_does_not_promise_to_continue(tmp_path):
+    manifest = tmp_path / "clips.csv"
+    os.mkfifo(manifest)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "audiotag_nas",
+            "check",
+            f"--manifest={manifest}",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    # It opens once the tool does, which then waits for its first line.
+    with open(manifest, "w"):
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
+    assert told == "interrupted.\n"

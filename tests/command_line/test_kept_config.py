@@ -1,4 +1,4 @@
-"""Going on without `--config`: the config that the directory keeps."""
+"""Continuing without `--config`: the stored config of the directory."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,9 @@ from tests.fakes import fake_train
 
 @pytest.fixture
 def begun(tmp_path):
-    """A directory that other values than any shipped config's were kept in.
+    """A directory whose stored config differs from every shipped one.
 
-    Its manifest is not there: a command that comes as far as the data says so.
+    Its manifest is missing: a command that reaches the data reports that.
     """
     config = load_config("smoke")
     config.data.source = "manifest"
@@ -35,7 +35,7 @@ def kept(workspace) -> dict:
 
 
 @pytest.mark.parametrize("tool", ["run", "grid"])
-def test_without_a_config_the_directorys_own_is_used_and_named(
+def test_without_a_config_the_stored_one_is_used_and_named(
     run_tool, begun, tool
 ):
     before = kept(begun)
@@ -63,7 +63,7 @@ def test_a_flagfile_is_read_before_the_config_is_chosen(
     assert done.returncode == 2
     assert line.startswith("error: --flagfile: ")
     assert "No such file or directory: 'nowhere.txt'" in line
-    # A shipped config's name in it is one.
+    # Names of shipped configs are resolved there too.
     flagfile.write_text("--config=smoke\n--config.data.tags=a,b\n")
     other = tmp_path / "other"
     run_tool(
@@ -75,7 +75,7 @@ def test_a_flagfile_is_read_before_the_config_is_chosen(
 
 
 @pytest.mark.parametrize("form", ["--config={}", "-config={}", "-config {}"])
-def test_a_config_that_is_given_is_taken_in_every_form(run_tool, begun, form):
+def test_a_given_config_is_used_in_every_spelling(run_tool, begun, form):
     done = run_tool(
         *("prepare", f"--workdir={begun.workdir}"),
         *form.format("smoke").split(" "),
@@ -90,7 +90,7 @@ def test_a_config_that_is_given_is_taken_in_every_form(run_tool, begun, form):
 @pytest.mark.parametrize(
     "form", ["--workdir={}", "-workdir={}", "--workdir {}"]
 )
-def test_overrides_alone_change_the_directorys_own(run_tool, begun, form):
+def test_overrides_alone_change_the_stored_config(run_tool, begun, form):
     before = kept(begun)
     done = run_tool(
         "prepare",
@@ -102,9 +102,7 @@ def test_overrides_alone_change_the_directorys_own(run_tool, begun, form):
     assert kept(begun) == expected
 
 
-def test_a_config_that_is_given_is_compared_with_the_directorys(
-    run_tool, begun
-):
+def test_a_given_config_is_compared_with_the_stored_one(run_tool, begun):
     trial = stages.baseline_trial(begun.read_config(), (0,))
     Journal(begun.journal_path).append(trial, fake_train(trial))
     done = run_tool("prepare", "--config=smoke", f"--workdir={begun.workdir}")
@@ -113,7 +111,7 @@ def test_a_config_that_is_given_is_compared_with_the_directorys(
     assert done.stdout == ""
 
 
-def test_a_directory_that_keeps_none_begins_with_the_default(
+def test_a_directory_without_a_config_starts_with_the_default(
     run_tool, tmp_path
 ):
     done = run_tool(
@@ -127,7 +125,7 @@ def test_a_directory_that_keeps_none_begins_with_the_default(
     assert kept(Workspace(tmp_path / "new"))["name"] == "demo"
 
 
-def test_a_kept_config_is_a_config_like_others(run_tool, begun, tmp_path):
+def test_a_stored_config_can_be_given_by_its_path(run_tool, begun, tmp_path):
     other = Workspace(tmp_path / "other")
     done = run_tool(
         "prepare",
@@ -145,11 +143,11 @@ def test_a_kept_config_is_a_config_like_others(run_tool, begun, tmp_path):
     [
         ("{", "Expecting property name"),
         ('{"training": {"epoch": 3}}', "no field named 'epoch'"),
-        ('{"training": {"epochs": 0}}', "must be positive. Received: 0"),
+        ('{"training": {"epochs": 0}}', "must be at least 1. Received: 0"),
         ("[3]", ""),
     ],
 )
-def test_a_damaged_one_is_one_line_that_names_it(
+def test_a_damaged_config_is_one_line_that_names_it(
     run_tool, tmp_path, text, part
 ):
     path = tmp_path / "config.json"
@@ -166,7 +164,7 @@ def test_a_damaged_one_is_one_line_that_names_it(
         load_config(str(path))
 
 
-def test_a_name_that_is_none_says_what_may_be_given():
+def test_an_unknown_name_is_refused_with_what_is_allowed():
     rule = r"must be a Python file, .*config\.json or .*Received: 'nowhere'"
     with pytest.raises(ConfigError, match=rf"^`name` {rule}"):
         load_config("nowhere")

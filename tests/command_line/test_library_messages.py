@@ -1,4 +1,4 @@
-"""What TensorFlow says as it starts, and what comes through."""
+"""Messages of libraries on standard error: dropped ones and kept ones."""
 
 import logging
 import subprocess
@@ -15,7 +15,7 @@ IMPORT = (
 )
 
 
-def test_notices_are_dropped_and_all_else_comes_through(capfd):
+def test_notices_are_dropped_and_other_lines_are_kept(capfd):
     script = (
         "import os; os.write(2, b'I0000 00:00:1 port.cc:153] oneDNN is on\\n"
         "E0000 00:00:1 x.cc:1] an error\\nTraceback\\n')"
@@ -30,7 +30,7 @@ def test_notices_are_dropped_and_all_else_comes_through(capfd):
 @pytest.mark.parametrize(
     "end", ["os._exit(1)", "os.abort()", "os.kill(os.getpid(), 9)"]
 )
-def test_last_words_come_through_however_the_process_ends(end):
+def test_the_last_line_is_printed_however_the_process_ends(end):
     script = (
         "import os\n" + IMPORT + "with without_library_messages():\n"
         "    os.write(2, b'I0000 00:00:1 port.cc:153] oneDNN is on\\n')\n"

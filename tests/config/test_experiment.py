@@ -32,7 +32,7 @@ def test_every_shipped_config_is_valid_and_survives_json(path):
     assert config.name == path.stem
 
 
-def test_the_defaults_give_the_baselines_124_x_128():
+def test_the_default_spectrogram_size_is_the_baselines_124_x_128():
     assert FeatureConfig().spectrogram_size(4.0) == "124x128"
     # librosa centres: 1 + 88200 // 512 frames of 4 s at 22.05 kHz.
     assert FeatureConfig.librosa_defaults().num_frames(88200) == 173
@@ -48,13 +48,13 @@ def test_the_defaults_give_the_baselines_124_x_128():
         ("62x64", 2048, 1015),
     ],
 )
-def test_a_resized_front_end_gives_that_size(size, length, step):
+def test_a_resized_front_end_gives_the_requested_size(size, length, step):
     features = FeatureConfig().resized(size, 4.0)
     assert (features.frame_length, features.frame_step) == (length, step)
     assert features.spectrogram_size(4.0) == size
 
 
-def test_a_size_that_no_step_gives_names_the_nearest():
+def test_an_impossible_size_is_refused_with_the_nearest_one():
     with pytest.raises(ConfigError, match="the nearest that"):
         FeatureConfig().resized("7000x64", 4.0)
     with pytest.raises(ConfigError, match="<frames>x<mel bins>"):
@@ -71,31 +71,40 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "rule"),
     [
-        ("training.batch_size", 0, "must be positive"),
+        ("training.batch_size", 0, "must be at least 1. Received: 0"),
         ("training.batch_size", 3.5, "must be an int"),
         ("training.batch_size", True, "must be an int"),
         ("training.learning_rate", float("nan"), "must be a finite number"),
-        ("training.mixup_alpha", -0.1, "must be 0 or more"),
+        ("training.mixup_alpha", -0.1, "must be at least 0. Rec"),
         ("data.source", "web", "one of"),
-        ("data.tags", ("c", "c"), "different names"),
+        ("data.tags", ("c", "c"), "different values"),
         ("data.validation_folds", (), "at least one"),
         ("data.min_clip_seconds", 5.0, "must not exceed"),
         ("features.fmax_hz", 9000.0, "at most half the sample rate"),
         ("features.power", 1.5, "one of"),
-        ("grid.batch_size", (8, 8), "different positive"),
+        ("grid.batch_size", (8, 8), "different values"),
         ("grid.spectrogram_size", ("wide",), "spectrogram size"),
         ("search.filters", (), "at least one"),
         ("search.searcher", "oracle", "one of"),
-        ("search.policy_entropy", 1000.5, "must be from 0 to 1000"),
-        ("search.entropy_weight", 1e30, "must be from 0 to 1e+15"),
-        ("search.clip_norm", 1e30, "must be above 0 and at most 1e+15"),
-        ("search.reward", "f1", "'binormal_eer_mean3'"),
-        ("search.parameters_weight", -0.1, "must be 0 or more"),
-        ("search.multiply_adds_weight", -0.1, "must be 0 or more"),
-        ("search.latency_weight", -0.1, "must be 0 or more"),
-        ("search.failure_reward", -1e16, "at most 1e+15 in magnitude"),
-        ("seed", -1, "0 or more"),
-        ("training", 3, "must be a TrainingConfig"),
+        (
+            "search.reinforce.policy_entropy",
+            1000.5,
+            "must be at least 0 and at most 1000. Received: 1000.5",
+        ),
+        (
+            "search.reinforce_plain.clip_norm",
+            1e30,
+            "must be above 0 and at most 1e+15",
+        ),
+        ("search.evolution", 3, "must be of type EvolutionSettings"),
+        ("search.evolution.population", 0, "must be at least 1"),
+        ("search.reward", "f1", "'binormal_eer'"),
+        ("search.parameters_weight", -0.1, "must be at least 0"),
+        ("search.multiply_adds_weight", -0.1, "must be at least 0"),
+        ("search.latency_weight", -0.1, "must be at least 0"),
+        ("search.failure_reward", -1e16, "must be at least -1e+15 and at"),
+        ("seed", -1, "at least 0"),
+        ("training", 3, "must be of type TrainingConfig"),
     ],
 )
 def test_a_wrong_value_is_reported_with_its_field_rule_and_value(
@@ -133,7 +142,7 @@ def test_the_sizes_that_an_error_names_fit(name, seconds):
         ("dataset_dir", "synthetic"),
     ],
 )
-def test_data_that_would_be_ignored_is_refused(field, source):
+def test_a_data_path_that_the_source_ignores_is_refused(field, source):
     config = ExperimentConfig()
     config.data.source = source
     config.data.dataset_dir = (
@@ -145,7 +154,7 @@ def test_data_that_would_be_ignored_is_refused(field, source):
 
 
 @pytest.mark.parametrize("field", ["latency_weight", "measure_latency"])
-def test_a_latency_is_measured_with_one_thread_only(field):
+def test_measuring_latency_requires_one_thread(field):
     config = ExperimentConfig(threads_per_trial=2)
     config.validate()
     set_field(config, f"search.{field}", True if "me" in field else 0.1)
@@ -155,7 +164,7 @@ def test_a_latency_is_measured_with_one_thread_only(field):
     config.validate()
 
 
-def test_the_papers_scale_has_the_papers_reward():
+def test_the_chime_home_config_has_the_papers_reward():
     assert load_config("chime_home").search.reward == "eer"
 
 
@@ -171,13 +180,13 @@ def test_an_unknown_field_in_json_is_named_with_those_allowed():
     [
         ("training.epoch", ["TrainingConfig", "'epoch'", "Nearest: epochs"]),
         ("serach", ["ExperimentConfig", "'serach'", "Nearest: search"]),
-        # Nothing is like it: all there are.
+        # No similar name: all fields are named.
         ("synthetic.xyz", ["SyntheticConfig", "num_evaluation_clips"]),
-        # A property is no field.
+        # A property is not a field.
         ("search.weighs_costs", ["SearchConfig", "'weighs_costs'"]),
     ],
 )
-def test_a_field_that_there_is_not_cant_be_set(path, parts):
+def test_an_unknown_field_cannot_be_set(path, parts):
     config = ExperimentConfig()
     with pytest.raises(ConfigError) as caught:
         set_field(config, path, 5)
@@ -197,7 +206,7 @@ def test_a_changed_config_is_copied_with_its_changes():
     assert (twin.search.filters, twin.training.epochs) == ((4, 12), 7)
 
 
-def test_a_list_is_taken_where_a_tuple_belongs():
+def test_a_list_is_accepted_for_a_tuple():
     listed, tupled = ExperimentConfig(), ExperimentConfig()
     listed.data.tags = ["dog", "rain"]
     listed.search.filters = [4, 8]
@@ -222,7 +231,7 @@ def test_differences_name_the_fields_and_both_values():
     assert ExperimentConfig().differences(ExperimentConfig()) == []
 
 
-def test_a_file_that_gives_no_config_is_named(tmp_path):
+def test_a_file_without_a_config_is_named(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("def get_config(): return 3\n")
     with pytest.raises(ConfigError, match=r"mine\.py.*Received: 3"):

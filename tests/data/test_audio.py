@@ -1,4 +1,4 @@
-"""Reading sound files: real files of several formats, and files that lie."""
+"""Reading sound files: several formats, and headers that are wrong."""
 
 import os
 import re
@@ -27,8 +27,8 @@ def loudest_hz(samples, rate_hz):
     return spectrum.argmax() * rate_hz / len(samples)
 
 
-def noted(read, path, **arguments):
-    """What a reader returns, and its notes."""
+def with_notes(read, path, **arguments):
+    """The result of a reader, and its notes."""
     notes = []
     return read(path, note=notes.append, **arguments), notes
 
@@ -60,7 +60,7 @@ def test_every_format_gives_the_sine_that_was_written(tmp_path, name, options):
     )
 
 
-def test_a_format_is_told_by_content_not_by_the_name(tmp_path):
+def test_the_format_is_detected_from_the_content_not_from_the_name(tmp_path):
     path = tmp_path / "really_flac.mp3"
     soundfile.write(path, sine(440, rate_hz=8000, num_samples=900), 8000,
                     format="FLAC")  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_format_is_told_by_content_not_by_the_name(tmp_path):
     ).shape == (900,)
 
 
-def test_a_file_at_the_asked_rate_is_given_bit_for_bit(tmp_path):
+def test_a_file_at_the_requested_rate_is_returned_bit_for_bit(tmp_path):
     steps = np.array([0, 1, -1, 32767, -32768, 16384], np.int16)
     soundfile.write(tmp_path / "a.wav", steps, 16000)
     samples = audio.read_audio(
@@ -93,10 +93,10 @@ def test_opposite_phase_gives_the_loudest_channel_and_a_note(tmp_path):
     wave = sine(700, rate_hz=16000, num_samples=5000)
     path = tmp_path / "a.wav"
     soundfile.write(path, np.stack([-0.98 * wave, wave], 1), 16000)
-    samples, (note,) = noted(audio.read_audio, path, sample_rate_hz=16000)
+    samples, (note,) = with_notes(audio.read_audio, path, sample_rate_hz=16000)
     assert re.search(r"a\.wav.*channel 2", note)
     np.testing.assert_allclose(samples, wave, atol=1 / 32768)
-    stream, notes = noted(
+    stream, notes = with_notes(
         audio.stream_audio, path, sample_rate_hz=16000, block_seconds=0.1
     )
     blocks = list(stream)
@@ -133,7 +133,7 @@ def test_a_stream_equals_soxr_on_the_whole_file(tmp_path, rate_hz):
     np.testing.assert_allclose(whole, expected, atol=1e-6)
 
 
-def test_the_start_alone_equals_the_start_of_the_whole(tmp_path):
+def test_the_beginning_alone_equals_the_beginning_of_the_whole_file(tmp_path):
     path = tmp_path / "a.wav"
     wave = np.random.default_rng(1).normal(0, 0.1, 44100)
     soundfile.write(path, wave, 22050, subtype="FLOAT")
@@ -149,21 +149,21 @@ def test_the_start_alone_equals_the_start_of_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("num_samples", "has_more"), [(8000, False), (8700, False), (8900, True)]
 )
-def test_a_frame_that_an_encoder_filled_up_is_not_called_more(
+def test_padding_by_an_encoder_does_not_make_a_file_longer(
     tmp_path, num_samples, has_more
 ):
-    # At 8 kHz a second is asked for, 1.0, 1.0875 and 1.1125 s are there.
+    # One second is requested from files of 1.0, 1.0875 and 1.1125 s.
     path = tmp_path / "a.wav"
     soundfile.write(path, np.full(num_samples, 0.1), 8000)
-    samples, told = audio.read_beginning(
+    samples, is_longer = audio.read_beginning(
         path, sample_rate_hz=8000, seconds=1.0, note=pytest.fail
     )
     assert samples.shape == (8000,)
-    assert told is has_more
+    assert is_longer is has_more
 
 
 def wav_header(num_bytes, *, rate_hz=16000, riff_bytes=None):
-    """The plain 44-byte header of 16-bit mono, written by hand."""
+    """The 44-byte header of a 16-bit mono file, written by hand."""
     riff_bytes = 36 + num_bytes if riff_bytes is None else riff_bytes
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -172,10 +172,10 @@ def wav_header(num_bytes, *, rate_hz=16000, riff_bytes=None):
     )
 
 
-def test_a_truncated_wav_gives_what_is_there_and_a_note(tmp_path):
+def test_a_truncated_wav_gives_the_samples_in_it_and_a_note(tmp_path):
     path = tmp_path / "cut.wav"
     path.write_bytes(wav_header(8000) + struct.pack("<700h", *range(700)))
-    samples, (note,) = noted(audio.read_audio, path, sample_rate_hz=16000)
+    samples, (note,) = with_notes(audio.read_audio, path, sample_rate_hz=16000)
     assert re.search(r"cut\.wav: truncated.*8000.*1400", note)
     np.testing.assert_array_equal(samples, np.arange(700) / 32768)
     assert audio.audio_seconds(path) == 700 / 16000
@@ -187,18 +187,19 @@ def test_a_header_that_announces_gigabytes_costs_no_memory(tmp_path, num_bytes):
     path.write_bytes(
         wav_header(num_bytes, riff_bytes=2**32 - 1) + b"\x00\x40" * 500
     )
-    samples, notes = noted(audio.read_audio, path, sample_rate_hz=16000)
-    # 2**32 - 1 is what is written where the length is unknown.
+    samples, notes = with_notes(audio.read_audio, path, sample_rate_hz=16000)
+    # 2**32 - 1 means an unknown length, which is not noted.
     assert len(notes) == (num_bytes == 2**31)
     np.testing.assert_array_equal(samples, np.full(500, 0.5))
 
 
 def flac_announcing(path, num_samples):
-    """A FLAC file of 10,000 samples whose header gives another number."""
+    """Writes a FLAC file of 10,000 samples that announces `num_samples`."""
     wave = sine(440, rate_hz=16000, num_samples=10000)
     soundfile.write(path, wave, 16000)
     data = bytearray(path.read_bytes())
-    # STREAMINFO: 20 bits rate, 3 channels, 5 bits, 36 bits number of samples.
+    # STREAMINFO: 20 bits for the rate, 3 for the channels, 5 for the sample
+    # size, 36 for the number of samples.
     fields = int.from_bytes(data[18:26], "big") >> 36 << 36
     data[18:26] = (fields | num_samples).to_bytes(8, "big")
     path.write_bytes(data)
@@ -216,7 +217,7 @@ def test_a_flac_of_unknown_length_is_read_to_its_last_sample(tmp_path):
 def test_a_flac_that_announces_too_much_is_read_with_a_note(tmp_path):
     path = tmp_path / "lie.flac"
     flac_announcing(path, 2**31)
-    samples, (note,) = noted(audio.read_audio, path, sample_rate_hz=16000)
+    samples, (note,) = with_notes(audio.read_audio, path, sample_rate_hz=16000)
     assert re.search("2147483648", note)
     assert len(samples) == 10000
     assert audio.audio_seconds(path) == 10000 / 16000
@@ -229,7 +230,7 @@ def test_damage_in_the_middle_keeps_the_samples_before_it(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
     path.write_bytes(data)
-    samples, (note,) = noted(audio.read_audio, path, sample_rate_hz=16000)
+    samples, (note,) = with_notes(audio.read_audio, path, sample_rate_hz=16000)
     assert re.search("damaged", note)
     assert 8000 < len(samples) < 17000
     np.testing.assert_allclose(samples, wave[: len(samples)], atol=1 / 32768)
@@ -244,7 +245,9 @@ def test_rates_outside_1_to_768_khz_are_refused(tmp_path, rate_hz):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_finite_are_refused_by_place(tmp_path, bad):
+def test_samples_that_are_not_finite_are_refused_with_their_position(
+    tmp_path, bad
+):
     wave = np.zeros((9000, 2), np.float32)
     wave[8765, 1] = bad
     soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
@@ -254,7 +257,7 @@ def test_samples_that_are_not_finite_are_refused_by_place(tmp_path, bad):
         )
 
 
-def test_floats_at_int16_scale_are_refused_by_place(tmp_path):
+def test_floats_at_int16_scale_are_refused_with_their_position(tmp_path):
     wave = np.full((9000, 2), 0.5, np.float32)
     wave[8123:, 1] = -20000.0
     path = tmp_path / "a.wav"
@@ -294,7 +297,7 @@ def test_floats_beyond_full_scale_are_kept(tmp_path):
         ("headerless.raw", bytes(1000)),
     ],
 )
-def test_what_is_no_sound_is_refused_by_name(tmp_path, name, content):
+def test_a_file_without_sound_is_refused_by_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
         audio.read_audio(
@@ -318,7 +321,7 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path):
     np.testing.assert_array_equal(samples, np.full(700, 0.25))
 
 
-def test_a_path_that_the_system_refuses_is_refused_by_name(tmp_path):
+def test_a_path_that_is_too_long_is_refused_by_name(tmp_path):
     path = tmp_path / ("x" * 256)
     with pytest.raises(
         DataError, match=f"{path}: can't be opened: .* too long"
@@ -351,9 +354,9 @@ def test_written_stereo_keeps_its_channels(tmp_path):
     np.testing.assert_array_equal(read, steps)
 
 
-def test_what_is_no_file_is_told_apart(tmp_path):
+def test_errors_distinguish_missing_files_directories_and_pipes(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
-    for path, told in (
+    for path, message in (
         (tmp_path / "none.wav", "no such file."),
         (tmp_path, "must be a sound file. Received: a directory"),
         (
@@ -363,10 +366,10 @@ def test_what_is_no_file_is_told_apart(tmp_path):
     ):
         with pytest.raises(DataError) as caught:
             audio.inspect_audio(path)
-        assert str(caught.value) == f"{path}: {told}"
+        assert str(caught.value) == f"{path}: {message}"
 
 
-def test_an_interrupt_within_a_callback_of_libsndfile_is_not_lost(
+def test_an_interrupt_in_a_callback_of_libsndfile_is_not_lost(
     tmp_path, monkeypatch, capfd
 ):
     path = tmp_path / "a.wav"
@@ -384,5 +387,5 @@ def test_an_interrupt_within_a_callback_of_libsndfile_is_not_lost(
             audio.read_audio(path, sample_rate_hz=8000, note=print)
     finally:
         signal.signal(signal.SIGINT, before)
-    # An exception in the callback itself would be printed there and lost.
+    # An exception raised in the callback would be printed and lost.
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Mixup and SpecAugment, against their definitions and SciPy."""
+"""Mixup and SpecAugment against their definitions and SciPy."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ SEED = tf.constant([11, 13], tf.int64)
 
 
 def one_hot_batch(batch_size: int = 9) -> tuple[np.ndarray, np.ndarray]:
-    """Features and labels from which partners and lambdas can be read."""
+    """Features and labels that reveal the partner and the lambda."""
     labels = np.eye(batch_size, dtype=np.float32)
     features = np.zeros((batch_size, 5, batch_size + 2), np.float32)
     features[:, :, :batch_size] = labels[:, None, :] * 10
@@ -57,7 +57,7 @@ def test_lambdas_follow_the_beta_distribution(alpha):
     # Four standard errors.
     assert abs(draws.mean() - 0.5) < 4 * beta.std() / np.sqrt(20000)
     assert draws.var() == pytest.approx(beta.var(), rel=0.05)
-    # A ladder of float32 values near 1 stands for the last 1e-7 of them.
+    # Near 1, float32 has too few values for a smaller statistic.
     assert scipy.stats.kstest(draws, beta.cdf).statistic < 0.05
     inner = np.linspace(0.01, 0.99, 50)
     np.testing.assert_allclose(
@@ -67,14 +67,14 @@ def test_lambdas_follow_the_beta_distribution(alpha):
     )
 
 
-def test_the_smallest_alpha_gives_a_coin_and_no_nan():
+def test_the_smallest_alpha_gives_0_or_1_equally_often_and_no_nan():
     draws = augment.sample_beta(4000, 1e-4, seed=SEED).numpy()
     assert np.isfinite(draws).all()
     assert 0.45 < (draws > 0.999).mean() < 0.55
     assert 0.45 < (draws < 0.001).mean() < 0.55
 
 
-def test_the_seed_alone_decides():
+def test_the_result_depends_only_on_the_seed():
     features, labels = one_hot_batch()
     again = [
         augment.mixup(features, labels, alpha=0.3, seed=SEED)[1].numpy()
@@ -85,7 +85,7 @@ def test_the_seed_alone_decides():
     assert not np.array_equal(other, again[0])
 
 
-def test_a_mask_is_one_run_up_to_its_maximum_filled_with_the_clips_mean():
+def test_a_mask_is_one_run_of_bounded_length_with_the_mean_of_the_clip():
     rng = np.random.default_rng(0)
     clips = rng.standard_normal((200, 17, 11)).astype(np.float32)
     clips += np.arange(200)[:, None, None]
@@ -97,7 +97,7 @@ def test_a_mask_is_one_run_up_to_its_maximum_filled_with_the_clips_mean():
     np.testing.assert_array_equal(frames, changed.any(axis=2))
     lengths = frames.sum(axis=1)
     assert set(lengths) == {0, 1, 2, 3, 4}
-    # One run rises at most once.
+    # A single run starts at most once.
     rises = np.diff(frames.astype(int), axis=1, prepend=0) == 1
     np.testing.assert_array_equal(rises.sum(axis=1), lengths > 0)
     assert frames[:, 0].any()
@@ -106,7 +106,7 @@ def test_a_mask_is_one_run_up_to_its_maximum_filled_with_the_clips_mean():
     np.testing.assert_allclose(masked[changed], means[changed], rtol=1e-5)
 
 
-def test_time_and_mel_masks_are_drawn_apart():
+def test_time_and_mel_masks_are_drawn_independently():
     clips = np.random.default_rng(1).standard_normal((60, 17, 17))
     masked = augment.spec_augment(
         clips.astype(np.float32),

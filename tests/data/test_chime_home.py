@@ -1,4 +1,4 @@
-"""The CHiME-Home reader, on files written out here by hand."""
+"""The CHiME-Home reader and check, on files written by hand."""
 
 import dataclasses
 
@@ -10,8 +10,8 @@ from audiotag_nas.data import chime_home, chime_home_check
 from audiotag_nas.data.chime_home import ChunkAnnotation
 from audiotag_nas.errors import DataError
 
-# The lists in miniature: a raw list with more chunks than the refined one,
-# indices that are not consecutive, a segment in two folds, S, U and no vote.
+# Small lists: the raw lists have more chunks than the refined ones, indices
+# are not consecutive, one segment is in two folds, and votes have S, U or none.
 LISTS = {
     "development_chunks_raw.csv": """\
 0,CR_lounge_200110_1601.s300_chunk10
@@ -47,7 +47,7 @@ LISTS = {
 """,
 }
 
-# chunk: the three annotators, and the vote of two of them.
+# Per chunk, the labels of the three annotators and the majority vote.
 VOTES = {
     "CR_lounge_200110_1601.s300_chunk10": ("cv", "cv", "vc", "cv"),
     "CR_lounge_200110_1601.s300_chunk2": ("c", "m", "f", ""),
@@ -81,7 +81,7 @@ chunkname,{chunk}
 
 @pytest.fixture
 def tree(tmp_path):
-    """An unpacked `chime_home`, annotations alone."""
+    """An unpacked `chime_home` without sound files."""
     root = tmp_path / "chime_home"
     (root / "chunks").mkdir(parents=True)
     for name, text in LISTS.items():
@@ -133,7 +133,7 @@ def test_the_other_lists_have_no_folds(tree):
     assert len(chime_home.read_clips(tree, "evaluation", raw=True)) == 3
 
 
-def test_both_rates_name_the_files_of_the_archive(tree):
+def test_paths_are_those_of_the_archive_for_both_sample_rates(tree):
     for rate_hz, suffix in ((16000, "16kHz"), (48000, "48kHz")):
         clip = chime_home.read_clips(
             tree, "evaluation", sample_rate_hz=rate_hz
@@ -144,7 +144,7 @@ def test_both_rates_name_the_files_of_the_archive(tree):
         chime_home.read_clips(tree, "evaluation", sample_rate_hz=44100)
 
 
-def test_the_parent_directory_will_do(tree):
+def test_the_parent_directory_is_accepted(tree):
     assert rows(chime_home.read_clips(tree.parent, "development")) == (
         DEVELOPMENT
     )
@@ -168,7 +168,7 @@ def test_the_parent_directory_will_do(tree):
     ],
     ids=["crlf", "cr", "no-end", "blank-end", "bom", "quoted", "spaces"],
 )
-def test_harmless_ways_of_writing_read_the_same(tree, change):
+def test_harmless_variants_of_the_format_give_equal_clips(tree, change):
     for path in tree.rglob("*.csv"):
         path.write_bytes(change(path.read_text()).encode())
     assert rows(chime_home.read_clips(tree, "development")) == DEVELOPMENT
@@ -194,7 +194,7 @@ def test_all_eleven_fields_are_read(tree):
     )
 
 
-def test_empty_sessions_and_odd_letters_of_one_annotator_are_taken(tree):
+def test_empty_sessions_and_unknown_letters_of_one_annotator_are_accepted(tree):
     path = tree / "chunks" / "CR_lounge_220110_0731.s0_chunk40.csv"
     text = path.read_text().replace("session_a3,3.0", "session_a3,")
     path.write_text(text.replace("annotation_a3,f", "annotation_a3,f?"))
@@ -203,7 +203,7 @@ def test_empty_sessions_and_odd_letters_of_one_annotator_are_taken(tree):
     assert annotation.annotation_a3 == "f?"
 
 
-def test_a_written_chunk_is_the_text_of_the_real_ones(tree, tmp_path):
+def test_a_written_chunk_has_the_format_of_the_archive(tree, tmp_path):
     chunk = "CR_lounge_200110_1601.s0_chunk3"
     path = tree / "chunks" / f"{chunk}.csv"
     annotation = chime_home.read_chunk(path)
@@ -213,7 +213,7 @@ def test_a_written_chunk_is_the_text_of_the_real_ones(tree, tmp_path):
     )
 
 
-def test_a_written_list_is_the_text_of_the_real_ones(tmp_path):
+def test_a_written_list_has_the_format_of_the_archive(tmp_path):
     chime_home.write_list(tmp_path / "a.csv", [(0, "x_chunk1"), (7, "y")])
     assert (tmp_path / "a.csv").read_bytes() == b"0,x_chunk1\n7,y\n"
     chime_home.write_list(tmp_path / "b.csv", [(3, "x_chunk1", 4)])
@@ -224,7 +224,7 @@ CHUNK = "chunks/CR_lounge_220110_0731.s0_chunk39.csv"
 REFINED = "development_chunks_refined.csv"
 CROSSVAL = "development_chunks_refined_crossval_dcase2016.csv"
 
-FAULTS = [
+ERRORS = [
     (CHUNK, "majorityvote,cfvpo", "majorityvote,cfx", 10, "'cfx'"),
     (CHUNK, "chunknumber,39", "chunknumber,x", 2, "whole number.*'x'"),
     (CHUNK, "framestart,7488000", "framestart,-1", 3, "framestart.*'-1'"),
@@ -240,7 +240,7 @@ FAULTS = [
     (CHUNK, "chunknumber,39", 'chunknumber,"39', 2, "must be CSV"),
     (REFINED, "2,CR", "index,CR", 2, "index must be.*'index'"),
     (REFINED, "3,CR", "CR", 3, "index,chunkname"),
-    (REFINED, "s300_chunk74", "s300_chunk10", 2, "in line 1 already"),
+    (REFINED, "s300_chunk74", "s300_chunk10", 2, "repeat the chunk of line 1"),
     (REFINED, "2,CR", "2,../CR", 2, "must be a name"),
     (REFINED, "s600_chunk0", "s600_chunk5", 5, "must be in|have a"),
     (CROSSVAL, "chunk39,0", "chunk39,5", 3, "fold must be from 0 to 4.*'5'"),
@@ -249,10 +249,8 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "old", "new", "line", "rule"), FAULTS)
-def test_a_fault_is_named_with_file_line_and_value(
-    tree, name, old, new, line, rule
-):
+@pytest.mark.parametrize(("name", "old", "new", "line", "rule"), ERRORS)
+def test_an_error_names_file_line_and_value(tree, name, old, new, line, rule):
     path = tree / name
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
@@ -267,7 +265,7 @@ def test_a_fault_is_named_with_file_line_and_value(
     assert any(f":{line}: " in str(error) for error in report.errors)
 
 
-def test_a_listed_chunk_without_file_is_named_with_the_lists_line(tree):
+def test_a_chunk_without_annotation_is_named_with_the_line_of_the_list(tree):
     (tree / CHUNK).unlink()
     with pytest.raises(
         DataError, match=rf"{REFINED}:3: .*annotation.*_chunk39"
@@ -294,7 +292,7 @@ def test_a_missing_or_empty_list_is_named(tree, name):
         chime_home.read_clips(tree, split, raw=raw)
 
 
-def test_text_that_is_not_utf8_is_named_with_its_line(tree):
+def test_text_that_is_not_utf8_is_refused_with_its_line(tree):
     path = tree / CHUNK
     path.write_bytes(path.read_bytes().replace(b"session_a1", b"session\xff"))
     with pytest.raises(DataError, match=r"chunk39\.csv:5: .*UTF-8"):
@@ -306,7 +304,7 @@ def test_an_unknown_split_is_refused(tree):
         chime_home.read_clips(tree, "test")
 
 
-def test_the_check_finds_no_error_in_a_good_tree_and_counts_it(tree):
+def test_the_check_counts_the_clips_of_a_valid_tree_and_finds_no_error(tree):
     report = chime_home_check.check_dataset(tree)
     assert report.errors == []
     assert {name: len(clips) for name, clips in report.clips.items()} == {
@@ -318,7 +316,7 @@ def test_the_check_finds_no_error_in_a_good_tree_and_counts_it(tree):
     notes = "\n".join(map(str, report.findings))
     assert "no *.16kHz.wav" in notes
     assert "s300' lies in the folds 1, 4" in notes
-    assert "majority vote" not in notes
+    assert "majorityvote" not in notes
 
 
 def test_the_check_notes_a_vote_that_contradicts_the_annotators(tree):
@@ -326,7 +324,7 @@ def test_the_check_notes_a_vote_that_contradicts_the_annotators(tree):
     path.write_text(path.read_text().replace("vote,cfvpo", "vote,cfvpom"))
     report = chime_home_check.check_dataset(tree)
     assert report.errors == []
-    (note,) = [f for f in report.findings if "majority vote" in f.reason]
+    (note,) = [f for f in report.findings if "majorityvote" in f.reason]
     assert note.path == str(path)
     assert "'cfvpom'" in note.reason
     assert "m" in chime_home.read_clips(tree, "development")[2].tags
@@ -343,7 +341,7 @@ def test_the_check_names_a_segment_in_both_splits(tree):
     assert len(chime_home.read_clips(tree, "evaluation", raw=True)) == 4
 
 
-def test_the_check_opens_every_sound_file(tree):
+def test_the_check_reads_every_sound_file(tree):
     silence = np.zeros(64000)
     for chunk in VOTES:
         path = tree / "chunks" / f"{chunk}.16kHz.wav"
@@ -360,7 +358,7 @@ def test_the_check_opens_every_sound_file(tree):
     found = {error.path: error.reason for error in report.errors}
     assert set(found) == set(map(str, (missing, short, broken)))
     assert found[str(missing)] == "no such file."
-    # It is resampled, by training too.
+    # Only a note: training resamples it.
     notes = {f.path: f.reason for f in report.findings if not f.is_error}
     assert "48000" in notes[str(wrong_rate)]
     assert "4.0 s" in found[str(short)]

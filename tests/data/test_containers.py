@@ -1,4 +1,4 @@
-"""Sound files that hold more or less than their headers announce.
+"""Sound files whose headers announce a wrong length, by format.
 
 Each test writes a sound of known length, damages the file, and checks the
 number of samples read and the notes.
@@ -17,7 +17,7 @@ from audiotag_nas.errors import DataError
 
 
 def wave(num_samples, *, seed=0):
-    """A tone with noise whose level changes every second, (samples,)."""
+    """A tone of changing level plus faint noise: (samples,)."""
     t = np.arange(num_samples) / 16000
     noise = np.random.default_rng(seed).normal(0, 0.01, num_samples)
     level = np.where(t % 2 < 1, 0.5, 0.001)
@@ -54,7 +54,9 @@ def test_a_whole_file_is_read_without_a_note(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", OPTIONS)
 @pytest.mark.parametrize("share", [0.4, 0.9])
-def test_a_truncated_file_gives_its_start_and_a_note(tmp_path, suffix, share):
+def test_a_truncated_file_of_every_format_gives_its_beginning_and_a_note(
+    tmp_path, suffix, share
+):
     path = write(tmp_path / f"cut.{suffix}", wave(90_003), **OPTIONS[suffix])
     whole = audio.read_audio(path, sample_rate_hz=16000, note=pytest.fail)
     data = path.read_bytes()
@@ -62,7 +64,7 @@ def test_a_truncated_file_gives_its_start_and_a_note(tmp_path, suffix, share):
     notes = []
     start = audio.read_audio(path, sample_rate_hz=16000, note=notes.append)
     assert 10_000 < len(start) < 90_003
-    # The last samples before the cut depend on what is missing.
+    # The last samples before the cut depend on the missing ones.
     kept = len(start) - 4096
     np.testing.assert_allclose(start[:kept], whole[:kept], atol=1e-4)
     (note,) = notes
@@ -71,9 +73,9 @@ def test_a_truncated_file_gives_its_start_and_a_note(tmp_path, suffix, share):
 
 
 def without_information_frame(path):
-    """The bytes of an MP3 as encoders write it to a pipe.
+    """The bytes of an MP3 as written to a pipe.
 
-    The first frame, which has the number of frames, is missing.
+    It lacks the first frame, which contains the number of frames.
     """
     data = path.read_bytes()
     sync = data[:2]
@@ -83,19 +85,20 @@ def without_information_frame(path):
 
 
 def test_an_mp3_of_unknown_length_is_read_to_its_end(tmp_path):
-    # The start is loud: the large first frames suggest a short file.
+    # The first second is loud: an estimate from the size of the first frames
+    # would be too short.
     samples = wave(300_000)
     path = write(tmp_path / "p.mp3", samples, **OPTIONS["mp3"])
     path.write_bytes(without_information_frame(path))
     summary = audio.inspect_audio(path)
     assert summary.notes == ()
-    # Whole frames of 576 samples, with the encoder's delay.
+    # Whole frames of 576 samples, including the encoder's delay.
     assert 300_000 <= summary.num_samples <= 300_000 + 3 * 576
     assert summary.num_samples % 576 == 0
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "opus", "mp3", "flac"])
-def test_chained_streams_are_concatenated(tmp_path, suffix):
+def test_chained_streams_are_read_one_after_the_other(tmp_path, suffix):
     path = tmp_path / f"chained.{suffix}"
     data = b""
     expected = []
@@ -111,12 +114,12 @@ def test_chained_streams_are_concatenated(tmp_path, suffix):
     path.write_bytes(data)
     samples = audio.read_audio(path, sample_rate_hz=16000, note=pytest.fail)
     assert len(samples) == 40_000 + 50_001 + 30_500
-    # soundfile seeks between reads, which changes some samples of an MP3.
+    # soundfile.read seeks, which changes the samples of an MP3.
     atol = 1e-3 if suffix == "mp3" else 1e-6
     np.testing.assert_allclose(samples, np.concatenate(expected), atol=atol)
 
 
-def test_joined_mp3s_of_unknown_length_are_read_to_the_end(tmp_path):
+def test_concatenated_mp3s_of_unknown_length_are_read_to_the_end(tmp_path):
     sizes, data = [], b""
     for number, num_samples in enumerate((40_000, 70_000)):
         path = write(
@@ -134,7 +137,7 @@ def test_joined_mp3s_of_unknown_length_are_read_to_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "mp3", "flac"])
-def test_a_stream_at_another_rate_is_omitted_with_a_note(tmp_path, suffix):
+def test_a_stream_at_another_rate_is_not_read_and_noted(tmp_path, suffix):
     first = write(tmp_path / f"1.{suffix}", wave(30_000))
     second = write(tmp_path / f"2.{suffix}", wave(44_100), rate_hz=22050)
     path = tmp_path / f"both.{suffix}"
@@ -161,8 +164,8 @@ def test_damage_between_ogg_pages_is_noted_with_its_size(tmp_path):
 
 
 SIZE_FIELDS = {
-    # A mark, the field's offset from it, its format, and the difference of its
-    # value to the size of the samples.
+    # Marker, offset of the size field from the marker, format of the field,
+    # and the number of bytes that the field counts besides the samples.
     "wav": (b"data", 4, "<I", 0),
     "rf64": (b"ds64", 16, "<Q", 0),
     "w64": (b"data", 16, "<Q", 24),
@@ -173,17 +176,17 @@ SIZE_FIELDS = {
 
 
 def with_size(path, suffix, size):
-    """Writes another size of the samples into the header."""
-    mark, offset, form, extra = SIZE_FIELDS[suffix]
+    """Writes another size of the samples to the header."""
+    marker, offset, form, extra = SIZE_FIELDS[suffix]
     data = bytearray(path.read_bytes())
-    at = data.index(mark) + offset
+    at = data.index(marker) + offset
     assert struct.unpack_from(form, data, at)[0] == 2 * 60_001 + extra
     struct.pack_into(form, data, at, size + extra)
     path.write_bytes(data)
 
 
 @pytest.mark.parametrize("suffix", CHUNKED)
-def test_a_size_that_is_too_small_is_ignored_with_a_note(tmp_path, suffix):
+def test_samples_beyond_the_announced_size_are_read(tmp_path, suffix):
     steps = np.random.default_rng(1).integers(-9999, 9999, 60_001, np.int16)
     path = write(tmp_path / f"small.{suffix}", steps, **OPTIONS[suffix])
     with_size(path, suffix, 31_000)
@@ -229,7 +232,7 @@ def test_chunks_after_the_samples_are_not_read_as_samples(
 
 
 @pytest.mark.parametrize("trailing", [b"", b"LIST\x04\0\0\0INFO"])
-def test_a_wav_whose_size_wrapped_at_4_gb_is_read_to_its_end(
+def test_all_samples_are_found_in_a_wav_whose_size_wrapped_at_4_gb(
     tmp_path, trailing
 ):
     num_bytes = 2**32 + 2_000_000
@@ -242,9 +245,9 @@ def test_a_wav_whose_size_wrapped_at_4_gb_is_read_to_its_end(
                 *(32000, 2, 16, b"data", 2_000_000),
             )
         )
-        file.seek(44 + num_bytes)  # a sparse file
+        file.seek(44 + num_bytes)  # a hole, which occupies no disk space
         file.write(trailing or b"\0")
-    # Decoding would take long: check the ranges of bytes instead.
+    # Decoding would take long, so count the bytes that it would read.
     data_bytes = 0
     for stream in open_sound(path)._contents.streams:
         *header, samples = stream.pieces
@@ -275,7 +278,9 @@ def test_an_mp3_in_a_wav_file_is_read_without_a_note(tmp_path):
 
 
 @pytest.mark.parametrize("junk", [b"\0" * 700, b"x" * 701, b"\xff\xfb" * 351])
-def test_damage_in_an_mp3_is_skipped_and_prints_nothing(tmp_path, capfd, junk):
+def test_damage_in_an_mp3_prints_nothing_and_the_rest_is_read(
+    tmp_path, capfd, junk
+):
     path = write(tmp_path / "a.mp3", wave(150_000), **OPTIONS["mp3"])
     data = path.read_bytes()
     middle = data.index(data[:2], len(data) // 2)
@@ -306,7 +311,7 @@ def test_damage_in_an_mp3_is_skipped_and_prints_nothing(tmp_path, capfd, junk):
         (b"wvpk\0\0\0\0", "WavPack"),
     ],
 )
-def test_an_unsupported_format_is_named_with_a_conversion_command(
+def test_an_unsupported_format_is_named_with_a_command_to_convert_it(
     tmp_path, monkeypatch, head, name
 ):
     monkeypatch.chdir(tmp_path)
@@ -326,7 +331,7 @@ def test_an_unsupported_format_is_named_with_a_conversion_command(
 
 
 @pytest.mark.parametrize("suffix", OPTIONS)
-def test_a_damaged_file_is_not_reported_as_missing(tmp_path, suffix):
+def test_no_message_says_that_a_damaged_file_is_missing(tmp_path, suffix):
     data = write(
         tmp_path / f"a.{suffix}", wave(9_000), **OPTIONS[suffix]
     ).read_bytes()
@@ -346,7 +351,7 @@ def test_a_damaged_file_is_not_reported_as_missing(tmp_path, suffix):
         assert not any("exist" in text for text in messages)
 
 
-def test_an_empty_file_is_reported_as_empty(tmp_path):
+def test_an_empty_file_is_refused_as_empty(tmp_path):
     path = tmp_path / "empty.ogg"
     path.touch()
     with pytest.raises(DataError, match="an empty file"):

@@ -1,4 +1,4 @@
-"""The TensorFlow front end, against the NumPy one."""
+"""The TensorFlow front end against the NumPy front end."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from audiotag_nas.config import FeatureConfig
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.log_mel_layer import LogMel
 
 SMALL = FeatureConfig(
@@ -21,7 +21,7 @@ SMALL = FeatureConfig(
 
 
 def waveforms(num_clips: int, num_samples: int) -> np.ndarray:
-    """Tones of very different levels over faint noise."""
+    """Tones of very different levels plus faint noise."""
     rng = np.random.default_rng(5)
     time = np.arange(num_samples) / 8000
     tones = np.sin(2 * np.pi * rng.uniform(200, 3000, (num_clips, 1)) * time)
@@ -39,7 +39,7 @@ def waveforms(num_clips: int, num_samples: int) -> np.ndarray:
         dataclasses.replace(SMALL, center=True, frame_length=95),
         dataclasses.replace(SMALL, power=2.0, log="db", mel_norm="slaney"),
     ],
-    ids=["baseline", "librosa", "small", "centred", "decibels"],
+    ids=["baseline", "librosa", "small", "centered", "decibels"],
 )
 def test_equal_to_numpy(config):
     clips = waveforms(3, 9001)
@@ -61,7 +61,7 @@ def test_a_clip_alone_equals_the_clip_in_any_batch():
 
 
 @pytest.mark.parametrize("center", [False, True])
-def test_one_trace_takes_every_length(center):
+def test_one_trace_accepts_every_length(center):
     config = dataclasses.replace(SMALL, center=center)
     layer = LogMel(config)
     function = tf.function(
@@ -74,7 +74,7 @@ def test_one_trace_takes_every_length(center):
         np.testing.assert_allclose(function(clips), expected, atol=1e-5)
 
 
-def test_the_declared_shape_is_the_computed_one():
+def test_the_declared_shape_is_the_shape_of_the_output():
     layer = LogMel(SMALL)
     for num_samples in (50, 96, 2000):
         shape = layer(np.zeros((2, num_samples), np.float32)).shape
@@ -94,7 +94,7 @@ def test_mixed_precision_does_not_reach_the_waveform():
     np.testing.assert_array_equal(mixed, expected)
 
 
-def test_saved_and_reloaded_it_gives_the_same(tmp_path):
+def test_a_saved_and_a_reloaded_layer_give_equal_results(tmp_path):
     clips = waveforms(2, 700)
     inputs = keras.Input((None,))
     model = keras.Model(inputs, LogMel(SMALL, name="log_mel")(inputs))

@@ -1,4 +1,4 @@
-"""Batches from prepared features: order, randomness, remainders."""
+"""Batches of stored features: order, randomness, remainders."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from audiotag_nas.config import DataConfig, FeatureConfig
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.feature_writer import write_log_mels
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.pipeline import (
     make_evaluation_dataset,
     make_training_dataset,
     num_clips,
 )
-from audiotag_nas.data.tfrecords import prepare
 from audiotag_nas.errors import ConfigError
 
 FEATURES = FeatureConfig(
@@ -37,22 +37,22 @@ NUM_CLIPS = 17
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """17 clips in folds 0 (6), 1 (6) and 2 (5), told apart by their tags."""
+    """17 clips in folds 0 (6), 1 (6) and 2 (5), each with unique tags."""
     root = tmp_path_factory.mktemp("clips")
     rng = np.random.default_rng(1)
     clips = []
     for i in range(NUM_CLIPS):
         path = root / f"{i}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal(8000), 8000)
-        # The binary digits of i, so that labels identify clips.
+        # The binary digits of i: labels identify clips.
         tags = tuple(tag for bit, tag in enumerate("abcde") if i >> bit & 1)
         clips.append(Clip(f"{i}", f"s{i}", tags, "development", i % 3, path))
-    return prepare(clips, FEATURES, data=DATA, split_dir=root / "out")
+    return write_log_mels(clips, FEATURES, data=DATA, split_dir=root / "out")
 
 
 @pytest.fixture(scope="module")
 def stored(prepared):
-    """Clip number -> its log-mel as stored, computed a second time."""
+    """The expected log-mels, by clip number."""
     root = prepared.split_dir.parent
     result = {}
     for i in range(NUM_CLIPS):
@@ -78,13 +78,15 @@ def epoch(dataset):
 
 
 def numbers(labels):
-    """The clips' numbers, from labels of the tags a to e."""
+    """The numbers of the clips, from labels of the tags a to e."""
     return (labels.reshape(-1, 5) @ 2 ** np.arange(5)).astype(int)
 
 
-def test_an_epoch_is_every_clip_once_with_its_own_features(prepared, stored):
+def test_an_epoch_has_each_clip_at_most_once_with_its_own_features(
+    prepared, stored
+):
     features, labels = epoch(training(prepared))
-    # 17 clips in batches of 3: the last two are dropped.
+    # 17 clips in batches of 3: two clips are dropped.
     assert features.shape == (5, 3, 61, 13)
     assert features.dtype == labels.dtype == np.float32
     seen = numbers(labels)
@@ -93,7 +95,7 @@ def test_an_epoch_is_every_clip_once_with_its_own_features(prepared, stored):
         np.testing.assert_array_equal(values, stored[number])
 
 
-def test_only_the_asked_folds_are_read(prepared):
+def test_only_the_requested_folds_are_read(prepared):
     dataset = training(prepared, folds=(2, 0), batch_size=11)
     _, labels = epoch(dataset)
     assert sorted(numbers(labels)) == [i for i in range(17) if i % 3 != 1]
@@ -101,11 +103,11 @@ def test_only_the_asked_folds_are_read(prepared):
     assert len(dataset) == 1
 
 
-def test_label_columns_are_the_asked_tags_in_their_order(prepared):
+def test_label_columns_are_the_requested_tags_in_their_order(prepared):
     _, labels = epoch(training(prepared, tags=TAGS))
     _, plain = epoch(training(prepared))
     np.testing.assert_array_equal(labels[..., [2, 1, 3, 4, 5]], plain)
-    # Tags of the vocabulary that no clip carries.
+    # No clip carries these tags of the vocabulary.
     assert not labels[..., [0, 6]].any()
 
 
@@ -128,17 +130,17 @@ def test_equal_seeds_give_equal_epochs_and_epochs_differ(prepared):
     assert len(orders) == 4
 
 
-def test_mixup_mixes_clips_of_the_batch_that_the_seed_gives(prepared, stored):
+def test_mixup_mixes_clips_of_one_batch(prepared, stored):
     _, order = epoch(training(prepared))
     features, labels = epoch(training(prepared, mixup_alpha=1.0))
     lambdas = set()
     for batch, values, mixed in zip(order, features, labels, strict=True):
         members = numbers(batch)
         for i, number in enumerate(members):
-            # The only partner and lambda by which both parts come out.
+            # Search the partner and the lambda that explain the example.
             fits = []
             for partner in members:
-                # NumPy 1 would blend float16 in float16.
+                # In float64: NumPy 1 would compute float16 products.
                 own = stored[number].astype(float)
                 other = stored[partner].astype(float)
                 difference = own - other
@@ -159,7 +161,7 @@ def test_mixup_mixes_clips_of_the_batch_that_the_seed_gives(prepared, stored):
     assert len(lambdas) > 5
 
 
-def test_masks_are_applied_when_asked_for(prepared):
+def test_masks_are_applied_if_requested(prepared):
     plain, _ = epoch(training(prepared))
     masked, _ = epoch(training(prepared, mel_mask_bins=4))
     changed = (plain != masked).any(axis=2)
@@ -188,7 +190,7 @@ def test_evaluation_keeps_the_order_and_pads_with_weight_zero(prepared, stored):
     assert len(dataset) == 3
 
 
-def test_an_exact_number_of_evaluation_batches_has_no_padding(prepared):
+def test_a_multiple_of_the_batch_size_needs_no_padding(prepared):
     *_, weights = epoch(
         make_evaluation_dataset(prepared, tags=TAGS, folds=(1,), batch_size=3)
     )
@@ -206,22 +208,20 @@ def test_an_exact_number_of_evaluation_batches_has_no_padding(prepared):
         ({"folds": ()}, r"folds: .*none"),
     ],
 )
-def test_impossible_settings_are_one_line_that_names_them(
-    prepared, changes, message
-):
+def test_impossible_settings_are_refused_by_name(prepared, changes, message):
     with pytest.raises(ConfigError, match=message):
         training(prepared, **changes)
 
 
-def test_two_replicas_get_the_parts_of_the_same_batches(prepared, tmp_path):
+def test_two_replicas_share_the_batches_of_one_replica(prepared, tmp_path):
     script = """
     import sys
     import numpy as np
     import tensorflow as tf
     from audiotag_nas.data.pipeline import make_training_dataset
-    from audiotag_nas.data.tfrecords import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
 
-    # TensorFlow's own seed has a part in it, and other tests may have set it.
+    # Batches depend on TensorFlow's global seed.
     tf.random.set_seed(3)
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],

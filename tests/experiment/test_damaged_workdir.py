@@ -1,7 +1,7 @@
 """Commands on working directories with damaged contents: no traceback.
 
-Each command either works or raises a `UserError`, which `cli.run` prints as
-one line. A FIFO has no writer here, so a blocking open would never return.
+Each command either works or raises a `UserError`, which is printed as one
+line. No process writes to the FIFOs: a blocking open would never return.
 """
 
 import copy
@@ -21,30 +21,26 @@ from audiotag_nas.config import (
     SearchConfig,
 )
 from audiotag_nas.errors import UserError
-from audiotag_nas.experiment import stages
+from audiotag_nas.experiment import pareto, stages
 from audiotag_nas.experiment.model_export import export_trial
 from audiotag_nas.experiment.progress import Progress
-from audiotag_nas.experiment.session import RunningFile
-from audiotag_nas.experiment.tuner import ArchitectureTuner
-from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection import explanation, pareto
-from audiotag_nas.inspection.results import (
+from audiotag_nas.experiment.results import (
     export_table,
     ranked_entries,
     recommended_lines,
     results_lines,
 )
+from audiotag_nas.experiment.running_file import RunningFile
+from audiotag_nas.experiment.tuner import ArchitectureTuner
+from audiotag_nas.experiment.workspace import Workspace
+from audiotag_nas.inspection import explanation
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.report.tables import format_csv
+from audiotag_nas.search.events import SearchEvent, TrialFinished, TrialStarted
 from audiotag_nas.search.journal import Journal, read_entries
 from audiotag_nas.search.lock import driver_lock, read_holder
-from audiotag_nas.search.loop import (
-    SearchEvent,
-    TrialFinished,
-    TrialStarted,
-    run_search,
-)
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.search.searcher import make_searcher
 from audiotag_nas.training.hparams import HParamsWriter
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -63,7 +59,7 @@ CONFIG = ExperimentConfig(
 
 
 class _FakeTraining:
-    """Completes trials with all that a child's result has."""
+    """Completes trials with all fields of a real result."""
 
     def __init__(self) -> None:
         self.num_trained = 0
@@ -82,7 +78,7 @@ class _FakeTraining:
 
 
 def _run_search(workspace: Workspace, num_trials: int) -> None:
-    """As the tuner runs it, with arithmetic in place of trainings."""
+    """Runs a search as the tuner does, with fake trainings."""
     progress = Progress(stream=io.StringIO())
     hparams = HParamsWriter(
         workspace.logs_dir, search_spaces={"search": CONFIG.search.space()}
@@ -111,7 +107,7 @@ def _run_search(workspace: Workspace, num_trials: int) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A search of nine children, killed while it trained another."""
+    """A search of nine trials, killed while it ran another."""
     workspace = Workspace(tmp_path_factory.mktemp("whole"))
     workspace.start(CONFIG)
     _run_search(workspace, 9)
@@ -154,7 +150,7 @@ def _export(workspace: Workspace) -> None:
 
 
 def _search(workspace: Workspace) -> None:
-    """What `search` and `run` do with what is here, before they train."""
+    """Reads the directory as `search` and `run` do before they train."""
     tuner = ArchitectureTuner(CONFIG, workdir=workspace.workdir)
     with tuner.driving():
         _run_search(workspace, 12)
@@ -177,7 +173,7 @@ READERS = {
     "driver.lock": ("status", "search"),
     "running.json": ("status", "results", "search"),
 }
-"""The commands that read a file; all of them if it is not here."""
+"""The commands that read a file; every command for all other files."""
 
 CONTENTS = {
     "empty": b"",
@@ -197,7 +193,7 @@ CONTENTS = {
 
 
 def _outcome(command, workdir: Path) -> str:
-    """The user error, in one line, or an empty string."""
+    """Returns the user error, which must be one line, or ""."""
     text = ""
     try:
         command(Workspace(workdir))
@@ -208,7 +204,7 @@ def _outcome(command, workdir: Path) -> str:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_any_content_of_a_file_is_one_line_or_works(whole, tmp_path, name):
+def test_any_content_of_a_file_works_or_gives_one_line(whole, tmp_path, name):
     for number, (what, content) in enumerate(CONTENTS.items()):
         for command, call in COMMANDS.items():
             if command not in READERS.get(name, COMMANDS):
@@ -222,7 +218,7 @@ def test_any_content_of_a_file_is_one_line_or_works(whole, tmp_path, name):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kind", ["FIFO", "directory", "device", "dead link"])
-def test_what_is_no_regular_file_does_not_block(whole, tmp_path, name, kind):
+def test_irregular_files_do_not_block(whole, tmp_path, name, kind):
     for command, call in COMMANDS.items():
         workdir = shutil.copytree(whole, tmp_path / command)
         path = workdir / name
@@ -246,7 +242,7 @@ HOSTILE = (
 
 
 def _paths(value, path=()):
-    """The path of every value in nested objects and lists."""
+    """Yields the path of every value in nested objects and lists."""
     yield path
     items = ()
     if isinstance(value, dict):
@@ -258,7 +254,7 @@ def _paths(value, path=()):
 
 
 def _replaced(value, path, new):
-    """A copy in which the value at `path` is `new`."""
+    """Returns a copy in which the value at `path` is `new`."""
     if not path:
         return new
     result = copy.deepcopy(value)
@@ -290,21 +286,21 @@ QUICK = [name for name in COMMANDS if name not in ("explain", "search")]
 
 
 @pytest.mark.parametrize("name", ["config.json", "driver.lock", "running.json"])
-def test_any_value_in_a_json_file_is_one_line_or_works(workdir, name):
+def test_any_value_in_a_json_file_works_or_gives_one_line(workdir, name):
     value = json.loads((workdir / name).read_text())
     for _, mutant in _mutants(value):
         (workdir / name).write_text(json.dumps(mutant))
         _outcome(COMMANDS["status"], workdir)
 
 
-def test_any_value_in_a_journal_line_is_one_line_or_works(workdir):
+def test_any_value_in_a_journal_line_works_or_gives_one_line(workdir):
     path = workdir / "trials.jsonl"
     lines = path.read_text().splitlines()
     value = json.loads(lines[4])
     for _, mutant in _mutants(value):
         if not isinstance(mutant, dict):
             continue
-        # Alone in its file: the other lines would be parsed for nothing.
+        # The only line: parsing the others would waste time.
         path.write_text(sealed(mutant) + "\n")
         # Every command reads the journal by this function.
         error = _outcome(lambda w: read_entries(w.journal_path), workdir)
@@ -316,7 +312,7 @@ def test_any_value_in_a_journal_line_is_one_line_or_works(workdir):
 
 
 VALID_BUT_WRONG = {
-    "no architecture": lambda v: v["trial"].update(settings={}),
+    "no architecture": lambda v: v["trial"].pop("architecture"),
     "too few tokens": lambda v: v["trial"].update(tokens=[0]),
     "a token too great": lambda v: v["trial"]["tokens"].append(99),
     "a token below 0": lambda v: v["trial"].update(tokens=[-1] * 21),
@@ -348,13 +344,15 @@ VALID_BUT_WRONG = {
 
 @pytest.mark.parametrize("what", VALID_BUT_WRONG)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_valid_line_of_no_such_search_is_one_line_or_works(workdir, what):
+def test_a_valid_line_that_fits_no_search_works_or_gives_one_line(
+    workdir, what
+):
     change_line(workdir / "trials.jsonl", 5, VALID_BUT_WRONG[what])
     for command in COMMANDS.values():
         _outcome(command, workdir)
 
 
-def test_the_line_is_named_that_no_search_of_the_config_has(workdir):
+def test_a_line_that_does_not_fit_the_config_is_named(workdir):
     change_line(
         workdir / "trials.jsonl", 5, lambda v: v["trial"].update(tokens=[0])
     )
@@ -377,14 +375,14 @@ def test_a_missing_metric_is_named_with_its_trial(workdir):
 @pytest.mark.parametrize(
     "pid", ["five", True, None, 0, -1, 5.5, [5], 2**31, 10**400]
 )
-def test_a_lock_with_a_pid_that_is_none_names_nobody(workdir, pid):
+def test_a_lock_with_an_invalid_pid_names_no_holder(workdir, pid):
     holder = {"pid": pid, "host": socket.gethostname(), "since": "2026"}
     (workdir / "driver.lock").write_text(json.dumps(holder))
     assert read_holder(workdir) is None
     with driver_lock(workdir):
         (workdir / "driver.lock").write_text(json.dumps(holder))
         with (
-            pytest.raises(UserError, match="another driver, which has not sa"),
+            pytest.raises(UserError, match="driver, a process that is not"),
             driver_lock(workdir),
         ):
             pass
@@ -399,7 +397,7 @@ def test_a_lock_with_a_pid_that_is_none_names_nobody(workdir, pid):
         (["search"], "driver.lock", "must be a regular file. Received: a FIFO"),
     ],
 )
-def test_a_command_prints_one_line_for_a_pipe(
+def test_a_command_prints_one_line_for_a_fifo(
     run_tool, workdir, tool, name, expected
 ):
     (workdir / name).unlink()

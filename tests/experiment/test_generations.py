@@ -7,11 +7,10 @@ import pytest
 
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.experiment.generations import read_generations
-from audiotag_nas.inspection.results import completed_entry, ranked_entries
+from audiotag_nas.experiment.results import completed_entry, ranked_entries
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
-from audiotag_nas.training.model_file import MODEL_FILE
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.trial import MODEL_FILE, Trial, TrialResult, TrialStatus
 from tests.dashboard import Dashboard
 from tests.fakes import fake_reward
 from tests.inspection.status_driver import FakeTuner, config
@@ -36,7 +35,7 @@ class WholeTuner(FakeTuner):
         self.trained.append(trial.trial_id)
         path = self.workspace.trials_dir / trial.trial_id / MODEL_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(trial.settings))
+        path.write_text(json.dumps(trial.overrides.to_json()))
         reward = fake_reward(trial.tokens)
         return TrialResult(
             trial_id=trial.trial_id,
@@ -91,7 +90,7 @@ def test_more_final_epochs_train_the_final_networks_again_alone(tmp_path):
     assert current_ids(tuner, "final") == tuner.trained
     assert superseded_ids(tuner) == FINAL
     for entry in ranked_entries(tuner.workspace, "final"):
-        assert entry.trial.settings["epochs"] == 140
+        assert entry.trial.overrides.epochs == 140
     # The superseded network is there still, and its settings count again.
     assert run(tmp_path).trained == []
     assert current_ids(tuner, "final") == FINAL
@@ -140,7 +139,7 @@ def test_a_search_may_grow_after_the_grid(tmp_path):
 
     def networks(t):
         entries = read_generations(t.workspace).of_stage("grid").current
-        return {str(e.trial.settings["architecture"]) for e in entries}
+        return {e.trial.architecture for e in entries}
 
     assert len(networks(tuner)) == 1
     assert networks(tuner) == networks(fresh)
@@ -181,7 +180,7 @@ def test_superseded_trials_are_counted_and_not_shown(tmp_path):
     run(tmp_path)
     tuner = run(tmp_path, final__epochs=140)
     screen = "\n".join(status_lines(read_status(tmp_path)))
-    assert "superseded by later settings: 2 of the final" in screen
+    assert "superseded by later settings: 2 trials of the stage final" in screen
     (final,) = (s for s in read_status(tmp_path).stages if s.stage == "final")
     assert len(final.completed) == 2
     shown = {n for n in Dashboard(tmp_path / "logs").groups() if "final" in n}
@@ -202,7 +201,7 @@ def test_an_id_names_the_current_generation(tmp_path):
     assert found("final-found.1") == "final-found"
     assert found("search-0003") == "search-0003"
     for wrong in ("final-found.3", "search-0003.2", "final", ""):
-        with pytest.raises(ConfigError, match="must be a completed one"):
+        with pytest.raises(ConfigError, match="must be a completed trial"):
             found(wrong)
     WholeTuner(
         dataclasses.replace(
@@ -225,7 +224,7 @@ def test_removed_networks_are_named_and_trained_again_without_new_lines(
     again = WholeTuner(config(), workdir=tmp_path)
     assert again.missing_final_networks() == ["final-found"]
     assert again.run().trained == ["final-found"]
-    assert "final-found: trained again" in capsys.readouterr().out
+    assert "final-found: retrained" in capsys.readouterr().out
     assert (tmp_path / "trials.jsonl").read_bytes() == before
     assert again.missing_final_networks() == []
 
@@ -241,10 +240,14 @@ def test_an_architecture_is_trained_longer_under_ids_of_its_own(tmp_path):
     assert tuner.trained == ids
     entries = read_generations(tuner.workspace).of_stage("train").current
     assert [entry.trial.trial_id for entry in entries] == ids
-    of = completed_entry(tuner.workspace, "grid-0004").trial.settings
-    first, second, third = (entry.trial.settings for entry in entries)
-    assert first == of | {"epochs": 40, "patience": 20}
-    assert second == of | {"epochs": 100, "patience": 20}
+    of = completed_entry(tuner.workspace, "grid-0004").trial
+    assert {entry.trial.architecture for entry in entries} == {of.architecture}
+    first, second, third = (
+        entry.trial.overrides.to_json() for entry in entries
+    )
+    kept = of.overrides.to_json()
+    assert first == kept | {"epochs": 40, "patience": 20}
+    assert second == kept | {"epochs": 100, "patience": 20}
     assert third == first | {"batch_size": 12}
     # Nothing else is superseded or trained again by it.
     assert run(tmp_path).trained == []
@@ -266,6 +269,6 @@ def test_a_setting_of_a_longer_training_is_checked(tmp_path):
     tuner = WholeTuner(config(), workdir=tmp_path)
     with pytest.raises(ConfigError, match=r"training\.batch_size: must be"):
         tuner.train("search-0000", {"batch_size": 0})
-    with pytest.raises(ConfigError, match="must be a completed one"):
+    with pytest.raises(ConfigError, match="must be a completed trial"):
         tuner.train("search-0099")
     assert tuner.trained == []

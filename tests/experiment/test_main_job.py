@@ -1,7 +1,7 @@
-"""The main job as a user runs it: `make demo`, on the smoke config.
+"""The main job as a user runs it: `make demo`, with the smoke config.
 
-Everything is real: the command that the README prints, the synthesizer, the
-trainings, the export. Then the same search is killed with SIGKILL and resumed.
+Nothing is faked: command of the README, synthesizer, trainings, export. Then
+the same search is killed with SIGKILL and resumed.
 """
 
 import json
@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
     assert commands, "the README must print the command"
     marker = f"{sys.prefix}/installed"
     done = subprocess.run(
-        # The set-up is done already: make is told that its marker is old.
+        # Skips the installation.
         [
             *commands[0].split(),
             "CONFIG=smoke",
@@ -53,7 +53,7 @@ def read(name: str) -> str:
 
 
 def journal(workdir: Path, stage: str) -> dict[str, dict]:
-    """The stage's lines by trial, without what differs from run to run."""
+    """Returns the stage's lines by trial id, without durations."""
     lines = {}
     for line in (workdir / "trials.jsonl").read_text().splitlines():
         entry = json.loads(line)
@@ -67,7 +67,7 @@ def journal(workdir: Path, stage: str) -> dict[str, dict]:
 
 
 def start(*command: str, stdout: int) -> subprocess.Popen:
-    """`audiotag-nas <command>`, which goes on beside the test."""
+    """Starts `audiotag-nas <command>` and does not wait for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "audiotag_nas", *command],
         stdout=stdout,
@@ -78,9 +78,9 @@ def start(*command: str, stdout: int) -> subprocess.Popen:
 
 
 def prepared(finished: Path, workdir: Path) -> Path:
-    """`workdir`, with the data of a finished run."""
+    """Returns `workdir`, with the data of a finished run."""
     for name in ("dataset", "features"):
-        # Hard links: nothing is written into files that are there.
+        # Hard links are safe: existing files are not modified.
         shutil.copytree(finished / name, workdir / name, copy_function=os.link)
     return workdir
 
@@ -107,7 +107,7 @@ def test_every_trial_of_every_stage_is_in_the_journal(demo):
         stage: len(journal(workdir, stage))
         for stage in ("baseline", "search", "grid", "final")
     }
-    # configs/smoke.py: 2 children; 1 mixup x 2 sizes x 1 batch size.
+    # configs/smoke.py: 2 trials; 1 mixup x 2 sizes x 1 batch size.
     assert stages == {"baseline": 1, "search": 2, "grid": 2, "final": 2}
 
 
@@ -134,7 +134,7 @@ def test_the_printed_eers_are_those_of_the_score_files(demo, run_tool):
     assert shown == pytest.approx([means["baseline"], means["found"]], abs=1e-4)
 
 
-def test_the_reports_command_computes_its_eers_again(demo, run_tool):
+def test_the_command_in_the_report_recomputes_its_eers(demo, run_tool):
     workdir, _ = demo
     text = (workdir / "report" / "report.md").read_text()
     (command,) = re.findall(r"^audiotag-nas (.+)$", text, re.MULTILINE)
@@ -164,12 +164,12 @@ def test_the_labels_scored_are_the_evaluation_splits_majority_votes(demo):
 def test_both_final_networks_had_the_same_data_and_budget(demo):
     workdir, _ = demo
     final = journal(workdir, "final")
-    settings = [
-        final[name]["trial"]["settings"]
+    overrides = [
+        final[name]["trial"]["overrides"]
         for name in ("final-baseline", "final-found")
     ]
     for field in ("epochs", "patience"):
-        assert settings[0][field] == settings[1][field]
+        assert overrides[0][field] == overrides[1][field]
 
 
 def test_the_dashboard_lists_every_trial_with_its_eer(demo):
@@ -180,13 +180,13 @@ def test_the_dashboard_lists_every_trial_with_its_eer(demo):
         for value in group.metric_values
         if value.name.tag == "EER"
     }
-    told = {
+    journaled = {
         trial_id: line["result"]["metrics"]["validation_eer"]
         for stage in ("baseline", "search", "grid", "final")
         for trial_id, line in journal(workdir, stage).items()
     }
     assert len(shown) == 1 + 2 + 2 + 2
-    assert shown == pytest.approx(told, abs=1e-6)
+    assert shown == pytest.approx(journaled, abs=1e-6)
 
 
 def test_the_exported_model_tags_a_recording_from_the_command_line(
@@ -200,18 +200,18 @@ def test_the_exported_model_tags_a_recording_from_the_command_line(
 
 
 def shown_clip(printed: str) -> Path:
-    """The clip that step 8 tagged."""
+    """Returns the clip that step 8 tagged."""
     step = printed[printed.index("[8/9]") : printed.index("[9/9]")]
     return Path(re.search(r"^  (.+), annotated ", step, re.MULTILINE)[1])
 
 
-def test_any_network_that_is_kept_can_be_exported(demo, run_tool, tmp_path):
+def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     workdir, _ = demo
-    # A point of the grid with another spectrogram than the default one.
+    # A point of the grid with another than the default spectrogram size.
     trial_id, line = next(
         item
         for item in journal(workdir, "grid").items()
-        if item[1]["trial"]["settings"]["spectrogram_size"] == "25x16"
+        if item[1]["trial"]["overrides"]["spectrogram_size"] == "25x16"
     )
     done = run_tool(
         *("export", f"--workdir={workdir}", f"--trial={trial_id}"),
@@ -222,7 +222,7 @@ def test_any_network_that_is_kept_can_be_exported(demo, run_tool, tmp_path):
     eer = line["result"]["metrics"]["validation_eer"]
     assert manifest["metrics"] == {"validation_mean_eer": eer}
     assert f"{trial_id}, validation EER {eer:.4f}: exported" in done.stdout
-    architecture = line["trial"]["settings"]["architecture"]
+    architecture = line["trial"]["architecture"]
     assert manifest["architecture"] == architecture
     features = manifest["features"]
     assert (64000 - features["frame_length"]) // features["frame_step"] == 24
@@ -231,18 +231,16 @@ def test_any_network_that_is_kept_can_be_exported(demo, run_tool, tmp_path):
         f"--export_dir={tmp_path / 'mine'}",
     )
     assert done.returncode == 1
-    assert "--trial: must be a completed one" in done.stderr
+    assert "--trial: must be a completed trial" in done.stderr
     assert "Received: 'grid-0099'" in done.stderr
 
 
-def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
-    demo, run_tool, tmp_path
-):
+def test_a_rejected_clip_is_not_the_example_of_step_8(demo, run_tool, tmp_path):
     finished, printed = demo
     workdir = shutil.copytree(finished, tmp_path / "damaged")
     for features in (workdir / "features").glob("*/evaluation"):
         shutil.rmtree(features)
-    # Else the clip is no longer what the directory's evaluation was of.
+    # Its digest would refuse the damaged clip.
     (workdir / "data.json").unlink()
     clip = workdir / shown_clip(printed).relative_to(finished)
     clip.write_bytes(b"not a sound")
@@ -255,9 +253,7 @@ def test_a_clip_that_was_rejected_is_not_the_one_that_is_shown(
     assert str(workdir / "report" / "tagged_clip.png") in done.stdout
 
 
-def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
-    demo, tmp_path
-):
+def test_an_example_clip_that_was_removed_gives_no_picture(demo, tmp_path):
     finished, _ = demo
     workdir = shutil.copytree(finished, tmp_path / "gone")
     command = ("run", "--config=smoke", f"--workdir={workdir}")
@@ -274,7 +270,7 @@ def test_a_clip_that_is_gone_after_it_was_scored_gives_no_picture(
     assert "tagged_clip.png" not in printed
 
 
-def test_the_pictures_and_the_report_are_there(demo):
+def test_the_report_has_its_pictures_and_data_notes(demo):
     workdir, _ = demo
     report = (workdir / "report" / "report.md").read_text()
     for name in re.findall(r"\((\w+\.png)\)", report):
@@ -289,7 +285,7 @@ def test_the_pictures_and_the_report_are_there(demo):
     ]
 
 
-def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
+def test_a_killed_and_resumed_search_has_the_same_result(
     demo, run_tool, tmp_path
 ):
     finished, _ = demo
@@ -305,13 +301,13 @@ def test_a_search_killed_and_started_again_ends_as_if_undisturbed(
     assert len(before) == 1
     done = run_tool(*command)
     assert done.returncode == 0, done.stderr
-    assert "done earlier" in done.stdout
+    assert "from the journal" in done.stdout
     after = journal(workdir, "search")
     assert after == journal(finished, "search")
     assert before.items() <= after.items()
 
 
-def test_a_search_given_more_children_ends_as_if_it_had_had_them_all(
+def test_a_search_extended_by_trials_has_the_same_result(
     demo, run_tool, tmp_path
 ):
     finished, _ = demo
@@ -327,7 +323,7 @@ def test_a_search_given_more_children_ends_as_if_it_had_had_them_all(
     assert kept["search"]["num_trials"] == 2
 
 
-def test_later_settings_change_and_a_network_is_trained_longer(
+def test_changed_final_settings_and_a_retrained_architecture(
     demo, run_tool, tmp_path
 ):
     finished, _ = demo
@@ -336,7 +332,7 @@ def test_later_settings_change_and_a_network_is_trained_longer(
     done = run_tool("run", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     before_steps, _, _ = done.stdout.partition("[1/9]")
-    assert "lacks the networks of final-found; they are" in before_steps
+    assert "lacks the networks of final-found; step 6 retrains" in before_steps
     assert journal(workdir, "final") == journal(finished, "final")
     assert (workdir / "trials" / "final-found" / "model.keras").exists()
     assert "in the journal, which is kept" not in done.stdout
@@ -351,7 +347,7 @@ def test_later_settings_change_and_a_network_is_trained_longer(
         "final-baseline.2",
         "final-found.2",
     ]
-    assert final["final-found.2"]["trial"]["settings"]["epochs"] == 3
+    assert final["final-found.2"]["trial"]["overrides"]["epochs"] == 3
 
     done = run_tool(
         *("train", f"--workdir={workdir}", "--trial=search-0001"),
@@ -359,10 +355,11 @@ def test_later_settings_change_and_a_network_is_trained_longer(
     )
     assert done.returncode == 0, done.stderr
     (trained,) = journal(workdir, "train").values()
-    old = journal(finished, "search")["search-0001"]["trial"]["settings"]
-    new = trained["trial"]["settings"]
+    old = journal(finished, "search")["search-0001"]["trial"]
+    new = trained["trial"]
     assert new["architecture"] == old["architecture"]
-    assert (new["epochs"], new["batch_size"]) == (2, 11)
+    overrides = new["overrides"]
+    assert (overrides["epochs"], overrides["batch_size"]) == (2, 11)
     assert len(trained["result"]["history"]["validation_eer"]) == 2
     done = run_tool(
         *("export", f"--workdir={workdir}", "--trial=train-search-0001"),
@@ -381,7 +378,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     demo, capsys
 ):
     from audiotag_nas import Architecture, ArchitectureTuner, load_config
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.experiment.evaluation import score_split
     from audiotag_nas.training.trainer import mean_eer
 
@@ -390,8 +387,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     lines = journal(workdir, "search").values()
     ranked = sorted(lines, key=lambda line: -line["result"]["reward"])
     assert tuner.get_best_architectures(2) == [
-        Architecture.from_json(line["trial"]["settings"]["architecture"])
-        for line in ranked
+        Architecture.from_json(line["trial"]["architecture"]) for line in ranked
     ]
     model = tuner.get_best_models(1)[0]
     scored = score_split(
@@ -401,20 +397,20 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
         folds=(0,),
     )
     eer = mean_eer(scored.labels, scored.scores)
-    told = ranked[0]["result"]["metrics"]["validation_eer"]
-    assert eer == pytest.approx(told)
+    journaled = ranked[0]["result"]["metrics"]["validation_eer"]
+    assert eer == pytest.approx(journaled)
     tuner.results_summary(1)
     _, best, more, recommended = capsys.readouterr().out.splitlines()
     assert ranked[0]["trial"]["trial_id"] in best
-    assert more == "1 of 2; num_trials=2 lists all"
-    assert recommended.startswith("recommended, grid and final training go")
-    # What the grid did go on with.
+    assert more == "shown: 1 of 2; num_trials=2 lists all"
+    assert recommended.startswith("recommended for grid and final training: ")
+    # The grid trained the recommended architecture.
     (found,) = (
-        line["trial"]["settings"]["architecture"]
+        line["trial"]["architecture"]
         for line in ranked
         if recommended.endswith(f" {line['trial']['trial_id']}")
     )
     assert [found, found] == [
-        line["trial"]["settings"]["architecture"]
+        line["trial"]["architecture"]
         for line in journal(workdir, "grid").values()
     ]

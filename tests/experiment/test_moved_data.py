@@ -1,4 +1,4 @@
-"""An experiment follows its data, and knows them by their content."""
+"""Data that moved are recognized by their content."""
 
 import shutil
 
@@ -41,7 +41,7 @@ def kept(workdir):
     return load_config(str(workdir / "config.json")).data
 
 
-def test_an_experiment_follows_its_data_wherever_they_move(
+def test_an_experiment_accepts_moved_data_and_refuses_other_data(
     tmp_path, monkeypatch, capsys
 ):
     workdir = tmp_path / "w"
@@ -53,7 +53,7 @@ def test_an_experiment_follows_its_data_wherever_they_move(
     trial = stages.baseline_trial(first.config, (0,))
     Journal(first.workspace.journal_path).append(trial, fake_train(trial))
 
-    # From another directory, and then with the data in another one.
+    # Run from another directory, then with the data in another one.
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     tuner(workdir, "here/sounds/mine.csv").prepare()
@@ -64,11 +64,11 @@ def test_an_experiment_follows_its_data_wherever_they_move(
     assert "note: data.manifest_path: " in capsys.readouterr().out
     assert kept(workdir).manifest_path == str(moved)
 
-    # Log-mels are made again elsewhere, of the same data.
+    # The log-mels of the same data are made again elsewhere.
     tuner(workdir, moved, features_dir=tmp_path / "f").prepare()
     assert kept(workdir).features_dir == str(tmp_path / "f")
 
-    # Data of other content, whatever became of the log-mels.
+    # Other data are refused, with or without the old log-mels.
     write_data(tmp_path / "other")
     manifest = tmp_path / "other" / "mine.csv"
     text = manifest.read_text().replace("5.wav,cat", "5.wav,dog")
@@ -85,6 +85,6 @@ def test_an_experiment_follows_its_data_wherever_they_move(
         ):
             tuner(workdir, manifest, features_dir=features_dir).prepare()
     assert (workdir / "config.json").read_bytes() == before
-    # And they are not in the way of the right ones.
+    # The refused log-mels do not block those of the right data.
     tuner(workdir, moved, features_dir="").prepare()
     assert kept(workdir).features_dir == ""

@@ -1,6 +1,4 @@
-"""Which clips an experiment reads, and the folds of the raw list."""
-
-import itertools
+"""The log-mels of an experiment: which are made, replaced or refused."""
 
 import numpy as np
 import pytest
@@ -8,110 +6,21 @@ import pytest
 from audiotag_nas.config import DataConfig, ExperimentConfig, SyntheticConfig
 from audiotag_nas.config.shipped import load_config
 from audiotag_nas.data import audio
-from audiotag_nas.data.findings import finding_lines
-from audiotag_nas.errors import ConfigError, DataError, StoreError
-from audiotag_nas.experiment import preparation, stages
+from audiotag_nas.errors import DataError, StoreError
+from audiotag_nas.experiment import dataset, preparation, stages
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.trial import TrialResult, TrialStatus
-from tests.full_disk import room_for
 
 
-def write_chunk(chunks, name: str) -> None:
-    segment, _, number = name.rpartition("_chunk")
-    rows = [
-        ("segmentname", segment),
-        ("chunknumber", number),
-        ("framestart", int(number) * 192000),
-        ("annotation_a1", "c"),
-        ("session_a1", "1.0"),
-        ("annotation_a2", "c"),
-        ("session_a2", "1.0"),
-        ("annotation_a3", "c"),
-        ("session_a3", "2.0"),
-        ("majorityvote", "c"),
-        ("chunkname", name),
-    ]
-    text = "".join(f"{key},{value}\n" for key, value in rows)
-    (chunks / f"{name}.csv").write_text(text)
-
-
-@pytest.fixture
-def dataset_dir(tmp_path):
-    """Segment A is in fold 3, B is split over 1 and 2, C is raw only."""
-    root = tmp_path / "chime_home"
-    (root / "chunks").mkdir(parents=True)
-    refined = [("A.s0_chunk4", 3), ("B.s0_chunk7", 2), ("B.s0_chunk9", 1)]
-    raw = [name for name, _ in refined]
-    raw += ["A.s0_chunk5", "B.s0_chunk8", "C.s1_chunk0", "C.s1_chunk2"]
-    for name in raw:
-        write_chunk(root / "chunks", name)
-
-    def write_list(name, rows):
-        lines = [",".join(map(str, (i, *row))) for i, row in enumerate(rows)]
-        (root / f"{name}.csv").write_text("\n".join(lines) + "\n")
-
-    write_list("development_chunks_raw", [(name,) for name in raw])
-    write_list("development_chunks_refined", [(name,) for name, _ in refined])
-    write_list("development_chunks_refined_crossval_dcase2016", refined)
-    write_list("evaluation_chunks_raw", [])
-    write_list("evaluation_chunks_refined", [])
-    return root
-
-
-def make_config(dataset_dir, **fields) -> ExperimentConfig:
-    return ExperimentConfig(
-        data=DataConfig(
-            source="chime_home", dataset_dir=str(dataset_dir), **fields
-        )
+def prepare(config, workspace, split):
+    return preparation.prepare_split(
+        config,
+        workspace,
+        size="31x16",
+        split=split,
+        clips=dataset.read_clips(config, workspace, split),
     )
-
-
-def test_the_refined_list_has_the_folds_that_are_listed(dataset_dir):
-    clips = preparation.read_clips(
-        make_config(dataset_dir), Workspace("unused"), "development"
-    )
-    folds = {clip.clip_id: clip.fold for clip in clips}
-    assert folds == {"A.s0_chunk4": 3, "B.s0_chunk7": 2, "B.s0_chunk9": 1}
-
-
-def test_raw_clips_stay_in_the_fold_of_their_segment(dataset_dir):
-    clips = preparation.read_clips(
-        make_config(dataset_dir, raw=True), Workspace("unused"), "development"
-    )
-    folds = {clip.clip_id: clip.fold for clip in clips}
-    assert len(folds) == 7
-    # A refined clip keeps its own fold, even where its segment is split.
-    assert folds["B.s0_chunk9"] == 1
-    assert folds["A.s0_chunk5"] == 3
-    assert folds["B.s0_chunk8"] == 2
-    assert folds["C.s1_chunk0"] == folds["C.s1_chunk2"]
-    assert folds["C.s1_chunk0"] in range(5)
-
-
-def test_a_split_without_clips_is_an_error_that_names_it(dataset_dir):
-    with pytest.raises(DataError, match="evaluation"):
-        preparation.read_clips(
-            make_config(dataset_dir), Workspace("unused"), "evaluation"
-        )
-
-
-def test_a_users_own_manifest_is_read_from_its_own_directory(tmp_path):
-    for name in ("bark", "rain"):
-        audio.write_wav(
-            tmp_path / f"{name}.wav", np.zeros(800), sample_rate_hz=8000
-        )
-    manifest = tmp_path / "mine.csv"
-    manifest.write_text(
-        "path,tags,split,fold,segment\n"
-        "bark.wav,dog,development,1,yard\n"
-        "rain.wav,rain;wind,evaluation,,roof\n"
-    )
-    config = ExperimentConfig(
-        data=DataConfig(source="manifest", manifest_path=str(manifest))
-    )
-    clips = preparation.read_clips(config, Workspace("unused"), "evaluation")
-    assert [clip.tags for clip in clips] == [("rain", "wind")]
 
 
 def test_every_size_of_the_grid_is_prepared_once():
@@ -124,10 +33,10 @@ def test_every_size_of_the_grid_is_prepared_once():
     ]
 
 
-def test_two_experiments_do_not_take_each_others_features(tmp_path):
+def test_experiments_do_not_replace_features_in_a_shared_directory(tmp_path):
     shared = tmp_path / "features"
 
-    def prepare(name, seed):
+    def prepare_as(name, seed):
         config = ExperimentConfig(
             seed=seed,
             synthetic=SyntheticConfig(20, 10),
@@ -135,17 +44,15 @@ def test_two_experiments_do_not_take_each_others_features(tmp_path):
         )
         workspace = Workspace(tmp_path / name)
         workspace.start(config)
-        preparation.write_synthetic_dataset(config, workspace)
-        return preparation.prepare(
-            config, workspace, size="31x16", split="evaluation"
-        )
+        dataset.write_synthetic_dataset(config, workspace)
+        return prepare(config, workspace, "evaluation")
 
-    first = prepare("first", 1)
+    first = prepare_as("first", 1)
     with pytest.raises(
         StoreError, match=r"Take another --workdir or data\.features_dir"
     ):
-        prepare("second", 2)
-    assert prepare("third", 1) == first
+        prepare_as("second", 2)
+    assert prepare_as("third", 1) == first
 
 
 def test_data_that_changed_under_a_search_are_refused(tmp_path):
@@ -154,7 +61,7 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
         audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
     manifest = tmp_path / "mine.csv"
 
-    def prepare(tag):
+    def prepare_tagged(tag):
         manifest.write_text(
             "path,tags,split,fold,segment\n"
             f"a.wav,{tag},development,0,a\n"
@@ -167,39 +74,37 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
                 tags=("dog", "rain"),
             )
         )
-        return preparation.prepare(
-            config, workspace, size="31x16", split="development"
-        )
+        return prepare(config, workspace, "development")
 
     workspace = Workspace(tmp_path / "run")
-    prepare("dog")
-    # A label mended before anything was trained.
-    mended = prepare("rain")
+    prepare_tagged("dog")
+    # A label is corrected before the first trial.
+    corrected = prepare_tagged("rain")
     trial = stages.search_trial(load_config("smoke"), 0, 0, (0,) * 21)
     Journal(workspace.journal_path).append(
         trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
     )
-    assert prepare("rain") == mended
+    assert prepare_tagged("rain") == corrected
     with pytest.raises(
         StoreError, match=r"1 clips of other tags, fold or segment, first '"
     ):
-        prepare("dog")
-    assert prepare("rain") == mended
+        prepare_tagged("dog")
+    assert prepare_tagged("rain") == corrected
 
 
 @pytest.mark.parametrize(
     ("folds", "message"),
     [
-        ((1, 2), r"must be of the folds \[1, 2\] .* Received: 0"),
+        ((1, 2), r"must be among the folds \[1, 2\] .* Received: 0"),
         ((0, 0), r"must leave a fold of \[0\] to train on"),
     ],
 )
-def test_folds_that_can_not_reward_are_told_before_the_log_mels(
+def test_invalid_validation_folds_are_refused_before_the_log_mels(
     tmp_path, folds, message
 ):
     rows = ["path,tags,split,fold"]
     for name, fold in zip("ab", folds, strict=True):
-        # Rejected, if it came to that.
+        # Too short: would be rejected later.
         audio.write_wav(
             tmp_path / f"{name}.wav", np.zeros(80), sample_rate_hz=8000
         )
@@ -212,30 +117,10 @@ def test_folds_that_can_not_reward_are_told_before_the_log_mels(
         )
     )
     with pytest.raises(DataError, match=f"validation_folds: {message}"):
-        preparation.prepare(
-            config, Workspace(tmp_path), size="31x16", split="development"
-        )
+        prepare(config, Workspace(tmp_path), "development")
 
 
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [("manifest_path", "manifest"), ("dataset_dir", "chime_home")],
-)
-def test_data_that_are_not_there_are_told_by_their_field(
-    tmp_path, monkeypatch, name, source
-):
-    monkeypatch.chdir(tmp_path)
-    config = ExperimentConfig(data=DataConfig(source=source, **{name: "mine"}))
-    with pytest.raises(
-        ConfigError,
-        match=rf"data\.{name}: must be there, in {tmp_path}\. .*'mine'",
-    ):
-        preparation.read_clips(config, Workspace("unused"), "development")
-
-
-def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
-    tmp_path, run_tool
-):
+def test_a_misspelled_tag_is_refused_before_the_log_mels(tmp_path, run_tool):
     rows = ["path,tags,split,fold"]
     for fold, (name, tags, split) in enumerate(
         [
@@ -244,14 +129,14 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
             ("c", "hail", "evaluation"),
         ]
     ):
-        # The first lasts five seconds.
+        # The first clip lasts five seconds, the others four.
         tone = np.sin(np.arange(80000 - 16000 * (fold > 0)) / (7 + fold))
         audio.write_wav(tmp_path / f"{name}.wav", tone, sample_rate_hz=16000)
         rows.append(f"{name}.wav,{tags},{split},{fold}")
     (tmp_path / "mine.csv").write_text("\n".join(rows) + "\n")
     workdir = tmp_path / "run"
 
-    def prepare(tags):
+    def run_prepare(tags):
         return run_tool(
             *("prepare", "--config=smoke", f"--workdir={workdir}"),
             "--config.data.source=manifest",
@@ -260,7 +145,7 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
         )
 
     # No development clip has hail.
-    done = prepare("dog,rian,hail")
+    done = run_prepare("dog,rian,hail")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
@@ -269,193 +154,9 @@ def test_a_misspelled_tag_is_told_before_the_log_mels_and_can_be_mended(
         "'rian', 'hail'\n"
     )
     assert not (workdir / "features").exists()
-    done = prepare("dog,rain")
+    done = run_prepare("dog,rain")
     assert done.returncode == 0, done.stderr
     assert (
         "31x16 development: 2 clips, 1 of them longer and cut to 4 s\n"
         "  31x16 evaluation: 1 clips\n"
     ) in done.stdout
-
-
-def test_a_synthetic_data_set_that_is_there_is_not_written_again(tmp_path):
-    config = ExperimentConfig(synthetic=SyntheticConfig(20, 10))
-    workspace = Workspace(tmp_path)
-    preparation.write_synthetic_dataset(config, workspace)
-    path = workspace.dataset_dir / "development_chunks_refined.csv"
-    before = path.stat().st_mtime_ns
-    preparation.write_synthetic_dataset(config, workspace)
-    assert path.stat().st_mtime_ns == before
-    clips = preparation.read_clips(config, workspace, "development")
-    assert len(clips) == 20
-
-
-def with_evaluation(dataset_dir, chunk: str, *, refined: bool) -> None:
-    """Adds an evaluation split of this chunk and another one."""
-    names = [chunk, "E.s9_chunk0"]
-    for name in names:
-        write_chunk(dataset_dir / "chunks", name)
-    lines = [f"{i},{name}\n" for i, name in enumerate(names)]
-    (dataset_dir / "evaluation_chunks_raw.csv").write_text("".join(lines))
-    (dataset_dir / "evaluation_chunks_refined.csv").write_text(
-        "".join(lines if refined else lines[1:])
-    )
-
-
-def test_a_recording_in_both_splits_stops_if_it_is_used(dataset_dir):
-    config = make_config(dataset_dir)
-    with_evaluation(dataset_dir, "A.s0_chunk6", refined=True)
-    with pytest.raises(DataError) as raised:
-        preparation.read_dataset(config, Workspace("unused"))
-    assert str(raised.value) == (
-        f"{dataset_dir}/evaluation_chunks_refined.csv: development and "
-        "evaluation must not share a segment. Received: 'A.s0', of "
-        "'A.s0_chunk6' in evaluation and 'A.s0_chunk4' in development"
-    )
-    # C is in the raw development list alone.
-    with_evaluation(dataset_dir, "C.s1_chunk6", refined=True)
-    with pytest.raises(DataError, match=r"'C\.s1'"):
-        preparation.read_dataset(
-            make_config(dataset_dir, raw=True), Workspace("unused")
-        )
-
-
-def test_what_check_finds_travels_with_the_clips(dataset_dir):
-    with_evaluation(dataset_dir, "A.s0_chunk6", refined=False)
-    dataset = preparation.read_dataset(
-        make_config(dataset_dir), Workspace("unused")
-    )
-    assert {s: len(clips) for s, clips in dataset.clips.items()} == {
-        "development": 3,
-        "evaluation": 1,
-    }
-    error, note = finding_lines(dataset.findings)
-    assert error.startswith(f"error: {dataset_dir}/evaluation_chunks_raw.csv:1")
-    assert "'A.s0'" in error
-    assert note == (
-        f"note: {dataset_dir}/development_chunks_refined.csv: the segment "
-        "'B.s0' lies in the folds 1, 2; they are used as listed."
-    )
-
-
-def run_on_manifest(run_tool, folder, tool, evaluation, segments=(), *flags):
-    """On 22 good development clips and these rows of evaluation.
-
-    The first rows are of the `segments`, the others each of its own.
-    """
-    noise = np.random.default_rng(0).standard_normal((22, 16000)) * 0.1
-    for number, samples in enumerate(noise):
-        audio.write_wav(folder / f"{number}.wav", samples, sample_rate_hz=16000)
-    rows = [
-        f"{n}.wav,{('dog', 'cat')[n % 2]},development,{n // 2 % 2}.0"
-        for n in range(20)
-    ]
-    (folder / "clips.csv").write_text(
-        "path,tags,split,fold,segment\n"
-        + "".join(
-            f"{row},{segment}\n"
-            for row, segment in itertools.zip_longest(
-                [*rows, *evaluation], segments, fillvalue=""
-            )
-        )
-    )
-    return run_tool(
-        *(tool, "--config=smoke", f"--workdir={folder / 'w'}"),
-        "--config.data.source=manifest",
-        f"--config.data.manifest_path={folder / 'clips.csv'}",
-        "--config.data.tags=dog,cat",
-        *flags,
-    )
-
-
-EVALUATION = ["20.wav,dog,evaluation,", "21.wav,cat,evaluation,"]
-
-
-@pytest.mark.parametrize("tool", ["prepare", "search", "grid", "run"])
-def test_a_segment_in_both_splits_stops_every_tool(run_tool, tmp_path, tool):
-    segments = ["", "yard", *[""] * 18, "yard"]
-    done = run_on_manifest(run_tool, tmp_path, tool, EVALUATION, segments)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line == (
-        f"error: {tmp_path}/clips.csv:22: development and evaluation must not "
-        "share a segment. Received: 'yard', of '20.wav' in evaluation and "
-        "'1.wav' in development"
-    )
-    assert not (tmp_path / "w" / "features").exists()
-
-
-def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
-    # Rows 0 and 2 are of the folds 0 and 1.
-    done = run_on_manifest(
-        *(run_tool, tmp_path, "prepare", EVALUATION, ["pond", "", "pond"]),
-        "--config.data.min_clip_seconds=1",
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = (x for x in done.stdout.splitlines() if "pond" in x)
-    assert line == (
-        f"  note: {tmp_path}/clips.csv: the segment 'pond' lies in the folds "
-        "0, 1; validation will be flattered."
-    )
-
-
-@pytest.mark.parametrize(
-    ("tool", "evaluation", "told"),
-    [
-        ("prepare", [], "clips.csv: has no row of the split 'evaluation'."),
-        (
-            "prepare",
-            ["gone.wav,dog,evaluation,"],
-            "line 22: path: must be a file that exists. Received: 'gone.wav'",
-        ),
-        (
-            "run",
-            ["20.wav,dog,evaluation,", "21.wav,dog;cow,evaluation,"],
-            "the evaluation split, 2 clips: some tag of dog, cat must be "
-            "carried by one of them and not by all. Received: none is",
-        ),
-    ],
-)
-def test_the_evaluation_split_is_checked_before_anything_is_made(
-    run_tool, tmp_path, tool, evaluation, told
-):
-    done = run_on_manifest(run_tool, tmp_path, tool, evaluation)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.endswith(told)
-    assert not (tmp_path / "w" / "features").exists()
-
-
-def test_a_tag_that_one_evaluation_clip_lacks_is_enough(tmp_path):
-    for name in "ab":
-        (tmp_path / f"{name}.wav").touch()
-    path = tmp_path / "clips.csv"
-    path.write_text(
-        "path,tags,split\na.wav,dog,evaluation\nb.wav,,evaluation\n"
-    )
-    data = DataConfig(
-        source="manifest", manifest_path=str(path), tags=("cat", "dog")
-    )
-    preparation.check_evaluation_scorable(
-        ExperimentConfig(data=data), Workspace("unused")
-    )
-
-
-def test_a_full_disk_stops_the_synthetic_data_set_and_leaves_no_piece(tmp_path):
-    config = ExperimentConfig(
-        data=DataConfig(source="synthetic"),
-        synthetic=SyntheticConfig(
-            num_development_clips=20, num_evaluation_clips=10
-        ),
-    )
-    workspace = Workspace(tmp_path)
-    # A recording at 48 kHz has 768044 bytes.
-    with (
-        room_for(300_000),
-        pytest.raises(
-            StoreError,
-            match=rf"^{tmp_path}/dataset/chunks/\S+\.48kHz\.wav: can't be "
-            r"written \(File too large\)\. The same command continues",
-        ),
-    ):
-        preparation.write_synthetic_dataset(config, workspace)
-    assert list(tmp_path.iterdir()) == []

@@ -1,12 +1,13 @@
-"""What a person sees while an experiment runs."""
+"""The progress display."""
 
 import dataclasses
 import io
 
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.experiment.progress import Progress, format_seconds
-from audiotag_nas.search.loop import TrialFinished
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
@@ -20,13 +21,19 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus
         (7860, "2 h 11 min"),
     ],
 )
-def test_seconds_are_written_as_a_person_says_them(seconds, text):
+def test_durations_are_formatted_with_suitable_units(seconds, text):
     assert format_seconds(seconds) == text
 
 
 def event(number: int, eer: float | None, **fields) -> TrialFinished:
     trial = Trial(
-        f"grid-{number:04d}", "grid", 0, (0,), {"batch_size": 22}, {}, 1
+        f"grid-{number:04d}",
+        "grid",
+        0,
+        (0,),
+        {"batch_size": 22},
+        CRNN_BASELINE,
+        1,
     )
     if eer is None:
         result = TrialResult(
@@ -48,13 +55,13 @@ def event(number: int, eer: float | None, **fields) -> TrialFinished:
         result=result,
         num_done=number + 1,
         num_total=8,
-        best_trial=Trial("grid-0001", "grid", 0, (0,), {}, {}, 1),
+        best_trial=Trial("grid-0001", "grid", 0, (0,), {}, CRNN_BASELINE, 1),
         best_result=best,
         from_journal=fields.get("from_journal", False),
     )
 
 
-def test_a_finished_trial_is_one_line_with_the_best_and_the_time_left():
+def test_a_finished_trial_is_one_line_with_best_trial_and_time_left():
     stream = io.StringIO()
     Progress(stream=stream).trial(event(2, 0.25))
     line = stream.getvalue()
@@ -65,34 +72,34 @@ def test_a_finished_trial_is_one_line_with_the_best_and_the_time_left():
     assert line.endswith("left\n")
 
 
-def test_a_reward_that_is_not_the_eer_is_told_beside_it():
-    told = event(2, 0.25)
-    told = dataclasses.replace(
-        told,
-        result=dataclasses.replace(told.result, reward=0.625),
-        best_result=dataclasses.replace(told.best_result, reward=0.875),
+def test_a_reward_other_than_1_minus_eer_is_shown():
+    finished = event(2, 0.25)
+    finished = dataclasses.replace(
+        finished,
+        result=dataclasses.replace(finished.result, reward=0.625),
+        best_result=dataclasses.replace(finished.best_result, reward=0.875),
     )
     stream = io.StringIO()
-    Progress(stream=stream).trial(told)
+    Progress(stream=stream).trial(finished)
     assert "EER 0.250  reward 0.625  best reward 0.875 (grid-0001)" in (
         stream.getvalue()
     )
 
 
-def test_a_failed_trial_says_why():
+def test_a_failed_trial_is_shown_with_its_reason():
     stream = io.StringIO()
     Progress(stream=stream).trial(event(2, None))
     assert "failed: out of memory" in stream.getvalue()
 
 
-def test_a_trial_of_an_earlier_run_gives_no_pace():
+def test_trials_from_the_journal_give_no_estimate_of_the_time_left():
     stream = io.StringIO()
     Progress(stream=stream).trial(event(2, 0.2, from_journal=True))
-    assert "done earlier" in stream.getvalue()
+    assert "from the journal" in stream.getvalue()
     assert "left" not in stream.getvalue()
 
 
-def test_a_log_file_gets_whole_lines_only():
+def test_a_log_file_gets_complete_lines_only():
     stream = io.StringIO()
     progress = Progress(stream=stream)
     progress.count(3, 9)

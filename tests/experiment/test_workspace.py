@@ -1,4 +1,4 @@
-"""A working directory goes on with the config it was begun with."""
+"""Which configs a working directory accepts after it was started."""
 
 import os
 
@@ -22,7 +22,7 @@ def smoke(num_trials=4, epochs=1):
     return config
 
 
-def journal_a_child(workspace):
+def journal_a_trial(workspace):
     trial = stages.search_trial(smoke(), 0, 0, (0,) * 21)
     Journal(workspace.journal_path).append(
         trial, TrialResult(trial.trial_id, TrialStatus.COMPLETED, 0.5)
@@ -41,7 +41,7 @@ def test_the_same_config_changes_nothing(tmp_path):
     )
 
 
-def test_more_children_are_kept(tmp_path):
+def test_more_trials_are_accepted(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.start(smoke(4))
     workspace.start(smoke(6))
@@ -58,14 +58,14 @@ def test_more_children_are_kept(tmp_path):
             ["training.epochs: 9 here, 1 there"],
         ),
     ],
-    ids=["fewer children", "epochs", "more children and epochs"],
+    ids=["fewer trials", "epochs", "more trials and epochs"],
 )
-def test_any_other_config_is_refused_and_what_was_kept_stays(
+def test_any_other_config_is_refused_and_the_stored_one_stays(
     tmp_path, other, named
 ):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
-    journal_a_child(workspace)
+    journal_a_trial(workspace)
     before = workspace.config_path.read_bytes()
     with pytest.raises(ConfigError, match="begun with another config") as info:
         workspace.start(other)
@@ -74,16 +74,16 @@ def test_any_other_config_is_refused_and_what_was_kept_stays(
     assert workspace.config_path.read_bytes() == before
 
 
-def test_the_config_may_be_mended_until_a_trial_was_trained_by_it(tmp_path):
+def test_the_config_may_change_until_the_first_trial_has_finished(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.start(smoke(4, 1))
-    # What a search leaves that failed before its first training.
+    # The state after a search that failed before its first trial.
     workspace.journal_path.touch()
     (workspace.dataset_dir / "chunks").mkdir(parents=True)
     (workspace.features_dir / "31x16" / "evaluation").mkdir(parents=True)
     workspace.start(smoke(3, 9))
     assert workspace.read_config() == smoke(3, 9)
-    journal_a_child(workspace)
+    journal_a_trial(workspace)
     with pytest.raises(ConfigError, match="epochs: 1 here, 9 there"):
         workspace.start(smoke(4, 1))
     assert workspace.read_config() == smoke(3, 9)
@@ -93,7 +93,7 @@ def test_the_config_may_be_mended_until_a_trial_was_trained_by_it(tmp_path):
     ("section", "field"),
     [("", "seed"), ("synthetic", "num_development_clips")],
 )
-def test_a_data_set_that_is_written_keeps_what_it_was_made_by(
+def test_the_fields_of_an_existing_synthetic_data_set_may_not_change(
     tmp_path, section, field
 ):
     workspace = Workspace(tmp_path)
@@ -108,7 +108,7 @@ def test_a_data_set_that_is_written_keeps_what_it_was_made_by(
     assert workspace.read_config() == second
 
 
-def test_the_config_is_not_changed_under_a_command_that_works_here(tmp_path):
+def test_the_config_may_not_change_while_a_command_works_here(tmp_path):
     workspace = Workspace(tmp_path)
     workspace.start(smoke(4, 1))
     with (
@@ -119,7 +119,7 @@ def test_the_config_is_not_changed_under_a_command_that_works_here(tmp_path):
     assert workspace.read_config() == smoke(4, 1)
 
 
-def test_a_tuner_whose_directory_was_begun_anew_does_not_go_on(tmp_path):
+def test_a_tuner_refuses_a_directory_whose_config_has_changed(tmp_path):
     first = ArchitectureTuner(smoke(4, 1), workdir=tmp_path)
     second = ArchitectureTuner(smoke(4, 9), workdir=tmp_path)
     with (
@@ -129,7 +129,7 @@ def test_a_tuner_whose_directory_was_begun_anew_does_not_go_on(tmp_path):
         raise AssertionError
     with second.driving():
         pass
-    # More children are another matter.
+    # More trials are accepted.
     ArchitectureTuner(smoke(6, 9), workdir=tmp_path)
     with second.driving():
         pass
@@ -148,16 +148,14 @@ def placed(**places):
 @pytest.mark.parametrize(
     "field", ["dataset_dir", "manifest_path", "features_dir", "export_dir"]
 )
-def test_the_same_place_is_the_same_however_it_is_spelled(
-    tmp_path, monkeypatch, field
-):
+def test_equivalent_paths_are_the_same_config(tmp_path, monkeypatch, field):
     (tmp_path / "sounds").mkdir()
     (tmp_path / "link").symlink_to("sounds")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     workspace = Workspace(tmp_path / "w")
     workspace.start(placed(**{field: "sounds"}))
-    journal_a_child(workspace)
+    journal_a_trial(workspace)
     before = workspace.config_path.read_bytes()
     for same in (
         "./sounds",
@@ -175,14 +173,14 @@ def test_the_same_place_is_the_same_however_it_is_spelled(
 
 
 @pytest.mark.parametrize("field", ["dataset_dir", "features_dir"])
-def test_where_the_data_are_is_kept_once_they_are_known_to_be_the_same(
+def test_new_data_paths_are_stored_after_the_digests_were_compared(
     tmp_path, field
 ):
     workspace = Workspace(tmp_path / "w")
     first = placed(**{field: tmp_path / "here"})
     workspace.start(first)
     workspace.keep_data(first, {"31x16/evaluation": "a" * 64})
-    journal_a_child(workspace)
+    journal_a_trial(workspace)
     moved = placed(**{field: tmp_path / "there"})
     (note,) = workspace.start(moved)
     assert "continues if the content is the same" in note
@@ -191,7 +189,7 @@ def test_where_the_data_are_is_kept_once_they_are_known_to_be_the_same(
     with pytest.raises(StoreError, match="31x16/evaluation: the data must be"):
         workspace.keep_data(moved, {"31x16/evaluation": "b" * 64})
     assert workspace.config_path.read_bytes() == before
-    # The first of a size that the grid was given since.
+    # A size that was added to the grid later.
     workspace.keep_data(
         moved, {"31x16/evaluation": "a" * 64, "25x8/evaluation": "c" * 64}
     )
@@ -211,11 +209,11 @@ def test_where_the_data_are_is_kept_once_they_are_known_to_be_the_same(
         ("[" * 9999, "nested too deeply"),
     ],
 )
-def test_damaged_digests_of_the_data_are_one_line(tmp_path, text, rule):
+def test_damaged_data_digests_are_refused_in_one_line(tmp_path, text, rule):
     workspace = Workspace(tmp_path)
     workspace.start(smoke())
-    journal_a_child(workspace)
-    workspace.data_keys_path.write_text(text)
+    journal_a_trial(workspace)
+    workspace.data_digests_path.write_text(text)
     with pytest.raises(StoreError, match=rf"data\.json: {rule}"):
         workspace.keep_data(smoke(), {"31x16/evaluation": "a" * 64})
 
@@ -273,23 +271,23 @@ def test_a_field_is_fixed_by_the_trials_that_depend_on_it(
         return
     (note,) = workspace.start(other)
     assert note.startswith(f"{path}: ")
-    assert ("runs again" in note) == (stage in before)
+    assert ("is repeated" in note) == (stage in before)
     assert workspace.read_config() == other
 
 
-def test_a_remote_place_is_not_taken_for_a_directory():
-    from audiotag_nas.experiment import config_paths
+def test_remote_paths_are_compared_as_strings():
+    from audiotag_nas.experiment import path_fields
 
     for other in ("s3://bucket//features", "s3:/bucket/features", "./s3://b"):
-        assert config_paths.differences(
+        assert path_fields.differences(
             placed(features_dir=other),
             placed(features_dir="s3://bucket/features"),
         )
     config = placed(features_dir="s3://bucket/~")
-    assert config_paths.absolute(config).data.features_dir == "s3://bucket/~"
+    assert path_fields.absolute(config).data.features_dir == "s3://bucket/~"
 
 
-def test_a_home_is_found_in_every_place(tmp_path, monkeypatch):
+def test_a_tilde_is_expanded_in_every_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     names = ("dataset_dir", "manifest_path", "features_dir", "export_dir")
     config = placed(**{name: f"~/{name}" for name in names})
@@ -298,7 +296,7 @@ def test_a_home_is_found_in_every_place(tmp_path, monkeypatch):
     assert tuner.workspace.export_dir == tmp_path / "export_dir"
     assert tuner.config.data.dataset_dir == os.path.join(tmp_path, names[0])
     assert tuner.config.data.manifest_path == os.path.join(tmp_path, names[1])
-    # The caller's own is as it was.
+    # The caller's config is unchanged.
     assert config.data.dataset_dir == "~/dataset_dir"
 
 
@@ -313,37 +311,39 @@ def exporting(export_dir, features_dir=""):
     "within",
     [".", "..", "../..", "dataset", "features", "trials/best", "logs/../logs"],
 )
-def test_an_export_that_would_replace_the_experiment_is_refused(
-    tmp_path, within
-):
+def test_an_export_over_the_experiment_is_refused(tmp_path, within):
     workspace = Workspace(tmp_path / "runs" / "mine")
     config = exporting(workspace.workdir / within)
-    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+    with pytest.raises(
+        ConfigError, match=r"final\.export_dir: must be a separate dir"
+    ):
         workspace.start(config)
     assert not workspace.workdir.exists()
 
 
-def test_an_export_into_the_features_or_others_files_is_refused(tmp_path):
+def test_an_export_over_features_or_other_files_is_refused(tmp_path):
     workspace = Workspace(tmp_path / "mine")
     shared = tmp_path / "shared"
-    with pytest.raises(ConfigError, match=r"final\.export_dir: must be a dir"):
+    with pytest.raises(
+        ConfigError, match=r"final\.export_dir: must be a separate dir"
+    ):
         workspace.start(exporting(shared, features_dir=shared / "features"))
     shared.mkdir()
     (shared / "thesis.tex").write_text("years of work")
     workspace = Workspace(tmp_path / "mine")
-    with pytest.raises(StoreError, match="holds what is no exported model"):
+    with pytest.raises(StoreError, match="must be a new or empty directory"):
         workspace.start(exporting(shared))
     assert not workspace.config_path.exists()
 
 
 @pytest.mark.parametrize("name", ["mine/export", "mine/models/best", "else"])
-def test_an_export_may_go_anywhere_else(tmp_path, name):
+def test_an_export_to_other_directories_is_accepted(tmp_path, name):
     workspace = Workspace(tmp_path / "mine")
     workspace.start(exporting(tmp_path / name))
     assert workspace.export_dir == tmp_path / name
 
 
-def test_reading_again_minds_the_features_and_not_the_export(tmp_path):
+def test_reopen_uses_the_features_and_ignores_the_export(tmp_path):
     config = smoke()
     config.data.features_dir = str(tmp_path / "features")
     config.final.export_dir = str(tmp_path / "mine")
@@ -357,5 +357,5 @@ def test_reading_again_minds_the_features_and_not_the_export(tmp_path):
     assert workspace.split_dir("31x16", "development") == (
         tmp_path / "features" / "31x16" / "development"
     )
-    with pytest.raises(StoreError, match="no experiment was begun here"):
+    with pytest.raises(StoreError, match="contains no experiment"):
         Workspace(tmp_path / "empty").reopen()

@@ -1,9 +1,8 @@
-"""A whole driver for the tests of `status`: the real tuner, fake trainings.
+"""A driver for the tests of `status`: the real tuner, fake trainings.
 
-`python -m tests.inspection.status_driver WORKDIR`. Trainings end by turns:
-one each time that the file `WORKDIR/go` is found, which is then removed, or
-at once where `WORKDIR/free` is there; with `WORKDIR/damage` in an error that
-ends the search.
+`python -m tests.inspection.status_driver WORKDIR`. A training ends when the
+file `WORKDIR/go` exists, which it removes, or at once if `WORKDIR/free` exists.
+If `WORKDIR/damage` exists, it raises an error that ends the search.
 """
 
 import sys
@@ -36,12 +35,12 @@ def config() -> ExperimentConfig:
 
 
 class FakeTuner(ArchitectureTuner):
-    """Two slots, no data."""
+    """A tuner with two slots and no data."""
 
     def prepare(self) -> None:
         pass
 
-    def _ready_runner(self) -> TrialRunner:
+    def _make_runner(self) -> TrialRunner:
         return FakeRunner(self._train, num_slots=2)
 
     def _train(self, trial: Trial) -> TrialResult:
@@ -56,7 +55,7 @@ class FakeTuner(ArchitectureTuner):
             return fake_failure(
                 trial, "out of memory" if trial.round else "NaN weights"
             )
-        # 0.25, 0.24, 0.23, ... whatever the architecture.
+        # 0.25, 0.24, 0.23, ... for any architecture.
         eer = 0.25 - 0.01 * int(trial.trial_id.rpartition("-")[2])
         return TrialResult(
             trial_id=trial.trial_id,

@@ -1,4 +1,4 @@
-"""Rewards that are explained, and decisions in words."""
+"""Final rewards, and the words of the explanation."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.experiment import stages
 from audiotag_nas.inspection import explanation, explanation_screen
-from audiotag_nas.inspection.importance import importance
+from audiotag_nas.inspection.importance import LeaveOneOutFit, importance
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.search.reinforce.reward_model import RewardModel
 from audiotag_nas.space import Decision, SearchSpace
@@ -19,7 +19,7 @@ CONFIG = ExperimentConfig(
 
 
 def entry(number: int, quality: list[float], *, stopped=False) -> JournalEntry:
-    # Children 4 and 5 are of one architecture.
+    # Trials 4 and 5 have the same architecture.
     tokens = (min(number, 4) % 4, min(number, 4) // 4) + (0,) * 19
     trial = stages.search_trial(CONFIG, number, 0, tokens)
     metrics = {"stopped_epoch": float(len(quality))} if stopped else {}
@@ -33,14 +33,14 @@ def entry(number: int, quality: list[float], *, stopped=False) -> JournalEntry:
     return JournalEntry(number, "", trial, result, number + 1)
 
 
-def test_a_stopped_child_counts_with_what_it_was_expected_to_become():
-    # Every whole child gains a tenth in its last epoch, so one that had 0.35
-    # after two epochs was to be expected at 0.45.
+def test_a_stopped_trial_counts_with_its_estimated_final_reward():
+    # Every full trial gains 0.1 in its last epoch, so the estimate for 0.35
+    # after two epochs is 0.45.
     whole = [
         entry(number, [0.1, now, now + 0.1])
         for number, now in enumerate((0.3, 0.4, 0.5, 0.6, 0.7))
     ]
-    rewards = explanation.fair_rewards(
+    rewards = explanation.final_rewards(
         CONFIG, [*whole, entry(5, [0.1, 0.35], stopped=True)]
     )
     first = [rewards[e.trial.tokens] for e in whole[:4]]
@@ -53,18 +53,14 @@ def test_a_stopped_child_counts_with_what_it_was_expected_to_become():
     [
         ({"reward": "eer"}, "1 - mean EER"),
         ({"reward": "binormal_eer"}, "1 - binormal EER"),
-        ({"reward": "auc_last"}, "mean AUC of the last epoch"),
-        (
-            {"reward": "binormal_eer_mean3", "latency_weight": 0.1},
-            "1 - binormal EER over the last three epochs, less costs",
-        ),
+        ({"reward": "auc", "latency_weight": 0.1}, "mean AUC, minus costs"),
     ],
 )
-def test_a_reward_is_named(settings, words):
+def test_the_reward_in_words(settings, words):
     assert explanation.reward_words(SearchConfig(**settings)) == words
 
 
-def test_a_strong_pair_that_is_left_out_is_named():
+def test_a_strong_pair_that_is_not_analyzed_is_named():
     space = SearchSpace(
         (Decision("units", (8, 16)), Decision("kind", ("a", "b", "c")))
     )
@@ -82,26 +78,24 @@ def test_a_strong_pair_that_is_left_out_is_named():
                 num_whole=6,
                 num_stopped=0,
                 num_failed=0,
-                num_networks=6,
+                num_architectures=6,
                 noise=None,
-                error=0.1,
-                explained=0.5,
-                explained_error=0.1,
+                fit=LeaveOneOutFit(r2=0.5, r2_error=0.1, rmse=0.1),
                 importance=importance,
             )
         )
 
     line = (
-        "left out: units x kind, of the strongest pairs; together they may "
-        "have 2000 combinations"
+        "not analyzed: units x kind, a strong pair; all pairs may have 2000 "
+        "combinations"
     )
     assert line not in lines(found)
     assert line in lines(
-        dataclasses.replace(found, pairs=(), left_out=(pair.decisions,))
+        dataclasses.replace(found, pairs=(), skipped_pairs=(pair.decisions,))
     )
 
 
-def test_decisions_are_named():
+def test_decisions_in_words():
     assert explanation_screen.decision_words("block3_filters") == (
         "block 3's number of filters"
     )

@@ -1,16 +1,18 @@
-"""Importance against analytic ANOVA, and the model's averages by hand."""
+"""Importance against analytic ANOVA; the model's averages by hand."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from audiotag_nas.inspection import average_rows
 from audiotag_nas.inspection.importance import (
-    MAX_CELLS,
-    explained_error,
-    explained_share,
+    MAX_COMBINATIONS,
     importance,
+    leave_one_out_fit,
+)
+from audiotag_nas.inspection.marginal_weights import (
+    MarginalWeights,
+    _evenly_spaced,
 )
 from audiotag_nas.search.points import draw_points
 from audiotag_nas.search.reinforce.reward_model import RewardModel
@@ -32,9 +34,10 @@ FIVE = SearchSpace(
 
 
 def prior_kernel(left, right) -> float:
-    """The module's formula for `SMALL` at its priors' medians, by loops.
+    """The kernel's formula for `SMALL` at its priors' medians, by loops.
 
-    Every length is 0.3, decay 1, main 0.5, pairs 0.25, triples 0.1, joint 0.7.
+    Every length scale is 0.3, decay 1, main 0.5, pairs 0.25, triples 0.1,
+    joint 0.7.
     """
     lengths = []
     for decision, (i, j) in zip(
@@ -58,9 +61,9 @@ def kernel_table(left, right) -> np.ndarray:
 
 
 def model_at_its_priors(num: int) -> tuple[RewardModel, np.ndarray, np.ndarray]:
-    """Points told, and the covariance of their standardized means.
+    """Returns a model, its standardized means and their covariance.
 
-    Own 0.05 and noise 0.1, the third point told four times.
+    Nugget 0.05 and noise 0.1; the third point was observed four times.
     """
     rng = np.random.default_rng(3)
     points = list(dict.fromkeys(draw_points(SMALL, 2 * num, rng)))[:num]
@@ -71,23 +74,24 @@ def model_at_its_priors(num: int) -> tuple[RewardModel, np.ndarray, np.ndarray]:
     model = RewardModel(SMALL)
     model.learn(rewards, max_iterations=0)
     means = np.array([np.mean(r) for r in rewards.values()])
-    assert (means > np.median(means) - 0.3).all()  # no tail to cut
-    told = (means - model.offset) / model.scale
+    assert (means > np.median(means) - 0.3).all()  # no lower tail to clip
+    observed = (means - model.offset) / model.scale
     counts = np.array([len(r) for r in rewards.values()])
     covariance = kernel_table(points, points)
     covariance += np.diag(0.05 + 0.1 / counts + 1e-6)
-    return model, told, covariance
+    return model, observed, covariance
 
 
-def test_averages_are_those_of_every_point_of_their_part_of_the_space():
-    model, told, covariance = model_at_its_priors(9)
+def test_averages_equal_the_means_over_all_points():
+    model, observed, covariance = model_at_its_priors(9)
     everything = list(itertools.product(range(3), range(4), range(2)))
-    to_told = kernel_table(everything, model.points)
+    to_observed = kernel_table(everything, model.points)
     inverse = np.linalg.inv(covariance)
-    constant = inverse.sum(axis=0) @ told / (inverse.sum() + 1 / 4)
-    mean = constant + to_told @ inverse @ (told - constant)
+    constant = inverse.sum(axis=0) @ observed / (inverse.sum() + 1 / 4)
+    mean = constant + to_observed @ inverse @ (observed - constant)
     posterior = (
-        kernel_table(everything, everything) - to_told @ inverse @ to_told.T
+        kernel_table(everything, everything)
+        - to_observed @ inverse @ to_observed.T
     )
     weights = [
         [0, 1, 0, *[1 / 4] * 4, 1 / 2, 1 / 2],  # width 3
@@ -109,41 +113,46 @@ def test_averages_are_those_of_every_point_of_their_part_of_the_space():
     )
 
 
-def test_leave_one_out_is_what_a_refit_without_the_point_foretells():
-    model, told, covariance = model_at_its_priors(11)
+def test_leave_one_out_equals_a_refit_without_the_point():
+    model, observed, covariance = model_at_its_priors(11)
     expected = []
     for index in range(11):
         others = np.arange(11) != index
         inverse = np.linalg.inv(covariance[np.ix_(others, others)])
-        rest = told[others]
+        rest = observed[others]
         constant = inverse.sum(axis=0) @ rest / (inverse.sum() + 1 / 4)
         expected.append(
             constant + covariance[index, others] @ inverse @ (rest - constant)
         )
     predicted, means = model.leave_one_out()
     np.testing.assert_allclose(predicted, expected, atol=1e-9)
-    np.testing.assert_allclose(means, told, atol=1e-9)
-    error = np.sum((np.array(expected) - told) ** 2)
+    np.testing.assert_allclose(means, observed, atol=1e-9)
+    error = np.sum((np.array(expected) - observed) ** 2)
     baseline = sum(
-        (told[i] - np.delete(told, i).mean()) ** 2 for i in range(11)
+        (observed[i] - np.delete(observed, i).mean()) ** 2 for i in range(11)
     )
-    assert explained_share(model) == pytest.approx(1 - error / baseline)
+    fit = leave_one_out_fit(model)
+    assert fit.r2 == pytest.approx(1 - error / baseline)
+    assert fit.rmse == pytest.approx(model.scale * (error / 11) ** 0.5)
 
 
-def test_the_error_of_what_is_foretold_is_that_of_the_jackknife():
+def test_the_standard_error_of_r2_is_that_of_the_jackknife():
     model = learned(lambda t: 0.5 * t[0] + t[1] * t[2], 60, noise=1.0)
-    predicted, told = model.leave_one_out()
-    errors = (told - predicted) ** 2
-    # The mean of n - 1 others is n / (n - 1) as far off as that of all n.
-    num = len(told)
-    baselines = ((told - told.mean()) * num / (num - 1)) ** 2
+    predicted, observed = model.leave_one_out()
+    errors = (observed - predicted) ** 2
+    # The error of the mean of the other n - 1 points is n / (n - 1) times
+    # that of the mean of all n.
+    num = len(observed)
+    baselines = ((observed - observed.mean()) * num / (num - 1)) ** 2
     without = [
         1 - np.delete(errors, i).sum() / np.delete(baselines, i).sum()
         for i in range(num)
     ]
     jackknife = np.std(without) * (num - 1) ** 0.5
     assert 0.01 < jackknife < 0.3
-    assert explained_error(model) == pytest.approx(jackknife, rel=0.1)
+    assert leave_one_out_fit(model).r2_error == pytest.approx(
+        jackknife, rel=0.1
+    )
 
 
 def learned(function, num: int, *, noise: float = 0.0) -> RewardModel:
@@ -159,7 +168,7 @@ def learned(function, num: int, *, noise: float = 0.0) -> RewardModel:
     return model
 
 
-def test_shares_of_an_additive_function_are_the_analytic_ones():
+def test_shares_of_an_additive_function_equal_the_analytic_ones():
     effects = {
         0: np.array([-0.03, -0.01, 0.01, 0.03]),  # variance 5e-4
         2: np.array([0.0, 0.02, 0.0, -0.02, 0.0]),  # 1.6e-4
@@ -189,7 +198,7 @@ def test_shares_of_an_additive_function_are_the_analytic_ones():
 
 def test_a_pure_interaction_is_found_as_a_pair():
     def function(point):
-        # Neither a nor d alone changes the mean: +-0.02 by their parity.
+        # Neither a nor d alone changes the mean: ±0.02 by their parity.
         return 0.8 + 0.02 * (-1) ** (point[0] + point[3]) + 0.01 * point[1]
 
     # Variances: 4e-4 of the pair, 1e-4 * 2 / 3 of b.
@@ -204,14 +213,14 @@ def test_a_pure_interaction_is_found_as_a_pair():
     assert found.effects[0].share.mean == pytest.approx(1 / 7, abs=0.05)
 
 
-def test_a_pair_of_too_many_combinations_is_named_and_left_out():
+def test_a_pair_with_too_many_combinations_is_reported_and_skipped():
     sizes = (61, 47, 3)
     space = SearchSpace(
         tuple(Decision(f"d{i}", tuple(range(n))) for i, n in enumerate(sizes))
     )
 
     def function(point):
-        # A saddle of the first two, and what the third does alone.
+        # A saddle of the first two, and a main effect of the third.
         x, y = point[0] / 60 - 0.5, point[1] / 46 - 0.5
         return x * y + 0.1 * point[2]
 
@@ -220,11 +229,11 @@ def test_a_pair_of_too_many_combinations_is_named_and_left_out():
     points = draw_points(space, 90, rng)
     model.learn({p: [function(p)] for p in points}, max_iterations=60)
     found = importance(model, space, seed=0, num_pairs=2)
-    assert 61 * 47 > MAX_CELLS > 47 * 3 + 61 * 3
-    assert found.left_out == ((0, 1),)
+    assert 61 * 47 > MAX_COMBINATIONS > 47 * 3 + 61 * 3
+    assert found.skipped_pairs == ((0, 1),)
     assert {pair.decisions for pair in found.pairs} == {(0, 2), (1, 2)}
-    # Uniform over n steps from -0.5 to 0.5 has the variance
-    # (n + 1) / (n - 1) / 12, the product of two the product of theirs.
+    # A uniform variable over n steps from -0.5 to 0.5 has the variance
+    # (n + 1) / (n - 1) / 12; a product of two has the product.
     saddle = (62 / 60 / 12) * (48 / 46 / 12)
     third = 0.01 * 2 / 3
     assert found.main_share.mean == pytest.approx(
@@ -232,27 +241,27 @@ def test_a_pair_of_too_many_combinations_is_named_and_left_out():
     )
 
 
-def test_a_pairs_strength_is_seen_in_some_of_many_choices():
-    spread = average_rows._spread(256, 32)
+def test_some_of_many_choices_represent_a_decision():
+    spread = _evenly_spaced(256, 32)
     assert len(set(spread)) == 32
     assert (spread[0], spread[-1]) == (0, 255)
-    assert list(average_rows._spread(5, 32)) == [0, 1, 2, 3, 4]
-    rows = average_rows.AverageRows(FIVE).pair_rows(0, 2, most=3)
-    # Of four choices 0, 2 (1.5 to even) and 3; of five 0, 2 and 4.
+    assert list(_evenly_spaced(5, 32)) == [0, 1, 2, 3, 4]
+    rows = MarginalWeights(FIVE).pair_rows(0, 2, max_choices=3)
+    # Choices 0, 2 (1.5 rounded to even) and 3 of four; 0, 2 and 4 of five.
     assert rows.shape == (9, sum(FIVE.num_choices))
     assert list(rows[1]) == [1, 0, 0, 0, *[1 / 3] * 3, 0, 0, 1, 0, 0] + (
         [1 / 2] * 2 + [1 / 4] * 4
     )
 
 
-def test_deviations_say_how_far_effects_are_from_the_truth():
+def test_deviations_cover_the_true_effects():
     truth = np.array([-0.03, -0.01, 0.01, 0.03])
     model = learned(lambda p: truth[p[0]], 60, noise=0.03)
     found = importance(model, FIVE, seed=0, num_pairs=1)
     by_decision = {effect.decision: effect for effect in found.effects}
     first = by_decision[0]
     assert (np.abs(first.mean - truth) < 3 * first.deviation).all()
-    # 15 trainings a choice: 0.03 / sqrt(15) is 0.0077.
+    # 15 trainings per choice: 0.03 / sqrt(15) is 0.0077.
     assert (first.deviation > 0.004).all()
     assert (first.deviation < 0.012).all()
     for decision in (1, 2, 3, 4):
@@ -266,8 +275,8 @@ def test_the_same_seed_gives_the_same_shares():
     assert found[0] == found[1] != found[2]
 
 
-def test_of_one_network_alone_nothing_is_foretold():
+def test_r2_of_a_single_point_is_0():
     model = RewardModel(SMALL)
     model.learn({(0, 1, 0): [0.1, 0.2, 0.3]})
     with np.errstate(all="raise"):
-        assert explained_share(model) == 0.0
+        assert leave_one_out_fit(model).r2 == 0.0

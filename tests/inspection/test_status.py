@@ -1,4 +1,4 @@
-"""Status of made-up working directories, against numbers worked out by hand."""
+"""Status of made-up working directories, compared with hand-worked numbers."""
 
 import csv
 import dataclasses
@@ -15,20 +15,19 @@ from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.errors import SearchError, StoreError
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.session import RunningFile, read_session
-from audiotag_nas.experiment.workspace import Workspace
-from audiotag_nas.inspection.results import (
-    architecture_words,
+from audiotag_nas.experiment.results import (
     export_table,
     ranked_entries,
     results_lines,
 )
+from audiotag_nas.experiment.running_file import RunningFile, read_session
+from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.inspection.status import read_status
 from audiotag_nas.inspection.status_screen import status_lines
 from audiotag_nas.report.tables import format_csv
+from audiotag_nas.search.events import TrialStarted
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock, read_holder
-from audiotag_nas.search.loop import TrialStarted
 from audiotag_nas.trial import TrialResult, TrialStatus
 
 CONFIG = ExperimentConfig(
@@ -61,7 +60,7 @@ def failed(number, reason):
 
 @pytest.fixture
 def workspace(tmp_path):
-    """Four trials done, one failed; 5 and 6 running on two slots."""
+    """Four trials completed, one failed."""
     workspace = Workspace(tmp_path)
     workspace.start(CONFIG)
     journal = Journal(workspace.journal_path)
@@ -72,7 +71,7 @@ def workspace(tmp_path):
 
 
 def write_session(workspace, *, pid, updated_at, ended_at=None):
-    """3 trials that took 250 s in all; two more, begun after 200 s."""
+    """Three trials took 250 s in total; two more started after 200 s."""
     ids = [trial(number).trial_id for number in (5, 6)]
     running = {} if ended_at else dict.fromkeys(ids, STARTED + 200)
     run = {
@@ -84,12 +83,12 @@ def write_session(workspace, *, pid, updated_at, ended_at=None):
         "num_trained": 3,
         "busy_seconds": 250.0,
         "running": running,
-        "settings": {i: trial(5).settings for i in running},
+        "architectures": {i: trial(5).architecture.to_json() for i in running},
     }
     workspace.running_path.write_text(
         json.dumps(
             {
-                "schema_version": 1,
+                "schema_version": 2,
                 "pid": pid,
                 "host": socket.gethostname(),
                 "updated_at": updated_at,
@@ -99,32 +98,32 @@ def write_session(workspace, *, pid, updated_at, ended_at=None):
     )
 
 
-def test_a_living_search_tells_pace_time_left_and_utilization(workspace):
+def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
     write_session(workspace, pid=os.getpid(), updated_at=STARTED + 200)
     with driver_lock(workspace.workdir):
         status = read_status(workspace.workdir, now=STARTED + 300)
         lines = status_lines(status)
     search = status.stages[1]
     assert search.running == {"search-0005": 100.0, "search-0006": 100.0}
-    # 3 trials in 300 s: the 5 that are left take 500 s.
+    # 3 trials in 300 s: the remaining 5 take 500 s.
     assert status.rate_per_second == pytest.approx(3 / 300)
     assert status.seconds_left == pytest.approx(500)
-    # 250 s and twice 100 s, of 2 x 300 s.
+    # 250 s and 2 x 100 s, of 2 x 300 s.
     assert status.utilization == pytest.approx(450 / 600)
     text = "\n".join(lines)
     assert f"driver: process {os.getpid()} on {socket.gethostname()}" in text
     assert lines[3].split() == [
-        *("stage", "done", "failed", "running", "of", "best", "EER")
+        *("stage", "done", "failed", "running", "total", "best", "EER")
     ]
     assert lines[5].split() == ["search", "4", "1", "2", "10", "0.1700"]
     assert "running: search-0005  1 min 40 s  8@3x3" in text
     assert "best of the search: search-0001, EER 0.1700, 54,321 param" in text
     assert "failed: 1 x =worker died (search-0004)" in text
-    assert "rate: 36 trials of the search an hour, about 8 min 20 s" in text
+    assert "rate: 36 trials of the search per hour, about 8 min 20 s" in text
     assert "utilization: 75 % of 2 slots" in text
 
 
-def test_a_killed_driver_leaves_lost_trials_and_no_time_left(workspace):
+def test_a_killed_driver_has_lost_trials_and_no_time_left(workspace):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     write_session(workspace, pid=dead.pid, updated_at=STARTED + 300)
@@ -138,23 +137,23 @@ def test_a_killed_driver_leaves_lost_trials_and_no_time_left(workspace):
     assert status.stages[1].running == {}
     assert status.stages[1].lost == ["search-0005", "search-0006"]
     assert status.seconds_left is None
-    # Until the last event; the day since then counts for nothing.
+    # Only the time until the last event counts.
     assert status.utilization == pytest.approx(450 / 600)
     text = "\n".join(status_lines(status))
-    assert "was killed. The same command goes on." in text
-    assert "lost: search-0005, search-0006 (2)" in text
+    assert "was killed. The same command continues." in text
+    assert "lost: search-0005, search-0006 (2), running when" in text
 
 
-def test_a_driver_on_another_machine_is_neither_alive_nor_dead(workspace):
+def test_the_state_of_a_driver_on_another_machine_is_unknown(workspace):
     workspace.lock_path.write_text(
         json.dumps({"pid": 1, "host": "elsewhere", "since": "x"})
     )
     assert read_holder(workspace.workdir).is_alive is None
     text = "\n".join(status_lines(read_status(workspace.workdir)))
-    assert "process 1 on elsewhere since x (another machine" in text
+    assert "process 1 on elsewhere since x (on another mach" in text
 
 
-def test_a_process_that_took_a_dead_drivers_number_does_not_drive(workspace):
+def test_a_process_that_reuses_the_pid_of_a_driver_is_no_driver(workspace):
     workspace.lock_path.write_text(
         json.dumps(
             {"pid": os.getpid(), "host": socket.gethostname(), "since": "x"}
@@ -163,7 +162,7 @@ def test_a_process_that_took_a_dead_drivers_number_does_not_drive(workspace):
     assert read_holder(workspace.workdir).is_alive is False
 
 
-def test_looking_never_stands_in_a_drivers_way(workspace):
+def test_reading_the_status_does_not_take_the_lock(workspace):
     with driver_lock(workspace.workdir):
         assert read_holder(workspace.workdir).is_alive is True
     assert read_holder(workspace.workdir) is None
@@ -171,7 +170,7 @@ def test_looking_never_stands_in_a_drivers_way(workspace):
         pass
 
 
-def test_a_session_of_another_driver_is_not_the_living_ones(workspace):
+def test_a_session_of_an_earlier_driver_is_not_shown_as_running(workspace):
     write_session(workspace, pid=os.getpid() + 1, updated_at=STARTED + 300)
     with driver_lock(workspace.workdir):
         status = read_status(workspace.workdir, now=STARTED + 400)
@@ -179,7 +178,7 @@ def test_a_session_of_another_driver_is_not_the_living_ones(workspace):
     assert status.seconds_left is None
 
 
-def test_a_trial_that_ended_in_between_is_done_and_not_running(workspace):
+def test_a_trial_that_ends_meanwhile_is_done_and_not_running(workspace):
     write_session(workspace, pid=os.getpid(), updated_at=STARTED + 200)
     journal = Journal(workspace.journal_path)
     journal.append(trial(5), completed(5, 0.2))
@@ -189,7 +188,7 @@ def test_a_trial_that_ended_in_between_is_done_and_not_running(workspace):
     assert len(status.stages[1].completed) == 5
 
 
-def test_a_search_that_ran_out_of_points_has_ended(workspace):
+def test_a_search_may_end_with_fewer_trials(workspace):
     write_session(
         workspace, pid=1, updated_at=STARTED + 300, ended_at=STARTED + 250
     )
@@ -201,7 +200,7 @@ def test_a_search_that_ran_out_of_points_has_ended(workspace):
     assert status.utilization == pytest.approx(250 / 500)
 
 
-def test_the_recommended_network_is_shown_where_another_has_more_reward(
+def test_the_recommended_trial_is_shown_if_it_is_not_the_best(
     workspace,
 ):
     other = dataclasses.replace(trial(5), tokens=(0,) * len(POINT))
@@ -219,7 +218,7 @@ def test_the_recommended_network_is_shown_where_another_has_more_reward(
     assert recommended == "recommended by the searcher: search-0005"
 
 
-def test_no_running_file_or_a_broken_one_is_no_error(workspace):
+def test_a_missing_or_damaged_running_file_is_no_error(workspace):
     assert read_status(workspace.workdir).utilization is None
     for text in ("", "{", "[]", '{"schema_version": 9}', "null"):
         workspace.running_path.write_text(text)
@@ -227,7 +226,7 @@ def test_no_running_file_or_a_broken_one_is_no_error(workspace):
         assert len(read_status(workspace.workdir).stages[1].completed) == 4
 
 
-def test_a_running_file_that_cant_be_written_stops_nothing(tmp_path):
+def test_errors_in_writing_the_running_file_are_ignored(tmp_path):
     (tmp_path / "file").write_text("")
     running = RunningFile(tmp_path / "file" / "running.json")
     running.begin("search", num_total=3, num_slots=1)
@@ -235,7 +234,7 @@ def test_a_running_file_that_cant_be_written_stops_nothing(tmp_path):
     running.end("search-0000")
 
 
-def test_what_ended_one_search_is_not_said_of_the_next(tmp_path):
+def test_the_stop_reason_of_a_session_is_not_that_of_the_next(tmp_path):
     path = tmp_path / "running.json"
     file = RunningFile(path)
     for error in (SearchError("no luck"), None):
@@ -247,7 +246,7 @@ def test_what_ended_one_search_is_not_said_of_the_next(tmp_path):
     assert read_session(path).stop_reason == ""
 
 
-def test_an_error_before_any_stage_leaves_what_a_killed_driver_wrote(tmp_path):
+def test_a_session_without_stages_does_not_overwrite_lost_trials(tmp_path):
     path = tmp_path / "running.json"
     killed = RunningFile(path)
     killed.begin("search", num_total=3, num_slots=1)
@@ -258,16 +257,16 @@ def test_an_error_before_any_stage_leaves_what_a_killed_driver_wrote(tmp_path):
 
 
 def test_a_directory_without_an_experiment_is_refused(tmp_path):
-    with pytest.raises(StoreError, match="no experiment was begun here"):
+    with pytest.raises(StoreError, match="contains no experiment"):
         read_status(tmp_path)
 
 
-def test_no_line_of_a_status_is_wider_than_a_screen_but_for_names(workspace):
+def test_lines_of_the_status_fit_80_columns(workspace):
     for line in status_lines(read_status(workspace.workdir))[2:]:
         assert len(line) <= 80
 
 
-def test_the_best_eer_is_the_lowest_and_the_best_trial_that_of_the_reward(
+def test_best_eer_is_the_lowest_eer_and_best_trial_the_highest_reward(
     workspace,
 ):
     # 0.17 is the lowest EER so far, 0.83 the highest reward.
@@ -277,16 +276,6 @@ def test_the_best_eer_is_the_lowest_and_the_best_trial_that_of_the_reward(
     assert lines[5].split()[-1] == "0.1700"
     assert "best of the search: search-0005, reward 0.9100, EER 0.2800, " in (
         "\n".join(lines)
-    )
-
-
-def test_an_architecture_in_words():
-    blocks = (ConvBlock(8, 3, 5), ConvBlock(16, 1, 7))
-    assert architecture_words(
-        Architecture(blocks, recurrent="gated_bgru", recurrent_units=48)
-    ) == (
-        "2 convolution blocks (frames x mel bins): 8 filters of 3x5, "
-        "16 of 1x7; then a gated bidirectional GRU of 48 units"
     )
 
 
@@ -325,12 +314,12 @@ def test_the_export_has_every_stage_decision_and_metric(workspace):
     assert last["best_epoch"] == "2.0"
 
 
-def test_children_stopped_early_are_counted_and_come_after_whole_ones(
+def test_trials_stopped_early_are_counted_and_listed_last(
     workspace,
 ):
     journal = Journal(workspace.journal_path)
     for number, epochs in ((5, 2), (6, 5)):
-        # Better by the few epochs it had than all the whole ones.
+        # A higher reward than all full trainings.
         lucky = completed(number, 0.1)
         metrics = lucky.metrics | {"stopped_epoch": float(epochs)}
         journal.append(
@@ -338,7 +327,7 @@ def test_children_stopped_early_are_counted_and_come_after_whole_ones(
         )
     text = "\n".join(status_lines(read_status(workspace.workdir)))
     assert "best of the search: search-0001, EER 0.1700" in text
-    assert "stopped early: 2 of the search, after 3.5 epochs on average" in text
+    assert "stopped early: 2 trials of the search, after 3.5 epochs on" in text
 
     entries = ranked_entries(workspace, "search")
     ids = [entry.trial.trial_id for entry in entries]
@@ -346,7 +335,7 @@ def test_children_stopped_early_are_counted_and_come_after_whole_ones(
     assert ids[4:] == ["search-0005", "search-0006", "search-0004"]
     lines = results_lines(entries)
     assert lines[0] == (
-        "6 trials completed, 1 failed; 2 of those completed were stopped early"
+        "6 trials completed, 1 failed; 2 of the completed were stopped early"
     )
     assert lines[5].endswith("stopped at epoch 2")
     assert "stopped" not in lines[4]
@@ -354,7 +343,7 @@ def test_children_stopped_early_are_counted_and_come_after_whole_ones(
     some = results_lines(entries, num_trials=4, setting="--num_trials")
     assert some[:-1] == lines[:5]
     assert some[-1] == (
-        "4 of 6 (those stopped early come last); --num_trials=6 lists all"
+        "shown: 4 of 6, those stopped early last; --num_trials=6 lists all"
     )
 
     headers, rows = export_table(entries)

@@ -1,7 +1,7 @@
-"""A whole keras-tuner process: a small real model, searched in a project.
+"""A complete keras-tuner process that searches a small real model.
 
 `python -m tests.integrations.keras_tuner_driver DIRECTORY NUM_TRIALS [KILL_AT]`
-kills itself by SIGKILL in the training of trial number KILL_AT (from 0).
+kills itself by SIGKILL during trial number KILL_AT (from 0).
 """
 
 import json
@@ -17,7 +17,7 @@ from audiotag_nas.integrations.keras_tuner_oracle import ReinforceOracle
 
 
 def build_model(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Every kind of hyperparameter; 5 features, 3 classes."""
+    """A model with every kind of hyperparameter; 5 features, 3 classes."""
     keras.utils.set_random_seed(7)
     model = keras.Sequential([keras.Input((5,))])
     if hp.Boolean("normalize"):
@@ -42,7 +42,7 @@ def build_model(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 class Kill(keras.callbacks.Callback):
-    """The kernel's own end of this process, in a training."""
+    """Kills this process by SIGKILL during a training."""
 
     def __init__(self, num_trainings: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Kill(keras.callbacks.Callback):
 def search(
     directory: str, num_trials: int, kill_at: int = -1
 ) -> keras_tuner.Tuner:
-    """Searches up to `num_trials` in all."""
+    """Searches until the project has `num_trials` trials."""
     random = np.random.default_rng(3)
     features = random.normal(size=(48, 5)).astype("float32")
     labels = (features[:, 0] > 0).astype(int) + (features[:, 1] > 0.5)
@@ -86,7 +86,7 @@ def search(
 
 
 def outcome(tuner: keras_tuner.Tuner) -> list:
-    """What each trial was and earned, in the order of their start."""
+    """Id, values and score of each trial, in the order of their start."""
     oracle = tuner.oracle
     return [
         [

@@ -1,4 +1,4 @@
-"""ReinforceOracle under keras-tuner's own tuners, and across real kills."""
+"""ReinforceOracle with keras-tuner's tuners, and after real kills."""
 
 import json
 import signal
@@ -31,11 +31,11 @@ def drive(directory: Path, *numbers: int) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_killed_search_of_a_real_model_ends_as_an_undisturbed_one(tmp_path):
+def test_a_killed_search_of_a_real_model_ends_the_same(tmp_path):
     tuner = keras_tuner_driver.search(str(tmp_path / "whole"), 4)
     killed = drive(tmp_path / "killed", 4, 2)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    # keras-tuner saves a trial's start, so the third is known, not ended.
+    # keras-tuner saves a trial's start: the third has started, not ended.
     state = json.loads((tmp_path / "killed/project/oracle.json").read_text())
     assert (len(state["start_order"]), len(state["end_order"])) == (3, 2)
     resumed = drive(tmp_path / "killed", 4)
@@ -43,7 +43,7 @@ def test_a_killed_search_of_a_real_model_ends_as_an_undisturbed_one(tmp_path):
     whole = json.loads(json.dumps(keras_tuner_driver.outcome(tuner)))
     assert json.loads(resumed.stdout.splitlines()[-1]) == whole
     assert len(whole) == 4
-    # The hypermodel shows `units_1` only where it has two layers.
+    # The hypermodel declares `units_1` only with two layers.
     assert "units_1" in whole[-1][1]
     scores = [score for _, _, score in whole]
     assert tuner.oracle.get_best_trials(1)[0].score == min(scores)
@@ -52,7 +52,7 @@ def test_a_killed_search_of_a_real_model_ends_as_an_undisturbed_one(tmp_path):
 
 
 class Arithmetic(keras_tuner.Tuner):
-    """keras-tuner's loop around a function of the hyperparameters."""
+    """A tuner whose trials evaluate a function of the hyperparameters."""
 
     def __init__(self, function, oracle, directory, **kwargs):
         self.function = function
@@ -65,7 +65,7 @@ class Arithmetic(keras_tuner.Tuner):
 
 
 def tune(function, directory, **settings) -> keras_tuner.Tuner:
-    """Searches; the searcher is the random one unless told otherwise."""
+    """Runs a search, by default with the random searcher."""
     settings = {"searcher": "random", "max_consecutive_failed_trials": 9} | (
         settings
     )
@@ -79,7 +79,7 @@ def scored(name="score"):
 
 
 def told(tuner) -> dict:
-    """Tokens -> reward, of all that the oracle's searcher was told."""
+    """Tokens -> reward, as told to the current searcher."""
     pairs = {}
     for call in tuner.oracle.get_state()["audiotag_nas"]["calls"]:
         if "tell" in call:
@@ -93,7 +93,9 @@ def digits(hp) -> dict:
     return {"score": float(10 * hp.Int("tens", 0, 4) + hp.Int("ones", 0, 6))}
 
 
-def test_no_point_is_trained_twice_and_a_search_ends_with_its_space(tmp_path):
+def test_no_point_is_trained_twice_and_a_search_ends_when_all_are_trained(
+    tmp_path,
+):
     tuner = tune(digits, tmp_path, objective=scored(), max_trials=99)
     points = {
         tuple(trial.hyperparameters.values.items())
@@ -105,7 +107,7 @@ def test_no_point_is_trained_twice_and_a_search_ends_with_its_space(tmp_path):
 
 
 @pytest.mark.parametrize("direction", ["min", "max"])
-def test_a_reward_grows_as_the_objective_gets_better(tmp_path, direction):
+def test_a_better_objective_has_a_higher_reward(tmp_path, direction):
     tuner = tune(
         digits,
         tmp_path,
@@ -121,7 +123,7 @@ def test_a_reward_grows_as_the_objective_gets_better(tmp_path, direction):
 
 @pytest.mark.parametrize("failure", ["raise", "nan", "inf", "1e20"])
 @pytest.mark.parametrize("failure_score", [99.0, None])
-def test_a_failed_trial_is_told_its_penalty(tmp_path, failure, failure_score):
+def test_a_failed_trial_gets_the_penalty(tmp_path, failure, failure_score):
     def loss(hp):
         value = float(hp.Int("x", 0, 7))
         if value in (2, 5):
@@ -146,7 +148,7 @@ def test_a_failed_trial_is_told_its_penalty(tmp_path, failure, failure_score):
     assert rewards == {(x,): -float(x) for (x,) in rewards}
 
 
-def test_conditional_hyperparameters_have_values_only_where_active(tmp_path):
+def test_conditional_hyperparameters_have_values_only_if_active(tmp_path):
     def score(hp):
         kind = hp.Choice("kind", ["a", "b", "c"])
         with hp.conditional_scope("kind", ["a"]):
@@ -187,7 +189,7 @@ def test_hyperparameters_are_decisions_with_the_values_keras_tuner_gives():
     rate = space.search_space.decisions[-1]
     assert isinstance(rate, Decision)
     np.testing.assert_allclose(rate.choices, [1e-3, 1e-2, 0.1])
-    # Any of keras-tuner's own random samples is one of ours.
+    # Every random sample of keras-tuner is a point of the space.
     for item in hp.space:
         for seed in range(20):
             point = space.tokens({item.name: item.random_sample(seed)})
@@ -207,7 +209,9 @@ def test_hyperparameters_are_decisions_with_the_values_keras_tuner_gives():
         (lambda hp: hp.Choice("y", [3, 3]), ["`y`", "differ", "[3, 3]"]),
     ],
 )
-def test_what_cannot_be_searched_is_named(tmp_path, define, parts):
+def test_the_error_names_a_hyperparameter_that_cannot_be_searched(
+    tmp_path, define, parts
+):
     oracle = ReinforceOracle("val_loss")
     define(oracle.hyperparameters)
     oracle._set_project_dir(str(tmp_path), "project")
@@ -216,7 +220,7 @@ def test_what_cannot_be_searched_is_named(tmp_path, define, parts):
     assert "\n" not in str(caught.value)
     for part in parts:
         assert part in str(caught.value)
-    # After an exception keras-tuner's own lock is held for ever; not here.
+    # The lock is released after an exception, unlike in keras-tuner.
     errors = []
 
     def ask_again():
@@ -251,7 +255,7 @@ def test_two_workers_at_once_get_different_points_and_never_wait(tmp_path):
         oracle.end_trial(trial)
 
 
-def test_a_project_goes_on_with_more_trials_as_if_it_had_had_them(tmp_path):
+def test_a_project_continued_with_more_trials_equals_a_long_one(tmp_path):
     settings = {"objective": scored(), "seed": 0, "searcher": "reinforce"}
     whole = tune(digits, tmp_path / "one", **settings, max_trials=9)
     for num_trials in (2, 5, 9):
@@ -271,10 +275,10 @@ def test_a_project_goes_on_with_more_trials_as_if_it_had_had_them(tmp_path):
         tune(digits, tmp_path / "two", **settings | {"seed": 5})
 
 
-def test_a_trial_written_but_not_entered_is_made_again(tmp_path):
+def test_a_trial_that_is_not_in_oracle_json_is_made_again(tmp_path):
     settings = {"objective": scored(), "seed": 2}
     tune(digits, tmp_path / "a", **settings, max_trials=4)
-    # A kill between the two files of keras-tuner leaves this.
+    # A kill between the writes of the two files leaves this state.
     project = tmp_path / "a" / "untitled_project"
     trial = json.loads((project / "trial_3" / "trial.json").read_text())
     (project / "trial_4").mkdir()
@@ -288,7 +292,7 @@ def test_a_trial_written_but_not_entered_is_made_again(tmp_path):
     )
 
 
-def test_wrong_arguments_are_named():
+def test_errors_name_wrong_arguments():
     for arguments, part in [
         ({"seed": -1}, "`seed`"),
         ({"trials_per_round": 0}, "num"),
@@ -301,14 +305,14 @@ def test_wrong_arguments_are_named():
             ReinforceOracle("val_loss", **arguments)
 
 
-def test_a_setting_in_the_wrong_place_is_answered_by_the_right_one(tmp_path):
+def test_the_error_for_a_misplaced_setting_shows_the_right_place(tmp_path):
     rule = r"by `settings`: settings=\{'num_initial': 3\}\. Received: num"
     with pytest.raises(ConfigError, match=rule):
         ReinforceOracle("val_loss", num_initial=3)
-    # What no searcher has is keras-tuner's to refuse.
+    # keras-tuner rejects arguments that no searcher has.
     with pytest.raises(TypeError, match="max_trails"):
         ReinforceOracle("val_loss", max_trails=3)
-    # There it may be a number of NumPy, though projects are saved as JSON.
+    # NumPy numbers are allowed, although projects are saved as JSON.
     tuner = tune(
         digits,
         tmp_path,
@@ -316,21 +320,21 @@ def test_a_setting_in_the_wrong_place_is_answered_by_the_right_one(tmp_path):
         seed=np.int64(3),
         trials_per_round=np.int64(2),
         searcher="evolution",
-        settings={"evolution_sample": np.int64(2)},
+        settings={"sample": np.int64(2)},
         max_trials=3,
     )
     assert len(tuner.oracle.end_order) == 3
 
 
-def test_a_trial_that_fails_before_it_declares_anything_is_loud(tmp_path):
+def test_a_trial_that_fails_before_it_declares_anything_is_an_error(tmp_path):
     def fails(hp):
         raise OSError("the data are not mounted")
 
     rule = r"before any hyperparameter was .* OSError: the data are not mounted"
-    for _ in range(2):  # the second takes up the project of the first
+    for _ in range(2):  # the second reloads the project of the first
         with pytest.raises(SearchError, match=rule):
             tune(fails, tmp_path / "failed", objective=scored())
-    # One that declares something first goes on; one that ends well has ended.
+    # A failure after a declaration continues; a success without one ends.
     num_trials = 0
 
     def fails_once(hp):
@@ -345,7 +349,7 @@ def test_a_trial_that_fails_before_it_declares_anything_is_loud(tmp_path):
     assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"]
 
 
-def test_without_keras_tuner_one_line_says_what_to_install():
+def test_without_keras_tuner_the_error_says_what_to_install():
     code = (
         "import sys; sys.modules['keras_tuner'] = None\n"
         "try:\n    import audiotag_nas.integrations.keras_tuner_oracle\n"
@@ -365,7 +369,7 @@ def test_without_keras_tuner_one_line_says_what_to_install():
 
 
 class Killed(BaseException):
-    """Ends a search as a kill does: nothing after it is run."""
+    """Ends a search like a kill: no code of it runs afterwards."""
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

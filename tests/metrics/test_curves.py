@@ -1,10 +1,7 @@
-"""One tag's numbers against hand cases, reference libraries, exact fractions.
+"""Metrics of one tag against hand cases, exact fractions and other libraries.
 
-sed_eval and scikit-learn are the references where they define the same number.
+sed_eval and scikit-learn are references for metrics with the same definition.
 """
-
-import itertools
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,68 +9,12 @@ import sed_eval.metric
 import sklearn.metrics
 
 from audiotag_nas import metrics
-from audiotag_nas.errors import ConfigError, DataError
-
-
-def exact_eer(labels, scores):
-    """Where FNR = FPR on the lines between ROC points, in fractions."""
-    positives = sum(labels)
-    negatives = len(labels) - positives
-    points = [(Fraction(0), Fraction(1))]  # (FPR, FNR) of the empty selection
-    for level in sorted(set(scores), reverse=True):
-        chosen = [y for y, s in zip(labels, scores, strict=True) if s >= level]
-        points.append(
-            (
-                Fraction(len(chosen) - sum(chosen), negatives),
-                1 - Fraction(sum(chosen), positives),
-            )
-        )
-    for (far1, frr1), (far2, frr2) in itertools.pairwise(points):
-        if far2 >= frr2:
-            gap1, gap2 = frr1 - far1, far2 - frr2
-            share = gap1 / (gap1 + gap2)
-            return float(far1 + share * (far2 - far1))
-    raise AssertionError("the last point selects everything")
-
-
-def random_case(seed, *, num_clips=61, num_levels=9):
-    """Labels with both kinds and scores full of ties."""
-    rng = np.random.default_rng(seed)
-    labels = rng.random(num_clips) < rng.uniform(0.1, 0.9)
-    labels[:2] = (True, False)
-    scores = rng.integers(0, num_levels, num_clips) + 2 * labels * rng.random()
-    return labels, np.round(scores) / 8
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores", "expected"),
-    [
-        ([0, 1, 0, 1, 1, 0], [0.1, 0.4, 0.35, 0.8, 0.2, 0.9], 1 / 3),
-        ([0, 1, 1, 0, 1], [0.2, 0.2, 0.6, 0.6, 0.9], 0.4),
-        ([0, 1, 0, 1], [0.3, 0.3, 0.3, 0.3], 0.5),
-        ([1, 1, 0, 0, 0], [0.1, 0.2, 0.3, 0.4, 0.5], 1.0),
-        ([1, 1, 0, 0, 0], [0.9, 0.8, 0.3, 0.2, 0.1], 0.0),
-    ],
-)
-def test_eer_of_hand_cases(labels, scores, expected):
-    assert metrics.equal_error_rate(labels, scores) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("labels", [[0, 0, 0], [1, 1, 1], []])
-def test_eer_without_both_kinds_is_nan(labels):
-    assert np.isnan(metrics.equal_error_rate(labels, np.arange(len(labels))))
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_eer_is_the_exact_crossing(seed):
-    labels, scores = random_case(seed, num_clips=5 + seed)
-    assert metrics.equal_error_rate(labels, scores) == pytest.approx(
-        exact_eer(labels.tolist(), scores.tolist()), abs=1e-12
-    )
+from audiotag_nas.errors import DataError
+from tests.metrics.made_up import random_case
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_numbers_equal_sed_eval_and_scikit_learn(seed):
+def test_metrics_equal_sed_eval_and_scikit_learn(seed):
     labels, scores = random_case(seed)
     assert metrics.equal_error_rate(labels, scores) == pytest.approx(
         sed_eval.metric.equal_error_rate(labels, scores), abs=1e-12
@@ -89,41 +30,9 @@ def test_numbers_equal_sed_eval_and_scikit_learn(seed):
     )
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_weighted_eer_is_that_of_repeated_clips(seed):
-    labels, scores = random_case(seed)
-    repeats = np.random.default_rng(seed).integers(0, 4, len(labels))
-    assert metrics.equal_error_rate(labels, scores, repeats) == (
-        metrics.equal_error_rate(
-            np.repeat(labels, repeats), np.repeat(scores, repeats)
-        )
-    )
-
-
-def test_infinite_scores_are_ordered_and_tie():
-    infinite = [np.inf, np.inf, 0.5, 0.2, -np.inf, -np.inf]
-    finite = [9.0, 9.0, 0.5, 0.2, -9.0, -9.0]
-    labels = [1, 0, 1, 0, 1, 0]
-    assert metrics.equal_error_rate(labels, infinite) == (
-        metrics.equal_error_rate(labels, finite)
-    )
-
-
-def test_a_nan_score_is_refused_by_clip():
-    with pytest.raises(DataError, match="clip 2: the score"):
-        metrics.equal_error_rate([0, 1, 1], [0.1, 0.2, np.nan])
-
-
-def test_a_label_other_than_0_and_1_is_refused_by_clip():
+def test_the_error_for_a_label_other_than_0_and_1_names_the_clip():
     with pytest.raises(DataError, match="clip 1: a label must be 0 or 1"):
         metrics.roc_auc([0, 0.3, 1], [0.1, 0.2, 0.3])
-
-
-def test_shapes_and_weights_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match=r"\(2,\) and \(3,\)"):
-        metrics.equal_error_rate([0, 1], [0.1, 0.2, 0.3])
-    with pytest.raises(ConfigError, match="0 or more"):
-        metrics.equal_error_rate([0, 1], [0.1, 0.2], [1, -1])
 
 
 def test_f1_is_zero_if_all_are_missed_and_undefined_without_positives():
@@ -131,73 +40,3 @@ def test_f1_is_zero_if_all_are_missed_and_undefined_without_positives():
     assert np.isnan(metrics.f1_score([0, 0, 0], [0.1, 0.2, 0.3]))
     assert np.isnan(metrics.average_precision([0, 0], [0.1, 0.2]))
     assert np.isnan(metrics.roc_auc([1, 1], [0.1, 0.2]))
-
-
-def test_threshold_balances_misses_and_false_alarms():
-    # Points (FPR, FNR): .9 (0, 2/3) - .7 (0, 1/3) - .6 (1/2, 1/3) - ...
-    # The crossing lies between .7 and .6; .6 has the nearer rates.
-    labels, scores = [1, 1, 0, 1, 0], [0.9, 0.7, 0.6, 0.4, 0.2]
-    assert metrics.best_threshold(labels, scores) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_no_threshold_brings_the_rates_nearer(seed):
-    labels, scores = random_case(seed)
-
-    def gap(threshold):
-        found = scores >= threshold
-        return abs(np.mean(found[~labels]) - np.mean(~found[labels]))
-
-    chosen = metrics.best_threshold(labels, scores)
-    assert gap(chosen) == pytest.approx(min(map(gap, np.unique(scores))))
-    assert chosen not in scores or chosen == scores.min()
-
-
-def test_threshold_of_an_undefined_tag_is_the_fallback():
-    labels = np.array([[1, 0], [0, 0], [1, 0]])
-    scores = np.array([[0.9, 0.3], [0.1, 0.2], [0.8, 0.1]])
-    np.testing.assert_allclose(
-        metrics.best_thresholds(labels, scores, fallback=0.25), [0.45, 0.25]
-    )
-
-
-def test_threshold_between_neighboring_floats_keeps_them_apart():
-    low, high = 0.5, float(np.nextafter(0.5, 1.0))
-    threshold = metrics.best_threshold([1, 0], [high, low])
-    assert low < threshold <= high
-
-
-def scores_of_log_odds(values):
-    return 1 / (1 + np.exp(-np.array(values, float)))
-
-
-@pytest.mark.parametrize(
-    ("positive", "negative", "expected"),
-    [
-        # Means 2 and -1, deviations 1 and 1: Phi(-3 / 2).
-        ([1, 3], [-2, 0], 0.0668072),
-        # Means -1 and 2, deviations 1 and 3: Phi(3 / 4).
-        ([-2, 0], [-1, 5], 0.7733726),
-        # One side alone is spread: Phi(-2 / 2).
-        ([2, 2], [-2, 2], 0.1586553),
-    ],
-)
-def test_binormal_eer_of_hand_cases(positive, negative, expected):
-    labels = [1] * len(positive) + [0] * len(negative)
-    scores = scores_of_log_odds([*positive, *negative])
-    eer = metrics.binormal_equal_error_rate(labels, scores)
-    assert eer == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("num_clips", [5, 13, 383])
-@pytest.mark.parametrize("score", [0.0, 1e-6, 0.1, 0.3, 0.7, 1.0])
-def test_binormal_eer_of_a_network_that_ignores_its_input(num_clips, score):
-    labels = np.arange(num_clips) % 3 == 0
-    scores = np.full(num_clips, score)
-    assert metrics.binormal_equal_error_rate(labels, scores) == 0.5
-    # What is clipped away tells no clip from another.
-    below = np.linspace(0, 1e-4, num_clips)
-    assert metrics.binormal_equal_error_rate(labels, below) == 0.5
-    scores = np.where(labels, 0.7, 0.3)
-    assert metrics.binormal_equal_error_rate(labels, scores) == 0
-    assert metrics.binormal_equal_error_rate(~labels, scores) == 1

@@ -1,4 +1,4 @@
-"""All tags of a system: reports, intervals over segments, differences."""
+"""Reports, bootstrap intervals and differences of systems."""
 
 import json
 import math
@@ -10,21 +10,10 @@ import pytest
 from audiotag_nas import metrics
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.metrics import bootstrap
-
-TAGS = ("c", "m", "f", "v", "p", "b", "o")
-
-
-def make_system(seed, *, num_clips=61, num_segments=13, lift=0.5):
-    """Labels, scores and segments with seven tags of unequal frequency."""
-    rng = np.random.default_rng(seed)
-    shares = [0.4, 0.1, 0.2, 0.7, 0.3, 0.08, 0.15]
-    labels = rng.random((num_clips, len(TAGS))) < shares
-    labels[0], labels[1] = True, False
-    scores = np.round(rng.random(labels.shape) + lift * labels, 2)
-    return labels, scores, rng.integers(0, num_segments, num_clips)
+from tests.metrics.made_up import TAGS, make_system
 
 
-def test_mean_leaves_undefined_tags_out_and_names_them():
+def test_the_mean_excludes_undefined_tags_which_are_named():
     labels = np.array([[0, 0, 0], [1, 0, 1], [0, 0, 1], [1, 0, 0]])
     scores = np.array(
         [[0.1, 0.5, 0.9], [0.4, 0.2, 0.8], [0.3, 0.1, 0.7], [0.9, 0.6, 0.1]]
@@ -32,7 +21,7 @@ def test_mean_leaves_undefined_tags_out_and_names_them():
     report = metrics.evaluate_tags(labels, scores, "abz", num_bootstrap=0)
     assert report.undefined == ("b",)
     assert report.tags["b"].num_positives == 0
-    # a is in order (0); z has false alarm rate 1/2 from the first score on.
+    # a is ordered perfectly; the false-alarm rate of z starts at 1/2.
     assert report.tags["a"].eer == 0.0
     assert report.tags["z"].eer == pytest.approx(0.5)
     assert report.mean_eer == pytest.approx(0.25)
@@ -45,7 +34,7 @@ def test_all_tags_undefined_gives_no_mean():
     assert report.tags["a"].num_undefined_resamples == 1000
 
 
-def test_interval_is_that_of_physically_repeated_segments():
+def test_the_interval_equals_that_of_repeated_segments():
     labels, scores, segments = make_system(3)
     report = metrics.evaluate_tags(
         labels, scores, TAGS, segments=segments, num_bootstrap=50, seed=7
@@ -76,14 +65,14 @@ def test_interval_is_that_of_physically_repeated_segments():
 def test_interval_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
     labels, scores, segments = make_system(4)
     whole = metrics.evaluate_tags(labels, scores, TAGS, segments=segments)
-    monkeypatch.setattr(bootstrap, "_CHUNK_BYTES", 61 * 8 * 17)
+    monkeypatch.setattr(bootstrap, "_BLOCK_BYTES", 61 * 8 * 17)
     parts = metrics.evaluate_tags(labels, scores, TAGS, segments=segments)
     assert whole == parts
 
 
 def test_clips_of_one_segment_widen_the_interval():
-    # Ten copies of each clip say nothing new: resampling them by segment gives
-    # the interval of the originals, by clip a narrower one.
+    # Ten copies of each clip add no information. Resampling by segment gives
+    # the interval of the originals; resampling by clip gives a narrower one.
     labels, scores, _ = make_system(5)
     copies = np.repeat(np.arange(61), 10)
     once = metrics.evaluate_tags(labels, scores, TAGS, seed=1)
@@ -98,8 +87,8 @@ def test_clips_of_one_segment_widen_the_interval():
     assert np.diff(by_clip.mean_eer_interval) < 0.5 * width
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
-    # Two normals one apart: the true EER is Phi(-1/2) = 0.30854.
+def test_the_coverage_of_the_interval_is_about_its_confidence():
+    # Unit normals with means 0 and 1: the true EER is Phi(-1/2) = 0.30854.
     covered = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -119,7 +108,7 @@ def test_a_tag_missing_from_a_resample_is_counted():
     labels[::2, 1] = True
     scores = np.linspace(0, 1, 16).reshape(8, 2)
     report = metrics.evaluate_tags(labels, scores, "ab", num_bootstrap=2000)
-    # One clip of eight is drawn not at all with (7/8)^8 = 0.344.
+    # A clip of eight is missing with probability (7/8)^8 = 0.344.
     share = report.tags["a"].num_undefined_resamples / 2000
     assert share == pytest.approx(0.344, abs=0.04)
 
@@ -131,50 +120,15 @@ def test_one_segment_gives_no_interval():
     assert math.isnan(report.mean_eer_interval[0])
 
 
-def test_report_survives_json_with_null_for_nan():
+def test_the_json_of_a_report_has_null_for_nan():
     labels, scores, segments = make_system(8)
     labels[:, 5] = False
     report = metrics.evaluate_tags(labels, scores, TAGS, segments=segments)
-    text = json.dumps(report.to_json(), allow_nan=False)
-    assert json.loads(text)["tags"]["b"]["eer"] is None
-    again = metrics.TagReport.from_json(json.loads(text))
-    assert again.to_json() == report.to_json()
-    assert math.isnan(again.tags["b"].eer)
-
-
-def test_the_better_system_is_found_better_in_pairs():
-    labels, scores, segments = make_system(9, num_clips=300)
-    better = scores + 0.3 * labels
-    result = metrics.paired_difference(
-        labels, scores, better, TAGS, segments=segments
-    )
-    assert result.interval[0] < result.difference < result.interval[1] < 0
-    assert result.share_better == 1.0
-    eers = [
-        metrics.evaluate_tags(labels, s, TAGS, num_bootstrap=0).mean_eer
-        for s in (scores, better)
-    ]
-    assert result.difference == pytest.approx(eers[1] - eers[0])
-
-
-def test_a_system_does_not_differ_from_itself_rescaled():
-    labels, scores, segments = make_system(10)
-    result = metrics.paired_difference(
-        labels, scores, 3 * scores - 1, TAGS, segments=segments
-    )
-    assert result.difference == 0.0
-    assert result.interval == (0.0, 0.0)
-    assert (result.share_better, result.share_equal) == (0.0, 1.0)
-
-
-def test_pairing_narrows_the_interval():
-    labels, scores, segments = make_system(11, num_clips=300)
-    other = scores + 0.05 * np.random.default_rng(0).random(scores.shape)
-    result = metrics.paired_difference(
-        labels, scores, other, TAGS, segments=segments
-    )
-    alone = metrics.evaluate_tags(labels, scores, TAGS, segments=segments)
-    assert np.diff(result.interval) < 0.7 * np.diff(alone.mean_eer_interval)
+    value = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert math.isnan(report.tags["b"].eer)
+    assert value["tags"]["b"]["eer"] is None
+    assert value["tags"]["c"]["eer"] == report.tags["c"].eer
+    assert value["mean_eer_interval"] == list(report.mean_eer_interval)
 
 
 def test_thousand_resamples_of_the_challenges_size_take_seconds():
@@ -184,24 +138,24 @@ def test_thousand_resamples_of_the_challenges_size_take_seconds():
     assert time.process_time() - start < 5.0
 
 
-def test_a_nan_score_is_named_by_tag_and_clip():
+def test_the_error_for_a_nan_score_names_tag_and_clip():
     labels, scores, _ = make_system(13)
     scores[17, 3] = np.nan
     with pytest.raises(DataError, match="tag 'v', clip 17"):
         metrics.evaluate_tags(labels, scores, TAGS)
 
 
-def test_what_does_not_fit_is_refused():
+def test_wrong_arguments_are_refused():
     labels, scores, segments = make_system(14)
     with pytest.raises(ConfigError, match=r"\(61, 7\) and \(60, 7\)"):
         metrics.evaluate_tags(labels, scores[1:], TAGS)
-    with pytest.raises(ConfigError, match="one column a tag, 6"):
+    with pytest.raises(ConfigError, match="one column per tag, 6"):
         metrics.evaluate_tags(labels, scores, TAGS[1:])
     with pytest.raises(ConfigError, match="different names"):
         metrics.evaluate_tags(labels, scores, "cmfvpbb")
-    with pytest.raises(ConfigError, match="one segment a clip, 61"):
+    with pytest.raises(ConfigError, match="one segment per clip, 61"):
         metrics.evaluate_tags(labels, scores, TAGS, segments=segments[1:])
     with pytest.raises(ConfigError, match="confidence"):
         metrics.evaluate_tags(labels, scores, TAGS, confidence=95)
-    with pytest.raises(ConfigError, match="one number or one a tag, 7"):
+    with pytest.raises(ConfigError, match="one number or one per tag, 7"):
         metrics.evaluate_tags(labels, scores, TAGS, thresholds=[0.1, 0.2])

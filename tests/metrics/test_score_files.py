@@ -1,4 +1,4 @@
-"""The challenge's CSV files: what is written is read back, gaps are refused."""
+"""Reading and writing the challenge's CSV files."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_written_files_are_read_back(tmp_path, tags):
     np.testing.assert_array_equal(again.astype(np.float32), scores)
 
 
-def test_a_byte_order_mark_and_empty_lines_do_no_harm(tmp_path):
+def test_a_byte_order_mark_and_empty_lines_are_ignored(tmp_path):
     path = tmp_path / "L.csv"
     path.write_bytes(b"\xef\xbb\xbfx.wav,cop\r\n\r\ny.wav,\r\n")
     names, labels = score_files.read_labels(path, "cmfvpbo")
@@ -31,7 +31,7 @@ def test_a_byte_order_mark_and_empty_lines_do_no_harm(tmp_path):
     assert labels.astype(int).tolist() == [[1, 0, 0, 0, 1, 0, 1], [0] * 7]
 
 
-def test_rows_of_unscored_tags_are_left_out(tmp_path):
+def test_rows_of_unscored_tags_are_not_returned(tmp_path):
     path = tmp_path / "S.csv"
     path.write_text("x,c,0.25\nx,S,0.5\n")
     scores = score_files.read_scores(path, "c", ["x"])
@@ -46,14 +46,14 @@ def test_a_file_without_a_segment_is_named(tmp_path):
         score_files.read_segments(path, ["x", "z"])
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     path = tmp_path / "L.csv"
     path.write_bytes(b"x.wav,\xff\n")
     with pytest.raises(DataError, match="UTF-8"):
         score_files.read_labels(path, "c")
 
 
-# By hand: the score of the k-th label is k.
+# The score of the k-th file is k.
 @pytest.mark.parametrize(
     ("labels", "scores"),
     [
@@ -63,7 +63,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         (("a/x.mp3", "x"), ("a/x", "x.mp3")),
     ],
 )
-def test_a_name_with_and_without_its_ending_is_one_file(
+def test_a_name_with_and_without_its_ending_is_the_same_file(
     tmp_path, labels, scores
 ):
     rows = "".join(f"{name},c,{k}\n" for k, name in enumerate(scores))
@@ -77,31 +77,37 @@ def test_a_name_with_and_without_its_ending_is_one_file(
 
 
 @pytest.mark.parametrize(
-    ("labels", "written", "told"),
+    ("labels", "written", "message"),
     [
         (
             ("x.wav", "x.flac"),
             "x",
-            "must have its ending, since the labels have 'x.wav' and 'x.flac'.",
+            "must have an ending, because the labels have 'x.wav' and "
+            "'x.flac'.",
         ),
         (
             ("x.wav",),
             "x.flac",
             "the labels have no such file, with or without an ending such as "
-            ".wav. They begin with 'x.wav'.",
+            ".wav. Their first file is 'x.wav'.",
         ),
     ],
 )
-def test_a_name_that_means_no_one_file_is_told(tmp_path, labels, written, told):
+def test_a_name_without_a_single_match_is_refused(
+    tmp_path, labels, written, message
+):
     path = tmp_path / "S.csv"
     path.write_text(f"{written},c,0.5\n")
     with pytest.raises(DataError) as caught:
         score_files.read_scores(path, "c", labels)
-    assert str(caught.value) == f"{path}, line 1: {written!r}, tag 'c': {told}"
+    where = f"{path}, line 1: {written!r}, tag 'c'"
+    assert str(caught.value) == f"{where}: {message}"
 
 
-def test_one_file_by_two_names_is_there_twice(tmp_path):
+def test_a_file_with_two_names_is_repeated(tmp_path):
     path = tmp_path / "S.csv"
     path.write_text("x,c,0.5\nx.wav,c,0.5\n")
-    with pytest.raises(DataError, match=r"'x\.wav', tag 'c' stands on line 1"):
+    with pytest.raises(
+        DataError, match=r"'x\.wav', tag 'c': must occur once.* line 1\."
+    ):
         score_files.read_scores(path, "c", ["x"])

@@ -1,4 +1,4 @@
-"""Costs of networks: by hand, by Keras and by TensorFlow's profiler."""
+"""Costs of networks against hand counts, Keras and TensorFlow's profiler."""
 
 import pytest
 import tensorflow as tf
@@ -24,9 +24,9 @@ WIDE = Architecture(
 
 
 def test_the_multiply_adds_of_a_small_network_are_those_counted_by_hand():
-    # 5 frames x 7 mels: 3 x 5 x 1 x 4 weights at 35 places; 1 x 3 x 4 x 2 at
-    # 5 x 3; two directions of 3 gates x 6 x (2 + 6) and two dense layers of
-    # 12 x 3, at 5 frames.
+    # First block: 3 x 5 x 1 x 4 weights at 5 frames x 7 mels. Second block:
+    # 1 x 3 x 4 x 2 weights at 5 x 3. Then 5 frames of two GRU directions, each
+    # with 3 gates x 6 x (2 + 6) weights, and two dense layers of 12 x 3.
     costs = network_costs(SMALL, num_frames=5, num_mels=7, num_tags=3)
     convolutions = 60 * 35 + 24 * 15
     assert costs.multiply_adds == convolutions + 2 * 144 * 5 + 2 * 36 * 5
@@ -34,7 +34,7 @@ def test_the_multiply_adds_of_a_small_network_are_those_counted_by_hand():
 
 @pytest.mark.parametrize("architecture", [SMALL, WIDE])
 def test_the_parameters_are_those_that_keras_counts(architecture):
-    # 2 blocks halve 13 mel bins to 3: three are left for the GRU.
+    # Two blocks reduce 13 mel bins to 3.
     model = build_crnn(architecture, num_frames=11, num_mels=13, num_tags=7)
     costs = network_costs(architecture, num_frames=11, num_mels=13, num_tags=7)
     assert costs.num_parameters == model.count_params()
@@ -53,7 +53,7 @@ def test_the_published_networks_have_their_published_parameters():
 @pytest.mark.parametrize("architecture", [SMALL, WIDE])
 def test_tensorflows_profiler_counts_the_same(architecture):
     num_mels, num_tags = 13, 7
-    # One frame: the profiler counts the body of the GRU's loop once.
+    # One frame, because the profiler counts the loop of the GRU only once.
     model = build_crnn(
         architecture, num_frames=1, num_mels=num_mels, num_tags=num_tags
     )
@@ -64,17 +64,17 @@ def test_tensorflows_profiler_counts_the_same(architecture):
     )
     units = architecture.recurrent_units
     num_layers = 4 if architecture.recurrent == "gated_bgru" else 2
-    # And it does not know the shape of the loop's state.
-    of_state = num_layers * 3 * units * units
+    # The profiler does not know the shape of the loop's state.
+    state_operations = num_layers * 3 * units * units
     costs = network_costs(
         architecture, num_frames=1, num_mels=num_mels, num_tags=num_tags
     )
     # A multiply-add is two operations.
-    assert costs.multiply_adds - of_state == counted / 2
+    assert costs.multiply_adds - state_operations == counted / 2
 
 
 def profiled(model, num_mels: int) -> list[tuple[str, int]]:
-    """Kind of operation -> floating-point operations of scoring one clip."""
+    """Returns (kind, floating-point operations) pairs for scoring one clip."""
     from tensorflow.python.framework import convert_to_constants
 
     function = tf.function(lambda x: model(x, training=False)["clip_scores"])
@@ -88,9 +88,9 @@ def profiled(model, num_mels: int) -> list[tuple[str, int]]:
     found = []
     with tf.Graph().as_default() as graph:
         tf.graph_util.import_graph_def(frozen.graph.as_graph_def(), name="")
-        waiting = [profiler.profile(graph, cmd="op", options=options)]
-    while waiting:
-        node = waiting.pop()
+        pending = [profiler.profile(graph, cmd="op", options=options)]
+    while pending:
+        node = pending.pop()
         found.append((node.name, node.float_ops))
-        waiting += node.children
+        pending += node.children
     return found

@@ -1,4 +1,4 @@
-"""Networks from architectures: sizes, order of operations, saving."""
+"""Networks built from architectures: sizes, order of operations, saving."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def tiny() -> keras.Model:
     return build_crnn(TINY, num_mels=13, num_tags=7)
 
 
-def test_scores_of_clip_and_frames_come_out_for_any_number_of_frames(tiny):
+def test_clips_with_any_number_of_frames_are_scored(tiny):
     for frames in (1, 61):
         scores = tiny(spectrograms(frames=frames))
         assert scores["clip_scores"].shape == (3, 7)
@@ -50,7 +50,7 @@ def test_clip_scores_follow_from_attention_and_localization(tiny):
     frame_scores = scores["frame_scores"].numpy()
     by_hand = (frame_scores * attention).sum(1) / attention.sum(1)
     np.testing.assert_allclose(scores["clip_scores"], by_hand, rtol=1e-5)
-    # The attention is spread over the tags of a frame, not over the frames.
+    # The softmax is over the tags, not over the frames.
     np.testing.assert_allclose(attention.sum(2), 1, rtol=1e-5)
 
 

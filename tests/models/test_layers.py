@@ -1,4 +1,4 @@
-"""The layers against Keras's own and against sums done by hand."""
+"""The layers against Keras's layers and results computed by hand."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from audiotag_nas.models.layers import (
 )
 
 
-def test_fused_batch_norm_trains_and_infers_as_keras_does():
+def test_fused_batch_norm_equals_keras_in_training_and_inference():
     rng = np.random.default_rng(0)
     inputs = (3 + 2 * rng.standard_normal((3, 5, 7, 4))).astype("float32")
     weight = rng.standard_normal(inputs.shape).astype("float32")
@@ -59,7 +59,7 @@ def test_frozen_fused_batch_norm_keeps_its_averages():
 @pytest.mark.parametrize("mels", [2, 7, 12])
 def test_pair_pooling_and_its_gradient_are_keras_max_pooling(mels):
     rng = np.random.default_rng(1)
-    # Few different values, so that many pairs tie.
+    # Few distinct values, so that many pairs tie.
     inputs = rng.integers(0, 3, (3, 5, mels, 4)).astype("float32")
     weight = rng.standard_normal((3, 5, mels // 2, 4)).astype("float32")
     results = []
@@ -73,22 +73,22 @@ def test_pair_pooling_and_its_gradient_are_keras_max_pooling(mels):
         np.testing.assert_array_equal(ours, stock)
 
 
-def test_dropout_drops_its_rate_and_keeps_the_mean():
+def test_dropout_has_its_rate_and_keeps_the_mean():
     layer = FastDropout(0.1, seed=3)
     ones = tf.ones((7, 61, 13, 8))
     dropped = layer(ones, training=True).numpy()
     kept = dropped > 0
-    # 44,408 values: a standard deviation of the rate is 0.0014.
+    # With 44,408 values, the standard deviation of the rate is 0.0014.
     assert abs(kept.mean() - 0.9) < 0.006
     np.testing.assert_allclose(dropped[kept], 1 / 0.9, rtol=1e-4)
-    # Every stretch of it is random: rows, channels, neighbors.
+    # Channels and neighbors are independent.
     assert abs(kept[..., ::2].mean() - kept[..., 1::2].mean()) < 0.01
     assert (kept[..., 1:] & kept[..., :-1]).mean() == pytest.approx(
         0.81, abs=0.01
     )
 
 
-def test_dropout_changes_every_step_and_replays_from_its_seed():
+def test_dropout_differs_in_each_step_and_depends_on_its_seed():
     ones = tf.ones((3, 61))
     layer, again = FastDropout(0.5, seed=3), FastDropout(0.5, seed=3)
     first, second = layer(ones, training=True), layer(ones, training=True)
@@ -97,7 +97,7 @@ def test_dropout_changes_every_step_and_replays_from_its_seed():
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
-def test_attention_pooling_is_the_weighted_mean_worked_out_by_hand():
+def test_attention_pooling_is_the_weighted_mean_computed_by_hand():
     # Two frames, one tag: (0.2 * 0.3 + 0.8 * 0.1) / (0.3 + 0.1) = 0.35.
     localization = np.array([[[0.2], [0.8]]], "float32")
     attention = np.array([[[0.3], [0.1]]], "float32")
@@ -105,9 +105,9 @@ def test_attention_pooling_is_the_weighted_mean_worked_out_by_hand():
     np.testing.assert_allclose(score, [[0.35]], rtol=1e-6)
 
 
-def test_attention_floor_holds_above_the_bar_only_where_it_is_said():
-    # No attention at all: floored on both sides the mean is plain, 0.5;
-    # floored below only, nothing is left above.
+def test_the_numerator_has_the_floor_only_on_request():
+    # Without attention, the floor on both sides gives the plain mean 0.5; the
+    # floor in the divisor only gives 0.
     localization = np.array([[[0.2], [0.8]]], "float32")
     attention = np.zeros((1, 2, 1), "float32")
     both = AttentionPooling(floor=1e-7)(localization, attention)

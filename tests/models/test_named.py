@@ -1,4 +1,4 @@
-"""The reference networks against what was published of them."""
+"""The reference networks against their publications."""
 
 import itertools
 
@@ -39,7 +39,7 @@ def test_crnn_baseline_has_the_number_of_parameters_counted_by_hand():
         9 * n_in * n_out + n_out for n_in, n_out in itertools.pairwise(filters)
     )
     norm = 4 * sum(filters[1:])
-    # Two directions, three gates; reset_after has two biases a gate.
+    # Two directions, three gates; reset_after has two biases per gate.
     bgru = 2 * 3 * 64 * (64 + 64 + 2)
     heads = 2 * (128 * 7 + 7)
     model = build_named("crnn_baseline")
@@ -50,7 +50,7 @@ def test_crnn_baseline_has_the_number_of_parameters_counted_by_hand():
 def test_every_named_network_scores_clips_and_frames(name):
     frames, mels, outputs = SIZES[name]
     x = np.random.default_rng(0).standard_normal((3, frames, mels))
-    # As a graph: GRU steps of a thousand operations are slow one by one.
+    # A graph, because GRU steps are slow when run eagerly.
     scores = tf.function(build_named(name))(x.astype("float32"))
     assert scores["clip_scores"].shape == (3, outputs)
     assert scores["frame_scores"].shape == (3, frames, outputs)
@@ -65,6 +65,6 @@ def test_the_gate_of_wei2018_multiplies_a_linear_and_a_sigmoid_branch():
     assert activations == {"linear", "sigmoid"}
 
 
-def test_an_unknown_name_is_refused_with_those_there_are():
+def test_the_error_for_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"crnn_baseline.*Received: 'vgg'"):
         build_named("vgg")

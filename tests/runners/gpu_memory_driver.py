@@ -2,13 +2,13 @@
 
 `python -m tests.runners.gpu_memory_driver WORKDIR HOW`, HOW being
 
-    latency    a child whose latency is measured first, as a worker has it
+    latency    a trial whose latency is measured first, as a worker has it
     tuner      a search whose controller is a network
-    started    two children, in a process that TensorFlow has started in before
+    started    two trials, in a process that TensorFlow has started in before
 
 Prints JSON: the trainings' reasons of failure, and whether TensorFlow takes
 the GPU's memory as it needs it. Where there is no GPU, TensorFlow is told of
-one before it starts, so that its own rules on GPUs apply; the children are
+one before it starts, so that its own rules on GPUs apply; the trials are
 then trained on the CPU.
 """
 
@@ -24,7 +24,7 @@ from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.experiment.tuner import ArchitectureTuner
 from audiotag_nas.training import trial_training
 from audiotag_nas.trial import TrialResult
-from tests.runners import children_driver
+from tests.runners import trials_driver
 
 
 def find_gpu() -> tf.config.PhysicalDevice:
@@ -39,13 +39,13 @@ def find_gpu() -> tf.config.PhysicalDevice:
 
 def config(**search) -> ExperimentConfig:
     return dataclasses.replace(
-        children_driver.config(), search=SearchConfig(**search)
+        trials_driver.config(), search=SearchConfig(**search)
     )
 
 
 def run_trial(workdir: Path, number: int, **search) -> TrialResult:
     return trial_training.run_trial(
-        children_driver.make_trial(number, number, (number, 0)),
+        trials_driver.make_trial(number, number, (number, 0)),
         config=config(**search),
         features_dir=workdir / "features",
         trial_dir=workdir / "trials" / f"{number}",
@@ -56,14 +56,14 @@ class ToneTuner(ArchitectureTuner):
     """On the tones."""
 
     def prepare(self) -> None:
-        children_driver.prepare(self.workspace.workdir)
+        trials_driver.prepare(self.workspace.workdir)
 
 
 def run(workdir: Path, how: str) -> list[TrialResult]:
     if how == "tuner":
         search = config(searcher="reinforce_plain", num_trials=1, epochs=1)
         return list(ToneTuner(search, workdir=workdir).search().results)
-    children_driver.prepare(workdir)
+    trials_driver.prepare(workdir)
     if how == "latency":
         return [run_trial(workdir, 0, measure_latency=True)]
     tf.zeros(3).numpy()

@@ -11,7 +11,7 @@ import pytest
 
 from audiotag_nas.errors import DataError
 from audiotag_nas.trial import TrialStatus
-from tests.fake_children import TARGET, make_trial
+from tests.fake_trainings import TARGET, make_trial
 from tests.fakes import fake_reward
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the runners' tests do alike."""
+"""Helpers of the runners' tests."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 
 def run_trials(runner: TrialRunner, *trials: Trial) -> dict[str, TrialResult]:
-    """The results by the trials' ids."""
+    """Returns trial id -> result."""
     for trial in trials:
         runner.submit(trial)
     results = [runner.next_result() for _ in trials]
@@ -16,10 +16,10 @@ def run_trials(runner: TrialRunner, *trials: Trial) -> dict[str, TrialResult]:
 
 
 class BusyDriver:
-    """An `on_epoch` that is long at the first epoch it hears of.
+    """An `on_epoch` that takes long at its first call.
 
     Attributes:
-        heard: the trials' ids and epochs, in the order of hearing.
+        heard: (trial id, epoch) of each call.
     """
 
     def __init__(self, seconds: float) -> None:

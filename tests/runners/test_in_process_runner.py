@@ -6,13 +6,12 @@ import time
 
 import pytest
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.runners.factory import (
-    InProcessRunner,
-    RunnerSettings,
-    make_runner,
-)
+from audiotag_nas.runners.factory import make_runner
+from audiotag_nas.runners.in_process_runner import InProcessRunner
+from audiotag_nas.runners.settings import RunnerSettings
 from audiotag_nas.trial import Trial
 from tests.fakes import fake_failure
 from tests.runners.runner_contract import *  # noqa: F403
@@ -57,7 +56,7 @@ def test_ctrl_c_ends_the_search_whatever_the_training_makes_of_it(
 ):
     handler = signal.getsignal(signal.SIGINT)
     runner = make_runner(f"{__name__}:{target.__name__}")
-    runner.submit(Trial("search-0000", "search", 0, (0,), {}, {}, 1))
+    runner.submit(Trial("search-0000", "search", 0, (0,), {}, CRNN_BASELINE, 1))
     with pytest.raises(KeyboardInterrupt):
         runner.next_result()
     assert signal.getsignal(signal.SIGINT) is handler

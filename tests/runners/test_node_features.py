@@ -7,7 +7,7 @@ import pytest
 
 from audiotag_nas.config import ExperimentConfig, SyntheticConfig
 from audiotag_nas.errors import DataError, StoreError
-from audiotag_nas.experiment import preparation
+from audiotag_nas.experiment import dataset, preparation
 from audiotag_nas.experiment.workspace import Workspace
 from audiotag_nas.runners.node_features import find_features
 
@@ -29,14 +29,15 @@ def config() -> ExperimentConfig:
 def driver(config, tmp_path_factory):
     """The driver's features and their key."""
     workspace = Workspace(tmp_path_factory.mktemp("driver"))
-    preparation.write_synthetic_dataset(config, workspace)
-    prepared = preparation.prepare(
-        config, workspace, size=SIZE, split="development"
+    dataset.write_synthetic_dataset(config, workspace)
+    clips = dataset.read_clips(config, workspace, "development")
+    prepared = preparation.prepare_split(
+        config, workspace, size=SIZE, split="development", clips=clips
     )
     return workspace.features_dir, prepared
 
 
-def _find(config, driver, cache_dir, prepare=preparation.prepare_elsewhere):
+def _find(config, driver, cache_dir, prepare=preparation.prepare_on_node):
     features_dir, prepared = driver
     return find_features(
         config,

@@ -14,7 +14,7 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.errors import ConfigError, SearchError
 from audiotag_nas.runners.process_runner import ProcessRunner
 from audiotag_nas.trial import TrialStatus
-from tests.fake_children import TARGET, make_trial
+from tests.fake_trainings import TARGET, make_trial
 from tests.runners.runner_contract import *  # noqa: F403
 from tests.runners.runner_helpers import (
     BusyDriver,
@@ -90,10 +90,10 @@ def test_what_takes_a_worker_down_fails_its_trial_alone_and_says_how(
 ):
     runner = make_runner()
     deeds = {
-        "be killed": "its process was killed by SIGKILL, as the kernel does "
-        "when memory runs out",
+        "be killed": "its process was killed by SIGKILL (the kernel does so if "
+        "memory runs out)",
         "read null": "its process was killed by SIGSEGV",
-        "abort": "its process was killed by SIGABRT; its last words: F0000 "
+        "abort": "its process was killed by SIGABRT; last output line: F0000 "
         "kernels.cc:12] Check failed: size > 0",
         "exit": "its process ended with exit status 3",
     }
@@ -134,11 +134,11 @@ _ERROR = "E0000 00:00:1764077716.5 9 cuda.cc:1] no more memory"
         (
             "reading fold 3\n",
             "spin",
-            f"{_LIMIT}; its last words: reading fold 3",
+            f"{_LIMIT}; last output line: reading fold 3",
         ),
         (f"{_ERROR}\n", "spin", _LIMIT),
-        (f"{_ERROR}\n", "exit", f"{_EXIT}; its last words: {_ERROR}"),
-        ("terminate\n", "exit", f"{_EXIT}; its last words: terminate"),
+        (f"{_ERROR}\n", "exit", f"{_EXIT}; last output line: {_ERROR}"),
+        ("terminate\n", "exit", f"{_EXIT}; last output line: terminate"),
     ],
 )
 def test_last_words_are_not_those_of_tensorflows_log(
@@ -255,16 +255,16 @@ def test_each_worker_has_the_configs_threads_and_gpus_of_its_own(
         assert result.metrics["threads"] == "3"
     result = run_trials(make_runner(target), make_trial("c", num=1))["c"]
     assert result.metrics["gpus"] == [-1]
-    with pytest.raises(ConfigError, match="need 6, and this machine has 5"):
+    with pytest.raises(ConfigError, match="need 6, but this machine has 5"):
         make_runner(num_workers=3, gpus_per_trial=2)
 
 
 def _report_environment(trial, *, trial_dir, on_epoch, **unused):
     from audiotag_nas.trial import TrialResult
-    from tests import fake_children
+    from tests import fake_trainings
 
     trial_dir.mkdir(parents=True)
-    fake_children._meet(trial, trial_dir)
+    fake_trainings._meet(trial, trial_dir)
     gpus = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
     metrics = {
         "gpus": [int(gpu) for gpu in gpus],
@@ -276,7 +276,7 @@ def _report_environment(trial, *, trial_dir, on_epoch, **unused):
 
 
 def test_workers_that_can_not_start_stop_the_search_and_say_why(make_runner):
-    runner = make_runner("tests.fake_children:no_such_function")
+    runner = make_runner("tests.fake_trainings:no_such_function")
     runner.submit(make_trial("a"))
     with pytest.raises(RuntimeError, match="no_such_function"):
         runner.next_result()
@@ -306,8 +306,8 @@ def test_arguments_out_of_range_are_named(make_runner, changes, rule):
 
 _DRIVER = """
 import sys
-from audiotag_nas import cli
-from tests.fake_children import TARGET, make_trial
+from audiotag_nas.command_line import command
+from tests.fake_trainings import TARGET, make_trial
 
 def main(argv):
     from pathlib import Path
@@ -324,7 +324,7 @@ def main(argv):
     finally:
         runner.close()
 
-cli.run(main, positional="a directory", interrupted=cli.GOES_ON)
+command.run(main, positional="a directory", interrupted=command.RESUMABLE)
 """
 
 

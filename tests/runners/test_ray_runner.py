@@ -1,6 +1,6 @@
 """A real Ray cluster of several nodes on this machine, really broken.
 
-Trainings of a moment show the mechanics; one search has real children. The
+Trainings of a moment show the mechanics; one search has real trials. The
 nodes speak over loopback only.
 """
 
@@ -25,12 +25,13 @@ from audiotag_nas.errors import ConfigError, SearchError, UserError
 from audiotag_nas.runners import ray_runner
 from audiotag_nas.runners.ray_runner import RayRunner
 from audiotag_nas.search import make_searcher
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialStatus
-from tests.fake_children import TARGET, make_trial
+from tests.fake_trainings import TARGET, make_trial
 from tests.fakes import FakeRunner, make_fake_trials
-from tests.runners import children_driver
+from tests.runners import trials_driver
 from tests.runners.runner_contract import *  # noqa: F403
 from tests.runners.runner_helpers import (
     BusyDriver,
@@ -139,7 +140,9 @@ def test_what_takes_a_process_down_fails_its_trial_alone(make_runner):
             assert result.status is TrialStatus.COMPLETED
         else:
             assert result.status is TrialStatus.FAILED
-            assert result.reason.startswith("its process ended without a word")
+            assert result.reason.startswith(
+                "its process ended without a message"
+            )
 
 
 def test_a_trial_that_lost_its_process_is_tried_again_as_often_as_said(
@@ -161,11 +164,11 @@ def _die_at_first(trial, *, trial_dir, **unused):
     """Dies by SIGKILL in its first `num` tries."""
     from tests.fakes import fake_train
 
-    log = Path(trial.settings["log"])
+    log = Path(trial.hparams["log"])
     with open(log, "a") as file:
         file.write(f"{trial.trial_id}\n")
     tries = log.read_text().split().count(trial.trial_id)
-    if tries <= trial.settings["num"]:
+    if tries <= trial.hparams["num"]:
         os.kill(os.getpid(), signal.SIGKILL)
     return fake_train(trial)
 
@@ -240,7 +243,7 @@ def test_gpus_are_asked_of_ray_which_gives_no_gpu_to_two_trials(
 def _report_environment(trial, **unused):
     from audiotag_nas.trial import TrialResult
 
-    time.sleep(trial.settings.get("seconds", 0))
+    time.sleep(trial.hparams.get("seconds", 0))
     metrics = {
         "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
         "threads": os.environ["TF_NUM_INTRAOP_THREADS"],
@@ -251,7 +254,7 @@ def _report_environment(trial, **unused):
 
 
 def test_a_node_that_can_not_train_stops_the_search_and_says_why(make_runner):
-    runner = make_runner("tests.fake_children:no_such_function")
+    runner = make_runner("tests.fake_trainings:no_such_function")
     runner.submit(make_trial("a"))
     with pytest.raises(SearchError, match="no_such_function"):
         runner.next_result()
@@ -353,7 +356,7 @@ import sys
 from pathlib import Path
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.ray_runner import RayRunner
-from tests.training import test_ray_runner as tests
+from tests.runners import test_ray_runner as tests
 
 runner = RayRunner(
     ExperimentConfig(), features_dir=Path(), trials_dir=Path(sys.argv[1]),
@@ -389,7 +392,7 @@ def test_a_driver_killed_in_a_search_is_resumed_on_the_same_cluster(
 
 _PROGRAM = """
 from pathlib import Path
-from audiotag_nas import cli
+from audiotag_nas.command_line import command
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.ray_runner import RayRunner
 
@@ -399,13 +402,13 @@ def main(argv):
         trials_dir=Path({directory!r}),
         target="tests.runners.test_ray_runner:_train_slowly",
     )
-    from tests.training import test_ray_runner as tests
+    from tests.runners import test_ray_runner as tests
     try:
         tests._search(runner, Path({directory!r}) / "trials.jsonl")
     finally:
         runner.close()
 
-cli.run(main)
+command.run(main)
 """
 
 
@@ -521,15 +524,16 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
     # As an interpreter without Ray: what has it is not on its path.
     (tmp_path / "ray.py").write_text("raise ImportError('no Ray here')\n")
     code = (
-        "from audiotag_nas import cli\n"
+        "from audiotag_nas.command_line import command\n"
         "def main(argv):\n"
         "    from pathlib import Path\n"
         "    from audiotag_nas.config import ExperimentConfig\n"
-        "    from audiotag_nas.training import runners\n"
-        "    runners.make_runner(\n"
-        "        runners.RunnerSettings('ray'), ExperimentConfig(),\n"
+        "    from audiotag_nas.runners.factory import make_runner\n"
+        "    from audiotag_nas.runners.settings import RunnerSettings\n"
+        "    make_runner(\n"
+        "        RunnerSettings('ray'), ExperimentConfig(),\n"
         "        features_dir=Path(), trials_dir=Path())\n"
-        "cli.run(main)\n"
+        "command.run(main)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -545,7 +549,7 @@ def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
+def test_real_trials_on_nodes_that_make_their_own_features_learn_the_same(
     cluster, tmp_path
 ):
     from audiotag_nas.models import load_model
@@ -556,8 +560,8 @@ def test_real_children_on_nodes_that_make_their_own_features_learn_the_same(
     }
 
     def start(name, runner, num_workers, **settings):
-        children_driver.prepare(tmp_path / name)
-        module = "tests.runners.children_driver"
+        trials_driver.prepare(tmp_path / name)
+        module = "tests.runners.trials_driver"
         return subprocess.Popen(
             # Its own directory to each process: no node sees the driver's.
             [

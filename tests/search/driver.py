@@ -1,10 +1,10 @@
-"""A whole driver process for the kill tests: lock, journal, loop.
+"""A complete driver process for the kill tests: lock, journal, loop.
 
-`python -m tests.search.driver WORKDIR SEARCHER [MOMENT K] [BYTES]`; MOMENT is
-where the process kills itself by SIGKILL, at the K-th training of this
-process: `training`, `writing` (half of the line is in the file) or `learning`
-(the line is whole, nothing has learned from it). BYTES limits the size of
-files, as a full disk does.
+`python -m tests.search.driver WORKDIR SEARCHER MOMENT K BYTES` kills itself by
+SIGKILL at the K-th training of this process, at a MOMENT: `training`, `writing`
+(half of the line is in the file) or `learning` (the line is complete, the
+searcher has not learned from it). BYTES limits the size of files, like a full
+disk.
 """
 
 import json
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from audiotag_nas.errors import UserError
 from audiotag_nas.search import make_searcher
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult
 from tests.fakes import FakeRunner, fake_failure, fake_train, make_fake_trials
@@ -37,7 +38,7 @@ NUM_TRIALS = 15
 def search(
     workdir: Path, name: str, *, moment: str = "", kill_at: int = 0
 ) -> dict:
-    """Runs the search of `workdir` to its end; returns its outcome."""
+    """Runs the search of `workdir` to its end and returns its outcome."""
     num_trained = 0
 
     def train(trial: Trial) -> TrialResult:
@@ -85,7 +86,7 @@ def search(
 
 
 def _die_in_write() -> None:
-    """The next write stops halfway through its bytes, by a real SIGKILL."""
+    """Makes the next write kill the process halfway."""
     write = os.write
 
     def write_half(file: int, data: bytes) -> int:

@@ -1,7 +1,7 @@
-"""Children with learning curves, and a driver with workers that stops them.
+"""Trials with learning curves, and a parallel driver with early stopping.
 
-`python -m tests.search.early_stop_driver WORKDIR NUM_WORKERS` is a whole
-driver of worker processes, for the kill test; prints the outcome as JSON.
+`python -m tests.search.early_stop_driver WORKDIR NUM_WORKERS` is a complete
+driver with worker processes, for the kill test. It prints the outcome as JSON.
 """
 
 import json
@@ -13,9 +13,10 @@ from pathlib import Path
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.process_runner import ProcessRunner
 from audiotag_nas.search.early_stopping import CurveStopper, EarlyStopper
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import SearchOutcome, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus, is_stopped
 from tests.fakes import HashSearcher, fake_reward, make_fake_trials
@@ -39,21 +40,22 @@ def make_stopper() -> EarlyStopper:
 
 
 def num_begun(workdir: Path) -> int:
-    """Trainings begun in `workdir`, by all its drivers so far."""
+    """The number of trainings begun in `workdir` by all drivers so far."""
     paths = (workdir / "trials").glob("*/begun.txt")
     return sum(path.read_bytes().count(b"\n") for path in paths)
 
 
 def curve_train(trial: Trial) -> TrialResult:
-    """A curve that rises to about `fake_reward`, the more noisy the earlier."""
+    """Returns a curve that rises to `fake_reward`, noisier at early epochs."""
     noise = random.Random(repr(trial.tokens))
     final, quality = fake_reward(trial.tokens), []
     metrics = {}
     for epoch in range(1, NUM_EPOCHS + 1):
         left = 1 - epoch / NUM_EPOCHS
         quality.append(final - 0.3 * left + noise.gauss(0, 0.1 * left))
-        rule = trial.settings.get("stop_rule", ())
-        if epoch < NUM_EPOCHS and is_stopped(rule, epoch, quality[-1]):
+        if epoch < NUM_EPOCHS and is_stopped(
+            trial.stop_rule, epoch, quality[-1]
+        ):
             metrics["stopped_epoch"] = epoch
             break
     return TrialResult(
@@ -68,7 +70,7 @@ def curve_train(trial: Trial) -> TrialResult:
 def run_trial(
     trial: Trial, *, config, features_dir, trial_dir: Path, on_epoch
 ) -> TrialResult:
-    """A runner's target: `curve_train`, in a time of its own."""
+    """A runner's target: `curve_train` with a random duration."""
     trial_dir.mkdir(parents=True, exist_ok=True)
     with open(trial_dir / "begun.txt", "a") as file:
         file.write("1\n")
@@ -77,7 +79,7 @@ def run_trial(
 
 
 def search(workdir: Path, *, num_workers: int) -> SearchOutcome:
-    """The search of `workdir`, to its end."""
+    """Runs the search of `workdir` to its end."""
     workdir.mkdir(exist_ok=True)
     runner = ProcessRunner(
         ExperimentConfig(),
@@ -107,7 +109,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # By its own name, so that workers import it too.
+    # Imported by name, so that workers can import it too.
     from tests.search import early_stop_driver
 
     early_stop_driver.main()

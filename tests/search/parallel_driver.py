@@ -1,8 +1,8 @@
-"""A whole driver with worker processes, for the kill tests.
+"""A complete driver with worker processes, for the kill tests.
 
 `python -m tests.search.parallel_driver WORKDIR NUM_WORKERS` searches with two
-open rounds and trainings that sleep for very uneven times; prints the outcome
-as JSON.
+open rounds and trainings of very different durations. It prints the outcome as
+JSON.
 """
 
 import dataclasses
@@ -13,12 +13,13 @@ from pathlib import Path
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.runners.process_runner import ProcessRunner
+from audiotag_nas.search.events import SearchOutcome
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.lock import driver_lock
-from audiotag_nas.search.loop import SearchOutcome, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace, Tokens
 from audiotag_nas.trial import Trial
-from tests.fake_children import TARGET
+from tests.fake_trainings import TARGET
 from tests.fakes import HashSearcher, make_fake_trials
 
 SPACE = SearchSpace(
@@ -36,16 +37,16 @@ def search(
     mean_seconds: float = 0.05,
     warm_up: bool = False,
 ) -> SearchOutcome:
-    """The search of `workdir`, to its end."""
+    """Runs the search of `workdir` to its end."""
     make_plain = make_fake_trials(SPACE)
 
     def make_trial(number: int, round_number: int, tokens: Tokens) -> Trial:
-        # One training in twenty takes more than three medians.
+        # 5 % of the trainings take more than three times the median.
         generator = random.Random(1000 + number)
         seconds = mean_seconds * generator.lognormvariate(-0.245, 0.7)
         return dataclasses.replace(
             make_plain(number, round_number, tokens),
-            settings={"do": "sleep", "seconds": seconds},
+            hparams={"do": "sleep", "seconds": seconds},
         )
 
     workdir.mkdir(exist_ok=True)
@@ -60,10 +61,10 @@ def search(
         if warm_up:
             for number in range(num_workers):
                 trial = make_trial(0, 0, (0,) * 6)
-                settings = {"do": "meet", "num": num_workers}
+                hparams = {"do": "meet", "num": num_workers}
                 name = f"warm-up{number}"
                 runner.submit(
-                    dataclasses.replace(trial, trial_id=name, settings=settings)
+                    dataclasses.replace(trial, trial_id=name, hparams=hparams)
                 )
             for _ in range(num_workers):
                 runner.next_result()
@@ -84,7 +85,7 @@ def search(
 
 
 def plain(outcome: SearchOutcome) -> dict:
-    """What must be equal between two runs of the same search."""
+    """The parts of an outcome that are the same in every run."""
     value = {
         "trials": [trial.to_json() for trial in outcome.trials],
         "rewards": [result.reward for result in outcome.results],

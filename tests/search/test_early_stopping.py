@@ -1,4 +1,4 @@
-"""Rules and fair rewards worked out by hand, and searches that stop early."""
+"""Stop rules and reward estimates by hand, and searches with early stopping."""
 
 import dataclasses
 import itertools
@@ -20,8 +20,9 @@ from audiotag_nas.search.early_stopping import (
     HalvingStopper,
     make_early_stopper,
 )
+from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal, read_entries
-from audiotag_nas.search.loop import TrialFinished, run_search
+from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialResult, TrialStatus, is_stopped
 from tests.fakes import (
     FakeRunner,
@@ -65,16 +66,16 @@ def rising(final: float) -> list[float]:
     return [final - 0.1 * left for left in range(8, -1, -1)]
 
 
-def test_halving_asks_for_the_best_half_of_those_told_at_each_rung():
+def test_halving_promotes_the_best_half_of_the_rewards_at_each_rung():
     stopper = halving()
     stopper.tell([result(*rising(f)) for f in (0.9, 0.95, 0.85, 0.8)])
-    # Rungs 2, 4, 8; two of four go on: the second best is at 0.9.
+    # Rungs 2, 4, 8; two of four are promoted, the second ends at 0.9.
     assert stopper.rule() == [
         [2, pytest.approx(0.9 - 0.7)],
         [4, pytest.approx(0.9 - 0.5)],
         [8, pytest.approx(0.9 - 0.1)],
     ]
-    # One stopped at rung 2 counts there: three of six.
+    # The trial stopped at rung 2 counts there: three of six are promoted.
     stopper.tell([result(0.1, 0.22, stopped=True), result(*rising(0.7))])
     assert stopper.rule()[:2] == [
         [2, pytest.approx(0.2)],
@@ -82,7 +83,7 @@ def test_halving_asks_for_the_best_half_of_those_told_at_each_rung():
     ]
 
 
-def test_halvings_rungs_grow_by_eta_and_children_shrink_by_it():
+def test_rungs_grow_by_eta_and_trials_shrink_by_it():
     stopper = halving(eta=3.0, num_epochs=28)
     stopper.tell([result(f) for f in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])
     assert stopper.rule() == [[3, 0.5], [9, 0.5], [27, 0.5]]
@@ -92,7 +93,7 @@ def test_halvings_rungs_grow_by_eta_and_children_shrink_by_it():
 
 
 @pytest.mark.parametrize("name", ["halving", "curve"])
-def test_nothing_is_stopped_before_enough_children_were_trained_whole(name):
+def test_no_trial_is_stopped_before_enough_full_trainings(name):
     stopper = make_early_stopper(name, num_epochs=9, min_trials=5, eta=2.0)
     four = [result(*rising(f)) for f in (0.9, 0.95, 0.85, 0.8)]
     stopper.tell([*four, result(0.1, 0.2, stopped=True), fake_failure_result()])
@@ -106,8 +107,8 @@ def fake_failure_result() -> TrialResult:
     return TrialResult("search-0001", TrialStatus.FAILED, None, reason="NaN")
 
 
-def test_the_curve_rule_is_the_lower_bound_of_a_regression_on_the_final():
-    """Against SciPy's regression and the textbook's prediction interval."""
+def test_the_curve_rule_is_the_lower_prediction_bound_of_a_regression():
+    """Compares with SciPy's regression and the textbook's interval."""
     rng = np.random.default_rng(3)
     finals = rng.uniform(0.6, 0.9, 11)
     starts = 0.5 * finals + rng.normal(0, 0.03, 11)
@@ -127,7 +128,7 @@ def test_the_curve_rule_is_the_lower_bound_of_a_regression_on_the_final():
     assert stopper.rule() == [[1, pytest.approx(least)]]
 
 
-def test_the_curve_rule_stops_its_risk_of_those_as_good_as_the_best():
+def test_the_curve_rule_stops_trials_as_good_as_the_best_at_its_risk():
     rng = np.random.default_rng(8)
     risks = []
     for _ in range(300):
@@ -136,13 +137,13 @@ def test_the_curve_rule_stops_its_risk_of_those_as_good_as_the_best():
         stopper = CurveStopper(num_epochs=2, min_epochs=1, risk=0.2)
         stopper.tell([result(*p) for p in zip(starts, finals, strict=True)])
         [[_, least]] = stopper.rule()
-        # Where a child that will end at the best so far is after one epoch.
+        # Distribution after one epoch of a trial that ends at the best.
         risks.append(stats.norm(finals.max() - 0.2, 0.03).cdf(least))
     # Four standard errors.
     assert np.mean(risks) == pytest.approx(0.2, abs=0.024)
 
 
-def test_the_risk_is_shared_by_the_squares_of_the_epochs_saved():
+def test_the_risk_is_divided_by_the_squares_of_the_epochs_saved():
     """Epochs 1 and 2 of 3 save 2 and 1: four fifths and one fifth."""
     rng = np.random.default_rng(4)
     finals = rng.uniform(0.6, 0.9, 9)
@@ -160,7 +161,7 @@ def test_the_risk_is_shared_by_the_squares_of_the_epochs_saved():
     (_, early), (_, late) = stopper.rule()
     [[_, late_alone]] = alone.rule()
     quantiles = stats.t(7).ppf([0.08, 0.02, 0.1])
-    # Thresholds are a common mean plus quantile times a common deviation.
+    # threshold = common mean + quantile * common deviation
     deviation = (late - late_alone) / (quantiles[1] - quantiles[2])
     assert deviation > 0
     assert early + 0.1 - late == pytest.approx(
@@ -168,7 +169,7 @@ def test_the_risk_is_shared_by_the_squares_of_the_epochs_saved():
     )
 
 
-def test_where_a_start_tells_nothing_the_curve_rule_stops_none():
+def test_without_positive_correlation_the_curve_rule_stops_none():
     stopper = CurveStopper(num_epochs=2, min_trials=4, min_epochs=1)
     pairs = [(0.4, 0.5), (0.3, 0.6), (0.2, 0.7), (0.1, 0.8)]
     stopper.tell([result(*pair) for pair in pairs])
@@ -176,9 +177,9 @@ def test_where_a_start_tells_nothing_the_curve_rule_stops_none():
 
 
 @pytest.mark.parametrize("end", [0.1, 0.3, 0.7])
-def test_where_all_end_alike_the_curve_rule_stops_none(end):
-    # The mean of eleven times 0.7 is not 0.7 in floats: what is left over
-    # must not be taken for a difference that goes with the starts.
+def test_with_equal_finals_the_curve_rule_stops_none(end):
+    # The mean of eleven times 0.7 is not 0.7 in floats: the rounding error
+    # must not count as a correlation with the starts.
     generator = np.random.default_rng(0)
     stopper = CurveStopper(num_epochs=6, min_trials=4, min_epochs=1)
     stopper.tell(
@@ -187,42 +188,44 @@ def test_where_all_end_alike_the_curve_rule_stops_none(end):
     assert stopper.rule() == []
 
 
-def test_the_fair_reward_adds_the_gain_that_others_had_from_there():
+def test_the_estimate_is_on_the_line_of_the_full_trainings():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
     stopper.tell([result(*curve) for curve in (*whole, (0.05, 0.2, 0.3))])
-    # By the line final = 0.2 + 2 x: 0.5, a gain of 0.35.
+    # The line is final = 0.2 + 2 x.
     stopped = result(0.15, stopped=True)
-    assert stopper.fair_reward(stopped) == pytest.approx(0.5)
-    assert stopper.fair_reward(result(*whole[0])) == 0.4
+    assert stopper.estimated_final_reward(stopped) == pytest.approx(0.5)
+    assert stopper.estimated_final_reward(result(*whole[0])) == 0.4
 
 
-def test_the_fair_reward_is_not_drawn_to_the_mean_of_all_children():
+def test_the_estimate_does_not_shrink_to_the_mean():
     stopper = halving(num_epochs=3)
     pairs = [(0.1, 0.4), (0.1, 0.6), (0.3, 0.6), (0.3, 0.8)]
     stopper.tell([result(start, start, final) for start, final in pairs])
-    # Final on start has slope 1: 0.5 is expected of a start of 0.1. Start on
-    # final has slope 1 / 2, through (0.6, 0.2): 0.1 is typical of 0.4.
-    assert stopper.fair_reward(result(0.1, stopped=True)) == pytest.approx(0.4)
+    # The regression of final on start has slope 1 and predicts 0.5. That of
+    # start on final has slope 1 / 2 through (0.6, 0.2); inverted, 0.4.
+    assert stopper.estimated_final_reward(
+        result(0.1, stopped=True)
+    ) == pytest.approx(0.4)
 
 
-def test_the_fair_reward_is_never_above_the_best_whole_childs():
+def test_the_estimate_is_at_most_the_best_reward_of_a_full_training():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
     stopper.tell([result(*curve) for curve in (*whole, (0.05, 0.2, 0.3))])
-    assert stopper.fair_reward(result(0.45, stopped=True)) == 0.8
+    assert stopper.estimated_final_reward(result(0.45, stopped=True)) == 0.8
 
 
-def test_what_a_child_costs_is_off_its_curve_and_its_fair_reward_alike():
+def test_costs_are_subtracted_from_the_curve_and_the_estimate():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
     stopper.tell(
         [result(*curve, cost=0.1) for curve in (*whole, (0.05, 0.2, 0.3))]
     )
-    # Rewards are 0.1 lower throughout: 0.15 - 0.1 now, 0.5 - 0.1 then.
+    # All rewards are 0.1 lower: 0.15 - 0.1 at the stop, 0.5 - 0.1 finally.
     stopped = result(0.15, cost=0.1, stopped=True)
     assert stopped.reward == pytest.approx(0.05)
-    assert stopper.fair_reward(stopped) == pytest.approx(0.4)
+    assert stopper.estimated_final_reward(stopped) == pytest.approx(0.4)
     assert stopper.rule() == [[2, pytest.approx(0.5 - 0.1)]]
 
 
@@ -247,8 +250,8 @@ SPACE = SearchSpace(
 NUM_TRIALS = 26
 
 
-class NotingSearcher(HashSearcher):
-    """Notes every reward it is told."""
+class RecordingSearcher(HashSearcher):
+    """Records every reward."""
 
     def __init__(self) -> None:
         super().__init__(SPACE)
@@ -280,8 +283,8 @@ def search(path, name="curve", *, runner=None, searcher=None, **changes):
 
 
 @pytest.mark.parametrize("name", ["halving", "curve"])
-def test_a_search_stops_children_and_its_best_are_whole(tmp_path, name):
-    searcher, events = NotingSearcher(), []
+def test_a_search_stops_trials_and_its_best_are_full_trainings(tmp_path, name):
+    searcher, events = RecordingSearcher(), []
     outcome = search(
         tmp_path / "trials", name, searcher=searcher, on_event=events.append
     )
@@ -290,7 +293,7 @@ def test_a_search_stops_children_and_its_best_are_whole(tmp_path, name):
     assert all(len(r.history["quality"]) == r.stopped_epoch for r in stopped)
     for trial, done in zip(outcome.trials, outcome.results, strict=True):
         if done.stopped_epoch:
-            rule = dict(trial.settings["stop_rule"])
+            rule = dict(trial.stop_rule)
             assert done.reward < rule[done.stopped_epoch]
     whole = [r for r in outcome.results if r.is_whole]
     assert outcome.best_result.reward == max(r.reward for r in whole)
@@ -303,20 +306,20 @@ def test_a_search_stops_children_and_its_best_are_whole(tmp_path, name):
     assert all(e.best_result.is_whole for e in finished if e.best_result)
 
 
-def test_tokens_trained_again_are_trained_whole(tmp_path):
+def test_repeated_tokens_are_trained_in_full(tmp_path):
     outcome = search(tmp_path / "trials", retrain_repeats=True, num_trials=60)
-    trained, num_again = set(), 0
+    trained, num_repeats = set(), 0
     for trial, done in zip(outcome.trials, outcome.results, strict=True):
         if trial.tokens in trained:
-            num_again += 1
-            assert "stop_rule" not in trial.settings
+            num_repeats += 1
+            assert not trial.stop_rule
             assert done.is_whole
         trained.add(trial.tokens)
-    assert num_again >= 10
+    assert num_repeats >= 10
     assert any(r.stopped_epoch for r in outcome.results)
 
 
-def test_the_recommendation_is_among_the_children_that_trained_whole(
+def test_the_recommendation_is_one_of_the_full_trainings(
     tmp_path,
 ):
     path = tmp_path / "trials"
@@ -327,12 +330,12 @@ def test_the_recommendation_is_among_the_children_that_trained_whole(
         if r.stopped_epoch
     )
 
-    class Fond(HashSearcher):
+    class Checking(HashSearcher):
         def recommend(self, among=None):
             assert stopped.tokens not in among
             return min(among)
 
-    again = search(path, searcher=Fond(SPACE))
+    again = search(path, searcher=Checking(SPACE))
     assert again.num_from_journal == NUM_TRIALS
     whole = [
         t.tokens
@@ -342,10 +345,10 @@ def test_the_recommendation_is_among_the_children_that_trained_whole(
     assert again.recommendation == min(whole)
 
 
-def test_neither_order_nor_slots_change_a_search_that_stops_early(tmp_path):
+def test_order_and_slots_do_not_change_a_search_with_early_stopping(tmp_path):
     outcomes = []
     for num_slots, shuffle in [(1, None), (2, 2), (3, 3), (20, 4)]:
-        searcher = NotingSearcher()
+        searcher = RecordingSearcher()
         runner = FakeRunner(curve_train, num_slots=num_slots, shuffle=shuffle)
         outcome = search(
             tmp_path / str(num_slots), runner=runner, searcher=searcher
@@ -358,15 +361,15 @@ def test_neither_order_nor_slots_change_a_search_that_stops_early(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["halving", "curve"])
-def test_a_search_that_stops_early_resumes_from_any_lines_of_its_journal(
+def test_a_search_with_early_stopping_resumes_from_any_number_of_lines(
     tmp_path, name
 ):
-    path, searcher = tmp_path / "whole", NotingSearcher()
+    path, searcher = tmp_path / "whole", RecordingSearcher()
     runner = FakeRunner(curve_train, num_slots=3, shuffle=1)
     whole = search(path, name, runner=runner, searcher=searcher)
     lines = path.read_text().splitlines(True)
     for num_lines in range(len(lines)):
-        path, again = tmp_path / f"cut{num_lines}", NotingSearcher()
+        path, again = tmp_path / f"cut{num_lines}", RecordingSearcher()
         path.write_text("".join(lines[:num_lines]))
         runner = FakeRunner(curve_train, num_slots=3, shuffle=num_lines)
         outcome = search(path, name, runner=runner, searcher=again)
@@ -376,7 +379,7 @@ def test_a_search_that_stops_early_resumes_from_any_lines_of_its_journal(
         assert again.told == searcher.told
 
 
-def test_a_search_extended_stops_as_one_that_was_as_long_from_the_start(
+def test_an_extended_search_stops_the_same_trials_as_a_long_one(
     tmp_path,
 ):
     for num_trials in (9, 14, NUM_TRIALS):
@@ -386,7 +389,7 @@ def test_a_search_extended_stops_as_one_that_was_as_long_from_the_start(
     assert extended.recommendation == at_once.recommendation
 
 
-def test_failed_children_count_for_nothing_in_the_rules(tmp_path):
+def test_failed_trials_do_not_influence_the_rules(tmp_path):
     def train(trial):
         return (
             fake_failure(trial) if trial.seed % 3 == 1 else curve_train(trial)
@@ -395,24 +398,24 @@ def test_failed_children_count_for_nothing_in_the_rules(tmp_path):
     path = tmp_path / "trials"
     search(path, runner=FakeRunner(train))
     entries = read_entries(path)
-    first = next(e.trial for e in entries if "stop_rule" in e.trial.settings)
+    first = next(e.trial for e in entries if e.trial.stop_rule)
     before = [e for e in entries if e.trial.round < first.round - 1]
     assert sum(e.result.is_whole for e in before) >= 6
     assert any(e.result.stopped_epoch for e in entries)
 
 
-def test_rules_are_finite_numbers_in_order_of_epochs(tmp_path):
+def test_rules_have_finite_numbers_and_increasing_epochs(tmp_path):
     for trial in search(tmp_path / "trials").trials:
-        rule = trial.settings.get("stop_rule", [])
+        rule = trial.stop_rule
         epochs = [epoch for epoch, _ in rule]
         assert all(a < b for a, b in itertools.pairwise(epochs))
         assert all(np.isfinite(least) for _, least in rule)
 
 
-def test_a_parallel_search_that_stops_early_and_is_killed_ends_undisturbed(
+def test_a_killed_parallel_search_with_early_stopping_ends_the_same(
     tmp_path,
 ):
-    """Real workers, two open rounds, a driver killed again and again."""
+    """Uses real workers, two open rounds, and a driver killed repeatedly."""
     workdir = tmp_path / "killed"
     arguments = [sys.executable, "-m", early_stop_driver.__name__]
     num_kills = 0
@@ -444,7 +447,7 @@ def test_a_parallel_search_that_stops_early_and_is_killed_ends_undisturbed(
 
 
 def run_search_here(path):
-    """The driver's search, one child after the other in this process."""
+    """Runs the driver's search sequentially in this process."""
     return run_search(
         HashSearcher(early_stop_driver.SPACE),
         FakeRunner(curve_train),

@@ -1,4 +1,4 @@
-"""The journal's lines: durable, whole, and refused where they are damaged."""
+"""The journal: lines are durable, and damaged lines are errors."""
 
 import json
 import math
@@ -27,7 +27,7 @@ def path(tmp_path):
     return journal.path
 
 
-def test_a_line_is_what_the_document_says(path):
+def test_a_line_has_the_documented_fields(path):
     line = json.loads(path.read_text().splitlines()[1])
     assert list(line) == [
         "schema_version",
@@ -37,33 +37,33 @@ def test_a_line_is_what_the_document_says(path):
         "result",
         "checksum",
     ]
-    assert (line["schema_version"], line["order"]) == (2, 1)
+    assert (line["schema_version"], line["order"]) == (3, 1)
     assert line["trial"] == {
         "trial_id": "search-0001",
         "stage": "search",
         "round": 1,
         "tokens": [1, 0],
         "hparams": {"filters": 16, "height": 1},
-        "settings": {
-            "epochs": 3,
-            "architecture": {
-                "blocks": [
-                    {"filters": 2, "height": 1, "width": 3},
-                    {"filters": 1, "height": 1, "width": 3},
-                ],
-                "recurrent": "bgru",
-                "recurrent_units": 64,
-                "dropout": 0.1,
-                "input_norm": False,
-            },
+        "architecture": {
+            "blocks": [
+                {"filters": 2, "height": 1, "width": 3},
+                {"filters": 1, "height": 1, "width": 3},
+            ],
+            "recurrent": "bgru",
+            "recurrent_units": 64,
+            "dropout": 0.1,
+            "input_norm": False,
         },
         "seed": 1,
+        "overrides": {"epochs": 3},
+        "stop_rule": [],
+        "reward": {"measure": "eer", "weighs_costs": False},
     }
     assert line["result"]["status"] == "completed"
     assert line["result"]["trial_id"] == "search-0001"
 
 
-def test_what_was_appended_is_read_again_the_same(path):
+def test_appended_entries_are_read_unchanged(path):
     journal = Journal(path)
     appended = journal.append(TRIALS[3], fake_train(TRIALS[3]))
     again = Journal(path)
@@ -75,7 +75,7 @@ def test_what_was_appended_is_read_again_the_same(path):
     assert len(again) == 4
 
 
-def test_a_journal_that_is_not_there_is_empty_and_is_made_by_its_first_line(
+def test_a_missing_journal_is_empty_and_created_by_its_first_line(
     tmp_path,
 ):
     path = tmp_path / "trials.jsonl"
@@ -84,7 +84,7 @@ def test_a_journal_that_is_not_there_is_empty_and_is_made_by_its_first_line(
     assert not path.exists()
 
 
-def test_numbers_that_json_does_not_have_become_null_at_once(path):
+def test_numbers_that_are_not_finite_become_null(path):
     result = TrialResult(
         "search-0003",
         TrialStatus.FAILED,
@@ -98,9 +98,7 @@ def test_numbers_that_json_does_not_have_become_null_at_once(path):
     assert "NaN," not in path.read_text()
 
 
-def test_a_file_cut_anywhere_loses_the_torn_line_alone_and_goes_on(
-    path, caplog
-):
+def test_a_file_truncated_anywhere_loses_only_the_torn_line(path, caplog):
     whole = path.read_bytes()
     ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
     expected = read_entries(path)
@@ -121,8 +119,8 @@ def test_a_file_cut_anywhere_loses_the_torn_line_alone_and_goes_on(
         assert len(Journal(path)) == num_whole + 1
 
 
-def test_a_last_line_without_its_beginning_is_torn_too(path):
-    # After a power cut the end of the line may be on the disk without the rest.
+def test_a_last_line_without_its_beginning_is_torn(path):
+    # After a power cut, only the end of the line may be on the disk.
     whole = path.read_bytes()
     path.write_bytes(whole + b"\0" * 40 + b"}}\n")
     assert len(Journal(path)) == 3
@@ -139,13 +137,13 @@ def _nested(depth: int) -> list:
 @pytest.mark.parametrize(
     ("line", "change", "reason"),
     [
-        (3, lambda v: v.pop("schema_version"), "must be 2. Received: 'None'"),
-        (1, lambda v: v.update(schema_version=2.0), "be 2. Received: '2.0'"),
-        (1, lambda v: v.update(schema_version=True), "be 2. Received: 'True'"),
+        (3, lambda v: v.pop("schema_version"), "must be 3. Received: 'None'"),
+        (1, lambda v: v.update(schema_version=3.0), "be 3. Received: '3.0'"),
+        (1, lambda v: v.update(schema_version=True), "be 3. Received: 'True'"),
         (2, lambda v: v.pop("result"), "must have a field 'result'"),
         (2, lambda v: v.update(result=[0.5]), "result: must be an object with"),
         (2, lambda v: v.update(note="mine"), "no field named 'note'"),
-        (2, lambda v: v.update(order=0), "must grow. Received: 0 after 0"),
+        (2, lambda v: v.update(order=0), "must increase. Received: 0 after 0"),
         (2, lambda v: v.update(order="1"), "order: must be an int"),
         (2, lambda v: v.update(order=True), "order: must be an int"),
         (3, lambda v: v.update(order=2**63), "order: must be an int"),
@@ -156,7 +154,11 @@ def _nested(depth: int) -> list:
             "trial: must have a field 'seed'",
         ),
         (1, lambda v: v["trial"].update(size=3), "no field named 'size'"),
-        (1, lambda v: v["trial"].update(settings=None), "trial.settings: must"),
+        (
+            1,
+            lambda v: v["trial"].update(overrides=None),
+            "trial.overrides: must",
+        ),
         (1, lambda v: v["trial"].update(tokens=[0.5]), "trial.tokens[0]: must"),
         (
             1,
@@ -179,30 +181,28 @@ def _nested(depth: int) -> list:
         (2, lambda v: v["trial"].update(trial_id="a\0"), "letters, digits"),
         (
             2,
-            lambda v: v["trial"]["settings"].update(architecture="small"),
+            lambda v: v["trial"].update(architecture="small"),
             "architecture: must be an object with named fields",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"]["architecture"].update(blocks=[]),
+            lambda v: v["trial"]["architecture"].update(blocks=[]),
             "must have at least one block",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"]["architecture"].update(
-                dropout="a"
-            ),
+            lambda v: v["trial"]["architecture"].update(dropout="a"),
             "architecture.dropout: must be a finite number. Received: 'a'",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"].update(epochs=_nested(20)),
-            "nested deeper than 16",
+            lambda v: v["trial"]["overrides"].update(epochs=_nested(20)),
+            "trial.overrides.epochs: must be an int or null. Received: [[[",
         ),
         (
             2,
-            lambda v: v["trial"]["settings"].update(epochs=10**400),
-            "trial.settings.epochs: must be an int. Received: 1000",
+            lambda v: v["trial"]["overrides"].update(epochs=10**400),
+            "trial.overrides.epochs: must be an int or null. Received: 1000",
         ),
         (
             2,
@@ -253,7 +253,9 @@ def _nested(depth: int) -> list:
         ),
     ],
 )
-def test_a_damaged_line_is_named_with_what_is_wrong(path, line, change, reason):
+def test_the_error_names_a_damaged_line_and_its_field(
+    path, line, change, reason
+):
     change_line(path, line, change)
     with pytest.raises(StoreError) as caught:
         Journal(path)
@@ -263,7 +265,7 @@ def test_a_damaged_line_is_named_with_what_is_wrong(path, line, change, reason):
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"schema_ver', b"[1]", b"\xff\xfe"])
-def test_a_torn_line_that_is_not_the_last_is_damage(path, damage):
+def test_a_torn_line_before_the_last_is_an_error(path, damage):
     lines = path.read_bytes().splitlines()
     lines[1] = damage
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -273,7 +275,7 @@ def test_a_torn_line_that_is_not_the_last_is_damage(path, damage):
     assert path.read_bytes() == before
 
 
-def test_a_trial_has_one_line(path):
+def test_a_trial_has_one_line_only(path):
     with pytest.raises(StoreError, match="search-0002 is in the journal alr"):
         Journal(path).append(TRIALS[2], fake_train(TRIALS[2]))
     with pytest.raises(ValueError, match="search-0000 can't be journaled as"):
@@ -288,7 +290,7 @@ def test_a_trial_has_one_line(path):
         Journal(path)
 
 
-def test_a_line_may_be_taken_out_to_have_its_trial_run_again(path):
+def test_a_removed_line_allows_its_trial_to_run_again(path):
     lines = path.read_text().splitlines()
     path.write_text(f"{lines[0]}\n{lines[2]}\n")
     journal = Journal(path)
@@ -297,7 +299,7 @@ def test_a_line_may_be_taken_out_to_have_its_trial_run_again(path):
     assert len(Journal(path)) == 3
 
 
-def test_a_file_that_another_program_changed_is_not_written_to(path):
+def test_a_file_changed_by_another_program_is_not_written(path):
     journal = Journal(path)
     other = Journal(path)
     other.append(TRIALS[3], fake_train(TRIALS[3]))
@@ -307,20 +309,20 @@ def test_a_file_that_another_program_changed_is_not_written_to(path):
     assert path.read_bytes() == before
 
 
-def test_a_path_that_can_not_be_read_or_written_is_one_clear_line(tmp_path):
+def test_an_unreadable_or_unwritable_path_is_a_store_error(tmp_path):
     with pytest.raises(
         StoreError, match=r"must be a regular file\. Received: a dir"
     ):
         Journal(tmp_path)
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "new" / "trials.jsonl")
-    (tmp_path / "new").write_text("")  # where the directory should be
+    (tmp_path / "new").write_text("")  # a file instead of the directory
     with pytest.raises(StoreError, match="can't be written"):
         journal.append(TRIALS[0], fake_train(TRIALS[0]))
 
 
-def test_each_changed_byte_of_a_line_is_noticed(path):
-    # Also a digit of a reward for another: JSON and schema stay valid.
+def test_every_changed_byte_of_a_line_is_detected(path):
+    # Also a changed digit of a reward, which is valid JSON.
     whole = path.read_bytes()
     start = whole.index(b"\n") + 1
     end = whole.index(b"\n", start)
@@ -334,7 +336,7 @@ def test_each_changed_byte_of_a_line_is_noticed(path):
 
 @pytest.mark.parametrize("line", [1, 3])
 def test_a_wrong_checksum_is_an_error_that_names_the_line(path, line):
-    # The last line too: it is whole, so its trial need not run again.
+    # The last line too: it is complete, so it is not a torn line.
     lines = path.read_text().splitlines()
     lines[line - 1] = lines[line - 1].replace('"reward": 0.', '"reward": 0.1')
     path.write_text("\n".join(lines) + "\n")
@@ -346,7 +348,7 @@ def test_a_wrong_checksum_is_an_error_that_names_the_line(path, line):
     assert path.read_bytes() == before
 
 
-def test_a_line_without_a_checksum_is_refused(path):
+def test_a_line_without_a_checksum_is_an_error(path):
     lines = path.read_text().splitlines()
     value = json.loads(lines[1])
     del value["checksum"]
@@ -356,9 +358,9 @@ def test_a_line_without_a_checksum_is_refused(path):
         read_entries(path)
 
 
-@pytest.mark.parametrize("version", [1, 3])
-def test_a_journal_of_another_version_is_one_clear_line(path, version):
-    # As version 1 wrote it, without a checksum.
+@pytest.mark.parametrize("version", [1, 2, 4])
+def test_a_journal_of_another_version_is_an_error_of_one_line(path, version):
+    # Version 1 had no checksum.
     value = json.loads(path.read_text().splitlines()[0])
     del value["checksum"]
     path.write_text(json.dumps(value | {"schema_version": version}) + "\n")
@@ -366,7 +368,7 @@ def test_a_journal_of_another_version_is_one_clear_line(path, version):
         Journal(path)
     assert str(caught.value) == (
         f"{path}, line 1: the journal has format version {version}; this "
-        "version of audiotag-nas reads and continues version 2 only. Use the "
+        "version of audiotag-nas reads and continues version 3 only. Use the "
         "version that wrote it, or another --workdir."
     )
 
@@ -381,7 +383,7 @@ def test_a_journal_of_another_version_is_one_clear_line(path, version):
     ],
 )
 @pytest.mark.parametrize("line", [2, 4])
-def test_hostile_json_is_damage_wherever_it_stands(path, text, reason, line):
+def test_hostile_json_is_an_error_in_any_line(path, text, reason, line):
     lines = [*path.read_bytes().splitlines(), b""]
     lines[line - 1] = text
     path.write_bytes(b"\n".join(lines).rstrip(b"\n") + b"\n")
@@ -389,7 +391,7 @@ def test_hostile_json_is_damage_wherever_it_stands(path, text, reason, line):
         Journal(path)
 
 
-def test_a_metric_that_is_not_finite_is_left_out(path):
+def test_a_metric_that_is_not_finite_is_dropped(path):
     result = TrialResult(
         "search-0003",
         TrialStatus.COMPLETED,
@@ -401,7 +403,7 @@ def test_a_metric_that_is_not_finite_is_left_out(path):
     assert read_entries(path)[3] == entry
 
 
-def test_a_reason_with_a_file_name_that_is_no_unicode_is_kept(path):
+def test_a_reason_with_a_file_name_that_is_not_unicode_is_kept(path):
     reason = f"no file {os.fsdecode(b'caf%c.wav' % 0xE9)}"
     result = TrialResult("search-0003", TrialStatus.FAILED, None, reason=reason)
     entry = Journal(path).append(TRIALS[3], result)
@@ -409,7 +411,7 @@ def test_a_reason_with_a_file_name_that_is_no_unicode_is_kept(path):
     assert read_entries(path)[3] == entry
 
 
-def test_what_is_no_regular_file_is_refused_and_does_not_block(tmp_path):
+def test_a_special_file_is_an_error_and_does_not_block(tmp_path):
     path = tmp_path / "trials.jsonl"
     os.mkfifo(path)
     with pytest.raises(StoreError, match=r"must be a regular file\..*a FIFO"):

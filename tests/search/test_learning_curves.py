@@ -1,4 +1,4 @@
-"""What learning curves say of stopped children, by hand and by simulation."""
+"""Estimates of final rewards, by hand and by simulation."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.search.learning_curves import LearningCurves
 
 
-def filled(*children) -> LearningCurves:
+def filled(*trials) -> LearningCurves:
     curves = LearningCurves(3)
-    for child in children:
-        curves.add(child, stopped_epoch=len(child) % 3)
+    for trial in trials:
+        curves.add(trial, stopped_epoch=len(trial) % 3)
     return curves
 
 
-# Final = current after epoch 2 + 0.1, and = 2 x that after epoch 1 + 0.2.
+# final = reward after epoch 2 + 0.1 = 2 x reward after epoch 1 + 0.2
 WHOLE = (
     (0.1, 0.3, 0.4),
     (0.2, 0.5, 0.6),
@@ -23,16 +23,16 @@ WHOLE = (
 )
 
 
-def test_on_exact_lines_a_stopped_child_gets_the_final_reward_on_the_line():
+def test_exact_lines_are_extrapolated_exactly():
     fits = filled(*WHOLE).fits()
-    assert fits[2].expected_final(0.35) == pytest.approx(0.45)
-    assert fits[1].expected_final(0.15) == pytest.approx(0.5)
+    assert fits[2].predicted_final(0.35) == pytest.approx(0.45)
+    assert fits[1].predicted_final(0.15) == pytest.approx(0.5)
     assert fits[1].slope == pytest.approx(2.0)
     assert fits[1].residual_variance == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_child_stopped_late_counts_early_with_what_was_expected_of_it():
-    # It goes 0.1 -> 0.2, from where the line of epoch 2 leads to 0.3.
+def test_a_trial_stopped_late_counts_at_earlier_epochs_with_its_prediction():
+    # Its curve is 0.1, 0.2; the line of epoch 2 predicts a final 0.3.
     fits = filled(*WHOLE, (0.1, 0.2)).fits()
     finals = np.array([0.4, 0.6, 0.8, 0.3, 0.3])
     current = np.array([0.1, 0.2, 0.3, 0.05, 0.1])
@@ -47,18 +47,18 @@ def test_a_child_stopped_late_counts_early_with_what_was_expected_of_it():
     )
 
 
-def test_children_stopped_at_an_epoch_do_not_tell_what_came_after_it():
+def test_trials_stopped_at_an_epoch_do_not_influence_its_regression():
     fits, without = filled(*WHOLE, (0.9,)).fits(), filled(*WHOLE).fits()
     assert fits[1].slope == without[1].slope
     assert fits[2] == without[2]
     assert fits[1].num == without[1].num + 1
 
 
-def test_expected_finals_are_unbiased_where_poor_starts_were_stopped():
-    """Among whole children alone, those who recovered are too many."""
+def test_predictions_are_unbiased_if_poor_starts_were_stopped():
+    """A regression over full trainings alone is biased upwards."""
     rng = np.random.default_rng(5)
     num = 4000
-    # A random walk: the final is the current reward and noise of 0.2 root 2.
+    # A random walk: final = reward after epoch 1 + noise of 0.2 sqrt(2).
     walks = 0.6 + np.cumsum(rng.normal(0, 0.2, (num, 3)), axis=1)
     curves = LearningCurves(3)
     for walk in walks:
@@ -66,14 +66,14 @@ def test_expected_finals_are_unbiased_where_poor_starts_were_stopped():
         curves.add(walk[: stop or 3], stopped_epoch=stop)
     fit = curves.fits()[1]
     start = 0.3
-    assert fit.expected_final(start) == pytest.approx(start, abs=0.02)
+    assert fit.predicted_final(start) == pytest.approx(start, abs=0.02)
     assert fit.residual_variance == pytest.approx(2 * 0.2**2, rel=0.1)
     whole = walks[walks[:, 1] >= 0.6]
     naive = np.polyval(np.polyfit(whole[:, 0], whole[:, 2], 1), start)
     assert naive > start + 0.2
 
 
-def test_the_likeliest_final_reads_current_on_final_backwards():
+def test_calibration_inverts_the_regression_of_current_on_final():
     rng = np.random.default_rng(7)
     finals = rng.normal(0.7, 0.1, 200)
     current = 0.5 * finals + rng.normal(0, 0.03, 200)
@@ -83,13 +83,13 @@ def test_the_likeliest_final_reads_current_on_final_backwards():
     slope, intercept = np.polyfit(finals, current, 1)
     fit = curves.fits()[1]
     for start in (0.2, 0.35, 0.5):
-        assert fit.likeliest_final(start) == pytest.approx(
+        assert fit.calibrated_final(start) == pytest.approx(
             (start - intercept) / slope
         )
 
 
-def test_likeliest_finals_are_right_on_average_for_good_and_bad_alike():
-    """Expected ones draw both towards the mean of all."""
+def test_calibrated_finals_are_unbiased_for_good_and_bad_trials():
+    """Predicted finals shrink both towards the mean of all."""
     rng = np.random.default_rng(8)
     finals = rng.normal(0.7, 0.1, 4000)
     current = finals + rng.normal(0, 0.1, 4000)  # half of the variance
@@ -99,44 +99,44 @@ def test_likeliest_finals_are_right_on_average_for_good_and_bad_alike():
     fit = curves.fits()[1]
     for final in (0.5, 0.9):
         starts = final + rng.normal(0, 0.1, 4000)
-        likeliest = np.mean([fit.likeliest_final(start) for start in starts])
-        expected = np.mean([fit.expected_final(start) for start in starts])
-        assert likeliest == pytest.approx(final, abs=0.02)
-        assert expected == pytest.approx((final + 0.7) / 2, abs=0.02)
+        calibrated = np.mean([fit.calibrated_final(start) for start in starts])
+        predicted = np.mean([fit.predicted_final(start) for start in starts])
+        assert calibrated == pytest.approx(final, abs=0.02)
+        assert predicted == pytest.approx((final + 0.7) / 2, abs=0.02)
 
 
-def test_where_starts_say_nothing_the_likeliest_final_is_the_mean():
+def test_without_correlation_the_calibrated_final_is_the_mean():
     curves = LearningCurves(2)
     for pair in ((0.1, 0.8), (0.2, 0.6), (0.3, 0.7), (0.4, 0.5)):
         curves.add(pair)
-    # Better starts ended worse: the slope is held at nil.
-    assert curves.fits()[1].likeliest_final(0.9) == pytest.approx(0.65)
+    # Better starts ended worse: the slope is bounded at 0.
+    assert curves.fits()[1].calibrated_final(0.9) == pytest.approx(0.65)
     constant = LearningCurves(2)
     for final in (0.5, 0.6, 0.7, 0.8):
         constant.add((0.3, final))
-    assert constant.fits()[1].likeliest_final(0.9) == pytest.approx(0.65)
+    assert constant.fits()[1].calibrated_final(0.9) == pytest.approx(0.65)
 
 
 @pytest.mark.parametrize("level", [0.3, 0.55, 0.6, 0.7, 1 / 3])
-def test_starts_that_are_all_equal_say_nothing(level):
-    # Their distances from their mean are what it was rounded by.
+def test_equal_starts_do_not_correlate(level):
+    # Their deviations from the mean are rounding errors.
     curves = LearningCurves(2)
     for i in range(10):
         curves.add((level, 0.6 + 0.01 * i))
     fit = curves.fits()[1]
-    assert fit.expected_final(level - 0.01) == pytest.approx(0.645)
-    assert fit.likeliest_final(level - 0.01) == pytest.approx(0.645)
+    assert fit.predicted_final(level - 0.01) == pytest.approx(0.645)
+    assert fit.calibrated_final(level - 0.01) == pytest.approx(0.645)
 
 
-def test_little_in_common_stretches_a_likeliest_final_four_times_at_most():
+def test_calibration_extrapolates_four_times_at_most():
     curves = LearningCurves(2)
-    # Correlation 1 / 10 of starts and ends, so 1 / 100 of the variance.
+    # The correlation of starts and finals is 1 / 10, so R² is 1 / 100.
     starts, noise = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
     finals = 0.1 * starts + 0.99**0.5 * noise
     for pair in zip(starts, finals, strict=True):
         curves.add(pair)
-    # Expected of a start of 1: 0.1, and four times as far from the mean, 0.
-    assert curves.fits()[1].likeliest_final(1.0) == pytest.approx(0.4)
+    # The prediction for a start of 1 is 0.1; the mean of all is 0.
+    assert curves.fits()[1].calibrated_final(1.0) == pytest.approx(0.4)
 
 
 def test_a_curve_that_ended_by_itself_stays_at_its_final_reward():
@@ -147,11 +147,11 @@ def test_a_curve_that_ended_by_itself_stays_at_its_final_reward():
     assert list(curves.rewards_after(3)) == [0.4]
 
 
-def test_of_few_whole_curves_nothing_is_concluded():
+def test_few_full_curves_give_no_fits():
     assert filled(*WHOLE[:3], (0.1,), (0.2,)).fits() == {}
 
 
-def test_a_better_start_is_never_taken_for_a_worse_end():
+def test_slopes_are_not_negative():
     falling = [(0.1, 0.5, 0.5), (0.2, 0.4, 0.4), (0.3, 0.3, 0.3)]
     assert filled(*falling, (0.4, 0.2, 0.2)).fits()[1].slope == 0.0
 
@@ -160,6 +160,6 @@ def test_a_better_start_is_never_taken_for_a_worse_end():
     ("curve", "stopped_epoch"),
     [([], 0), ([0.1, 0.2, 0.3, 0.4], 0), ([0.1, 0.2], 1)],
 )
-def test_a_curve_that_does_not_fit_is_refused(curve, stopped_epoch):
+def test_a_curve_of_a_wrong_length_is_refused(curve, stopped_epoch):
     with pytest.raises(ConfigError, match="1 to 3 epochs"):
         LearningCurves(3).add(curve, stopped_epoch=stopped_epoch)

@@ -1,4 +1,4 @@
-"""The search loop, with real searchers and journals and a fast runner."""
+"""The search loop with real searchers and journals, and a fast runner."""
 
 import dataclasses
 import json
@@ -8,13 +8,10 @@ import pytest
 
 from audiotag_nas.errors import ConfigError, SearchError, StoreError
 from audiotag_nas.search import Decision, SearchSpace, make_searcher
+from audiotag_nas.search.events import TrialFinished, TrialStarted
 from audiotag_nas.search.journal import Journal, read_entries
-from audiotag_nas.search.loop import (
-    TrialFinished,
-    TrialStarted,
-    run_search,
-)
-from audiotag_nas.trial import TrialResult, TrialStatus
+from audiotag_nas.search.loop import run_search
+from audiotag_nas.trial import TrainingOverrides, TrialResult, TrialStatus
 from tests.fakes import (
     FakeRunner,
     HashSearcher,
@@ -34,7 +31,7 @@ SPACE = SearchSpace(
 
 
 class ScriptedSearcher:
-    """Asks for what it is told to, and notes what it learns."""
+    """Asks for given rounds and records the rewards it is told."""
 
     def __init__(self, *rounds, recommendation=None) -> None:
         self.space = SPACE
@@ -78,7 +75,7 @@ A, B, C, D = (0, 0, 0), (1, 1, 1), (2, 2, 0), (2, 3, 1)
 
 
 @pytest.mark.parametrize("num_slots", [1, 3, 8])
-def test_the_order_in_which_trials_end_changes_nothing_but_the_lines_order(
+def test_the_order_in_which_trials_end_only_changes_the_order_of_lines(
     tmp_path, num_slots
 ):
     plain = _search(make_searcher("random", SPACE, seed=2), tmp_path / "plain")
@@ -95,7 +92,7 @@ def test_the_order_in_which_trials_end_changes_nothing_but_the_lines_order(
         assert ids == {trial.trial_id for trial in plain.trials}
 
 
-def test_rewards_are_told_in_the_order_asked_for_once_a_round_is_in(path):
+def test_rewards_of_a_complete_round_are_told_in_the_order_of_ask(path):
     searcher = ScriptedSearcher([A, B, C], [D])
     runner = FakeRunner(num_slots=3, shuffle=4)
     _search(searcher, path, runner)
@@ -106,7 +103,7 @@ def test_rewards_are_told_in_the_order_asked_for_once_a_round_is_in(path):
     ]
 
 
-def test_a_result_is_in_the_journal_before_anything_learns_from_it(path):
+def test_a_result_is_journaled_before_it_is_told(path):
     class Checking(ScriptedSearcher):
         def tell(self, tokens, rewards):
             written = [entry.trial.tokens for entry in read_entries(path)]
@@ -118,7 +115,7 @@ def test_a_result_is_in_the_journal_before_anything_learns_from_it(path):
     assert len(searcher.told) == 2
 
 
-def test_an_architecture_is_trained_once_and_its_reward_told_each_time(path):
+def test_a_repeat_is_not_trained_and_its_reward_is_told_again(path):
     searcher = ScriptedSearcher([A, A, B], [B, C], [A], recommendation=B)
     outcome = _search(searcher, path)
     assert [trial.tokens for trial in outcome.trials] == [A, B, C]
@@ -126,7 +123,7 @@ def test_an_architecture_is_trained_once_and_its_reward_told_each_time(path):
     assert searcher.told[2][1] == [fake_reward(A)]
 
 
-def test_a_repeat_is_trained_again_where_that_is_asked_for(path):
+def test_a_repeat_is_retrained_with_retrain_repeats(path):
     searcher = ScriptedSearcher([A, A, B], [A])
     outcome = _search(searcher, path, retrain_repeats=True)
     assert [trial.tokens for trial in outcome.trials] == [A, A, B, A]
@@ -134,7 +131,7 @@ def test_a_repeat_is_trained_again_where_that_is_asked_for(path):
 
 
 @pytest.mark.parametrize("name", ["reinforce", "random", "grid"])
-def test_a_finished_search_run_again_trains_nothing_and_says_the_same(
+def test_a_finished_search_run_again_trains_nothing_and_ends_the_same(
     path, name
 ):
     first = _search(make_searcher(name, SPACE, seed=2), path)
@@ -146,7 +143,7 @@ def test_a_finished_search_run_again_trains_nothing_and_says_the_same(
     assert second == dataclasses.replace(first, num_from_journal=9)
 
 
-def test_a_search_extended_equals_one_that_was_as_long_from_the_start(
+def test_an_extended_search_equals_one_that_was_long_from_the_start(
     tmp_path,
 ):
     short, long = tmp_path / "short", tmp_path / "long"
@@ -164,7 +161,7 @@ def test_a_search_extended_equals_one_that_was_as_long_from_the_start(
     assert ids == [trial.trial_id for trial in at_once.trials]
 
 
-def test_a_missing_line_is_trained_again_and_only_that(path):
+def test_only_a_missing_line_is_retrained(path):
     first = _search(make_searcher("random", SPACE, seed=2), path)
     lines = path.read_text().splitlines(True)
     path.write_text("".join(lines[:2] + lines[3:]))
@@ -175,7 +172,7 @@ def test_a_missing_line_is_trained_again_and_only_that(path):
     assert second.trials == first.trials
 
 
-def test_a_failure_trained_again_takes_the_later_rounds_with_it(path):
+def test_a_retrained_failure_invalidates_later_rounds(path):
     def fails_once(trial):
         is_failure = trial.trial_id == "search-0002"
         return fake_failure(trial) if is_failure else fake_train(trial)
@@ -188,8 +185,8 @@ def test_a_failure_trained_again_takes_the_later_rounds_with_it(path):
     path.write_text("".join(lines[:2] + lines[3:]))
     with pytest.raises(StoreError) as info:
         search(FakeRunner())
-    way_out = re.search(r"search's lines of round (\d+) and", str(info.value))
-    first = int(way_out[1])
+    remedy = re.search(r"search's lines of round (\d+) and", str(info.value))
+    first = int(remedy[1])
     assert first >= 1
     path.write_text(
         "".join(
@@ -202,7 +199,9 @@ def test_a_failure_trained_again_takes_the_later_rounds_with_it(path):
     assert all(result.reward is not None for result in outcome.results)
 
 
-def test_the_journal_of_another_search_is_refused_by_trial_and_field(path):
+def test_the_error_for_the_journal_of_another_search_names_trial_and_field(
+    path,
+):
     _search(make_searcher("random", SPACE, seed=2), path)
     with pytest.raises(
         StoreError,
@@ -212,7 +211,10 @@ def test_the_journal_of_another_search_is_refused_by_trial_and_field(path):
     for change, field in [
         ({"seed": 77}, "seed: 77 here, 0 in the journal"),
         ({"round": 1}, "round: 1 here, 0 in the journal"),
-        ({"settings": {"epochs": 4}}, "settings.epochs: 4 here, 3 in the"),
+        (
+            {"overrides": TrainingOverrides(epochs=4)},
+            "overrides.epochs: 4 here",
+        ),
     ]:
 
         def make_trial(number, round_number, tokens, change=change):
@@ -246,7 +248,7 @@ def test_stages_share_a_journal(path):
     assert len(read_entries(path)) == 9 + 24
 
 
-def test_a_search_ends_when_there_is_nothing_left_and_says_so(tmp_path):
+def test_a_search_without_new_points_ends_with_a_reason(tmp_path):
     grid = _search(make_searcher("grid", SPACE), tmp_path / "1", num_trials=99)
     assert len(grid.trials) == 24
     assert grid.stop_reason == "every point of the space has been trained"
@@ -270,7 +272,7 @@ def test_a_search_ends_when_there_is_nothing_left_and_says_so(tmp_path):
         _search(ScriptedSearcher(), tmp_path / "5")
 
 
-def test_a_failed_child_is_told_as_the_penalty_and_never_recommended(path):
+def test_a_failed_trial_gets_the_penalty_and_is_never_recommended(path):
     def train(trial):
         if trial.tokens == A:
             return fake_failure(trial)
@@ -280,7 +282,7 @@ def test_a_failed_child_is_told_as_the_penalty_and_never_recommended(path):
             reward=-5.0 - sum(trial.tokens),
         )
 
-    # With rewards below the penalty a searcher takes A for the best.
+    # Other rewards are below the penalty, so the searcher recommends A.
     searcher = ScriptedSearcher([A, B, C], [A, D], recommendation=A)
     assert min(B, C, D) == B
     runner = FakeRunner(train)
@@ -289,13 +291,13 @@ def test_a_failed_child_is_told_as_the_penalty_and_never_recommended(path):
         ([A, B, C], [-2.5, -8.0, -9.0]),
         ([A, D], [-2.5, -11.0]),
     ]
-    assert len(runner.started) == 4  # the failed one was not trained again
+    assert len(runner.started) == 4  # the failed trial is not retrained
     assert outcome.best_trial.tokens == B
-    assert outcome.recommendation == B  # not A, which was never trained
+    assert outcome.recommendation == B  # not A, which failed
     assert outcome.best_result.reward == -8.0
 
 
-def test_a_reward_that_no_searcher_takes_is_told_as_a_failure(path):
+def test_a_reward_out_of_range_is_told_as_a_failure(path):
     def train(trial):
         reward = -1e16 if trial.tokens == A else -3.0
         return TrialResult(trial.trial_id, TrialStatus.COMPLETED, reward=reward)
@@ -306,7 +308,7 @@ def test_a_reward_that_no_searcher_takes_is_told_as_a_failure(path):
         assert searcher.told == [([A, B], [-4.0, -3.0])]
 
 
-def test_the_searchers_word_holds_where_the_best_single_reward_is_another(path):
+def test_the_recommendation_may_differ_from_the_highest_reward(path):
     searcher = ScriptedSearcher([A, B, C], recommendation=A)
     best = max((A, B, C), key=fake_reward)
     assert best != A
@@ -318,7 +320,7 @@ def test_the_searchers_word_holds_where_the_best_single_reward_is_another(path):
 @pytest.mark.parametrize(
     ("trials_per_round", "num_run"), [(1, 4), (3, 6), (4, 8)]
 )
-def test_a_search_in_which_all_fail_stops_early_and_says_why(
+def test_a_search_in_which_all_trials_fail_ends_early_with_the_reason(
     path, trials_per_round, num_run
 ):
     def train(trial):
@@ -330,7 +332,7 @@ def test_a_search_in_which_all_fail_stops_early_and_says_why(
         with pytest.raises(
             SearchError,
             match=f"search: all {num_run} trials failed, .* with: out of memory"
-            ". To train them again once the cause is gone, remove their lines",
+            ". To retrain them once the cause is fixed, remove their lines",
         ):
             _search(
                 make_searcher("random", SPACE, seed=2),
@@ -342,7 +344,7 @@ def test_a_search_in_which_all_fail_stops_early_and_says_why(
     assert len(runner.started) == num_run
 
 
-def test_a_short_search_of_failures_alone_has_nothing_to_recommend(path):
+def test_a_short_search_of_failures_is_an_error(path):
     with pytest.raises(SearchError, match="all 2 trials failed, 2 of them"):
         _search(
             make_searcher("random", SPACE, seed=2),
@@ -352,7 +354,7 @@ def test_a_short_search_of_failures_alone_has_nothing_to_recommend(path):
         )
 
 
-def test_events_tell_the_progress_and_what_is_from_the_journal(path):
+def test_events_report_the_progress_and_journaled_trials(path):
     events = []
     order = sorted((A, B, C), key=fake_reward)
     _search(ScriptedSearcher(order[1:], recommendation=A), path)
@@ -385,7 +387,7 @@ def test_no_more_trials_are_submitted_than_there_are_slots(path):
     assert len(outcome.trials) == 9
 
 
-def test_an_interrupt_loses_only_what_was_running(path):
+def test_an_interrupt_loses_only_running_trials(path):
     def train(trial):
         if trial.trial_id == "search-0005":
             raise KeyboardInterrupt
@@ -396,7 +398,7 @@ def test_an_interrupt_loses_only_what_was_running(path):
     assert len(read_entries(path)) == 5
 
 
-def test_a_runner_that_makes_results_up_is_a_defect_not_a_result(path):
+def test_a_result_of_a_trial_that_is_not_running_is_an_error(path):
     def train(trial):
         return dataclasses.replace(fake_train(trial), trial_id="search-0099")
 
@@ -405,11 +407,11 @@ def test_a_runner_that_makes_results_up_is_a_defect_not_a_result(path):
     assert read_entries(path) == []
 
 
-def test_open_rounds_are_asked_before_earlier_ones_are_told(path):
+def test_open_rounds_are_asked_before_earlier_rounds_are_told(path):
     searcher = HashSearcher(SPACE)
     _search(searcher, path, num_trials=14, max_open_rounds=3)
     calls = " ".join(searcher.calls)
-    # Round r after the tells of rounds 0 .. r - 3; at the end all are told.
+    # Round r is asked after rounds 0 .. r - 3 are told; finally all are told.
     assert calls.startswith("ask ask ask tell ask tell ask")
     assert calls.count("ask") == calls.count("tell")
 
@@ -419,7 +421,7 @@ def test_open_rounds_are_asked_before_earlier_ones_are_told(path):
 
 
 @pytest.mark.parametrize("max_open_rounds", [1, 2, 5])
-def test_with_open_rounds_too_neither_order_nor_slots_change_the_search(
+def test_with_open_rounds_order_and_slots_do_not_change_the_search(
     tmp_path, max_open_rounds
 ):
     outcomes = []
@@ -466,8 +468,8 @@ def test_a_search_of_open_rounds_resumes_from_any_lines_of_its_journal(
 
 
 @pytest.mark.parametrize("shuffle", range(6))
-def test_whether_a_failing_search_stops_is_no_matter_of_time(path, shuffle):
-    """Round 2 would succeed; with two open rounds it has its say."""
+def test_whether_a_failing_search_ends_does_not_depend_on_timing(path, shuffle):
+    """Round 2 succeeds; with two open rounds its trials count."""
 
     def train(trial):
         if trial.round < 2:
@@ -497,7 +499,7 @@ def test_whether_a_failing_search_stops_is_no_matter_of_time(path, shuffle):
         ({"failure_reward": -1e16}, r"at most 1e\+15 .* Received: -1e\+16"),
     ],
 )
-def test_arguments_out_of_range_are_named(path, changes, rule):
+def test_the_error_names_an_argument_out_of_range(path, changes, rule):
     with pytest.raises(ConfigError, match=rule):
         _search(make_searcher("random", SPACE), path, **changes)
     with pytest.raises(ConfigError, match=r"from 0 to 1. Received"):

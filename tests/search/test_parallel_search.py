@@ -1,4 +1,4 @@
-"""Searches on worker processes: killed, resumed, and their workers' use."""
+"""Searches on worker processes: kills, resumes and utilization."""
 
 import json
 import random
@@ -38,13 +38,13 @@ def _num_begun(workdir: Path) -> int:
 
 
 def _wait_for_a_training(workdir: Path, process: subprocess.Popen) -> None:
-    """Until one more training has begun."""
+    """Waits until one more training has begun."""
     before = _num_begun(workdir)
     while _num_begun(workdir) == before and process.poll() is None:
         time.sleep(0.01)
 
 
-def test_a_parallel_search_killed_50_times_ends_as_if_it_never_was(tmp_path):
+def test_a_parallel_search_killed_50_times_ends_the_same(tmp_path):
     workdir = tmp_path / "killed"
     moment = random.Random(11)
     num_kills = 0
@@ -74,11 +74,11 @@ def test_a_parallel_search_killed_50_times_ends_as_if_it_never_was(tmp_path):
         for path in (workdir / "trials").glob("*/pids.txt")
     ]
     assert len(trained) == parallel_driver.NUM_TRIALS
-    # Each kill costs at most what was running: one training a worker.
+    # Each kill loses at most one training per worker.
     assert sum(trained) <= parallel_driver.NUM_TRIALS + 2 * num_kills
 
 
-def test_open_rounds_keep_workers_busy_in_spite_of_stragglers(tmp_path):
+def test_open_rounds_keep_workers_busy_despite_slow_trials(tmp_path):
     outcome = parallel_driver.search(
         tmp_path,
         num_workers=2,

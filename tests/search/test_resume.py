@@ -1,4 +1,4 @@
-"""A search that is killed ends as one that never was: real processes."""
+"""A killed and resumed search ends like an undisturbed one (real processes)."""
 
 import collections
 import json
@@ -52,7 +52,7 @@ def _run(*arguments, **keywords) -> tuple[int, str, str]:
 
 
 def _timeless_lines(workdir: Path) -> list[str]:
-    """The journal's lines less what depends on the clock."""
+    """The journal's lines without values that depend on the clock."""
     lines = []
     for line in (workdir / "trials.jsonl").read_text().splitlines():
         value = json.loads(line)
@@ -72,7 +72,7 @@ def undisturbed(tmp_path_factory) -> tuple[Path, dict]:
     return workdir, _plain(driver.search(workdir, "random"))
 
 
-def test_a_search_killed_at_every_kind_of_moment_ends_as_if_it_never_was(
+def test_a_search_killed_at_every_kind_of_moment_ends_the_same(
     tmp_path, undisturbed
 ):
     workdir = tmp_path / "killed"
@@ -98,13 +98,13 @@ def test_a_search_killed_at_every_kind_of_moment_ends_as_if_it_never_was(
     assert _timeless_lines(workdir) == _timeless_lines(undisturbed[0])
     trained = (workdir / "trained.txt").read_text().split()
     assert len(set(trained)) == driver.NUM_TRIALS
-    # `learning` kills after the line is durable, so it costs no training.
+    # `learning` kills after the line is durable, so no training is lost.
     lost = sum(moment != "learning" for moment, _ in kills)
     assert len(trained) == driver.NUM_TRIALS + lost
     assert max(collections.Counter(trained).values()) <= 3
 
 
-def test_a_search_killed_from_outside_at_any_time_ends_as_if_it_never_was(
+def test_a_search_killed_from_outside_at_any_time_ends_the_same(
     tmp_path, undisturbed
 ):
     workdir = tmp_path / "killed"
@@ -135,7 +135,7 @@ def test_a_search_killed_from_outside_at_any_time_ends_as_if_it_never_was(
     assert len(trained) <= driver.NUM_TRIALS + num_kills
 
 
-def test_the_controller_relearns_what_it_knew_before_it_was_killed(tmp_path):
+def test_a_resumed_reinforce_search_ends_the_same(tmp_path):
     undisturbed = tmp_path / "undisturbed"
     expected = _plain(driver.search(undisturbed, "reinforce"))
 
@@ -149,10 +149,10 @@ def test_the_controller_relearns_what_it_knew_before_it_was_killed(tmp_path):
     assert _timeless_lines(workdir) == _timeless_lines(undisturbed)
 
 
-def test_a_full_disk_stops_the_search_which_goes_on_when_there_is_room(
+def test_a_search_stopped_by_a_full_disk_continues_with_free_space(
     tmp_path, undisturbed
 ):
-    # Room for five and a half lines, really refused by the kernel (EFBIG).
+    # Space for five and a half lines; then the kernel returns EFBIG.
     lines = (undisturbed[0] / "trials.jsonl").read_bytes().splitlines(True)
     room = sum(map(len, lines[:5])) + len(lines[5]) // 2
 
@@ -171,7 +171,7 @@ def test_a_full_disk_stops_the_search_which_goes_on_when_there_is_room(
     assert _timeless_lines(workdir) == _timeless_lines(undisturbed[0])
 
 
-def test_a_second_driver_is_told_who_holds_the_directory_until_that_one_dies(
+def test_a_second_driver_is_refused_until_the_first_one_dies(
     tmp_path,
 ):
     holder = subprocess.Popen(
@@ -192,13 +192,13 @@ def test_a_second_driver_is_told_who_holds_the_directory_until_that_one_dies(
     finally:
         holder.kill()
         holder.communicate()
-    # The dead holder's name is still in the file; its lock is not.
+    # The file still names the dead holder, but the lock is free.
     assert str(holder.pid) in (tmp_path / "driver.lock").read_text()
     with driver_lock(tmp_path):
         pass
 
 
-def test_the_lock_is_free_again_after_its_block_even_if_that_raised(tmp_path):
+def test_the_lock_is_released_after_an_exception(tmp_path):
     with pytest.raises(KeyboardInterrupt), driver_lock(tmp_path):
         raise KeyboardInterrupt
     with driver_lock(tmp_path), pytest.raises(StoreError, match="in use by"):

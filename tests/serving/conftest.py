@@ -1,6 +1,9 @@
-"""One tiny exported model for all tests of this directory."""
+"""A tiny exported model for all tests of this directory."""
 
 import dataclasses
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -18,7 +21,7 @@ CLIP_SECONDS = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The directory, the live network and its front end's settings."""
+    """The directory, the live network and its front end."""
 
     directory: Path
     model: keras.Model
@@ -40,7 +43,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     )
     keras.utils.set_random_seed(3)
     model = build_crnn(architecture, num_mels=13, num_tags=3)
-    # Wider than initial weights, so that scores differ over time and tags.
+    # Noise makes scores differ over time and tags.
     rng = np.random.default_rng(5)
     model.set_weights(
         [
@@ -60,3 +63,21 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         architecture=architecture,
     )
     return Exported(directory, model, features, architecture)
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    """A copy of the exported model, which tests change."""
+    return shutil.copytree(exported.directory, tmp_path / "copy")
+
+
+def change_manifest(directory, change) -> None:
+    value = json.loads((directory / "manifest.json").read_text())
+    change(value)
+    (directory / "manifest.json").write_text(json.dumps(value))
+
+
+def entry_of(path) -> dict:
+    """Returns the manifest's entry for a file, computed by hand."""
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -1,4 +1,4 @@
-"""Events against stretches worked out by hand."""
+"""Events against stretches computed by hand."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ from audiotag_nas.config import FeatureConfig
 from audiotag_nas.errors import ConfigError
 from audiotag_nas.serving.events import Event, EventFinder, EventSettings
 
-# Frames of 0.2 s every 0.1 s: frame i is about 0.1 + 0.1 i, from 0.05 + 0.1 i
-# to 0.15 + 0.1 i.
+# Frames of 0.2 s every 0.1 s: the center of frame i is 0.1 + 0.1 i; it stands
+# for the time from 0.05 + 0.1 i to 0.15 + 0.1 i.
 FEATURES = FeatureConfig(
     sample_rate_hz=1000, frame_length=200, frame_step=100, fmax_hz=500.0
 )
 
 
 def find(rows, *, cuts=(), merge=0.0, shortest=0.0, seconds=1.1):
-    """The events of frame scores (frames, tags), active from 0.5 on."""
+    """Returns the events of frame scores (frames, tags), with threshold 0.5."""
     scores = np.array(rows, float)
     finder = EventFinder(
         ("a", "b")[: scores.shape[1]], FEATURES, EventSettings(merge, shortest)
@@ -42,7 +42,7 @@ def test_the_first_frame_begins_at_zero_and_the_last_ends_with_the_file():
     )
 
 
-def test_pauses_shorter_than_the_gap_are_bridged_and_longer_ones_not():
+def test_shorter_gaps_are_merged_and_longer_ones_are_not():
     rows = [[0.9], [0], [0.9], [0], [0], [0.9]]
     assert len(find(rows)) == 3
     assert [
@@ -61,7 +61,7 @@ def test_short_events_are_dropped_after_merging():
 
 
 def num_events(stretches, settings, *, rate_hz, step):
-    """Of 1100 frames that are active in the stretches (first, number)."""
+    """Counts the events of 1100 frames, active in (first, number) stretches."""
     features = FeatureConfig(
         sample_rate_hz=rate_hz, frame_length=1024, frame_step=step
     )
@@ -73,7 +73,7 @@ def num_events(stretches, settings, *, rate_hz, step):
     return len(finder.finish(1100 * step / rate_hz))
 
 
-# Ten, five and ten frames are exactly 0.1 s; in floats it depends on where.
+# 10, 5 and 10 frames are exactly 0.1 s; with floats it depends on the onset.
 STEPS = [(16000, 160, 10), (16000, 320, 5), (44100, 441, 10)]
 
 
@@ -90,12 +90,12 @@ def test_an_event_as_long_as_the_shortest_is_kept_anywhere(
 
 
 @pytest.mark.parametrize(("rate_hz", "step", "tenth"), STEPS)
-def test_a_pause_as_long_as_the_gap_is_bridged_nowhere(rate_hz, step, tenth):
+def test_a_gap_as_long_as_the_limit_is_merged_nowhere(rate_hz, step, tenth):
     settings = EventSettings(merge_gap_seconds=0.2, min_event_seconds=0.0)
     for start in range(1, 1000):
-        for pause, expected in ((2 * tenth, 2), (2 * tenth - 1, 1)):
+        for gap, expected in ((2 * tenth, 2), (2 * tenth - 1, 1)):
             assert expected == num_events(
-                [(start, 3), (start + 3 + pause, 4)],
+                [(start, 3), (start + 3 + gap, 4)],
                 settings,
                 rate_hz=rate_hz,
                 step=step,

@@ -1,4 +1,4 @@
-"""Files that are complete after every entry, whatever happens."""
+"""Growing files are complete after each entry."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ def test_a_file_is_continued_replaced_or_refused(tmp_path):
     lines(path, Existing.APPEND).add("\nb")
     assert path.read_text() == "name\na\nb\n"
     replaced = lines(path, Existing.OVERWRITE)
-    # Not before there is something in its place.
+    # The file is not replaced before the first entry.
     assert path.read_text() == "name\na\nb\n"
     replaced.add("\nc")
     replaced.add("\nd")
@@ -63,8 +63,8 @@ def test_an_empty_file_and_one_without_entries_can_be_continued(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nam", "must begin as a table of this command .*Received: 'nam'"),
-        ("file\na\n", "must begin as a table .*Received: 'file'"),
+        ("nam", "must begin like a table of this command .*Received: 'nam'"),
+        ("file\na\n", "must begin like a table .*Received: 'file'"),
         ("name\na\nb,tor", "must end with a complete .*end: .*b,tor'"),
         ("name", "must end with a complete entry .*end: 'name'"),
     ],
@@ -79,7 +79,7 @@ def test_a_torn_or_foreign_file_is_refused_and_left_alone(
     assert path.read_text() == text
 
 
-def test_a_file_that_another_process_made_since_is_not_touched(tmp_path):
+def test_a_file_created_meanwhile_by_another_process_is_not_changed(tmp_path):
     path = tmp_path / "t.csv"
     file = lines(path)
     path.write_text("name\nof another\n")
@@ -88,7 +88,7 @@ def test_a_file_that_another_process_made_since_is_not_touched(tmp_path):
     assert path.read_text() == "name\nof another\n"
 
 
-def test_an_entry_without_room_leaves_the_file_as_it_was(tmp_path):
+def test_an_entry_on_a_full_disk_leaves_the_file_unchanged(tmp_path):
     path = tmp_path / "v.json"
     file = values(path)
     file.add("1")

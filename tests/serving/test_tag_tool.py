@@ -1,4 +1,4 @@
-"""`tag --model DIR files...` as a user runs it."""
+"""The tag command, as a user runs it."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def run_tag(*arguments) -> subprocess.CompletedProcess:
 
 
 def tag_everything(exported, tmp_path, *files) -> subprocess.CompletedProcess:
-    """With tables and pictures, all in `tmp_path`."""
+    """Writes tables and pictures into `tmp_path`."""
     return run_tag(
         f"--model={exported.directory}",
         "--threshold=0.2",
@@ -40,9 +40,7 @@ def tag_everything(exported, tmp_path, *files) -> subprocess.CompletedProcess:
     )
 
 
-def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
-    exported, tmp_path
-):
+def test_tags_go_to_screen_csv_and_json_despite_a_bad_file(exported, tmp_path):
     rng = np.random.default_rng(0)
     good, bad = tmp_path / "good.flac", tmp_path / "bad.mp3"
     noise = 0.2 * rng.standard_normal((44100 * 2, 2))
@@ -75,13 +73,13 @@ def test_tags_go_to_screen_csv_and_json_and_a_bad_file_stops_nothing(
     assert (tmp_path / "pictures" / "0002_good.flac.png").is_file()
 
 
-def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
+def test_files_with_odd_names_do_not_stop_the_others(exported, tmp_path):
     noise = 0.2 * np.random.default_rng(1).standard_normal(5200)
     names = (
-        "caf\udce9.wav",  # As Python has the byte E9, Latin-1's e acute.
+        "caf\udce9.wav",  # Python decodes the byte E9 (Latin-1) like this.
         "from $5_^ to $6.wav",
         "x" * 236 + ".wav",
-        "y" * 250 + ".wav",  # "0004_" and ".png" make it 263 bytes.
+        "y" * 250 + ".wav",  # 263 bytes with "0004_" and ".png".
     )
     for name in names:
         soundfile.write(os.fsencode(tmp_path / name), noise, 8000)
@@ -100,13 +98,13 @@ def test_odd_names_cost_no_other_file_its_tags(exported, tmp_path):
         f"{number:04d}_{name}.png" for number, name in enumerate(names[:3], 1)
     }
     files = json.loads((tmp_path / "tags.json").read_text())["files"]
-    told = [Path(file["path"]).name for file in files]
-    assert told == ["caf\\udce9.wav", *names[1:], too_long.name]
+    listed = [Path(file["path"]).name for file in files]
+    assert listed == ["caf\\udce9.wav", *names[1:], too_long.name]
     assert [len(file["notes"]) for file in files] == [0, 0, 0, 1, 0]
     assert files[3]["notes"][0].startswith("can't be drawn: ")
     with open(tmp_path / "tags.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert {Path(row["path"]).name for row in rows} == set(told)
+    assert {Path(row["path"]).name for row in rows} == set(listed)
 
 
 def test_nothing_tagged_is_exit_status_two(exported, tmp_path):
@@ -118,16 +116,16 @@ def test_nothing_tagged_is_exit_status_two(exported, tmp_path):
 def test_a_wrong_command_is_one_line(exported, tmp_path):
     no_files = run_tag(f"--model={exported.directory}")
     assert no_files.returncode == 1
-    assert no_files.stderr == "error: give at least one sound file.\n"
+    assert no_files.stderr == (
+        "error: at least one sound file must be given.\n"
+    )
     no_model = run_tag(f"--model={tmp_path}", "x.wav")
     assert no_model.returncode == 1
-    assert "is no exported model" in no_model.stderr
+    assert "is not an exported model" in no_model.stderr
     assert no_model.stderr.count("\n") == 1
 
 
-def test_a_table_that_cant_be_written_is_told_before_the_work(
-    exported, tmp_path
-):
+def test_an_unwritable_table_is_reported_before_the_work(exported, tmp_path):
     noise = 0.2 * np.random.default_rng(2).standard_normal(5200)
     soundfile.write(tmp_path / "a.wav", noise, 8000)
     (tmp_path / "file").write_text("no directory")
@@ -146,7 +144,7 @@ def test_a_table_that_cant_be_written_is_told_before_the_work(
 
 @pytest.fixture
 def sounds(tmp_path) -> list[str]:
-    """500 paths of one short sound."""
+    """500 paths of the same short sound."""
     noise = 0.2 * np.random.default_rng(3).standard_normal(5200)
     soundfile.write(tmp_path / "a.wav", noise, 8000)
     paths = [str(tmp_path / f"{number}.wav") for number in range(500)]
@@ -169,7 +167,7 @@ def start_tagging(exported, *arguments) -> subprocess.Popen:
 
 
 def files_in_csv(path: Path) -> list[str]:
-    """The files that have rows, each of which must be complete."""
+    """Returns the files in the table; all its rows must be complete."""
     text = path.read_text()
     assert text.endswith("\n")
     assert {len(row) for row in csv.reader(io.StringIO(text))} == {11}
@@ -188,7 +186,7 @@ def files_in_json(path: Path) -> list[str]:
         (signal.SIGTERM, 143, "terminated"),
     ],
 )
-def test_a_signal_keeps_the_rows_of_the_files_that_are_done(
+def test_after_a_signal_the_tables_have_the_finished_files(
     exported, tmp_path, sounds, number, status, word
 ):
     tables = (tmp_path / "tags.csv", tmp_path / "tags.json")
@@ -198,7 +196,7 @@ def test_a_signal_keeps_the_rows_of_the_files_that_are_done(
     assert process.stdout is not None
     while process.stdout.readline() != f"{sounds[1]} (0.7 s)\n":
         assert process.poll() is None
-    # A file is in the tables before it is printed.
+    # The tables have a file before the screen does.
     assert sounds[:2] == files_in_csv(tables[0])[:2]
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
@@ -208,12 +206,12 @@ def test_a_signal_keeps_the_rows_of_the_files_that_are_done(
     assert done == sounds[: len(done)]
     assert files_in_json(tables[1]) == done
     assert error == (
-        f"{word} after {len(done)} of 500 files. Those are in {tables[0]} "
-        f"and {tables[1]}.\n"
+        f"{word} after {len(done)} of 500 files. Their results are in "
+        f"{tables[0]} and {tables[1]}.\n"
     )
 
 
-def test_a_kill_keeps_the_rows_of_the_files_that_are_done(
+def test_after_a_kill_the_table_has_the_finished_files(
     exported, tmp_path, sounds
 ):
     process = start_tagging(exported, f"--csv={tmp_path / 't.csv'}", *sounds)
@@ -227,7 +225,9 @@ def test_a_kill_keeps_the_rows_of_the_files_that_are_done(
     assert len(done) >= 3
 
 
-def test_a_reader_that_is_gone_leaves_the_rows(exported, tmp_path, sounds):
+def test_after_a_closed_pipe_the_table_has_the_finished_files(
+    exported, tmp_path, sounds
+):
     table = tmp_path / "t.csv"
     words = [
         *(sys.executable, str(TOOL), f"--model={exported.directory}"),
@@ -247,13 +247,13 @@ def test_a_reader_that_is_gone_leaves_the_rows(exported, tmp_path, sounds):
     assert files == sounds[: len(files)]
 
 
-def test_a_signal_before_the_first_file_leaves_the_older_table(
+def test_a_signal_before_the_first_file_leaves_the_old_table(
     exported, tmp_path
 ):
     fifo, table = tmp_path / "fifo", tmp_path / "t.csv"
     os.mkfifo(fifo)
     table.write_text("of yesterday\n")
-    # The tool reads its flags from a file that does not end before the signal.
+    # The command waits for the end of its flag file, which a signal precedes.
     process = start_tagging(
         exported, "--overwrite", f"--csv={table}", f"--flagfile={fifo}", "a.wav"
     )
@@ -285,7 +285,7 @@ def test_xargs_accumulates_with_append(exported, tmp_path, sounds):
     assert files_in_csv(tables[0]) == names
     assert tables[0].read_text().count("schema_version") == 1
     assert files_in_json(tables[1]) == names
-    # As one command writes it.
+    # A single command writes the same bytes.
     whole = tmp_path / "whole.json"
     run_tag(f"--model={exported.directory}", f"--json={whole}", *names)
     assert tables[1].read_bytes() == whole.read_bytes()
@@ -303,15 +303,15 @@ def test_an_existing_table_is_refused_before_the_work_and_overwritten_on_demand(
         refused = run_tag(*arguments, sounds[0])
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr == (
-            f"error: {table}: exists and is not written over. Continue it "
-            "with --append, or replace it with --overwrite.\n"
+            f"error: {table}: exists and is not overwritten. Give --append to "
+            "continue it or --overwrite to replace it.\n"
         )
         not_continued = run_tag(*arguments, "--append", sounds[0])
         assert (not_continued.returncode, not_continued.stdout) == (1, "")
-        assert "must begin as a table of this" in not_continued.stderr
+        assert "must begin like a table of this" in not_continued.stderr
         assert not_continued.stderr.count("\n") == 1
         assert table.read_text() == "of yesterday\n"
-        # A file that can't be tagged is a row, too.
+        # A file that can't be tagged has a row, too.
         replaced = run_tag(*arguments, "--overwrite", tmp_path / "none.wav")
         assert replaced.returncode == 2
         assert "yesterday" not in table.read_text()
@@ -322,10 +322,10 @@ def test_an_existing_table_is_refused_before_the_work_and_overwritten_on_demand(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--append", "--overwrite", "--csv=x"), "either --append or"),
-        (("--append",), "--append: goes with --csv or --json."),
-        (("--overwrite",), "--overwrite: goes with --csv or --json."),
-        (("--csv=x", "--json=./x"), "--json: must name another file than"),
+        (("--append", "--overwrite", "--csv=x"), "only one of --append and"),
+        (("--append",), "--append: needs --csv or --json."),
+        (("--overwrite",), "--overwrite: needs --csv or --json."),
+        (("--csv=x", "--json=./x"), "--json: must name a different file than"),
     ],
 )
 def test_flags_that_contradict_one_another_are_one_line(
@@ -344,7 +344,7 @@ def test_flags_that_contradict_one_another_are_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_a_full_disk_is_one_line_and_keeps_the_complete_files(
+def test_a_full_disk_is_one_line_and_keeps_the_finished_files(
     exported, tmp_path, sounds
 ):
     table = tmp_path / "t.json"

@@ -1,8 +1,9 @@
-"""Real files of every kind through the exported model."""
+"""Tags sound files of many kinds with an exported model."""
 
 import concurrent.futures
 import dataclasses
 import pickle
+import types
 import warnings
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from audiotag_nas.data.features import log_mel
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.serving import output_tables
+from audiotag_nas.serving.events import EventSettings
 from audiotag_nas.serving.export import export_model
-from audiotag_nas.serving.opening import OPENING_SECONDS
+from audiotag_nas.serving.first_minute import FIRST_MINUTE_SECONDS
+from audiotag_nas.serving.saved_model import open_saved_model
 from audiotag_nas.serving.tagger import Tagger
 from tests.serving.conftest import CLIP_SECONDS
 
@@ -27,7 +30,7 @@ def tagger(exported) -> Tagger:
 
 
 def sound(seconds: float, *, rate_hz: int = RATE_HZ, seed: int = 0):
-    """Noise and a tone, loud and quiet by turns: (samples,)."""
+    """Returns noise and a tone of varying level: (samples,)."""
     num_samples = round(seconds * rate_hz)
     t = np.arange(num_samples) / rate_hz
     noise = np.random.default_rng(seed).standard_normal(num_samples)
@@ -36,27 +39,27 @@ def sound(seconds: float, *, rate_hz: int = RATE_HZ, seed: int = 0):
     return (0.3 * loud**4 * tone + 0.02 * noise * loud).astype("float32")
 
 
-def test_a_clip_scores_as_the_saved_model_says(exported, tagger, tmp_path):
+def test_a_clip_has_the_scores_of_the_saved_model(exported, tagger, tmp_path):
     x = sound(0.5)
     path = tmp_path / "clip.wav"
     soundfile.write(path, x, RATE_HZ, subtype="FLOAT")
     saved_model = tf.saved_model.load(str(exported.directory))
     expected = saved_model.serve(x[None])
-    tagged = tagger.tag_file(path, keep_opening=True)
+    tagged = tagger.tag_file(path, keep_first_minute=True)
     assert tagged.status == "tagged"
     assert tagged.seconds == 0.5
     np.testing.assert_allclose(
         list(tagged.clip_scores.values()), expected["clip_scores"][0], atol=1e-6
     )
     np.testing.assert_allclose(
-        tagged.scores.opening.frame_scores,
+        tagged.scores.first_minute.frame_scores,
         expected["frame_scores"][0],
         atol=1e-6,
     )
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.41, 1.7])
-def test_a_short_clip_is_filled_up_where_the_network_was_trained_so(
+def test_a_short_clip_is_padded_if_training_clips_were(
     exported, tagger, tmp_path, seconds
 ):
     export_model(
@@ -71,32 +74,32 @@ def test_a_short_clip_is_filled_up_where_the_network_was_trained_so(
     )
     padding = Tagger.load(tmp_path / "export")
     x = sound(seconds)
-    scores = padding.score_waveform(x, RATE_HZ, keep_opening=True)
+    scores = padding.score_waveform(x, RATE_HZ, keep_first_minute=True)
     as_it_is = tagger.score_waveform(x, RATE_HZ)
     assert scores.seconds == seconds
     num_frames = (len(x) - 256) // 100 + 1
-    assert len(scores.opening.log_mel) == num_frames
-    assert len(scores.opening.frame_scores) == num_frames
+    assert len(scores.first_minute.log_mel) == num_frames
+    assert len(scores.first_minute.frame_scores) == num_frames
     assert all(event.offset_seconds <= seconds for event in scores.events)
     if seconds > CLIP_SECONDS:
         np.testing.assert_array_equal(scores.clip_scores, as_it_is.clip_scores)
         return
-    # As features are made for training: zeros up to the clip's length.
-    filled = np.zeros(round(CLIP_SECONDS * RATE_HZ), np.float32)
-    filled[: len(x)] = x
-    expected = exported.model(log_mel(filled, exported.features)[None])
+    # Training pads clips with zeros in the same way.
+    padded = np.zeros(round(CLIP_SECONDS * RATE_HZ), np.float32)
+    padded[: len(x)] = x
+    expected = exported.model(log_mel(padded, exported.features)[None])
     np.testing.assert_allclose(
         scores.clip_scores, expected["clip_scores"][0], atol=1e-5
     )
     np.testing.assert_allclose(
-        scores.opening.frame_scores,
+        scores.first_minute.frame_scores,
         expected["frame_scores"][0][:num_frames],
         atol=1e-5,
     )
     assert np.abs(scores.clip_scores - as_it_is.clip_scores).max() > 1e-3
 
 
-def test_a_long_file_scores_as_windows_cut_and_joined_by_hand(
+def test_a_long_file_has_the_scores_of_windows_joined_by_hand(
     exported, tagger, tmp_path
 ):
     x = sound(3.21)
@@ -117,10 +120,10 @@ def test_a_long_file_scores_as_windows_cut_and_joined_by_hand(
             weight = min(i + 1, len(frames) - i)
             sums[first + i] += weight * row
             weights[first + i] += weight
-    tagged = tagger.tag_file(path, keep_opening=True)
+    tagged = tagger.tag_file(path, keep_first_minute=True)
     assert len(starts) == 13
     np.testing.assert_allclose(
-        tagged.scores.opening.frame_scores, sums / weights, atol=1e-5
+        tagged.scores.first_minute.frame_scores, sums / weights, atol=1e-5
     )
     np.testing.assert_allclose(
         tagged.scores.clip_scores, np.max(clip_scores, axis=0), atol=1e-5
@@ -140,7 +143,7 @@ def test_events_lie_in_the_file_and_belong_to_present_tags(tagger):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_stereo_files_of_every_format_and_rate_score_alike(
+def test_stereo_files_of_each_format_score_like_mono_samples(
     tagger, tmp_path, suffix
 ):
     mono = sound(2.0, rate_hz=44100)
@@ -149,7 +152,7 @@ def test_stereo_files_of_every_format_and_rate_score_alike(
     tagged = tagger.tag_file(path)
     expected = tagger.score_waveform(mono, 44100)
     assert tagged.status == "tagged", tagged.reason
-    # Lossy formats change the spectrum's quiet parts.
+    # Lossy formats change the quiet parts of the spectrum.
     tolerance = 0.1 if suffix in ("ogg", "mp3") else 2e-3
     np.testing.assert_allclose(
         tagged.scores.clip_scores, expected.clip_scores, atol=tolerance
@@ -157,7 +160,7 @@ def test_stereo_files_of_every_format_and_rate_score_alike(
     assert tagged.seconds == pytest.approx(2.0, abs=0.1)
 
 
-def test_what_can_not_be_tagged_gives_a_reason(tagger, tmp_path):
+def test_a_file_that_cant_be_tagged_gives_a_reason(tagger, tmp_path):
     x = sound(1.0)
     x[4321] = np.nan
     soundfile.write(tmp_path / "nan.wav", x, RATE_HZ, subtype="FLOAT")
@@ -200,7 +203,7 @@ def test_files_and_samples_in_memory_obey_the_same_rules(tagger, tmp_path):
         tagger.score_waveform(broken, RATE_HZ)
     assert str(caught.value) == f"waveform: {tagger.tag_file(path).reason}"
     assert "at sample 5001" in str(caught.value)
-    # Opposite phase: the louder channel alone, and the same note.
+    # With opposite phase, both use the louder channel and give a note.
     stereo = np.stack([0.9 * x, -x], axis=1)
     soundfile.write(path, stereo, RATE_HZ, subtype="FLOAT")
     scores, tagged = (
@@ -244,13 +247,17 @@ def test_notes_belong_to_their_file_when_threads_share_a_tagger(
         assert tagged.clip_scores == pytest.approx(alone, abs=1e-6)
 
 
-def test_the_opening_ends_after_a_minute_and_the_file_does_not(tagger):
-    seconds = OPENING_SECONDS + 3
-    scores = tagger.score_waveform(sound(seconds), RATE_HZ, keep_opening=True)
+def test_the_first_minute_is_kept_and_the_whole_file_is_scored(tagger):
+    seconds = FIRST_MINUTE_SECONDS + 3
+    scores = tagger.score_waveform(
+        sound(seconds), RATE_HZ, keep_first_minute=True
+    )
     assert scores.seconds == seconds
-    assert len(scores.opening.log_mel) == OPENING_SECONDS * RATE_HZ / 100
-    assert scores.opening.frame_scores.shape == (4800, 3)
-    assert scores.events[-1].offset_seconds > OPENING_SECONDS
+    assert (
+        len(scores.first_minute.log_mel) == FIRST_MINUTE_SECONDS * RATE_HZ / 100
+    )
+    assert scores.first_minute.frame_scores.shape == (4800, 3)
+    assert scores.events[-1].offset_seconds > FIRST_MINUTE_SECONDS
 
 
 def test_a_given_threshold_replaces_the_stored_ones(exported):
@@ -297,35 +304,44 @@ def test_integers_are_refused_with_what_makes_them_floats(tagger, tmp_path):
 
 
 def test_a_directory_without_a_model_is_refused(tmp_path):
-    with pytest.raises(StoreError, match="is no exported model"):
+    with pytest.raises(StoreError, match="is not an exported model"):
         Tagger.load(tmp_path)
 
 
 def test_a_picture_of_the_file_is_drawn(tagger, tmp_path):
     path = tmp_path / "hall.flac"
     soundfile.write(path, sound(1.3), RATE_HZ)
-    tagger.tag_file(path, keep_opening=True).plot(tmp_path / "hall.png")
+    tagger.tag_file(path, keep_first_minute=True).plot(tmp_path / "hall.png")
     assert (tmp_path / "hall.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_opening_is_kept_only_where_it_is_asked_for(tagger, tmp_path):
+def test_the_first_minute_is_kept_only_on_request(exported, tagger, tmp_path):
     path = tmp_path / "hall.flac"
     soundfile.write(path, sound(2.7), RATE_HZ)
     without = tagger.tag_file(path)
-    asked = tagger.tag_file(path, keep_opening=True)
-    assert without.scores.opening is None
-    assert tagger.score_waveform(sound(1.1), RATE_HZ).opening is None
-    assert without.events == asked.events
-    assert without.clip_scores == asked.clip_scores
-    # 2.7 s as log-mels and scores of 4 bytes: (27 * 800 - 256) // 100 + 1
-    # frames of 13 mels alone are 11 kB.
-    assert len(pickle.dumps(without)) < 5000 < len(pickle.dumps(asked))
+    kept = tagger.tag_file(path, keep_first_minute=True)
+    assert without.scores.first_minute is None
+    assert tagger.score_waveform(sound(1.1), RATE_HZ).first_minute is None
+    assert without.events == kept.events
+    assert without.clip_scores == kept.clip_scores
+    # Log-mels of 4 bytes, (27 * 800 - 256) // 100 + 1 frames and 13 mels, are
+    # 11 kB.
+    assert len(pickle.dumps(without)) < 5000 < len(pickle.dumps(kept))
+    # Without a request, the model's log-mels are not even computed.
+    saved_model = open_saved_model(exported.directory)
+    scoring_only = Tagger(
+        types.SimpleNamespace(serve=saved_model.serve),
+        tagger.manifest,
+        thresholds=tagger.thresholds,
+        events=EventSettings(),
+    )
+    assert scoring_only.tag_file(path).clip_scores == without.clip_scores
     with pytest.raises(DataError, match=r"hall\.flac: can't be drawn: .*=True"):
         without.plot(tmp_path / "hall.png")
     assert not (tmp_path / "hall.png").exists()
 
 
-def test_a_cell_that_a_spreadsheet_would_run_is_quoted(tagger, tmp_path):
+def test_a_formula_in_a_cell_is_quoted(tagger, tmp_path):
     tagged = tagger.tag_file(tmp_path / "missing.wav")
     odd = dataclasses.replace(tagged, path="=cmd()", reason="@x")
     output_tables.CsvTable(tmp_path / "out.csv").add(odd)

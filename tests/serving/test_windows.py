@@ -1,4 +1,4 @@
-"""Windows of a stream, and their scores joined, by hand."""
+"""Windows and joined frame scores against results computed by hand."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from audiotag_nas.config import FeatureConfig
 from audiotag_nas.serving.windows import FrameJoiner, Windows
 
-# 0.6 s of frames of 0.2 s every 0.1 s: 5 frames, a hop of 2.
+# Windows of 0.6 s; frames of 0.2 s every 0.1 s: 5 frames, a hop of 2.
 FEATURES = FeatureConfig(
     sample_rate_hz=1000, frame_length=200, frame_step=100, fmax_hz=500.0
 )
@@ -50,7 +50,7 @@ def test_one_window_keeps_its_scores():
     np.testing.assert_allclose(joined, scores, rtol=1e-15)
 
 
-def test_what_is_left_after_a_hop_always_holds_a_frame():
+def test_the_rest_after_a_hop_always_holds_a_frame():
     for clip_seconds in (0.05, 0.2, 0.31, 0.6):
         windows = Windows(FEATURES, clip_seconds)
         for extra in (1, windows.hop_samples):

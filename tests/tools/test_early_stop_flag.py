@@ -1,4 +1,4 @@
-"""`--early_stop`, as a user gives it."""
+"""The flag `--early_stop` on the command line."""
 
 import pytest
 
@@ -13,8 +13,8 @@ from tests.fakes import fake_train
     ("tool", "flag"),
     [("run", ["--early_stop=curve"]), ("search", ["--early_stop", "curve"])],
 )
-def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
-    # A directory that was begun without it says so before anything is done.
+def test_the_flag_sets_the_config_field(run_tool, tmp_path, tool, flag):
+    # The directory was begun without it, which is an error before any work.
     workspace = Workspace(tmp_path)
     config = load_config("smoke")
     workspace.start(config)
@@ -33,7 +33,9 @@ def test_the_flag_sets_the_configs_field(run_tool, tmp_path, tool, flag):
         ("--early_stop", "give a value"),
     ],
 )
-def test_a_wrong_value_is_one_line(run_tool, tmp_path, flag, message):
+def test_a_wrong_value_is_an_error_of_one_line(
+    run_tool, tmp_path, flag, message
+):
     workdir = tmp_path / "never"
     done = run_tool("search", f"--workdir={workdir}", flag)
     assert done.returncode in (1, 2)
@@ -43,10 +45,10 @@ def test_a_wrong_value_is_one_line(run_tool, tmp_path, flag, message):
 
 
 @pytest.mark.parametrize("tool", ["grid", "prepare"])
-def test_what_comes_before_and_after_the_search_knows_it_too(
+def test_commands_before_and_after_the_search_accept_the_flag(
     run_tool, tmp_path, tool
 ):
-    """Or it would refuse a directory that was searched with it."""
+    """Otherwise they would refuse a directory that was searched with it."""
     config = load_config("smoke")
     config.data.source = "manifest"
     config.data.manifest_path = str(tmp_path / "none.csv")
@@ -60,12 +62,12 @@ def test_what_comes_before_and_after_the_search_knows_it_too(
         f"--config.data.manifest_path={tmp_path / 'none.csv'}",
         "--early_stop=halving",
     )
-    # It came as far as the data.
+    # The command got as far as reading the data.
     assert done.returncode == 1
     assert "none.csv" in done.stderr.splitlines()[-1]
 
 
-def test_tools_without_an_experiment_do_not_know_it(run_tool, tmp_path):
+def test_tools_without_an_experiment_reject_the_flag(run_tool, tmp_path):
     done = run_tool("status", f"--workdir={tmp_path}", "--early_stop=curve")
     assert done.returncode == 2
     assert "early_stop" in done.stderr

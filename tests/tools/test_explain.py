@@ -1,6 +1,7 @@
-"""`explain` on journals that the test wrote; no TensorFlow may be there."""
+"""`explain` on journals written by the tests, without TensorFlow."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ CONFIG = ExperimentConfig(
 
 @pytest.fixture
 def run_explain(tmp_path):
-    """Runs the tool where `import tensorflow` is an error."""
+    """Runs the tool in an environment without TensorFlow."""
     forbidden = tmp_path / "no_tensorflow"
     for name in ("tensorflow", "keras"):
         (forbidden / name).mkdir(parents=True)
@@ -66,12 +67,12 @@ def write_journal(workdir: Path, reward_of, num: int, *, failed=()) -> None:
         journal.append(trial, result)
 
 
-def test_what_mattered_is_said_ranked_and_drawn(tmp_path, run_explain):
+def test_important_decisions_are_listed_first_and_drawn(tmp_path, run_explain):
     rng = np.random.default_rng(0)
 
     def reward(tokens):
-        # Block 2's filter height is worth 0.01 a step, block 1's width 0.03
-        # where it is 7; all else is noise.
+        # Block 2's filter height adds 0.01 per step, block 1's width 0.03 if
+        # it is 7; the rest is noise.
         effects = 0.01 * tokens[4] + 0.03 * (tokens[2] == 2)
         return 0.7 + effects + 0.003 * rng.normal()
 
@@ -79,10 +80,19 @@ def test_what_mattered_is_said_ranked_and_drawn(tmp_path, run_explain):
     done = run_explain(f"--workdir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "Not known yet" not in done.stdout
-    assert lines[1].startswith("children: 58 of ")
+    assert "Inconclusive" not in done.stdout
+    assert lines[1].startswith("trials: 58 of ")
     assert "2 failed and are left out" in lines[1]
     assert lines[2] == "reward: 1 - mean EER"
+    fit = re.fullmatch(
+        r"surrogate fit: leave-one-out R² (0\.\d\d) ± (0\.\d\d), "
+        r"RMSE (0\.\d{4})",
+        lines[4],
+    )
+    r2, r2_error, rmse = map(float, fit.groups())
+    assert r2 > 0.9 > 0.1 > r2_error
+    # Within a factor of two of the rewards' noise.
+    assert 0.0015 < rmse < 0.006
     table = [line.split() for line in lines if line.startswith("block")]
     # Variances 0.03^2 * 2 / 9 and 0.01^2 * 1.25.
     assert [row[0] for row in table[:2]] == ["block1_width", "block2_height"]
@@ -92,7 +102,7 @@ def test_what_mattered_is_said_ranked_and_drawn(tmp_path, run_explain):
     assert len(found) == 2
     words, _, numbers = found[1].partition(" raises the reward by ")
     assert words == "Block 2's filter height: 7 rather than 1"
-    mean, _, deviation = numbers.rstrip(".").partition(" +- ")
+    mean, _, deviation = numbers.rstrip(".").partition(" ± ")
     assert abs(float(mean) - 0.03) < 3 * float(deviation) < 0.009
     assert max(map(len, lines[:-1])) <= 79
 
@@ -108,30 +118,30 @@ def test_what_mattered_is_said_ranked_and_drawn(tmp_path, run_explain):
     assert (tmp_path / "b.png").read_bytes() == path.read_bytes()
 
 
-def test_noise_is_called_noise(tmp_path, run_explain):
+def test_a_search_of_pure_noise_is_inconclusive(tmp_path, run_explain):
     rng = np.random.default_rng(1)
     write_journal(tmp_path / "run", lambda tokens: rng.uniform(), 24)
     done = run_explain(f"--workdir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
-    assert "No decision stands out: " in done.stdout
+    assert "No decision is significant: " in done.stdout
     assert "rather than" not in done.stdout
     assert " *" not in done.stdout
-    # It is said first, and no share is printed as if it were found.
+    # This comes first, and no share of variance is printed.
     lines = done.stdout.splitlines()
-    assert lines[1].startswith("Not known yet: ")
+    assert lines[1].startswith("Inconclusive: ")
     assert "share" not in "".join(lines[:6])
     assert not [line for line in lines if line.startswith("block")]
     assert max(map(len, lines[:-1])) <= 79
 
 
-def test_too_few_children_are_counted_in_one_line(tmp_path, run_explain):
+def test_too_few_trials_are_an_error_of_one_line(tmp_path, run_explain):
     write_journal(tmp_path / "run", lambda tokens: 0.5, 9, failed=(0, 1))
     done = run_explain(f"--workdir={tmp_path}/run")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
         f"error: {tmp_path}/run/trials.jsonl: to explain a search, at least 8 "
-        "children must have been trained whole. Received: 7 (0 stopped early, "
+        "trials must have been trained in full. Received: 7 (0 stopped early, "
         "2 failed)\n"
     )
 

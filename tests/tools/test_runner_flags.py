@@ -1,4 +1,4 @@
-"""The flags that choose a runner, as a user gives them."""
+"""The flags that select a runner."""
 
 import pytest
 
@@ -12,7 +12,7 @@ import pytest
         (["--runner=process", "--workers=0"], "workers"),
     ],
 )
-def test_a_wrong_choice_is_one_line_before_anything_is_written(
+def test_an_invalid_flag_is_refused_before_anything_is_written(
     run_tool, tmp_path, tool, flags, message
 ):
     workdir = tmp_path / "never"

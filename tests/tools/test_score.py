@@ -1,4 +1,4 @@
-"""The score tool, as a user runs it: challenge files in, EERs out."""
+"""The score command, as a user runs it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def score(*arguments):
 
 @pytest.fixture
 def system(tmp_path):
-    """61 clips: lines of labels and scores, and the numbers in them."""
+    """61 clips: the lines of labels and scores, and their values."""
     rng = np.random.default_rng(0)
     labels = rng.random((61, 7)) < 0.3
     labels[:2] = [[True] * 7, [False] * 7]
@@ -60,7 +60,7 @@ def run(system, *arguments):
 
 
 def score_of(system, *arguments):
-    """As `run`, of files that are there already."""
+    """As `run`, with files that exist."""
     folder = system[0]
     return score(
         f"--labels={folder / 'L.csv'}",
@@ -69,7 +69,7 @@ def score_of(system, *arguments):
     )
 
 
-def test_prints_seven_eers_and_the_mean_as_sed_eval_has_them(system):
+def test_prints_the_eers_of_sed_eval_and_their_mean(system):
     _, _, _, labels, scores = system
     expected = [
         sed_eval.metric.equal_error_rate(labels[:, k], scores[:, k])
@@ -84,7 +84,7 @@ def test_prints_seven_eers_and_the_mean_as_sed_eval_has_them(system):
 
 
 def test_hand_case_of_one_tag(tmp_path):
-    # One file with a header, one without.
+    # Only one of the files has a header.
     (tmp_path / "L.csv").write_text("filename,tags\na,\nb,x\nc,x\nd,\ne,x\n")
     (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.2\nc,x,.6\nd,x,.6\ne,x,.9\n")
     done = score(
@@ -93,7 +93,7 @@ def test_hand_case_of_one_tag(tmp_path):
     assert done.stdout == "x     0.400000\nmean  0.400000\n"
 
 
-def test_an_undefined_tag_is_named_and_left_out(tmp_path):
+def test_the_mean_excludes_an_undefined_tag_which_is_named(tmp_path):
     (tmp_path / "L.csv").write_text("a,\nb,x\n")
     (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.3\na,y,.1\nb,y,.1\n")
     done = score(
@@ -104,7 +104,7 @@ def test_an_undefined_tag_is_named_and_left_out(tmp_path):
     assert done.stdout.splitlines()[1:] == [
         "y     undefined",
         "mean  0.000000",
-        "undefined, left out of the mean: 1: y (0 positive and 2 negative "
+        "undefined, excluded from the mean (1): y (0 positive and 2 negative "
         "clips)",
     ]
 
@@ -146,7 +146,10 @@ def swap(lines, number, old, new):
         (lambda n, s: s.append(s[3]), "S.csv, line 428: {file3}, tag {tag3}"),
         (lambda n, s: s.pop(3), "no score for {file3}, tag {tag3}."),
         (lambda n, s: s.append("z.wav,c,1"), "line 428: 'z.wav', tag 'c': the"),
-        (lambda n, s: s.append("z.wav,c"), "line 428: a row is filename,label"),
+        (
+            lambda n, s: s.append("z.wav,c"),
+            "line 428: a row must be filename,label",
+        ),
         (
             lambda n, s: rescore(s, 3, "nan"),
             "{tag3}: the score must be a finite decimal number.",
@@ -156,12 +159,14 @@ def swap(lines, number, old, new):
         (lambda n, s: s.append('"chunk 3, take 2.wav",k,1'), "unknown tag"),
         (lambda n, s: n.append(n[5]), "L.csv, line 62: 'chunk 5, take 2.wav'"),
         (lambda n, s: swap(n, 0, "cm", "cqm"), "unknown tag 'q'"),
-        (lambda n, s: swap(n, 0, "cm", "cqm"), "named by --tags="),
-        (lambda n, s: n.append("filename,tags"), "line 62: 'filename' has"),
-        (lambda n, s: n.clear(), "L.csv: there are no labels"),
+        (lambda n, s: swap(n, 0, "cm", "cqm"), "other tags by --tags="),
+        (lambda n, s: n.append("filename,tags"), "line 62: 'filename': unk"),
+        (lambda n, s: n.clear(), "L.csv: must have at least one label."),
     ],
 )
-def test_a_wrong_file_is_one_line_that_names_it(system, change, message):
+def test_the_error_for_a_wrong_file_is_one_line_that_names_it(
+    system, change, message
+):
     _, label_lines, score_lines, _, _ = system
     name, _, rest = score_lines[3].rpartition('",')
     words = {
@@ -183,7 +188,7 @@ def test_a_wrong_file_is_one_line_that_names_it(system, change, message):
         *("\u0663", "\uff11.5", ".", "", "1 2", "+-1", "1e+", "NaN"),
     ],
 )
-def test_a_score_that_is_no_finite_decimal_number_is_refused(system, text):
+def test_a_score_that_is_not_a_finite_decimal_number_is_refused(system, text):
     folder, labels, scores, _, _ = system
     (folder / "L.csv").write_text("\n".join(labels))
     rescore(scores, 3, f'"{text}"')
@@ -203,9 +208,7 @@ def test_a_score_that_is_no_finite_decimal_number_is_refused(system, text):
         *(("1e-3", 0.001), ("2.5E+2", 250.0), (" 7 ", 7.0), ("1e-999", 0.0)),
     ],
 )
-def test_a_score_may_be_spelled_as_programs_print_numbers(
-    tmp_path, text, value
-):
+def test_a_score_may_have_any_usual_decimal_format(tmp_path, text, value):
     (tmp_path / "S.csv").write_text(f"a.wav,x,{text}\n")
     scores = score_files.read_scores(tmp_path / "S.csv", "x", ["a.wav"])
     assert scores.tolist() == [[value]]
@@ -213,7 +216,7 @@ def test_a_score_may_be_spelled_as_programs_print_numbers(
 
 @pytest.mark.parametrize("flag", ["labels", "scores", "segments"])
 @pytest.mark.parametrize("kind", ["device", "pipe", "directory", "zeros"])
-def test_input_without_an_end_is_refused(system, flag, kind):
+def test_endless_input_is_refused(system, flag, kind):
     folder, labels, scores, _, _ = system
     (folder / "L.csv").write_text("\n".join(labels))
     (folder / "S.csv").write_text("\n".join(scores))
@@ -225,7 +228,7 @@ def test_input_without_an_end_is_refused(system, flag, kind):
     elif kind == "directory":
         path.mkdir()
     else:
-        # One line of 40 GB, without blocks on the disk.
+        # One line of 40 GB; the sparse file takes no space on the disk.
         with open(path, "wb") as file:
             file.truncate(40 * 2**30)
     done = score_of(system, f"--{flag}={path}")
@@ -248,7 +251,7 @@ def test_a_missing_file_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["csv", "json"])
-def test_a_table_that_cant_be_written_is_told_first(system, flag):
+def test_an_unwritable_table_is_reported_first(system, flag):
     target = system[0] / "S.csv" / "r"
     done = run(system, f"--{flag}={target}")
     assert (done.returncode, done.stdout) == (1, "")
@@ -259,7 +262,7 @@ def test_a_table_that_cant_be_written_is_told_first(system, flag):
     assert done.stderr == f"error: --{flag}: must name a file. Received: ''\n"
 
 
-def test_a_disk_that_fills_is_one_line_and_leaves_the_older_table(system):
+def test_a_full_disk_is_one_line_and_leaves_the_old_table(system):
     (system[0] / "r.csv").write_text("of yesterday")
     run(system)
     with room_for(300):
@@ -287,7 +290,7 @@ def test_help_answers_at_once_and_without_tensorflow():
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT)},
     )
-    # Half a second is promised; a busy machine gets some more.
+    # The aim is half a second; a busy machine may need more.
     assert time.monotonic() - start < 2.0
     assert "--labels" in done.stdout
     assert done.stdout.splitlines()[-1] == "False False"

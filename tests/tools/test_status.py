@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def start_driver(tmp_path):
-    """Starts tests/inspection/status_driver.py; none outlives the test."""
+    """Starts status_driver; kills it at the end of the test."""
     processes = []
 
     def start() -> subprocess.Popen:
@@ -42,7 +42,7 @@ def wait_for(is_true) -> None:
         time.sleep(0.02)
 
 
-def test_a_search_is_seen_running_killed_and_finished(
+def test_status_of_a_running_a_killed_and_a_finished_search(
     tmp_path, start_driver, run_tool
 ):
     def look() -> str:
@@ -73,10 +73,11 @@ def test_a_search_is_seen_running_killed_and_finished(
     wait_for(lambda: running_has("search-0002") and not running_has("-0001"))
     text = look()
     assert search_row(text) == ["search", "1", "1", "1", "7", "0.2500"]
+    first = read_entries(tmp_path / "trials.jsonl")[0]
     assert "running: search-0002  " in text
     assert "failed: 1 x NaN weights (search-0001)" in text
     assert "best of the search: search-0000, EER 0.2500, 12,345" in text
-    assert "filters of" in text
+    assert f"\n  {first.trial.architecture.describe()}\n" in text
     assert " left" in text
     assert "utilization: " in text
 
@@ -92,7 +93,7 @@ def test_a_search_is_seen_running_killed_and_finished(
     assert start_driver().wait() == 0
     text = look()
     assert "driver: none\n" in text
-    # 0.25, 0.24 ... 0.19 but for the three that fail.
+    # 0.25, 0.24 ... 0.19, except for the three that fail.
     assert search_row(text) == [
         *("search", "4", "3", "0", "7", "0.1900", "ended")
     ]
@@ -111,7 +112,7 @@ def test_a_search_is_seen_running_killed_and_finished(
     assert table[6]["validation_eer"] == "0.19"
 
 
-def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
+def test_status_shows_the_error_or_interrupt_that_ended_a_driver(
     tmp_path, start_driver, run_tool
 ):
     def look() -> str:
@@ -127,12 +128,12 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     driver.send_signal(signal.SIGINT)
     driver.wait()
     text = look()
-    assert "driver: none; the last one stopped, interrupted\n" in text
-    assert "stopped: search-0000, search-0001 (2) ran when the" in text
+    assert "driver: none; the last one stopped: interrupted\n" in text
+    assert "stopped: search-0000, search-0001 (2), running when the" in text
     assert search_row(text).endswith("  stopped")
     assert "lost" not in text
 
-    # As where a training finds its features damaged.
+    # An error in the data.
     driver = start_driver()
     wait_for(
         lambda: running.exists() and str(driver.pid) in running.read_text()
@@ -143,11 +144,11 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     assert driver.wait() == 1
     text = look()
     assert (
-        "driver: none; the last one stopped, error: features: damaged\n"
+        "driver: none; the last one stopped: error: features: damaged\n"
     ) in text
     assert search_row(text).endswith("  stopped")
 
-    # One that ends well leaves nothing of it.
+    # A session that ends normally removes the stop reason.
     (tmp_path / "damage").unlink()
     (tmp_path / "free").touch()
     assert start_driver().wait() == 0
@@ -157,11 +158,11 @@ def test_a_driver_that_an_error_or_ctrl_c_ended_says_so(
     assert "stopped" not in text
 
 
-def test_status_answers_at_once(tmp_path, run_tool):
+def test_status_does_not_import_tensorflow(tmp_path, run_tool):
     before = os.times().children_user
     done = run_tool("status", f"--workdir={tmp_path}")
     user_seconds = os.times().children_user - before
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path}: no experiment")
-    # TensorFlow alone takes several seconds of the processor.
+    assert done.stderr.startswith(f"error: {tmp_path}: contains no experiment")
+    # Importing TensorFlow alone takes several seconds of CPU time.
     assert user_seconds < 1.0

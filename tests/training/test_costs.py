@@ -15,8 +15,8 @@ from audiotag_nas.models.costs import network_costs
 from audiotag_nas.training.costs import (
     Costs,
     SizedNetwork,
-    child_costs,
     cost_penalty,
+    measure_costs,
 )
 
 TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
@@ -43,15 +43,15 @@ def test_a_tenfold_cost_is_worth_its_weight(weights, costs, penalty):
 
 
 def test_costs_are_against_the_baseline_on_the_configs_clips():
-    # 31 x 13 is the config's; the child's clips are of the grid's 61 x 16.
+    # 31 x 13 is the config's; the trial's clips have the grid's 61 x 16.
     config = ExperimentConfig(
         data=DataConfig(clip_seconds=1.0, min_clip_seconds=1.0),
         features=FeatureConfig(num_mels=13).resized("31x13", 1.0),
         search=SearchConfig(measure_latency=True),
     )
-    child, baseline = child_costs(SizedNetwork(TINY, "61x16"), config)
+    network, baseline = measure_costs(SizedNetwork(TINY, "61x16"), config)
     for costs, architecture, frames, mels in (
-        (child, TINY, 61, 16),
+        (network, TINY, 61, 16),
         (baseline, CRNN_BASELINE, 31, 13),
     ):
         counted = network_costs(
@@ -59,12 +59,12 @@ def test_costs_are_against_the_baseline_on_the_configs_clips():
         )
         assert costs.multiply_adds == counted.multiply_adds
         assert costs.num_parameters == counted.num_parameters
-    assert child.latency_seconds > 0
+    assert network.latency_seconds > 0
     assert baseline.latency_seconds > 0
 
 
 def test_no_latency_is_measured_unless_it_is_asked_for():
     config = ExperimentConfig()
-    child, baseline = child_costs(SizedNetwork(TINY, "124x128"), config)
-    assert child.latency_seconds is None
+    costs, baseline = measure_costs(SizedNetwork(TINY, "124x128"), config)
+    assert costs.latency_seconds is None
     assert baseline.latency_seconds is None

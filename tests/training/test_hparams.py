@@ -6,6 +6,7 @@ import sys
 import pytest
 from tensorboard.plugins.hparams import api_pb2
 
+from audiotag_nas.architecture import CRNN_BASELINE
 from audiotag_nas.errors import StoreError
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.training.hparams import HParamsWriter
@@ -29,7 +30,9 @@ SPACES = {
 
 
 def make_trial(trial_id, hparams):
-    return Trial(trial_id, trial_id.split("-")[0], 0, (), hparams, {}, seed=1)
+    return Trial(
+        trial_id, trial_id.split("-")[0], 0, (), hparams, CRNN_BASELINE, seed=1
+    )
 
 
 DONE = (

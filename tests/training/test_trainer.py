@@ -182,7 +182,7 @@ tf.config.set_logical_device_configuration(
 )
 from audiotag_nas.config import TrainingConfig
 from audiotag_nas.models import build_crnn
-from audiotag_nas.space import Architecture, ConvBlock
+from audiotag_nas.architecture import Architecture, ConvBlock
 from audiotag_nas.training import trainer
 from audiotag_nas.training.strategy import make_strategy
 

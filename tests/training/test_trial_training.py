@@ -1,6 +1,7 @@
 """A trial from plain values to a result."""
 
 import dataclasses
+import itertools
 import math
 import resource
 
@@ -18,23 +19,31 @@ from audiotag_nas.config import (
     SearchConfig,
     TrainingConfig,
 )
-from audiotag_nas.data import tfrecords
+from audiotag_nas.data import feature_writer
 from audiotag_nas.data.clip import Clip
-from audiotag_nas.data.prepared import open_prepared
+from audiotag_nas.data.stored_features import open_prepared
 from audiotag_nas.errors import ConfigError, DataError, StoreError
-from audiotag_nas.models import build_crnn, load_model
+from audiotag_nas.models import build_crnn, load_model, save_model
 from audiotag_nas.models.costs import network_costs
-from audiotag_nas.runners.factory import InProcessRunner
+from audiotag_nas.runners.in_process_runner import InProcessRunner
 from audiotag_nas.search import make_searcher
 from audiotag_nas.search.early_stopping import HalvingStopper
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.search.loop import run_search
 from audiotag_nas.space import Decision, SearchSpace
-from audiotag_nas.training import trial_training
-from audiotag_nas.trial import Trial, TrialResult, TrialStatus
+from audiotag_nas.training import folds, trial_training
+from audiotag_nas.trial import (
+    MODEL_FILE,
+    RewardSettings,
+    TrainingOverrides,
+    Trial,
+    TrialResult,
+    TrialStatus,
+)
 from tests.fakes import FakeRunner
 
 TINY = Architecture((ConvBlock(3, 3, 1), ConvBlock(2, 1, 3)), recurrent_units=4)
+REWARD = RewardSettings("binormal_eer")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,7 @@ def features_dir(config, tmp_path_factory):
             Clip(f"{i}", f"s{i}", tuple(tags), "development", i % 3 % 2, path)
         )
     size = config.features.spectrogram_size(0.5)
-    tfrecords.prepare(
+    feature_writer.write_log_mels(
         clips,
         config.features,
         data=config.data,
@@ -85,15 +94,18 @@ def features_dir(config, tmp_path_factory):
     return root / "features"
 
 
-def make_trial(**settings) -> Trial:
+def make_trial(*, stop_rule=(), reward=REWARD, **overrides) -> Trial:
     return Trial(
         trial_id="search-0000",
         stage="search",
         round=0,
         tokens=(0,),
         hparams={},
-        settings={"architecture": TINY.to_json()} | settings,
+        architecture=TINY,
         seed=11,
+        overrides=TrainingOverrides(**overrides),
+        stop_rule=stop_rule,
+        reward=reward,
     )
 
 
@@ -127,12 +139,12 @@ def test_the_reward_is_one_minus_the_eer_of_the_network_that_is_kept(
     config, features_dir, tmp_path
 ):
     from audiotag_nas.data import pipeline
-    from audiotag_nas.data.prepared import open_prepared
+    from audiotag_nas.data.stored_features import open_prepared
     from audiotag_nas.training import trainer
 
-    config = dataclasses.replace(config, search=SearchConfig(reward="eer"))
-    result = run(make_trial(), config, features_dir, tmp_path)
-    model = load_model(tmp_path / trial_training.MODEL_FILE)
+    trial = make_trial(reward=RewardSettings("eer"))
+    result = run(trial, config, features_dir, tmp_path)
+    model = load_model(tmp_path / MODEL_FILE)
     prepared = open_prepared(
         features_dir / config.features.spectrogram_size(0.5) / "development"
     )
@@ -153,13 +165,13 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     config, features_dir, tmp_path
 ):
     search = SearchConfig(
-        reward="auc_last",
         parameters_weight=0.125,
         multiply_adds_weight=0.25,
         latency_weight=0.5,
     )
     config = dataclasses.replace(config, search=search)
-    result = run(make_trial(), config, features_dir, tmp_path)
+    trial = make_trial(reward=RewardSettings("auc", weighs_costs=True))
+    result = run(trial, config, features_dir, tmp_path)
     metrics = result.metrics
     baseline = build_crnn(CRNN_BASELINE, num_mels=13, num_tags=3)
     size = {"num_frames": 14, "num_mels": 13, "num_tags": 3}
@@ -174,24 +186,26 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     penalty = sum(w * math.log10(ratio) for w, ratio in ratios.items())
     assert metrics["cost_penalty"] == pytest.approx(penalty)
     assert penalty < 0
-    # After every epoch, so that a rule that stops children sees it too.
+    # After every epoch, so that a stop rule sees it too.
+    best = itertools.accumulate(result.history["validation_auc"], max)
     assert result.history["quality"] == pytest.approx(
-        [auc - penalty for auc in result.history["validation_auc"]]
+        [auc - penalty for auc in best]
     )
     assert result.reward == result.history["quality"][-1]
 
 
-def test_what_children_are_compared_with_keeps_the_papers_reward(
+def test_a_trial_has_its_own_reward_whatever_the_search_weighs(
     config, features_dir, tmp_path
 ):
     search = SearchConfig(reward="auc", parameters_weight=0.125)
     config = dataclasses.replace(config, search=search)
-    baseline_trial = dataclasses.replace(make_trial(epochs=1), stage="baseline")
-    result = run(baseline_trial, config, features_dir, tmp_path)
+    trial = make_trial(epochs=1, reward=RewardSettings("eer"))
+    result = run(trial, config, features_dir, tmp_path)
     assert result.reward == 1 - result.metrics["validation_eer"]
+    assert "cost_penalty" not in result.metrics
 
 
-def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
+def test_a_trial_is_stopped_by_its_rule_and_keeps_its_curves(
     config, features_dir, tmp_path
 ):
     whole = run(make_trial(epochs=3), config, features_dir, tmp_path / "a")
@@ -209,7 +223,7 @@ def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
     for name, curve in whole.history.items():
         assert stopped.history[name] == curve[:2]
     assert stopped.reward == quality[1]
-    assert (tmp_path / "b" / trial_training.MODEL_FILE).is_file()
+    assert (tmp_path / "b" / MODEL_FILE).is_file()
 
     # The last epoch is the end anyway.
     trial = make_trial(epochs=3, stop_rule=[[3, 2.0]])
@@ -217,16 +231,16 @@ def test_a_child_is_stopped_by_its_rule_and_keeps_what_it_has_by_then(
     assert without_seconds(ended) == without_seconds(whole)
 
 
-def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
+def test_a_search_of_real_trials_stops_some_and_resumes_from_its_journal(
     config, features_dir, tmp_path
 ):
     space = SearchSpace((Decision("filters", (1, 2, 3, 4, 5, 6, 7)),))
 
     def make(number, round_number, tokens):
         block = ConvBlock(tokens[0] + 1, 3, 1)
-        architecture = Architecture((block,), recurrent_units=4).to_json()
         return dataclasses.replace(
-            make_trial(epochs=3, architecture=architecture),
+            make_trial(epochs=3),
+            architecture=Architecture((block,), recurrent_units=4),
             trial_id=f"search-{number:04d}",
             round=round_number,
             tokens=tokens,
@@ -253,46 +267,44 @@ def test_a_search_of_real_children_stops_some_and_goes_on_from_its_journal(
     pairs = list(zip(outcome.trials, outcome.results, strict=True))
     halfway = sorted(r.history["quality"][1] for r in outcome.results[:4])
     for trial, result in pairs[4:]:
-        assert trial.settings["stop_rule"] == [[2, halfway[-2]]]
+        assert trial.stop_rule == ((2, halfway[-2]),)
         is_below = result.history["quality"][1] < halfway[-2]
         assert is_below == (result.stopped_epoch == 2)
     assert any(result.stopped_epoch for result in outcome.results)
     assert search(FakeRunner()).results == outcome.results
 
 
-def test_a_child_whose_weights_explode_is_a_failed_result_with_a_reason(
+def test_a_trial_whose_weights_explode_is_a_failed_result_with_a_reason(
     config, features_dir, tmp_path
 ):
     result = run(make_trial(learning_rate=1e38), config, features_dir, tmp_path)
     assert result.status is TrialStatus.FAILED
     assert result.reward is None
     assert "not finite after epoch 1" in result.reason
-    assert not (tmp_path / trial_training.MODEL_FILE).exists()
+    assert not (tmp_path / MODEL_FILE).exists()
 
 
 def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
     tmp_path,
 ):
     model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(300)])
-    path = tmp_path / "search-0000" / trial_training.MODEL_FILE
+    path = tmp_path / "search-0000" / MODEL_FILE
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Really refused by the kernel (EFBIG), as a full disk is (ENOSPC).
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
     try:
         with pytest.raises(StoreError, match=r"model\.keras: can't be written"):
-            trial_training.save_model(model, path)
+            save_model(model, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(path.parent.iterdir()) == []
-    trial_training.save_model(model, path)
+    save_model(model, path)
     assert path.is_file()
 
 
-def test_what_no_child_could_survive_stops_the_search(
+def test_an_error_common_to_all_trials_stops_the_search(
     config, features_dir, tmp_path
 ):
-    with pytest.raises(ConfigError, match="no setting named 'colour'"):
-        run(make_trial(colour=3), config, features_dir, tmp_path)
     empty_fold = dataclasses.replace(
         config, data=dataclasses.replace(config.data, validation_folds=(7,))
     )
@@ -303,6 +315,14 @@ def test_what_no_child_could_survive_stops_the_search(
     )
     with pytest.raises(DataError, match=r"of \[0, 1\] to.*Received: \[0, 1\]$"):
         run(make_trial(), all_folds, features_dir, tmp_path)
+
+
+def test_the_overrides_are_the_training_settings_and_the_spectrogram_size():
+    names = [
+        {field.name for field in dataclasses.fields(cls)}
+        for cls in (TrainingOverrides, TrainingConfig)
+    ]
+    assert names[0] == names[1] | {"spectrogram_size"}
 
 
 @pytest.mark.parametrize(
@@ -322,11 +342,11 @@ def test_what_a_later_training_would_not_survive_is_told_before_the_first(
     size = config.features.spectrogram_size(0.5)
     prepared = open_prepared(features_dir / size / "development")
     fitting = dataclasses.replace(config, grid=GridConfig(batch_size=(4, 15)))
-    trial_training.check_trainable(prepared, fitting)
+    folds.check_trainable(prepared, fitting)
     changed = dataclasses.replace(getattr(fitting, section), **{field: value})
     changed = dataclasses.replace(fitting, **{section: changed})
     with pytest.raises(ConfigError, match=message) as info:
-        trial_training.check_trainable(prepared, changed)
+        folds.check_trainable(prepared, changed)
     assert f"config.{section}.{field}" in str(info.value)
 
 
@@ -362,22 +382,22 @@ def test_a_tag_that_no_clip_carries_is_named_with_those_there_are(
         fitting, data=dataclasses.replace(fitting.data, tags=("low", "hihg"))
     )
     with pytest.raises(ConfigError) as caught:
-        trial_training.check_trainable(tones, fitting)
+        folds.check_trainable(tones, fitting)
     message = str(caught.value)
     assert message.startswith("config.data.tags: each must be carried by")
     assert "which carry 'high', 'loud', 'low'. Received: 'hihg'" in message
 
 
 def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
-    assert trial_training.tag_notes(tones, fitting) == []
+    assert folds.tag_notes(tones, fitting) == []
     half = carried_by(
         tones,
         low=lambda clip: int(clip.clip_id) % 2,
         high=lambda clip: clip.fold == 0 or clip.clip_id == "1",
         loud=lambda clip: clip.fold == 1,
     )
-    trial_training.check_trainable(half, fitting)
-    assert trial_training.tag_notes(half, fitting) == [
+    folds.check_trainable(half, fitting)
+    assert folds.tag_notes(half, fitting) == [
         "no clip of the training folds [0] carries 'loud': it can't be learned",
         "every clip of the validation folds [1] carries 'loud': it has no EER "
         "there and decides nothing",
@@ -388,7 +408,7 @@ def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
         high=lambda clip: clip.fold == 0,
         loud=lambda clip: True,
     )
-    assert trial_training.tag_notes(late, fitting)[0] == (
+    assert folds.tag_notes(late, fitting)[0] == (
         "no clip of the validation folds [1] carries 'high': it has no EER "
         "there and decides nothing"
     )
@@ -404,7 +424,7 @@ def test_folds_in_which_no_tag_has_an_eer_are_named_before_any_training(
         loud=lambda clip: True,
     )
     with pytest.raises(DataError) as caught:
-        trial_training.check_trainable(without, fitting)
+        folds.check_trainable(without, fitting)
     message = str(caught.value)
     assert "data.validation_folds [1]" in message
     assert "data.tags ['low', 'high', 'loud']" in message
@@ -438,4 +458,4 @@ def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
         "validation_loss",
     ]
     assert epochs == [("search-0000", 1, names)]
-    assert (tmp_path / "search-0000" / trial_training.MODEL_FILE).is_file()
+    assert (tmp_path / "search-0000" / MODEL_FILE).is_file()

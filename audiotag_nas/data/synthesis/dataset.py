@@ -19,8 +19,9 @@ import soxr
 from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data import chime_home
 from audiotag_nas.data.audio import write_wav
+from audiotag_nas.data.splits import SPLITS
 from audiotag_nas.data.synthesis import dsp, scenes
-from audiotag_nas.data.synthesis.plan import SPLIT_SEEDS, ChunkPlan, plan_split
+from audiotag_nas.data.synthesis.plan import ChunkPlan, plan_split
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
@@ -63,9 +64,7 @@ def write_dataset(
             f"Received: a directory with {next(root.iterdir()).name!r}"
         )
     (root / "chunks").mkdir(parents=True, exist_ok=True)
-    plans = {
-        split: plan_split(settings, split, seed=seed) for split in SPLIT_SEEDS
-    }
+    plans = {split: plan_split(settings, split, seed=seed) for split in SPLITS}
     chunks = [plan for split in plans.values() for plan in split]
     for done, _ in enumerate(_written(root, chunks, seed), 1):
         if progress is not None:

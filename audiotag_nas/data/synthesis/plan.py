@@ -9,16 +9,15 @@ import dataclasses
 import numpy as np
 
 from audiotag_nas.config import SyntheticConfig
-from audiotag_nas.data.clip import NUM_FOLDS
+from audiotag_nas.data.splits import NUM_FOLDS
 from audiotag_nas.data.synthesis import tag_sets, votes
-
-SPLIT_SEEDS = {"development": 0, "evaluation": 1}
 
 # The real data has 2.2: chunks outside the refined list are rarely used, and
 # cost time to render.
 _RAW_PER_REFINED = 1.3
 _PLACES_PER_SEGMENT = 75  # a segment lasts five minutes, a chunk four seconds
 _RAW_PER_SEGMENT = 25
+_SPLIT_SEEDS = {"development": 0, "evaluation": 1}
 _MIN_SEGMENTS = {"development": 15, "evaluation": 4}
 _MIN_EVALUATION_POSITIVES = 2
 # How strongly a tag decides which chunks share a segment; as tags `cmfvpbo`.
@@ -66,7 +65,7 @@ class ChunkPlan:
 
 def generator(seed: int, split: str, *place: int) -> np.random.Generator:
     """The random generator of one place in a split."""
-    return np.random.default_rng([seed, SPLIT_SEEDS[split], *place])
+    return np.random.default_rng([seed, _SPLIT_SEEDS[split], *place])
 
 
 def plan_split(

@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from audiotag_nas.config import CHIME_HOME_TAGS, FeatureConfig
-from audiotag_nas.data import features
+from audiotag_nas.data.log_mel import log_mel
 from audiotag_nas.data.synthesis import dsp, rooms, scenes
 from audiotag_nas.files import atomic_write_bytes
 
@@ -80,4 +80,4 @@ def _example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
     mono = soxr.resample(
         scene.mean(axis=0), dsp.SAMPLE_RATE_HZ, dsp.LOW_RATE_HZ
     )
-    return features.log_mel(mono, FeatureConfig())
+    return log_mel(mono, FeatureConfig())

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from audiotag_nas.config.searchers import MAX_POLICY_STEPS
 from audiotag_nas.search.policy_gradient import PolicyGradient
 from audiotag_nas.search.reinforce.policy import AutoregressivePolicy
 from audiotag_nas.search.reinforce.reward_model import RewardModel
@@ -24,14 +25,6 @@ _NUM_REPLAYED = 16
 _BOUND_DEVIATIONS = 2.0
 _LEARNING_RATE, _CLIP_NORM = 0.1, 10.0
 _ADVANTAGE_BOUND = 3.0
-MAX_STEPS = 1000
-"""Of a round; the seed of a step is round * MAX_STEPS + step."""
-
-MAX_ENTROPY_WEIGHT = 1000.0
-"""Keeps the policy uniform: advantages are at most 3.
-
-Weights of 1e20 and more overflow the gradient's norm.
-"""
 
 
 class PolicyTraining:
@@ -39,9 +32,8 @@ class PolicyTraining:
 
     Args:
         space: the points.
-        num_steps: policy-gradient steps per round, at most `MAX_STEPS`.
-        entropy_weight: of the entropy bonus, per nat, at most
-            `MAX_ENTROPY_WEIGHT`.
+        num_steps: policy-gradient steps per round, at most `MAX_POLICY_STEPS`.
+        entropy_weight: of the entropy bonus, per nat.
 
     Attributes:
         policy_gradient: the policy with its optimizer.
@@ -76,7 +68,7 @@ class PolicyTraining:
         points: dict[Tokens, None] = {}
         for step in range(self._num_steps):
             samples = self.policy_gradient.sample(
-                _NUM_SAMPLES, (seed[0], seed[1] * MAX_STEPS + step)
+                _NUM_SAMPLES, (seed[0], seed[1] * MAX_POLICY_STEPS + step)
             )
             batch = samples
             if self._replayed:

@@ -18,11 +18,11 @@ a new point.
 
 import collections
 import copy
-import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from audiotag_nas.config.searchers import ReinforceSettings
 from audiotag_nas.search.one_thread import one_blas_thread
 from audiotag_nas.search.points import (
     draw_points,
@@ -38,14 +38,9 @@ from audiotag_nas.search.reinforce.acquisition import (
     acquisition_at,
 )
 from audiotag_nas.search.reinforce.initial_points import balanced_points
-from audiotag_nas.search.reinforce.policy_training import (
-    MAX_ENTROPY_WEIGHT,
-    MAX_STEPS,
-    PolicyTraining,
-)
+from audiotag_nas.search.reinforce.policy_training import PolicyTraining
 from audiotag_nas.search.reinforce.reward_model import RewardModel, clip_below
 from audiotag_nas.search.searchers.base_searcher import BaseSearcher
-from audiotag_nas.search.settings import check_setting, check_switch
 from audiotag_nas.space import SearchSpace, Tokens
 
 _RESTART_ROUNDS = 4  # the fit of every fourth round also starts at the priors
@@ -70,20 +65,12 @@ class ReinforceSearcher(BaseSearcher):
     Args:
         space: what to search.
         seed: of every draw.
-        num_initial: points before the model is asked.
-        policy_steps: policy-gradient steps between two rounds.
-        policy_entropy: weight of the entropy bonus, per nat, in those steps;
-            at most 1000.
-        reevaluate: whether points are asked for again. If False, that is only
-            once every point of the space was told or asked for.
+        settings: checked already, as by `make_searcher`.
 
     Attributes:
         model: the reward model, as of the last fit.
         metrics: of the policy's last step: `loss`, `log_prob`, `entropy`,
             `gradient_norm`.
-
-    Raises:
-        ConfigError: a setting is out of its range.
     """
 
     def __init__(
@@ -91,31 +78,21 @@ class ReinforceSearcher(BaseSearcher):
         space: SearchSpace,
         *,
         seed: int = 0,
-        num_initial: int = 12,
-        policy_steps: int = 8,
-        policy_entropy: float = 0.1,
-        reevaluate: bool = True,
+        settings: ReinforceSettings,
     ) -> None:
-        check = functools.partial(check_setting, "reinforce")
-        num_initial = check("num_initial", num_initial, low=2, whole=True)
-        policy_steps = check(
-            "policy_steps", policy_steps, low=0, below=MAX_STEPS + 1, whole=True
-        )
-        policy_entropy = check(
-            "policy_entropy", policy_entropy, low=0.0, most=MAX_ENTROPY_WEIGHT
-        )
-        check_switch("reinforce", "reevaluate", reevaluate)
         super().__init__(space, seed=seed)
         self._num_asked = 0
-        self._reevaluate = reevaluate
+        self._reevaluate = settings.reevaluate
         self._pending: collections.Counter[Tokens] = collections.Counter()
         initial = balanced_points(
-            space, num_initial, np.random.default_rng([seed, 1])
+            space, settings.num_initial, np.random.default_rng([seed, 1])
         )
         self._num_initial = len(initial)
         self._initial = initial  # the ones not yet asked
         self._policy_training = PolicyTraining(
-            space, num_steps=policy_steps, entropy_weight=policy_entropy
+            space,
+            num_steps=settings.policy_steps,
+            entropy_weight=settings.policy_entropy,
         )
         self._uniform_points = set(initial)
         self._is_fitted = False

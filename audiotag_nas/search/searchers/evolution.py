@@ -6,32 +6,26 @@ the latest trainings, so a point with one lucky reward does not stay forever.
 """
 
 import collections
-import functools
 
 import numpy as np
 
+from audiotag_nas.config.searchers import EvolutionSettings
 from audiotag_nas.search.points import draw_points, mutate
 from audiotag_nas.search.searchers.base_searcher import BaseSearcher
-from audiotag_nas.search.settings import check_setting
 from audiotag_nas.space import SearchSpace, Tokens
 
 
 class EvolutionSearcher(BaseSearcher):
     """Mutations of tournament winners; see `Searcher` for the contract.
 
-    The first `evolution_population` points are uniform. Each later point is a
-    parent with one token changed. The parent is the best of `evolution_sample`
+    The first `population` points are uniform. Each later point is a
+    parent with one token changed. The parent is the best of `sample`
     members of the population, drawn with replacement.
 
     Args:
         space: what to search.
         seed: a round's draws depend on it and the round's number.
-        evolution_population: members; [own] for 200 trainings, a fifth of the
-            paper's population for 20,000.
-        evolution_sample: members per tournament.
-
-    Raises:
-        ConfigError: a setting is not a positive int.
+        settings: checked already, as by `make_searcher`.
     """
 
     def __init__(
@@ -39,17 +33,12 @@ class EvolutionSearcher(BaseSearcher):
         space: SearchSpace,
         *,
         seed: int = 0,
-        evolution_population: int = 20,
-        evolution_sample: int = 5,
+        settings: EvolutionSettings,
     ) -> None:
-        check = functools.partial(check_setting, "evolution", low=1, whole=True)
-        evolution_population = check(
-            "evolution_population", evolution_population
-        )
         super().__init__(space, seed=seed)
-        self._sample = check("evolution_sample", evolution_sample)
+        self._sample = settings.sample
         self._population: collections.deque[tuple[Tokens, float]] = (
-            collections.deque(maxlen=evolution_population)
+            collections.deque(maxlen=settings.population)
         )
 
     def _propose(self, num: int) -> list[Tokens]:

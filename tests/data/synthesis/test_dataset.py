@@ -15,7 +15,8 @@ import soundfile
 
 from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data import chime_home
-from audiotag_nas.data.synthesis import dataset, plan, scenes, write_dataset
+from audiotag_nas.data.synthesis import dataset, plan, scenes
+from audiotag_nas.data.synthesis.dataset import write_dataset
 from audiotag_nas.errors import StoreError
 
 SETTINGS = SyntheticConfig(num_development_clips=20, num_evaluation_clips=10)

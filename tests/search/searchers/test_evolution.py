@@ -19,8 +19,8 @@ def test_the_best_of_the_population_is_mutated_and_the_oldest_discarded():
         "evolution",
         SPACE,
         seed=1,
-        evolution_population=3,
-        evolution_sample=60,  # misses the best of 3 once in 4e10 draws
+        population=3,
+        sample=60,  # misses the best of 3 once in 4e10 draws
     )
     old, better, worse = (0, 0, 0), (2, 0, 1), (1, 0, 3)
     searcher.tell([old, better, worse], [0.9, 0.6, 0.1])
@@ -33,5 +33,7 @@ def test_the_best_of_the_population_is_mutated_and_the_oldest_discarded():
 
 
 def test_an_error_names_the_setting():
-    with pytest.raises(ConfigError, match=r"`evolution_sample`.*Received: 0"):
-        make_searcher("evolution", SPACE, evolution_sample=0)
+    with pytest.raises(
+        ConfigError, match=r"^evolution\.sample: .*Received: 0$"
+    ):
+        make_searcher("evolution", SPACE, sample=0)

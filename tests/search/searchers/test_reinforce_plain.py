@@ -8,14 +8,13 @@ import pytest
 import tensorflow as tf
 
 from audiotag_nas.errors import ConfigError
-from audiotag_nas.search import Decision, SearchSpace
+from audiotag_nas.search import Decision, SearchSpace, make_searcher
 from audiotag_nas.search.policy_gradient import (
     evaluate,
     loss_and_gradients,
     sample,
 )
 from audiotag_nas.search.searchers.lstm_policy import LstmPolicy
-from audiotag_nas.search.searchers.reinforce_plain import PlainReinforceSearcher
 
 
 def _space(*num_choices: int) -> SearchSpace:
@@ -161,7 +160,8 @@ def test_points_are_drawn_with_their_probabilities():
 
 
 def test_one_update_is_adam_on_the_clipped_gradient_of_the_advantages():
-    searcher = PlainReinforceSearcher(
+    searcher = make_searcher(
+        "reinforce_plain",
         _space(2, 3),
         controller_units=4,
         learning_rate=0.01,
@@ -195,7 +195,9 @@ def test_one_update_is_adam_on_the_clipped_gradient_of_the_advantages():
 
 
 def test_the_return_baseline_is_a_moving_average_of_rewards():
-    searcher = PlainReinforceSearcher(_space(2, 3), baseline_decay=0.75)
+    searcher = make_searcher(
+        "reinforce_plain", _space(2, 3), baseline_decay=0.75
+    )
     assert searcher.baseline is None
     searcher.tell([(0, 0), (1, 2)], [0.2, 0.6])
     assert searcher.metrics["baseline"] == pytest.approx(0.4)
@@ -207,7 +209,7 @@ def test_the_return_baseline_is_a_moving_average_of_rewards():
 
 
 def test_batches_of_any_size_share_one_trace_of_each_graph():
-    searcher = PlainReinforceSearcher(_space(3, 2, 4))
+    searcher = make_searcher("reinforce_plain", _space(3, 2, 4))
     for num in (4, 1, 7, 2):
         asked = searcher.ask(num)
         searcher.tell(asked[1:], [0.5] * (num - 1))
@@ -222,7 +224,7 @@ def test_batches_of_any_size_share_one_trace_of_each_graph():
 
 def test_global_states_of_keras_and_tensorflow_do_not_change_the_points():
     def replay(disturb) -> list:
-        searcher = PlainReinforceSearcher(_space(3, 2, 4), seed=8)
+        searcher = make_searcher("reinforce_plain", _space(3, 2, 4), seed=8)
         rounds = []
         for round_number in range(4):
             disturb(round_number)
@@ -240,7 +242,7 @@ def test_global_states_of_keras_and_tensorflow_do_not_change_the_points():
 
 
 def test_every_operation_is_placed_on_the_cpu():
-    searcher = PlainReinforceSearcher(_space(3, 2))
+    searcher = make_searcher("reinforce_plain", _space(3, 2))
     searcher.tell(searcher.ask(3), [0.1, 0.2, 0.3])
     for function in (
         searcher._policy_gradient._sample,
@@ -262,7 +264,9 @@ def test_the_policy_learns_an_additive_reward():
         return sum(tokens) / 15  # 0.5 on average over the space
 
     for seed in (0, 1):
-        searcher = PlainReinforceSearcher(space, seed=seed, learning_rate=0.02)
+        searcher = make_searcher(
+            "reinforce_plain", space, seed=seed, learning_rate=0.02
+        )
         means = []
         for _ in range(80):
             asked = searcher.ask(8)
@@ -276,16 +280,16 @@ def test_the_policy_learns_an_additive_reward():
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [
-        ({"controller_units": 0}, "`controller_units`: must be an int at"),
+        ({"controller_units": 0}, "controller_units: must be at least 1"),
         ({"controller_units": 1.5}, "Received: 1.5"),
-        ({"learning_rate": 0.0}, "`learning_rate`: must be a number above 0"),
+        ({"learning_rate": 0.0}, "learning_rate: must be above 0"),
         ({"learning_rate": float("nan")}, "Received: nan"),
-        ({"baseline_decay": 1.0}, "at least 0.0 and below 1.0"),
-        ({"entropy_weight": -0.1}, "`entropy_weight`"),
-        ({"clip_norm": 0}, "`clip_norm`"),
+        ({"baseline_decay": 1.0}, "at least 0 and below 1. Received: 1.0"),
+        ({"entropy_weight": -0.1}, "entropy_weight: must be at least 0"),
+        ({"clip_norm": 0}, "clip_norm: must be above 0"),
         ({"clip_norm": "1"}, "Received: '1'"),
     ],
 )
 def test_an_error_names_the_setting_and_its_range(settings, rule):
     with pytest.raises(ConfigError, match=rule):
-        PlainReinforceSearcher(_space(2, 3), **settings)
+        make_searcher("reinforce_plain", _space(2, 3), **settings)

@@ -1,0 +1,114 @@
+"""Flags of the tools that work on an experiment: `--config`, `--workdir`."""
+
+import dataclasses
+from typing import Any
+
+from absl import flags
+
+from audiotag_nas.command_line import exit_status, flag_errors, flag_paths
+from audiotag_nas.command_line.overrides import DEFAULT_CONFIG, EARLY_STOP
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.errors import ConfigError
+
+# The flags belong to the tool that defines them, not to this module.
+flags.disclaim_key_flags()
+
+WORKDIR_HELP = "Working directory of the experiment. Created if missing."
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentFlags:
+    """`--config` and `--workdir`; read after the command line was parsed."""
+
+    config_flag: flags.FlagHolder
+    workdir_flag: flags.FlagHolder[Any]
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The checked config.
+
+        Raises:
+            ConfigError: as `unchecked_config`, or a field has a value that is
+                not allowed.
+        """
+        return self.unchecked_config.validate()
+
+    @property
+    def unchecked_config(self) -> ExperimentConfig:
+        """The config as given.
+
+        Raises:
+            ConfigError: the file gives no `ExperimentConfig`.
+        """
+        config = self.config_flag.value
+        if not isinstance(config, ExperimentConfig):
+            # The config flags keep an error of a file until the first use.
+            cause = getattr(config, "_error", None) or type(config)
+            raise ConfigError(
+                "--config: the file must define get_config() that returns an "
+                f"audiotag_nas.ExperimentConfig. Received: {cause}"
+            )
+        return config
+
+    def overrides(self, section: str) -> dict[str, Any]:
+        """Returns the fields of one section that the command line sets.
+
+        Raises:
+            ConfigError: the command line sets a field of another section.
+        """
+        from ml_collections import config_flags
+
+        flag = flags.FLAGS[self.config_flag.name]
+        result = {}
+        for path, value in config_flags.get_override_values(flag).items():
+            parent, _, name = path.rpartition(".")
+            if parent != section:
+                raise ConfigError(
+                    f"config.{path}: only fields of config.{section} can be "
+                    f"given here. Received: {value!r}"
+                )
+            result[name] = value
+        return result
+
+    @property
+    def workdir(self) -> str:
+        """The working directory, as by `flag_paths.directory`."""
+        return flag_paths.directory(self.workdir_flag)
+
+
+def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
+    """Defines `--config` and `--workdir`."""
+    from ml_collections import config_flags
+
+    try:
+        config = config_flags.DEFINE_config_file(
+            "config",
+            help_string=(
+                "Experiment: a shipped config's name, a Python file, or the "
+                "config.json of a working directory. Default: that of "
+                f"--workdir if it has one, else {DEFAULT_CONFIG}. Fields can "
+                "be overridden, e.g. --config.training.batch_size=32."
+            ),
+        )
+    except flags.CantOpenFlagFileError as error:
+        # Defining the flag already reads overrides in flag files.
+        exit_status.fail(
+            f"error: {flag_errors.describe_flagfile(error)}", exit_status.USAGE
+        )
+    workdir = flags.DEFINE_string(
+        "workdir", None, WORKDIR_HELP, required=needs_workdir
+    )
+    return ExperimentFlags(config, workdir)
+
+
+def define_early_stop_flag() -> None:
+    """Defines `--early_stop`, short for `--config.search.early_stop`.
+
+    `overrides.resolved` replaces it before the command line is parsed.
+    """
+    flags.DEFINE_string(
+        EARLY_STOP,
+        None,
+        "Rule that stops unpromising trials early: none, halving or curve. "
+        f"Short for --config.search.{EARLY_STOP}.",
+    )

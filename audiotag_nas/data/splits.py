@@ -1,0 +1,131 @@
+"""Splits and folds: which clips train, validate and evaluate.
+
+A data set has a development and an evaluation split. The development split is
+divided into folds for cross-validation. Clips of one segment depend on one
+another, so a segment should lie in one split and in one fold.
+"""
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from audiotag_nas.data.clip import Clip
+from audiotag_nas.data.findings import Finding, shown
+from audiotag_nas.errors import DataError
+
+SPLITS = ("development", "evaluation")
+NUM_FOLDS = 5
+"""The number of development folds of CHiME-Home, and the default."""
+
+
+def check_split(split: str) -> None:
+    """Checks that `split` is the name of a split.
+
+    Raises:
+        DataError: it is not.
+    """
+    if split not in SPLITS:
+        raise DataError(
+            f"split: must be one of {', '.join(SPLITS)}. Received: {split!r}"
+        )
+
+
+def split_folds(
+    folds: Collection[int | None], validation: tuple[int, ...], *, where: str
+) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+    """Returns the training folds and the validation folds.
+
+    Args:
+        folds: the folds that hold a development clip; None: no fold.
+        validation: `data.validation_folds` of the config.
+        where: what holds the folds, for the error message.
+
+    Raises:
+        DataError: a validation fold has no clips, or no training fold is left.
+    """
+    field = "config.data.validation_folds"
+    numbers = sorted(fold for fold in folds if fold is not None)
+    missing = [fold for fold in validation if fold not in folds]
+    if missing:
+        raise DataError(
+            f"{field}: must be among the folds {numbers} of {where}. "
+            f"Received: {missing[0]}"
+        )
+    training = tuple(fold for fold in folds if fold not in validation)
+    if not training:
+        raise DataError(
+            f"{field}: must leave a fold of {numbers} to train on. "
+            f"Received: {list(validation)}"
+        )
+    return training, validation
+
+
+def assigned_fold(segment: str) -> int:
+    """Returns the fold of a segment whose fold the data set does not give.
+
+    The fold depends only on a hash of the segment's name. Clips of a segment
+    share a fold, and adding clips changes no fold.
+    """
+    digest = hashlib.sha256(segment.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % NUM_FOLDS
+
+
+def with_folds(clips: Iterable[Clip]) -> list[Clip]:
+    """Gives a fold to each development clip without one.
+
+    It is the fold of the segment's other clips, else `assigned_fold`.
+    """
+    clips = list(clips)
+    known: dict[str, int] = {}
+    for clip in clips:
+        if clip.fold is not None:
+            known.setdefault(clip.segment_id, clip.fold)
+    result = []
+    for clip in clips:
+        if clip.split == "development" and clip.fold is None:
+            fold = known.get(clip.segment_id)
+            if fold is None:
+                fold = assigned_fold(clip.segment_id)
+            clip = dataclasses.replace(clip, fold=fold)
+        result.append(clip)
+    return result
+
+
+def shared_segment_findings(
+    clips: Iterable[Clip], location: Callable[[Clip], tuple[str, int | None]]
+) -> Iterator[Finding]:
+    """Yields an error for each segment with clips in both splits.
+
+    Args:
+        clips: the clips of both splits.
+        location: returns the file and line that list a clip.
+    """
+    # The first clip of each split, by segment.
+    first: dict[str, dict[str, Clip]] = collections.defaultdict(dict)
+    for clip in clips:
+        first[clip.segment_id].setdefault(clip.split, clip)
+    for segment, by_split in first.items():
+        if len(by_split) > 1:
+            development, evaluation = (by_split[split] for split in SPLITS)
+            path, line = location(evaluation)
+            reason = (
+                "development and evaluation must not share a segment. "
+                f"Received: {shown(segment)}, of {shown(evaluation.clip_id)} "
+                f"in evaluation and {shown(development.clip_id)} in "
+                "development"
+            )
+            yield Finding(path, line, reason)
+
+
+def segments_in_several_folds(clips: Iterable[Clip]) -> dict[str, list[int]]:
+    """Returns the sorted folds of each segment with clips in several folds."""
+    folds = collections.defaultdict(set)
+    for clip in clips:
+        if clip.fold is not None:
+            folds[clip.segment_id].add(clip.fold)
+    return {
+        segment: sorted(found)
+        for segment, found in folds.items()
+        if len(found) > 1
+    }

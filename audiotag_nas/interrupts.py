@@ -1,0 +1,127 @@
+"""Signals: Ctrl-C and SIGTERM as exceptions that no library can swallow."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any]
+"""A signal's handler in Python."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was received; see `termination_raised`."""
+
+
+@contextlib.contextmanager
+def termination_raised() -> Iterator[None]:
+    """Within the block, SIGTERM raises `Terminated`.
+
+    Does nothing in other threads than the main one, and where SIGTERM is
+    ignored or already handled.
+    """
+    if not _in_main_thread() or (
+        signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    ):
+        yield
+        return
+    with _handlers({signal.SIGTERM: _raise_terminated}):
+        yield
+
+
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Ctrl-C ends the block even where a library swallows the exception.
+
+    C code of a library may turn `KeyboardInterrupt` into another error, or
+    ignore it. The same holds for `Terminated` within `termination_raised`.
+    Does nothing where Ctrl-C raises nothing: in other threads than the main
+    one, and where it is ignored.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed within the block.
+        Terminated: SIGTERM was received within the block.
+    """
+    before = _interrupt_handlers()
+    pressed: list[type[KeyboardInterrupt]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(_error_of(number))
+        before[number](number, frame)
+
+    try:
+        with _handlers(dict.fromkeys(before, note)):
+            yield
+    except Exception:
+        if pressed:
+            raise pressed[0] from None
+        raise
+    if pressed:
+        raise pressed[0]
+
+
+@contextlib.contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Defers Ctrl-C and SIGTERM until the end of the block.
+
+    For short steps that must be done completely or not at all, and for C
+    libraries that call Python back: an exception there is printed and lost.
+    Does nothing in other threads than the main one.
+    """
+    before: dict[int, Handler] = {}
+    if _in_main_thread():
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(kind)
+            if callable(handler):
+                before[kind] = handler
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    try:
+        with _handlers(dict.fromkeys(before, note)):
+            yield
+    finally:
+        for number in received:
+            before[number](number, None)
+
+
+def _interrupt_handlers() -> dict[int, Handler]:
+    """Returns the handlers that raise a `KeyboardInterrupt`, by signal."""
+    if not _in_main_thread():
+        return {}
+    found: dict[int, Handler] = {}
+    interrupt = signal.getsignal(signal.SIGINT)
+    if callable(interrupt):
+        found[signal.SIGINT] = interrupt
+    if signal.getsignal(signal.SIGTERM) is _raise_terminated:
+        found[signal.SIGTERM] = _raise_terminated
+    return found
+
+
+@contextlib.contextmanager
+def _handlers(handlers: dict[int, Handler]) -> Iterator[None]:
+    """Replaces handlers of signals within the block."""
+    before = {number: signal.getsignal(number) for number in handlers}
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+
+
+def _error_of(number: int) -> type[KeyboardInterrupt]:
+    return Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,108 @@
+"""The difference of two systems on the same clips, with its interval."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audiotag_nas.metrics import bootstrap, eer
+from audiotag_nas.metrics.reports import (
+    Interval,
+    Segments,
+    check_tagged,
+    nan_to_none,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """EER of b minus EER of a; below 0, b is better."""
+
+    difference: float
+    interval: Interval
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedDifference:
+    """The difference of systems a and b in the same resamples.
+
+    Attributes:
+        difference: mean EER of b minus mean EER of a; below 0, b is better.
+        interval: bootstrap interval of the difference.
+        share_better: share of the resamples in which b is better.
+        share_equal: share of the resamples in which a and b are equal.
+        tags: tag -> difference of its EER.
+        num_bootstrap, confidence: settings of the intervals.
+    """
+
+    difference: float
+    interval: Interval
+    share_better: float
+    share_equal: float
+    tags: dict[str, Difference]
+    num_bootstrap: int
+    confidence: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values, with None for NaN."""
+        return nan_to_none(dataclasses.asdict(self))
+
+
+def paired_difference(
+    labels: npt.ArrayLike,
+    scores_a: npt.ArrayLike,
+    scores_b: npt.ArrayLike,
+    tags: Sequence[str],
+    *,
+    segments: Segments = None,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> PairedDifference:
+    """Compares the EERs of two systems on the same clips.
+
+    Both are scored in the same resamples. Because their errors are correlated,
+    the interval is narrower than the intervals of the two systems suggest.
+    Arguments and errors: `evaluate_tags`.
+    """
+    labels_a, scores_a = check_tagged(labels, scores_a, tags)
+    _, scores_b = check_tagged(labels, scores_b, tags)
+    bootstrap.check_settings(num_bootstrap, confidence)
+    resampled = bootstrap.bootstrap_eers(
+        labels_a,
+        [scores_a, scores_b],
+        segments,
+        num_bootstrap=num_bootstrap,
+        seed=seed,
+    )
+    observed = _eers(labels_a, scores_b) - _eers(labels_a, scores_a)
+    by_tag = resampled[1] - resampled[0]
+    # A resample leaves the EER of a tag undefined for both systems or none.
+    means = bootstrap.mean_defined(by_tag, axis=1)
+    means = means[~np.isnan(means)]
+    return PairedDifference(
+        difference=float(bootstrap.mean_defined(observed)),
+        interval=bootstrap.percentile_interval(means, confidence=confidence),
+        share_better=float(np.mean(means < 0)) if len(means) else math.nan,
+        share_equal=float(np.mean(means == 0)) if len(means) else math.nan,
+        tags={
+            tag: Difference(
+                float(observed[k]),
+                bootstrap.percentile_interval(
+                    by_tag[:, k], confidence=confidence
+                ),
+            )
+            for k, tag in enumerate(tags)
+        },
+        num_bootstrap=resampled.shape[1],
+        confidence=confidence,
+    )
+
+
+def _eers(labels: npt.NDArray, scores: npt.NDArray) -> npt.NDArray:
+    """Returns the EERs (K,) of labels and scores (n, K)."""
+    columns = zip(labels.T, scores.T, strict=True)
+    return np.array([eer.equal_error_rate(*column) for column in columns])

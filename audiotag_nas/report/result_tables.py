@@ -1,0 +1,169 @@
+"""Tables of evaluated systems: one system, or baseline and found network.
+
+The comparison shows the two claims of Liu and Zhang (IJCNN 2020), whatever
+the outcome: the mean equal error rate, and the number of epochs until the
+baseline's best validation EER is reached.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from audiotag_nas.errors import ConfigError
+from audiotag_nas.metrics import PairedDifference, TagReport
+from audiotag_nas.report.tables import format_csv, format_table
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedSystem:
+    """One column of the comparison.
+
+    Attributes:
+        name: the heading.
+        report: metrics on the evaluation split.
+        num_parameters: of the network.
+        epochs_to_target: the first epoch, from 1, that reached the baseline's
+            best validation EER; None if none did.
+        num_epochs: epochs trained.
+    """
+
+    name: str
+    report: TagReport
+    num_parameters: int
+    epochs_to_target: int | None
+    num_epochs: int
+
+
+def epochs_until(validation_eer: Sequence[float], target: float) -> int | None:
+    """Returns the first epoch, from 1, with an EER <= `target`, or None."""
+    for epoch, eer in enumerate(validation_eer, start=1):
+        if eer <= target:
+            return epoch
+    return None
+
+
+def _format_eer(eer: float, interval: tuple[float, float]) -> str:
+    """Returns e.g. `0.0951 [0.0820, 0.1093]`, or `undefined` for NaN."""
+    if math.isnan(eer):
+        return "undefined"
+    if math.isnan(interval[0]):
+        return f"{eer:.4f}"
+    return f"{eer:.4f} [{interval[0]:.4f}, {interval[1]:.4f}]"
+
+
+def comparison_table(
+    baseline: ComparedSystem,
+    found: ComparedSystem,
+    *,
+    difference: PairedDifference | None = None,
+    markdown: bool = False,
+) -> str:
+    """Returns the table of baseline and found network, and the verdict.
+
+    Args:
+        baseline, found: scored on the same clips and tags.
+        difference: found minus baseline, from `paired_difference`; without
+            it there is no verdict.
+        markdown: Markdown rather than plain text.
+
+    Raises:
+        ConfigError: the two reports have different tags.
+    """
+    systems = (baseline, found)
+    if list(baseline.report.tags) != list(found.report.tags):
+        raise ConfigError(
+            "both systems must have the same tags. Received: "
+            f"{list(baseline.report.tags)} and {list(found.report.tags)}"
+        )
+    percent = f"{100 * baseline.report.confidence:.4g} %"
+    rows: list[list[str]] = [
+        [f"mean EER [{percent} interval]"]
+        + [
+            _format_eer(s.report.mean_eer, s.report.mean_eer_interval)
+            for s in systems
+        ]
+    ]
+    for tag, metrics in baseline.report.tags.items():
+        cells = [s.report.tags[tag] for s in systems]
+        rows.append(
+            [f"EER {tag} ({metrics.num_positives} clips)"]
+            + [_format_eer(cell.eer, cell.eer_interval) for cell in cells]
+        )
+    rows.append(["parameters"] + [f"{s.num_parameters:,}" for s in systems])
+    rows.append(["epochs trained"] + [str(s.num_epochs) for s in systems])
+    rows.append(
+        ["epochs to the baseline's best validation EER"]
+        + [
+            "not reached"
+            if s.epochs_to_target is None
+            else str(s.epochs_to_target)
+            for s in systems
+        ]
+    )
+    text = format_table(
+        rows, headers=["", *(s.name for s in systems)], markdown=markdown
+    )
+    if difference is not None:
+        text += "\n\n" + _verdict(difference, baseline.name, found.name)
+    return text
+
+
+def report_table(report: TagReport, *, markdown: bool = False) -> str:
+    """Returns all metrics of one system: a line per tag, and the mean."""
+    rows = [
+        [
+            tag,
+            str(row.num_positives),
+            _format_eer(row.eer, row.eer_interval),
+            *(
+                "undefined" if math.isnan(value) else f"{value:.4f}"
+                for value in (row.average_precision, row.roc_auc, row.f1)
+            ),
+            f"{row.threshold:.3f}",
+        ]
+        for tag, row in report.tags.items()
+    ]
+    mean = _format_eer(report.mean_eer, report.mean_eer_interval)
+    rows.append(["mean", "", mean, "", "", "", ""])
+    headers = ["tag", "clips", "EER", "AP", "ROC AUC", "F1", "threshold"]
+    return format_table(rows, headers=headers, markdown=markdown)
+
+
+def report_csv(report: TagReport) -> str:
+    """Returns `report_table` as CSV."""
+    headers = [
+        *("tag", "num_positives", "num_negatives", "eer", "eer_low"),
+        *("eer_high", "average_precision", "roc_auc", "f1", "threshold"),
+    ]
+    rows: list[list[object]] = [
+        [
+            *(tag, row.num_positives, row.num_negatives, row.eer),
+            *row.eer_interval,
+            *(row.average_precision, row.roc_auc, row.f1, row.threshold),
+        ]
+        for tag, row in report.tags.items()
+    ]
+    mean = [report.mean_eer, *report.mean_eer_interval]
+    rows.append(["mean", None, None, *mean, None, None, None, None])
+    return format_csv(rows, headers=headers)
+
+
+def _verdict(difference: PairedDifference, baseline: str, found: str) -> str:
+    """Returns a sentence on the difference and its interval."""
+    low, high = difference.interval
+    if math.isnan(difference.difference):
+        return f"{found} - {baseline}: undefined."
+    text = f"{found} - {baseline}: mean EER {difference.difference:+.4f}"
+    if math.isnan(low):
+        return text + "."
+    if high < 0:
+        verdict = f"{found} is better"
+    elif low > 0:
+        verdict = f"{baseline} is better"
+    else:
+        verdict = "no clear difference, because the interval contains 0"
+    return (
+        f"{text} [{low:+.4f}, {high:+.4f}], better in "
+        f"{100 * difference.share_better:.1f} % of "
+        f"{difference.num_bootstrap} resamples: {verdict}."
+    )

@@ -1,0 +1,79 @@
+"""Training and validation folds: the split, and checks before any training."""
+
+from audiotag_nas.config import ExperimentConfig
+from audiotag_nas.data import clip, pipeline, splits
+from audiotag_nas.data.stored_features import PreparedSet
+from audiotag_nas.training import trainer
+
+
+def split_folds(
+    prepared: PreparedSet, config: ExperimentConfig
+) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+    """Returns the training folds and the validation folds.
+
+    Raises:
+        DataError: a validation fold has no clips, or no fold is left to train.
+    """
+    return splits.split_folds(
+        prepared.folds,
+        config.data.validation_folds,
+        where=str(prepared.split_dir),
+    )
+
+
+def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
+    """Checks now what a later training would raise at its start.
+
+    The grid trains after the whole search, when it is too late for a change.
+
+    Raises:
+        ConfigError: no clip carries a tag, a batch has more examples than
+            there are clips to train on, or a mask is longer than the
+            spectrogram.
+        DataError: as `split_folds`, or no tag has an EER in the validation
+            folds.
+    """
+    tags = config.data.tags
+    what = "development clips that were not rejected"
+    clip.check_carried(prepared.clips, tags, what=what)
+    training_folds, validation_folds = split_folds(prepared, config)
+    trainer.check_scorable(
+        prepared.labels(tags, folds=validation_folds),
+        f" (data.validation_folds {list(validation_folds)}, data.tags "
+        f"{list(tags)})",
+    )
+    training = config.training
+    for section, batch_size in (
+        ("training", training.batch_size),
+        *(("grid", batch_size) for batch_size in config.grid.batch_size),
+    ):
+        pipeline.check_fits(
+            prepared,
+            training_folds,
+            batch_size=batch_size,
+            time_mask_frames=training.time_mask_frames,
+            mel_mask_bins=training.mel_mask_bins,
+            prefix=f"config.{section}.",
+        )
+
+
+def tag_notes(prepared: PreparedSet, config: ExperimentConfig) -> list[str]:
+    """A line for each tag without positives or without an EER in the folds.
+
+    This is no error: the other tags are trained and scored.
+    """
+    training, validation = split_folds(prepared, config)
+    no_eer = "it has no EER there and decides nothing"
+    notes = []
+    for which, folds, effect in (
+        ("training", training, "it can't be learned"),
+        ("validation", validation, no_eer),
+    ):
+        labels = prepared.labels(config.data.tags, folds=folds)
+        for tag, count in zip(config.data.tags, labels.sum(0), strict=True):
+            where = f"clip of the {which} folds {list(folds)} carries {tag!r}"
+            if count == 0:
+                notes.append(f"no {where}: {effect}")
+            elif which == "validation" and count == len(labels):
+                notes.append(f"every {where}: {no_eer}")
+    return notes
