@@ -7,12 +7,7 @@ A link without an end mark is truncated.
 import dataclasses
 from typing import BinaryIO
 
-from audiotag_nas.data.containers.stream import (
-    Contents,
-    Stream,
-    find,
-    read_at,
-)
+from audiotag_nas.data.containers.stream import Contents, Stream, find, read_at
 
 MARK = b"OggS"
 _HEADER_BYTES = 27
