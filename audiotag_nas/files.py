@@ -22,10 +22,7 @@ _CONTINUES = " The same command continues once it can be written."
 
 
 def atomic_write_bytes(
-    path: str | os.PathLike,
-    data: bytes,
-    *,
-    temporary_name: str | None = None,
+    path: str | os.PathLike, data: bytes, *, temporary_name: str | None = None
 ) -> None:
     """Writes `data` to `path` atomically and creates its directory.
 

@@ -30,10 +30,7 @@ _RUNNERS = flags.DEFINE_list(
     "on this machine.",
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers",
-    2,
-    "Workers of the runners other than in_process.",
-    lower_bound=1,
+    "workers", 2, "Workers of the runners other than in_process.", lower_bound=1
 )
 _NUM_TRIALS = flags.DEFINE_integer(
     "num_trials", 6, "Trials per turn.", lower_bound=1

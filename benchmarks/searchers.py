@@ -84,9 +84,7 @@ def main(argv: Sequence[str]) -> None:
         num_seeds=_SEEDS.value,
         num_trials=_TRIALS.value,
         digests=csv_digests(
-            problems,
-            read_results(results_path),
-            report_only=_REPORT_ONLY.value,
+            problems, read_results(results_path), report_only=_REPORT_ONLY.value
         ),
     )
     progress = Progress()

@@ -30,10 +30,7 @@ class Dashboard:
 
     def experiment(self):
         return get_experiment.Handler(
-            RequestContext(),
-            self.context,
-            "",
-            api_pb2.GetExperimentRequest(),
+            RequestContext(), self.context, "", api_pb2.GetExperimentRequest()
         ).run()
 
     def groups(self, **column):

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "runners": {"runners", "training", "data", "config"},
     "serving": {"serving", "config", "metrics", *_MIDDLE} - {"search"},
     "inspection": {
-        *("inspection", "experiment", "training", "config", *_MIDDLE),
+        *("inspection", "experiment", "training", "config", *_MIDDLE)
     },
     "experiment": {
         *("experiment", "runners", "serving", "training"),
@@ -62,9 +62,7 @@ SINGLE_HOME = {
     "TFRecordDataset(": {"data/pipeline.py"},
     "plugins.hparams": {"training/hparams.py"},
     "import ray\n": {"runners/ray_connection.py"},
-    "import keras_tuner": {
-        "integrations/durable_oracle.py",
-    },
+    "import keras_tuner": {"integrations/durable_oracle.py"},
     "import optuna": set(),
     "flags.DEFINE_": {
         "command_line/experiment_flags.py",

@@ -224,8 +224,7 @@ def _print(tagged: "TaggedFile") -> None:
     )
     seconds = f" ({tagged.seconds:.1f} s)" if tagged.seconds else ""
     terminal.print_lines(
-        f"{tagged.path}{seconds}",
-        *(f"  {line}" for line in tagged.describe()),
+        f"{tagged.path}{seconds}", *(f"  {line}" for line in tagged.describe())
     )
 
 

@@ -62,9 +62,7 @@ def reference_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(
-    config: ExperimentConfig,
-) -> Iterator[tuple[str, list[Setting]]]:
+def _sections(config: ExperimentConfig) -> Iterator[tuple[str, list[Setting]]]:
     """Yields the title and the fields of each section."""
     for path, settings in itertools.groupby(
         config.settings(), key=lambda setting: setting.path.rpartition(".")[0]

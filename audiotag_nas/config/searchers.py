@@ -74,10 +74,7 @@ class PlainReinforceSettings(Section):
         at_most=MAX_REWARD,
     )
     clip_norm: float = setting(
-        1.0,
-        "Maximum global norm of the gradient.",
-        above=0,
-        at_most=MAX_REWARD,
+        1.0, "Maximum global norm of the gradient.", above=0, at_most=MAX_REWARD
     )
 
 

@@ -81,10 +81,7 @@ def read_beginning(
 
 
 def _read_mono(
-    path: StrPath,
-    sample_rate_hz: int,
-    max_seconds: float | None,
-    note: Note,
+    path: StrPath, sample_rate_hz: int, max_seconds: float | None, note: Note
 ) -> tuple[np.ndarray, bool]:
     sound = open_sound(path)
     rate = sound.sample_rate_hz

@@ -384,10 +384,6 @@ def _whole_number(text: str) -> int | None:
 
 
 def _report_value(
-    report: Report,
-    path: str | os.PathLike,
-    line: int,
-    rule: str,
-    value: str,
+    report: Report, path: str | os.PathLike, line: int, rule: str, value: str
 ) -> None:
     report(Finding(str(path), line, f"{rule} Received: {shown(value)}"))

@@ -217,10 +217,7 @@ def _parsed(
         features = tf.io.decode_raw(fields["features"], tf.uint16)
         labels = tf.io.decode_raw(fields["label"], tf.uint8)
         labels = tf.ensure_shape(labels, (None, len(prepared.tags)))
-        return (
-            tf.reshape(features, shape),
-            tf.gather(labels, columns, axis=1),
-        )
+        return (tf.reshape(features, shape), tf.gather(labels, columns, axis=1))
 
     return tf.data.TFRecordDataset(paths).batch(_PARSE_BATCH_SIZE).map(parse)
 

@@ -198,10 +198,7 @@ def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
         with atomic_directory(path) as directory:
             yield directory
         return
-    with (
-        _store_errors(path, "reached"),
-        contextlib.suppress(FileNotFoundError),
-    ):
+    with _store_errors(path, "reached"), contextlib.suppress(FileNotFoundError):
         # Detects a missing server or login before hours of work.
         (path / last).read_bytes()
     with temporary_directory() as directory:

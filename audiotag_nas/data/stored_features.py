@@ -139,9 +139,7 @@ class PreparedSet:
         return [self.tags.index(tag) for tag in tags]
 
     def labels(
-        self,
-        tags: Sequence[str],
-        folds: Collection[int | None] | None = None,
+        self, tags: Sequence[str], folds: Collection[int | None] | None = None
     ) -> np.ndarray:
         """Returns the labels, 0 or 1: float32 (clips of `folds`, tags).
 

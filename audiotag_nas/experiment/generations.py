@@ -86,9 +86,7 @@ def read_generations(workspace: Workspace) -> Generations:
     if not later:
         return Generations(entries, [])
     return split_generations(
-        entries,
-        workspace.read_config(),
-        read_session(workspace.running_path),
+        entries, workspace.read_config(), read_session(workspace.running_path)
     )
 
 

@@ -169,9 +169,7 @@ def _score(
         model, open_prepared(workspace.split_dir(size, "development")), config
     )
     scored = evaluation.score_split(
-        model,
-        open_prepared(workspace.split_dir(size, "evaluation")),
-        tags=tags,
+        model, open_prepared(workspace.split_dir(size, "evaluation")), tags=tags
     )
     curve = result.curve("validation_eer")
     return FinalSystem(

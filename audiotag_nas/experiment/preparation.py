@@ -145,11 +145,7 @@ def spectrogram_sizes(config: ExperimentConfig) -> list[str]:
 
 
 def prepare_on_node(
-    config: ExperimentConfig,
-    *,
-    size: str,
-    split_dir: Path,
-    cache_dir: Path,
+    config: ExperimentConfig, *, size: str, split_dir: Path, cache_dir: Path
 ) -> None:
     """Makes the development log-mels on another machine than the driver's.
 

@@ -151,10 +151,7 @@ class AttentionPooling(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        floor: float = 1e-7,
-        floor_numerator: bool = True,
-        **kwargs: Any,
+        self, floor: float = 1e-7, floor_numerator: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.floor = floor

@@ -95,10 +95,7 @@ def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
         # Without a salt, the ids in an SVG are random.
         with pyplot().rc_context({"svg.hashsalt": "audiotag-nas"}):
             figure.savefig(
-                buffer,
-                format=ending[1:],
-                dpi=_DPI,
-                metadata=_METADATA[ending],
+                buffer, format=ending[1:], dpi=_DPI, metadata=_METADATA[ending]
             )
     finally:
         pyplot().close(figure)

@@ -53,10 +53,7 @@ def plot_learning_curves(
 
 
 def plot_search(
-    path: str | os.PathLike,
-    rewards: Sequence[float | None],
-    *,
-    title: str = "",
+    path: str | os.PathLike, rewards: Sequence[float | None], *, title: str = ""
 ) -> None:
     """Draws the reward of each trial, and the best so far.
 
@@ -128,11 +125,7 @@ def plot_pareto(
     )
     if reference is not None:
         axes.plot(
-            *reference,
-            "*",
-            color=COLORS[0],
-            markersize=13,
-            label="baseline",
+            *reference, "*", color=COLORS[0], markersize=13, label="baseline"
         )
     style_axes(axes, cost, "validation mean EER")
     drawn = [*points] if reference is None else [*points, reference]

@@ -68,12 +68,7 @@ def plot_tagged_clip(
         cmap="Blues",
         vmin=0.0,
         vmax=1.0,
-        extent=(
-            0.0,
-            frame_seconds * len(frame_scores),
-            len(tags) - 0.5,
-            -0.5,
-        ),
+        extent=(0.0, frame_seconds * len(frame_scores), len(tags) - 0.5, -0.5),
         interpolation="nearest",
     )
     figure.colorbar(heat, ax=bottom, label="frame score", pad=0.01)

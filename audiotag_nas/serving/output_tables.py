@@ -54,10 +54,7 @@ class CsvTable:
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike,
-        *,
-        existing: Existing = Existing.REFUSE,
+        self, path: str | os.PathLike, *, existing: Existing = Existing.REFUSE
     ) -> None:
         # The last line break is the tail; the others begin an entry.
         self._file = GrowingFile(

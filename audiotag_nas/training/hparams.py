@@ -81,10 +81,7 @@ class HParamsWriter:
     """Writes the trials of a working directory's stages."""
 
     def __init__(
-        self,
-        log_dir: str | os.PathLike,
-        *,
-        search_spaces: Mapping[str, Axes],
+        self, log_dir: str | os.PathLike, *, search_spaces: Mapping[str, Axes]
     ) -> None:
         """Writes the root's experiment, unless it exists.
 

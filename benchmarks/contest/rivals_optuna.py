@@ -109,9 +109,7 @@ class OptunaSearcher(BaseSearcher):
         )
 
 
-def _distribution(
-    decision: Decision,
-) -> optuna.distributions.BaseDistribution:
+def _distribution(decision: Decision) -> optuna.distributions.BaseDistribution:
     num = len(decision.choices)
     if decision.ordinal:
         return optuna.distributions.IntDistribution(0, num - 1)

@@ -204,9 +204,7 @@ def _trial_maker(seed: int) -> MakeTrial:
 
 
 def _replay(
-    curves: QualityCurves,
-    outcome: SearchOutcome,
-    told: Mapping[Tokens, float],
+    curves: QualityCurves, outcome: SearchOutcome, told: Mapping[Tokens, float]
 ) -> Replay:
     """Compares a search's results with the complete trials.
 

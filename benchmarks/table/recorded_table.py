@@ -283,8 +283,7 @@ def _metric(
                 f"have the metric `{name}`."
             )
     return np.array(
-        [[entry.result.metrics[name] for entry in row] for row in trials],
-        dtype,
+        [[entry.result.metrics[name] for entry in row] for row in trials], dtype
     )
 
 

@@ -164,9 +164,7 @@ def test_the_recipe_in_the_docs_converts_a_search_to_a_table(
     assert problem.best_value == 0.8
 
 
-def test_a_missing_library_is_named_with_the_searchers_that_remain(
-    monkeypatch,
-):
+def test_a_missing_library_is_named_with_the_searchers_that_remain(monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,

@@ -36,9 +36,7 @@ def test_the_best_value_is_the_highest_of_all_points(name, seed):
 def test_a_needle_smaller_than_the_effects_is_not_the_best_point():
     problem = problems.NeedleProblem(
         name="needle",
-        space=SearchSpace(
-            (Decision("a", (0, 1)), Decision("b", (0, 1, 2))),
-        ),
+        space=SearchSpace((Decision("a", (0, 1)), Decision("b", (0, 1, 2)))),
         effects=(np.array([0.0, 5.0]), np.array([0.0, 1.0, 3.0])),
         needle=(0, 1),
         heights=(2.0, 1.5),

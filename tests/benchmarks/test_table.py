@@ -203,9 +203,7 @@ def test_repeated_trials_return_all_seeds_and_then_repeat_them(table):
     assert firsts == {0.8, 0.799}  # each point has its own order
 
 
-def test_the_true_value_is_the_mean_over_seeds_on_the_evaluation_set(
-    table,
-):
+def test_the_true_value_is_the_mean_over_seeds_on_the_evaluation_set(table):
     problem = recorded_problem(table)
     # EERs 0.25 + 2 (0.025 + 0) and 0.25 + 2 (0.025 + 0.001).
     assert problem.true_value((2, 1)) == pytest.approx(1 - 0.301)

@@ -70,9 +70,7 @@ def test_another_broken_pipe_is_reported():
     assert "a worker is gone" in done.stderr
 
 
-def test_a_reader_that_is_gone_is_no_error_of_the_data_set(
-    tmp_path,
-):
+def test_a_reader_that_is_gone_is_no_error_of_the_data_set(tmp_path):
     command = f"'{sys.executable}' -m audiotag_nas synthesize"
     done = subprocess.run(
         [

@@ -86,5 +86,5 @@ def test_advice_against_tracing_is_held_back_and_nothing_else(caplog):
         log.warning("another")
     log.warning(advice, 14)
     assert [record.getMessage()[:8] for record in caplog.records] == [
-        *("another", "5 out of"),
+        *("another", "5 out of")
     ]

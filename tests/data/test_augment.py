@@ -109,10 +109,7 @@ def test_a_mask_is_one_run_of_bounded_length_with_the_mean_of_the_clip():
 def test_time_and_mel_masks_are_drawn_independently():
     clips = np.random.default_rng(1).standard_normal((60, 17, 17))
     masked = augment.spec_augment(
-        clips.astype(np.float32),
-        time_mask_frames=6,
-        mel_mask_bins=6,
-        seed=SEED,
+        clips.astype(np.float32), time_mask_frames=6, mel_mask_bins=6, seed=SEED
     ).numpy()
     changed = masked != clips.astype(np.float32)
     num_frames = changed.all(axis=2).sum(axis=1)

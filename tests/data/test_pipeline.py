@@ -112,11 +112,7 @@ def test_label_columns_are_the_requested_tags_in_their_order(prepared):
 
 
 def test_equal_seeds_give_equal_epochs_and_epochs_differ(prepared):
-    settings = {
-        "mixup_alpha": 0.5,
-        "time_mask_frames": 7,
-        "mel_mask_bins": 3,
-    }
+    settings = {"mixup_alpha": 0.5, "time_mask_frames": 7, "mel_mask_bins": 3}
     one, two = training(prepared, **settings), training(prepared, **settings)
     first, second = epoch(one), epoch(one)
     for again, expected in ((epoch(two), first), (epoch(two), second)):

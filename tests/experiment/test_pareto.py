@@ -100,10 +100,7 @@ def test_an_architecture_with_two_trials_counts_by_their_mean():
 
 
 def test_a_cost_that_some_lack_is_ignored_unless_requested():
-    entries = [
-        entry(0, 0.20, 3000, multiply_adds=90),
-        entry(1, 0.25, 4000),
-    ]
+    entries = [entry(0, 0.20, 3000, multiply_adds=90), entry(1, 0.25, 4000)]
     assert front_ids(entries) == [0]
     with pytest.raises(ConfigError, match="search-0001 has no multiply_adds"):
         front_ids(entries, ["multiply_adds"])

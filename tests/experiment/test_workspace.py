@@ -53,10 +53,7 @@ def test_more_trials_are_accepted(tmp_path):
     [
         (smoke(3), ["search.num_trials: 3 here, 4 there"]),
         (smoke(4, 9), ["training.epochs: 9 here, 1 there"]),
-        (
-            smoke(6, 9),
-            ["training.epochs: 9 here, 1 there"],
-        ),
+        (smoke(6, 9), ["training.epochs: 9 here, 1 there"]),
     ],
     ids=["fewer trials", "epochs", "more trials and epochs"],
 )
@@ -90,8 +87,7 @@ def test_the_config_may_change_until_the_first_trial_has_finished(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("section", "field"),
-    [("", "seed"), ("synthetic", "num_development_clips")],
+    ("section", "field"), [("", "seed"), ("synthetic", "num_development_clips")]
 )
 def test_the_fields_of_an_existing_synthetic_data_set_may_not_change(
     tmp_path, section, field

@@ -200,9 +200,7 @@ def test_a_search_may_end_with_fewer_trials(workspace):
     assert status.utilization == pytest.approx(250 / 500)
 
 
-def test_the_recommended_trial_is_shown_if_it_is_not_the_best(
-    workspace,
-):
+def test_the_recommended_trial_is_shown_if_it_is_not_the_best(workspace):
     other = dataclasses.replace(trial(5), tokens=(0,) * len(POINT))
     Journal(workspace.journal_path).append(other, completed(5, 0.19))
     running = RunningFile(workspace.running_path)
@@ -314,9 +312,7 @@ def test_the_export_has_every_stage_decision_and_metric(workspace):
     assert last["best_epoch"] == "2.0"
 
 
-def test_trials_stopped_early_are_counted_and_listed_last(
-    workspace,
-):
+def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     journal = Journal(workspace.journal_path)
     for number, epochs in ((5, 2), (6, 5)):
         # A higher reward than all full trainings.

@@ -48,10 +48,7 @@ def test_the_same_values_give_the_same_bytes(tmp_path):
 def test_clip_scores_and_thresholds_are_shown(tmp_path):
     plain = plot_clip(tmp_path / "a.png")
     for number, change in enumerate(
-        (
-            {"clip_scores": np.full(7, 0.3)},
-            {"thresholds": [0.5] * 7},
-        )
+        ({"clip_scores": np.full(7, 0.3)}, {"thresholds": [0.5] * 7})
     ):
         other = plot_clip(tmp_path / f"{number}.png", **change)
         assert other.shape == plain.shape

@@ -41,9 +41,7 @@ def _num_lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_real_trials_killed_five_times_learn_the_same_to_the_last_bit(
-    tmp_path,
-):
+def test_real_trials_killed_five_times_learn_the_same_to_the_last_bit(tmp_path):
     workdir, alone = tmp_path / "killed", tmp_path / "alone"
     trials_driver.prepare(workdir)
     shutil.copytree(workdir, alone)

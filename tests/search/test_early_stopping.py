@@ -314,9 +314,7 @@ def test_repeated_tokens_are_trained_in_full(tmp_path):
     assert any(r.stopped_epoch for r in outcome.results)
 
 
-def test_the_recommendation_is_one_of_the_full_trainings(
-    tmp_path,
-):
+def test_the_recommendation_is_one_of_the_full_trainings(tmp_path):
     path = tmp_path / "trials"
     outcome = search(path)
     stopped = next(
@@ -374,9 +372,7 @@ def test_a_search_with_early_stopping_resumes_from_any_number_of_lines(
         assert again.told == searcher.told
 
 
-def test_an_extended_search_stops_the_same_trials_as_a_long_one(
-    tmp_path,
-):
+def test_an_extended_search_stops_the_same_trials_as_a_long_one(tmp_path):
     for num_trials in (9, 14, NUM_TRIALS):
         extended = search(tmp_path / "short", num_trials=num_trials)
     at_once = search(tmp_path / "long")
@@ -407,9 +403,7 @@ def test_rules_have_finite_numbers_and_increasing_epochs(tmp_path):
         assert all(np.isfinite(least) for _, least in rule)
 
 
-def test_a_killed_parallel_search_with_early_stopping_ends_the_same(
-    tmp_path,
-):
+def test_a_killed_parallel_search_with_early_stopping_ends_the_same(tmp_path):
     """Uses real workers, two open rounds, and a driver killed repeatedly."""
     workdir = tmp_path / "killed"
     arguments = [sys.executable, "-m", early_stop_driver.__name__]

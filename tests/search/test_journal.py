@@ -75,9 +75,7 @@ def test_appended_entries_are_read_unchanged(path):
     assert len(again) == 4
 
 
-def test_a_missing_journal_is_empty_and_created_by_its_first_line(
-    tmp_path,
-):
+def test_a_missing_journal_is_empty_and_created_by_its_first_line(tmp_path):
     path = tmp_path / "trials.jsonl"
     assert read_entries(path) == []
     assert len(Journal(path)) == 0

@@ -15,12 +15,7 @@ def filled(*trials) -> LearningCurves:
 
 
 # final = reward after epoch 2 + 0.1 = 2 x reward after epoch 1 + 0.2
-WHOLE = (
-    (0.1, 0.3, 0.4),
-    (0.2, 0.5, 0.6),
-    (0.3, 0.7, 0.8),
-    (0.05, 0.2, 0.3),
-)
+WHOLE = ((0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8), (0.05, 0.2, 0.3))
 
 
 def test_exact_lines_are_extrapolated_exactly():

@@ -143,9 +143,7 @@ def test_a_finished_search_run_again_trains_nothing_and_ends_the_same(
     assert second == dataclasses.replace(first, num_from_journal=9)
 
 
-def test_an_extended_search_equals_one_that_was_long_from_the_start(
-    tmp_path,
-):
+def test_an_extended_search_equals_one_that_was_long_from_the_start(tmp_path):
     short, long = tmp_path / "short", tmp_path / "long"
     for num_trials in (5, 6, 11):  # 5 and 6 end within a round of four
         extended = _search(

@@ -80,11 +80,7 @@ def test_a_parallel_search_killed_50_times_ends_the_same(tmp_path):
 
 def test_open_rounds_keep_workers_busy_despite_slow_trials(tmp_path):
     outcome = parallel_driver.search(
-        tmp_path,
-        num_workers=2,
-        num_trials=40,
-        mean_seconds=0.3,
-        warm_up=True,
+        tmp_path, num_workers=2, num_trials=40, mean_seconds=0.3, warm_up=True
     )
     seconds = [result.seconds for result in outcome.results]
     assert max(seconds) > 4 * statistics.median(seconds)

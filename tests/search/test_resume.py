@@ -171,9 +171,7 @@ def test_a_search_stopped_by_a_full_disk_continues_with_free_space(
     assert _timeless_lines(workdir) == _timeless_lines(undisturbed[0])
 
 
-def test_a_second_driver_is_refused_until_the_first_one_dies(
-    tmp_path,
-):
+def test_a_second_driver_is_refused_until_the_first_one_dies(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(tmp_path)],
         cwd=_ROOT,

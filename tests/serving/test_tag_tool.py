@@ -46,12 +46,7 @@ def test_tags_go_to_screen_csv_and_json_despite_a_bad_file(exported, tmp_path):
     noise = 0.2 * rng.standard_normal((44100 * 2, 2))
     soundfile.write(good, noise, 44100)
     bad.write_bytes(b"nothing that sounds")
-    done = tag_everything(
-        exported,
-        tmp_path,
-        bad,
-        good,
-    )
+    done = tag_everything(exported, tmp_path, bad, good)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 files could not be tagged" in done.stderr
     assert f"{bad}\n  failed: can't be decoded" in done.stdout
@@ -85,10 +80,7 @@ def test_files_with_odd_names_do_not_stop_the_others(exported, tmp_path):
         soundfile.write(os.fsencode(tmp_path / name), noise, 8000)
     too_long = tmp_path / ("z" * 300)
     done = tag_everything(
-        exported,
-        tmp_path,
-        *(tmp_path / name for name in names),
-        too_long,
+        exported, tmp_path, *(tmp_path / name for name in names), too_long
     )
     assert done.returncode == 1, done.stderr
     assert "1 of 5 files could not be tagged" in done.stderr
@@ -181,10 +173,7 @@ def files_in_json(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("number", "status", "word"),
-    [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "terminated"),
-    ],
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 def test_after_a_signal_the_tables_have_the_finished_files(
     exported, tmp_path, sounds, number, status, word
@@ -378,10 +367,7 @@ def test_names_that_control_a_terminal_are_escaped(exported, tmp_path):
         *(f"--json={value}", *(tmp_path / name for name in names)),
         *(tmp_path / "cut\x1b[2J.wav", tmp_path / "\x1bnone.wav"),
     )
-    shown = [
-        *names.values(),
-        *(r"cut\x1b[2J.wav", r"\x1bnone.wav"),
-    ]
+    shown = [*names.values(), *(r"cut\x1b[2J.wav", r"\x1bnone.wav")]
     for text in (done.stdout, done.stderr, table.read_text()):
         assert set(text) & set("\x1b\x07\u202e\x9b\udc9b") == set()
     lines = done.stdout.splitlines()

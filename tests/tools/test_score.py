@@ -97,9 +97,7 @@ def test_the_mean_excludes_an_undefined_tag_which_is_named(tmp_path):
     (tmp_path / "L.csv").write_text("a,\nb,x\n")
     (tmp_path / "S.csv").write_text("a,x,.2\nb,x,.3\na,y,.1\nb,y,.1\n")
     done = score(
-        f"--labels={tmp_path}/L.csv",
-        f"--scores={tmp_path}/S.csv",
-        "--tags=x,y",
+        f"--labels={tmp_path}/L.csv", f"--scores={tmp_path}/S.csv", "--tags=x,y"
     )
     assert done.stdout.splitlines()[1:] == [
         "y     undefined",
@@ -169,10 +167,7 @@ def test_the_error_for_a_wrong_file_is_one_line_that_names_it(
 ):
     _, label_lines, score_lines, _, _ = system
     name, _, rest = score_lines[3].rpartition('",')
-    words = {
-        "file3": repr(name.strip('"')),
-        "tag3": repr(rest.split(",")[0]),
-    }
+    words = {"file3": repr(name.strip('"')), "tag3": repr(rest.split(",")[0])}
     change(label_lines, score_lines)
     done = run(system)
     assert done.returncode == 1

@@ -221,18 +221,10 @@ def test_curves_have_one_value_per_epoch(log_dir):
     dashboard = Dashboard(log_dir)
     assert dashboard.scalars(
         "search/search-0000", "values per epoch/validation_eer"
-    ) == [
-        (1, 0.5),
-        (2, 0.125),
-        (3, 0.25),
-    ]
+    ) == [(1, 0.5), (2, 0.125), (3, 0.25)]
     assert dashboard.scalars(
         "search/search-0000", "values per epoch/training_loss"
-    ) == [
-        (1, 3),
-        (2, 2),
-        (3, 1),
-    ]
+    ) == [(1, 3), (2, 2), (3, 1)]
 
 
 def test_a_trial_written_again_after_a_resume_is_there_once(log_dir):
@@ -279,9 +271,7 @@ def test_a_trial_trained_again_that_finds_no_room_is_written_by_a_resume(
     assert session.status == api_pb2.STATUS_SUCCESS
 
 
-def test_a_session_that_finds_no_room_is_named_and_written_by_a_resume(
-    log_dir,
-):
+def test_a_session_that_finds_no_room_is_named_and_written_by_a_resume(log_dir):
     trial = make_trial("grid-0001", {"mixup_alpha": 0.2})
     result = TrialResult("grid-0001", "completed", 0.5, {}, seconds=2.5)
     writer = HParamsWriter(log_dir, search_spaces=SPACES)

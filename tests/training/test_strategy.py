@@ -33,9 +33,7 @@ def test_a_gpus_memory_is_shared_though_tensorflow_starts_before_the_training(
     assert "TensorFlow runs in this process already" not in warnings
 
 
-def test_where_tensorflow_runs_already_trials_train_after_one_warning(
-    tmp_path,
-):
+def test_where_tensorflow_runs_already_trials_train_after_one_warning(tmp_path):
     outcome, warnings = run_driver(tmp_path, "started")
     assert outcome == {"reasons": ["", ""], "grows": False}
     assert warnings.count("may hold all the memory of the GPUs") == 1

@@ -165,9 +165,7 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     config, features_dir, tmp_path
 ):
     search = SearchConfig(
-        parameters_weight=0.125,
-        multiply_adds_weight=0.25,
-        latency_weight=0.5,
+        parameters_weight=0.125, multiply_adds_weight=0.25, latency_weight=0.5
     )
     config = dataclasses.replace(config, search=search)
     trial = make_trial(reward=RewardSettings("auc", weighs_costs=True))

@@ -95,11 +95,7 @@ def resonators(
 
 
 def contour(
-    rng: np.random.Generator,
-    num_samples: int,
-    *,
-    num_knots: int,
-    spread: float,
+    rng: np.random.Generator, num_samples: int, *, num_knots: int, spread: float
 ) -> np.ndarray:
     """Interpolates `num_knots` values of N(0, spread²) linearly, float32."""
     knots = rng.normal(0, spread, max(num_knots, 2))

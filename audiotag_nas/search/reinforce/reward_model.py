@@ -166,9 +166,7 @@ class RewardModel:
     def covariance(self, prediction: Prediction, index: int) -> Array:
         """Returns the posterior covariances of point `index`, (points,)."""
         row = self._kernel.matrix(
-            self._theta,
-            prediction.rows[index : index + 1],
-            prediction.rows,
+            self._theta, prediction.rows[index : index + 1], prediction.rows
         )[0]
         row = row - prediction.projection[:, index] @ prediction.projection
         same = np.all(prediction.rows == prediction.rows[index], axis=1)

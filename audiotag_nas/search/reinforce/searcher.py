@@ -74,11 +74,7 @@ class ReinforceSearcher(BaseSearcher):
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        seed: int = 0,
-        settings: ReinforceSettings,
+        self, space: SearchSpace, *, seed: int = 0, settings: ReinforceSettings
     ) -> None:
         super().__init__(space, seed=seed)
         self._num_asked = 0

@@ -29,11 +29,7 @@ class EvolutionSearcher(BaseSearcher):
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        seed: int = 0,
-        settings: EvolutionSettings,
+        self, space: SearchSpace, *, seed: int = 0, settings: EvolutionSettings
     ) -> None:
         super().__init__(space, seed=seed)
         self._sample = settings.sample

@@ -22,9 +22,7 @@ REAL_COUNTS = {
 REAL_SIZES = (27, 541, 734, 505, 101, 33, 5)
 REAL_SETS = {"v": 410, "cv": 263, "cp": 211, "cfv": 156, "cop": 101, "c": 82}
 MANY = SyntheticConfig(
-    num_development_clips=9000,
-    num_evaluation_clips=4000,
-    broadband_boost=1.0,
+    num_development_clips=9000, num_evaluation_clips=4000, broadband_boost=1.0
 )
 
 

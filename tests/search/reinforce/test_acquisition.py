@@ -60,10 +60,7 @@ def test_the_gradient_of_certain_points_is_zero():
 
 def test_the_gradient_without_known_points_is_zero():
     gains = knowledge_gradient(
-        np.zeros(3),
-        np.ones(3),
-        noise_variance=0.1,
-        is_known=np.zeros(3, bool),
+        np.zeros(3), np.ones(3), noise_variance=0.1, is_known=np.zeros(3, bool)
     )
     assert list(gains) == [0, 0, 0]
 

@@ -41,9 +41,7 @@ def test_a_round_beyond_the_initial_points_has_no_repeat():
 
 
 @pytest.mark.parametrize("num_told", [0, 7])
-def test_without_reevaluation_no_point_repeats_before_all_are_asked(
-    num_told,
-):
+def test_without_reevaluation_no_point_repeats_before_all_are_asked(num_told):
     every = list(itertools.product(range(3), range(4), range(2), range(2)))
     told = [every[i] for i in np.random.default_rng(1).permutation(48)]
     told = told[:num_told]
@@ -123,9 +121,7 @@ def test_more_noise_means_more_retraining():
     def num_repeated(noise: float) -> int:
         searcher = make_searcher("reinforce", space(*[3] * 4), seed=1)
         asked = search(
-            searcher,
-            lambda t: -float(sum(t)) + noise * generator.normal(),
-            40,
+            searcher, lambda t: -float(sum(t)) + noise * generator.normal(), 40
         )
         points = [tokens for batch in asked for tokens in batch]
         return len(points) - len(set(points))
