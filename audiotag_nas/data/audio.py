@@ -151,16 +151,6 @@ def stream_audio(
     yield from _cut(samples, max(1, round(block_seconds * sample_rate_hz)))
 
 
-def audio_seconds(path: StrPath) -> float:
-    """Decodes a sound file and returns its length.
-
-    Raises:
-        DataError: as `read_audio`.
-    """
-    sound = open_sound(path)
-    return sum(map(len, sound.blocks(_ignore))) / sound.sample_rate_hz
-
-
 def inspect_audio(path: StrPath) -> AudioSummary:
     """Decodes a sound file in constant memory and describes its content.
 

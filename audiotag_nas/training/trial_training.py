@@ -15,7 +15,6 @@ from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import pipeline
 from audiotag_nas.data.storage import AnyPath
 from audiotag_nas.data.stored_features import PreparedSet, open_prepared
-from audiotag_nas.errors import UserError
 from audiotag_nas.models import build_crnn, save_model
 from audiotag_nas.training import strategy as strategies
 from audiotag_nas.training import trainer
@@ -51,41 +50,30 @@ def run_trial(
         trial_dir: gets `model.keras` with the best epoch's weights.
         on_epoch: called with the epoch, from 1, and its numbers.
 
-    Returns:
-        A completed result; or a failed one with the reason if the training
-        itself failed.
-
     Raises:
         UserError: an error that would stop every other trial too: prepared
-            data are missing, damaged or too few, or the disk is full.
+            data are missing, damaged or too few, or the disk is full. Any
+            other exception means that this training failed.
     """
     started = time.monotonic()
     # Before TensorFlow starts, as it does when a latency is measured.
     strategies.share_gpu_memory()
-    try:
-        costs, baseline = measure_costs(
-            SizedNetwork(trial.architecture, spectrogram_size(trial, config)),
-            config,
+    costs, baseline = measure_costs(
+        SizedNetwork(trial.architecture, spectrogram_size(trial, config)),
+        config,
+    )
+    cost_metrics = _cost_metrics(costs, baseline)
+    if trial.reward.weighs_costs:
+        cost_metrics["cost_penalty"] = cost_penalty(
+            costs, baseline, config.search
         )
-        cost_metrics = _cost_metrics(costs, baseline)
-        if trial.reward.weighs_costs:
-            cost_metrics["cost_penalty"] = cost_penalty(
-                costs, baseline, config.search
-            )
-        model, outcome = train_network(
-            trial,
-            config,
-            features_dir,
-            penalty=cost_metrics.get("cost_penalty", 0.0),
-            on_epoch=on_epoch,
-        )
-    except UserError:
-        raise
-    except Exception as error:
-        # Any other exception is a failed result: the search continues.
-        return TrialResult.of_error(
-            trial.trial_id, error, seconds=time.monotonic() - started
-        )
+    model, outcome = train_network(
+        trial,
+        config,
+        features_dir,
+        penalty=cost_metrics.get("cost_penalty", 0.0),
+        on_epoch=on_epoch,
+    )
     save_model(model, trial_dir / MODEL_FILE)
     metrics = {
         "validation_eer": outcome.best_eer,

@@ -275,11 +275,16 @@ def test_a_search_of_real_trials_stops_some_and_resumes_from_its_journal(
 def test_a_trial_whose_weights_explode_is_a_failed_result_with_a_reason(
     config, features_dir, tmp_path
 ):
-    result = run(make_trial(learning_rate=1e38), config, features_dir, tmp_path)
+    trial = make_trial(learning_rate=1e38)
+    runner = InProcessRunner(
+        config, features_dir=features_dir, trials_dir=tmp_path
+    )
+    runner.submit(trial)
+    result = runner.next_result()
     assert result.status is TrialStatus.FAILED
     assert result.reward is None
     assert "not finite after epoch 1" in result.reason
-    assert not (tmp_path / MODEL_FILE).exists()
+    assert not (tmp_path / trial.trial_id / MODEL_FILE).exists()
 
 
 def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
