@@ -50,7 +50,7 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # Owns the same files as tensorflow-cpu: see docs/install_gpu.md.
+    # Owns the same files as tensorflow-cpu: see docs/guide/install_gpu.md.
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
@@ -65,7 +65,7 @@ EXTRAS_REQUIRE = {
     # waited for since 2.40.
     "ray": ["ray>=2.40,<2.61"],
     # Remote storage; the newest stack on which tensorflow-io's native library
-    # loads, so it wants an environment of its own: docs/remote_storage.md.
+    # loads. It needs its own environment: docs/guide/remote_storage.md.
     "tfio": [
         "tensorflow-cpu==2.17.1",
         "tensorflow-io==0.37.1",

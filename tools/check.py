@@ -7,7 +7,7 @@ Reads a manifest of your own files, or an unpacked CHiME-Home, row by row and
 file by file: every fault is named with file, line, rule and value. Each sound
 file is decoded to its end. Prints how many clips each tag, split and fold
 has. The exit status is 1 where anything was rejected; notes reject nothing.
-The formats are in docs/data.md.
+The formats are in docs/guide/data.md.
 """
 
 import functools
