@@ -49,7 +49,7 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # Has the same files as tensorflow-cpu: see docs/install_gpu.md.
+    # Has the same files as tensorflow-cpu: see docs/guide/install_gpu.md.
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
     # ReinforceOracle; 1.4.8 is the last release, and works with Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
@@ -64,7 +64,7 @@ EXTRAS_REQUIRE = {
     # ray.wait accepts the output stream of a task.
     "ray": ["ray>=2.40,<2.61"],
     # Remote storage, in a separate environment: these are the newest versions
-    # on which tensorflow-io's native library loads (docs/remote_storage.md).
+    # on which tensorflow-io's native library loads (docs/guide/remote_storage.md).
     "tfio": [
         "tensorflow-cpu==2.17.1",
         "tensorflow-io==0.37.1",

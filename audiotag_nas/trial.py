@@ -150,7 +150,7 @@ class TrialResult:
         status: completed or failed.
         reward: what the searcher maximizes; finite, None for a failed trial.
         metrics: named finite numbers: `validation_eer`, `validation_loss`,
-            `num_parameters`, `multiply_adds`, ... (docs/journal.md);
+            `num_parameters`, `multiply_adds`, ... (docs/reference/journal.md);
             `stopped_epoch` if the stop rule ended the training.
         history: one list per learning curve, one entry per epoch:
             `training_loss`, `validation_loss`, `validation_eer`, ...

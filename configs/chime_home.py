@@ -3,7 +3,7 @@
 Purpose: domestic audio tagging, DCASE 2016 task 4, after Liu and Zhang (IJCNN
 2020): search for filters, heights and widths of 7 blocks, grid search, final
 trainings, scored on the 816 refined evaluation clips.
-Data: the unpacked archive (docs/data.md).
+Data: the unpacked archive (docs/guide/data.md).
 Command: audiotag-nas run --config=chime_home --workdir=runs/chime_home \
     --config.data.dataset_dir=/data/chime_home
 Time: days on a CPU. We have not run it on the real recordings.

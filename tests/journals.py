@@ -8,7 +8,10 @@ from typing import Any
 
 
 def sealed(value: dict[str, Any]) -> str:
-    """Returns `value` as a line with its checksum (docs/journal.md)."""
+    """Returns `value` as a line with its checksum.
+
+    docs/reference/journal.md defines the format.
+    """
     fields = {k: v for k, v in value.items() if k != "checksum"}
     text = json.dumps(fields)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]

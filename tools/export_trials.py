@@ -1,9 +1,9 @@
 """Writes all trials of a working directory as one CSV table.
 
 It has one row per trial, of all stages, in the order in which they finished,
-and one column per field, decision, setting and metric (docs/journal.md).
-Trials superseded by later settings are omitted and counted. Works during a
-search.
+and one column per field, decision, setting and metric: see
+docs/reference/journal.md. Trials superseded by later settings are omitted and
+counted. Works during a search.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """

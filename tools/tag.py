@@ -11,7 +11,7 @@ A file that can't be tagged is reported with the reason, and the command
 continues with the next file. The exit status is 1 if some files failed and 2
 if all failed. A picture that can't be drawn is reported as a note. Tables grow
 file by file: after Ctrl-C (exit status 130) or SIGTERM (143) they have the
-finished files. docs/tagging.md describes the formats of --csv and --json.
+finished files. docs/reference/file_formats.md describes --csv and --json.
 """
 
 import dataclasses

@@ -24,7 +24,7 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
         "in_process",
         "Where trials are trained. in_process: one after the other in this "
         "process; process: in parallel worker processes; ray: on a Ray "
-        "cluster (docs/ray.md).",
+        "cluster (docs/guide/ray.md).",
     )
     num_workers = flags.DEFINE_integer(
         "workers",

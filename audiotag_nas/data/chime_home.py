@@ -1,7 +1,7 @@
 """The CHiME-Home data set (Foster et al. 2015) as used in DCASE 2016 task 4.
 
-docs/data.md describes the files. Each chunk of 4 s is a clip; its segment is
-the 5-minute recording from which it was cut. This module reads lists and
+docs/guide/data.md describes the files. Each chunk of 4 s is a clip; its segment
+is the 5-minute recording from which it was cut. This module reads lists and
 annotations; `chime_home_check` also reads the sound files. `write_list` and
 `write_chunk` write the same format, for synthetic data sets.
 """

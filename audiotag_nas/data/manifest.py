@@ -4,7 +4,7 @@
     kitchen/001.flac,speech;dishes,development,0,kitchen-monday
     kitchen/002.mp3,,evaluation,,
 
-Each row is one clip. docs/data.md describes the columns. `check_manifest`
+Each row is one clip. docs/guide/data.md describes the columns. `check_manifest`
 reports the errors of all rows; `read_valid_manifest` and `read_clips` raise
 if there is any.
 """

@@ -1,6 +1,6 @@
 """The rows of a manifest: parses and checks each row on its own.
 
-The columns are described in docs/data.md. A row with errors is kept, with all
+docs/guide/data.md describes the columns. A row with errors is kept, with all
 the reasons why it is rejected.
 """
 

@@ -1,4 +1,4 @@
-"""Trains trials on the nodes of a Ray cluster; see docs/ray.md.
+"""Trains trials on the nodes of a Ray cluster; see docs/guide/ray.md.
 
 Ray assigns a trial to a node with room and reports when a process or a node
 has ended. A process that dies fails its own trial (after `retries`). The trials

@@ -7,8 +7,8 @@ directory. A line is
     {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
      "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
-with the fields of `Trial` and `TrialResult` (docs/journal.md). A line with a
-wrong type or checksum is an error. Only the driver, which holds
+with the fields of `Trial` and `TrialResult` (docs/reference/journal.md). A line
+with a wrong type or checksum is an error. Only the driver, which holds
 `lock.driver_lock`, may open a `Journal`; every process may `read_entries`.
 """
 

@@ -3,7 +3,7 @@
 CSV has one row per event. A present tag without an event, a file without a
 present tag and a failed file have one row each; cells that don't apply are
 empty. Times are seconds from the file's start. JSON also has all scores. Both
-grow file by file. docs/tagging.md documents the schema.
+grow file by file. docs/reference/file_formats.md has the schema.
 """
 
 import csv

@@ -38,7 +38,7 @@ def test_the_dashboard_shows_the_repeated_training_of_a_failed_trial(tmp_path):
     failed = [n for n, s in statuses.items() if s == api_pb2.STATUS_FAILURE]
     assert sorted(failed) == list(FAILED)
 
-    # docs/journal.md: failed trials are repeated if their lines are removed.
+    # docs/reference/journal.md: to repeat failed trials, remove their lines.
     path = tuner.workspace.journal_path
     lines = path.read_text().splitlines(keepends=True)
     kept = [x for x in lines if json.loads(x)["result"]["status"] != "failed"]
