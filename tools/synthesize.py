@@ -4,7 +4,8 @@
 
 The same seed and sizes give the same bytes. With --plot, writes a picture of
 the log-mel spectrograms of each tag instead of a data set. How the sounds
-are made, and how hard they are to tell apart, is in docs/synthesizer.md.
+are made, and how hard they are to tell apart, is in
+docs/reference/synthesizer.md.
 """
 
 import sys

@@ -3,7 +3,7 @@
 The real data can't be shipped; these stand in for it wherever a whole
 experiment must run. `dataset` writes the tree; `plan` and `annotation` decide
 who says what of which chunk, `scenes` makes the sound of one from `voices`,
-`programmes`, `objects` and `rooms`. See docs/synthesizer.md.
+`programmes`, `objects` and `rooms`. See docs/reference/synthesizer.md.
 """
 
 from audiotag_nas.data.synthesis.dataset import write_dataset
