@@ -1,10 +1,9 @@
-# Two commands set everything up on a machine with Python 3.11:
-#   make demo    the main job on synthetic domestic scenes
-#   make test    the tests
-# And a third, in an environment of its own, with older libraries:
-#   make test-tfio    remote storage, and the core of the tests
-# A fourth needs Chromium, which it installs where apt-get can:
-#   make test-browser    TensorBoard's page
+# Each command sets up what it needs; Python 3.11 or later must be installed.
+#   make demo          the main job on synthetic domestic scenes
+#   make test          the tests
+#   make test-tfio     remote storage and the core tests, in a separate
+#                      environment with older libraries
+#   make test-browser  TensorBoard's page in Chromium (installed with apt-get)
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= demo
@@ -13,10 +12,10 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 TFIO_VENV ?= .venv-tfio
 TFIO_BIN := $(TFIO_VENV)/bin
-# A file at a time on each core, in the order of tests/conftest.py: the files of
-# most tests are not those that take the longest.
+# One file per core at a time, in the order of tests/conftest.py: xdist would
+# order the files by their number of tests, not by their duration.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
-# What older libraries could break, and needs neither Ray nor keras-tuner;
+# Tests that older libraries could break, without Ray and keras-tuner;
 # tests_tfio runs the main job.
 TFIO_CORE := tests/data/test_audio.py tests/data/test_features.py \
 	tests/data/test_pipeline.py tests/data/test_tfrecords.py \
@@ -41,7 +40,7 @@ test-tfio: $(TFIO_VENV)/installed
 test-browser: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest tests_browser
 
-# Debian's packages: a browser and the driver of the same version.
+# Debian's packages provide a browser and a driver of the same version.
 chromium:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
 	|| { command -v apt-get >/dev/null \

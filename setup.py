@@ -1,7 +1,7 @@
-"""Packaging: what is installed, and which versions it was written for.
+"""Packaging: installed packages, dependencies and their versions.
 
-Lower bounds are the oldest versions that what we use works on, upper bounds
-the next ones that nobody has tried.
+Lower bounds are the oldest versions with the features that are used, upper
+bounds the first untested versions.
 """
 
 import re
@@ -14,7 +14,7 @@ REPOSITORY_URL = "https://github.com/audiotag-nas/audiotag-nas"
 
 
 def read_version() -> str:
-    """The package's version, without importing the package."""
+    """Reads the package's version without importing the package."""
     text = (ROOT / "audiotag_nas" / "__init__.py").read_text(encoding="utf-8")
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if match is None:
@@ -23,36 +23,35 @@ def read_version() -> str:
 
 
 INSTALL_REQUIRES = [
-    # 2.17.1 is the last that tensorflow-io's native library loads with; the
-    # CPU build is a third of the download and has no CUDA (extra: gpu).
+    # tensorflow-io's native library needs 2.17.1. The CPU build is a third of
+    # the download and has no CUDA (extra: gpu).
     "tensorflow-cpu>=2.17.1,<2.22",
-    # 3.15 closes the known ways to run code from a .keras file.
+    # 3.15 fixes the known code execution from .keras files.
     "keras>=3.15,<3.16",
     # TensorFlow 2.17 needs NumPy below 2; 2.21 works with 2.4.
     "numpy>=1.26,<2.5",
     # Filters, linear algebra; 1.13 is the first for NumPy 2.
     "scipy>=1.13,<1.18",
-    # One BLAS thread for the controller; 3.5 is the first for NumPy 2.
+    # Limits the searcher to one BLAS thread; 3.5 is the first for NumPy 2.
     "threadpoolctl>=3.5,<4",
-    # Decodes wav, flac, ogg, opus and mp3 without ffmpeg; its wheels have
-    # mp3 from 0.12 on.
+    # Decodes WAV, FLAC, Ogg, Opus and MP3 without ffmpeg; MP3 since 0.12.
     "soundfile>=0.12.1,<0.15",
-    # Resampling, also of streams; 0.4 is the first for NumPy 2.
+    # Resampling; 0.4 is the first for NumPy 2.
     "soxr>=0.4,<1.2",
-    # Flags; 2.1 gives flag holders their types.
+    # Flags; 2.1 has typed flag holders.
     "absl-py>=2.1,<3",
     # Config flags on dataclasses.
     "ml_collections>=1.0,<1.2",
-    # HParams and curves. TensorFlow 2.21 no longer brings it, 2.17 pins 2.17.
+    # HParams and curves. TensorFlow 2.21 no longer installs it, 2.17 pins 2.17.
     "tensorboard>=2.17,<2.22",
     # Plots; 3.9 is the first built for NumPy 2.
     "matplotlib>=3.9,<3.12",
 ]
 
 EXTRAS_REQUIRE = {
-    # Owns the same files as tensorflow-cpu: see docs/install_gpu.md.
+    # Has the same files as tensorflow-cpu: see docs/install_gpu.md.
     "gpu": ["tensorflow[and-cuda]>=2.17.1,<2.22"],
-    # ReinforceOracle; 1.4.8 is the last there is, and works on Keras 3.15.
+    # ReinforceOracle; 1.4.8 is the last release, and works with Keras 3.15.
     "keras-tuner": ["keras-tuner>=1.4.8,<1.5"],
     # The searchers of other libraries in benchmarks.searchers, in the
     # measured versions; torch is for Optuna's Gaussian process only.
@@ -61,17 +60,17 @@ EXTRAS_REQUIRE = {
         "torch>=2.13,<2.14",
         "keras-tuner[bayesian]>=1.4.8,<1.5",
     ],
-    # Trainings on a cluster, Ray Core alone; streams of one task can be
-    # waited for since 2.40.
+    # Trainings on a cluster with Ray Core; 2.40 is the first version whose
+    # ray.wait accepts the output stream of a task.
     "ray": ["ray>=2.40,<2.61"],
-    # Remote storage; the newest stack on which tensorflow-io's native library
-    # loads, so it wants an environment of its own: docs/remote_storage.md.
+    # Remote storage, in a separate environment: these are the newest versions
+    # on which tensorflow-io's native library loads (docs/remote_storage.md).
     "tfio": [
         "tensorflow-cpu==2.17.1",
         "tensorflow-io==0.37.1",
         "numpy>=1.26,<2",
     ],
-    # The tests of that environment; moto is an S3 server for them.
+    # Tests of the tfio environment; moto provides an S3 server.
     "dev-tfio": [
         "pytest>=8,<10",
         "pytest-xdist>=3.7,<4",
@@ -83,20 +82,19 @@ EXTRAS_REQUIRE = {
     "dev": [
         "ray>=2.40,<2.61",
         "keras-tuner>=1.4.8,<1.5",
-        # The contest's smoke test; TPE needs no torch.
+        # The contest's smoke test; the TPE sampler needs no torch.
         "optuna>=5,<5.1",
-        # Tests.
         "pytest>=8,<10",
-        # The tests on all cores: a child's graph is traced on one.
+        # Tests on all cores: tracing a network's graph uses one.
         "pytest-xdist>=3.7,<4",
-        # What the metrics and features are compared with; librosa 0.11 is the
-        # first for NumPy 2, and 1.0 needs Python 3.12.
+        # Reference implementations of metrics and features; librosa 0.11 is
+        # the first for NumPy 2, and 1.0 needs Python 3.12.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
         "librosa>=0.11,<1.1",
-        # Drives Chromium in tests_browser; 4.20 is the oldest that was tried.
+        # Controls Chromium in tests_browser; 4.20 is the oldest tested version.
         "selenium>=4.20,<5",
-        # Format, lint and types, as CI runs them.
+        # Formatting, linting and type checks.
         "ruff>=0.17,<0.18",
         "mypy>=2,<3",
     ],

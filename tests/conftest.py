@@ -1,4 +1,4 @@
-"""What all tests share: paths, and runs of the command lines as they are."""
+"""Shared by all tests: the order of files, and runs of the commands."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# A shell starts what runs in its background deaf to Ctrl-C, and children
-# inherit that; some tests press it.
+# Shells start background processes with SIGINT ignored, which subprocesses
+# inherit. Some tests send SIGINT.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,13 +28,13 @@ _LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take the longest first: then no core waits at the end."""
+    """Runs the longest files first, to keep all cores busy to the end."""
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 @pytest.fixture(scope="session")
 def run_tool():
-    """Runs `audiotag-nas <arguments>` in a process of its own."""
+    """Runs `audiotag-nas <arguments>` in another process."""
 
     def run(
         *arguments: object, cwd: Path = ROOT, **environment: str

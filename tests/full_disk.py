@@ -1,4 +1,4 @@
-"""A disk without room, as the kernel has it for a process of no privileges."""
+"""Simulates a full disk for a process without privileges."""
 
 import contextlib
 import resource
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def room_for(num_bytes: int) -> Iterator[None]:
-    """Within, a file can't grow beyond `num_bytes`: EFBIG, not ENOSPC."""
+    """Limits file sizes to `num_bytes`; writes fail with EFBIG, not ENOSPC."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
     try:

@@ -36,7 +36,7 @@ MAY_IMPORT = {
         "__version__",
     },
 }
-"""Directory -> the directories whose modules it may import, beside `BOTTOM`."""
+"""The directories that each directory may import, in addition to `BOTTOM`."""
 
 BOTTOM = {
     "architecture",
@@ -50,12 +50,12 @@ BOTTOM = {
     "terminal",
     "trial",
 }
-"""Top-level modules: the standard library and NumPy only."""
+"""Top-level modules that import only the standard library and NumPy."""
 
 SINGLE_HOME = {
     "tf.GradientTape(": {"search/policy_gradient.py"},
     ".train_step": {"training/trainer.py"},
-    # What is fitted there is scikit-learn's.
+    # Keras's training loop; the package has its own.
     ".fit(": set(),
     "MirroredStrategy(": {"training/strategy.py"},
     "TFRecordWriter(": {"data/tfrecord_writer.py"},
@@ -72,12 +72,12 @@ SINGLE_HOME = {
     },
     "import tensorflow_io": {"data/storage.py"},
     "io.gfile": {"data/storage.py"},
-    # TensorFlow takes a path for a glob pattern there.
+    # TensorFlow interprets its path as a glob pattern.
     "tf.saved_model.load(": {"serving/saved_model.py"},
     "archive.write_out(": {"serving/export.py"},
     "keras.models.load_model(": {"models/loading.py"},
     "model.save(": {"models/loading.py"},
-    # A full disk is reported by one place.
+    # Files are written in one place, which reports a full disk.
     ".write_text(": set(),
     ".write_bytes(": {"data/storage.py"},
     ".touch(": {"files.py"},
@@ -122,7 +122,7 @@ def test_a_directory_imports_only_from_layers_below(directory):
                 assert parts[1] in allowed, f"{path} imports {name}"
 
 
-def test_the_bottom_imports_the_standard_library_and_numpy_only():
+def test_the_bottom_imports_only_the_standard_library_and_numpy():
     import sys
 
     allowed = set(sys.stdlib_module_names) | {"numpy", "audiotag_nas"}
@@ -137,7 +137,7 @@ def test_the_bottom_imports_the_standard_library_and_numpy_only():
 
 
 @pytest.mark.parametrize("text", SINGLE_HOME)
-def test_what_has_a_single_home_is_nowhere_else(text):
+def test_single_homes_are_not_used_elsewhere(text):
     homes = {
         path.relative_to(PACKAGE).as_posix()
         for path in modules()
@@ -146,7 +146,7 @@ def test_what_has_a_single_home_is_nowhere_else(text):
     assert homes <= SINGLE_HOME[text]
 
 
-def test_no_command_line_starts_tensorflow_before_its_main():
+def test_no_tool_imports_tensorflow_at_module_level():
     for path in (ROOT / "tools").glob("*.py"):
         for name in imports(path, top_level_only=True):
             assert name.split(".")[0] not in {"tensorflow", "keras", "librosa"}
@@ -160,14 +160,14 @@ def test_no_command_line_starts_tensorflow_before_its_main():
             ), f"{path} imports {name}"
 
 
-def test_every_module_says_first_what_it_is():
+def test_every_module_has_a_docstring():
     for path in [*modules(), *(ROOT / "tools").rglob("*.py")]:
         text = path.read_text()
         assert not text or ast.get_docstring(ast.parse(text)), path
 
 
 @pytest.mark.parametrize("tool", ["run", "search"])
-def test_what_is_wrong_with_the_data_is_told_before_tensorflow_starts(
+def test_data_errors_are_reported_before_tensorflow_is_imported(
     run_tool, tmp_path, tool
 ):
     path = tmp_path / "clips.csv"
@@ -178,13 +178,13 @@ def test_what_is_wrong_with_the_data_is_told_before_tensorflow_starts(
         f"--config.data.manifest_path={path}",
         PYTHONPROFILEIMPORTTIME="1",
     )
-    imported, told = [], []
+    imported, printed = [], []
     for line in done.stderr.splitlines():
         if line.startswith("import time:"):
             imported.append(line.split("|")[2].strip())
         else:
-            told.append(line)
-    (line,) = told
+            printed.append(line)
+    (line,) = printed
     assert line.endswith(
         "line 2: path: must be a file that exists. Received: 'gone.wav'"
     )

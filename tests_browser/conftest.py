@@ -1,4 +1,4 @@
-"""Fake trainings in a real experiment, a TensorBoard server and Chromium."""
+"""An experiment with fake trainings, a TensorBoard server and Chromium."""
 
 import contextlib
 import re
@@ -18,13 +18,13 @@ from tests.fakes import fake_failure, fake_reward
 from tests.inspection.status_driver import FakeTuner, config
 
 LIMIT_SECONDS = 300
-"""The longest wait for the server or a page, on a loaded machine."""
+"""Time limit for the server or a page on a busy machine."""
 
 FAILED = "search-0003"
 
 
 class MeasuredTuner(FakeTuner):
-    """Its trainings have all the metrics of real ones."""
+    """Its results have all metrics of real trainings."""
 
     def _train(self, trial: Trial) -> TrialResult:
         if trial.trial_id == FAILED:
@@ -50,7 +50,7 @@ class MeasuredTuner(FakeTuner):
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory) -> Workspace:
-    """A whole experiment: 1, 7 (one failed), 6 and 2 trials."""
+    """A complete experiment: 1, 7 (one failed), 6 and 2 trials."""
     workdir = tmp_path_factory.mktemp("experiment")
     tuner = MeasuredTuner(config(), workdir=workdir)
     tuner.train_baseline()

@@ -1,4 +1,4 @@
-"""The HParams tab as a person sees it: TensorBoard's page in Chromium."""
+"""The HParams tab of TensorBoard's page in Chromium."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests_browser.conftest import FAILED, LIMIT_SECONDS
 
 PAGE_SECONDS = 60
-"""The longest wait before the page is loaded again."""
+"""Time after which the page is loaded again."""
 
 
-# All elements of the page, those in shadow trees too.
+# All elements of the page, also in shadow trees.
 ELEMENTS = """
 const elements = [];
 (function walk(root) {
@@ -29,13 +29,13 @@ const tab = elements.find(e => e.matches(view));
 if (tab) tab.click();
 return Boolean(tab);
 """
-# The session of each drawn line.
+# The session of each visible line.
 LINES = """
 const lines = elements.filter(e => e.matches(".foreground path"));
 return lines.filter(e => e.getBoundingClientRect().width > 0)
   .map(e => e.__data__.name).sort();
 """
-# The title of each axis, and its ticks from the bottom to the top.
+# The title of each axis, and its tick labels from bottom to top.
 AXES = """
 const axes = elements.filter(e => e.matches("g.axis"));
 return axes.map(axis => [
@@ -45,7 +45,7 @@ return axes.map(axis => [
     .sort((a, b) => b[0] - a[0]).map(tick => tick[1]),
 ]);
 """
-# The text of every cell of the table, one list per row, the header first.
+# The texts of the table: one list per row, the header first.
 TABLE = """
 const grid = elements.find(e => e.tagName === "VAADIN-GRID");
 if (!grid) return [];
@@ -64,7 +64,7 @@ PARALLEL_VIEW = "parallel-coords-view"
 
 @pytest.fixture
 def trials(workspace):
-    """Every trial and its result by id, as the journal has them."""
+    """The journal's records by trial id."""
     lines = workspace.journal_path.read_text().splitlines()
     records = [json.loads(line) for line in lines]
     return {record["trial"]["trial_id"]: record for record in records}
@@ -83,10 +83,9 @@ def wait(browser, condition, seconds=PAGE_SECONDS):
 
 
 def expect(browser, url, view, look, expected):
-    """Opens the view until `look()` gives what is expected.
+    """Opens the view until `look()` returns `expected`.
 
-    The server reads the logs while it answers, so the first page may lack
-    trials.
+    The server reads the logs while it answers: the first page may lack trials.
     """
 
     def is_shown(_):
@@ -117,7 +116,7 @@ def expect_lines(browser, url, trial_ids):
 
 
 def read_table(browser, url, trial_ids):
-    """The table by trial and heading, once it lists the trials."""
+    """Waits for all trials; returns the table by trial id and column."""
 
     def listed():
         return sorted(row[0] for row in run(browser, TABLE)[1:])
@@ -128,7 +127,7 @@ def read_table(browser, url, trial_ids):
     return {row[0]: dict(zip(header[2:], row[2:], strict=True)) for row in rows}
 
 
-def test_the_directory_of_the_search_draws_a_line_per_completed_trial(
+def test_the_search_view_has_a_line_per_completed_trial(
     browser, tensorboard, workspace, trials
 ):
     searched = of_stage(trials, "search")
@@ -136,7 +135,7 @@ def test_the_directory_of_the_search_draws_a_line_per_completed_trial(
     with tensorboard(workspace.logs_dir / "search") as url:
         expect_lines(browser, url, searched.keys() - {FAILED})
         axes = dict(run(browser, AXES))
-        # Where screenshots go, for who wants to look at them.
+        # The path for a screenshot, for manual inspection.
         if path := os.environ.get("SCREENSHOT"):
             browser.save_screenshot(path)
     filters = {
@@ -153,7 +152,7 @@ def test_the_directory_of_the_search_draws_a_line_per_completed_trial(
     ]
 
 
-def test_the_directory_of_the_search_lists_values_and_no_empty_column(
+def test_the_search_table_has_every_value_and_no_empty_column(
     browser, tensorboard, workspace, trials
 ):
     searched = of_stage(trials, "search")
@@ -164,7 +163,7 @@ def test_the_directory_of_the_search_lists_values_and_no_empty_column(
     for trial_id, cells in table.items():
         hparams = searched[trial_id]["trial"]["hparams"]
         result = searched[trial_id]["result"]
-        # Whole numbers as such.
+        # Integers have no decimal point.
         for name in (
             "block1_filters",
             "block1_height",
@@ -187,7 +186,7 @@ def test_the_directory_of_the_search_lists_values_and_no_empty_column(
         )
 
 
-def test_the_directory_of_the_grid_shows_its_axes_and_no_latency(
+def test_the_grid_view_has_its_axes_and_no_latency(
     browser, tensorboard, workspace, trials
 ):
     grid = of_stage(trials, "grid")
@@ -215,7 +214,7 @@ def test_the_directory_of_the_grid_shows_its_axes_and_no_latency(
         )
 
 
-def test_the_whole_directory_compares_the_trials_of_all_stages(
+def test_the_view_of_all_logs_compares_the_trials_of_all_stages(
     browser, tensorboard, workspace, trials
 ):
     assert len(trials) == 1 + 7 + 6 + 2

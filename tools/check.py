@@ -1,13 +1,13 @@
-"""Checks a data set before anything is trained on it, and explains each fault.
+"""Checks a data set before training, and explains each fault.
 
     check --manifest clips.csv --data_root sounds/
     check --chime_home chime_home/
 
-Reads a manifest of your own files, or an unpacked CHiME-Home, row by row and
-file by file: every fault is named with file, line, rule and value. Each sound
-file is decoded to its end. Prints how many clips each tag, split and fold
-has. The exit status is 1 where anything was rejected; notes reject nothing.
-The formats are in docs/data.md.
+Reads a manifest of your own files, or an unpacked CHiME-Home. Each fault is
+printed with file, line, rule and value, and each sound file is decoded to its
+end. Then the number of clips per tag, split and fold is printed. The exit
+status is 1 if there is a fault; notes do not count. docs/data.md describes
+the formats.
 """
 
 import functools
@@ -24,8 +24,8 @@ from audiotag_nas.terminal import print_lines
 if TYPE_CHECKING:
     from audiotag_nas.data.findings import Finding
 
-Found = tuple[str, int | None, str, str, str]
-"""File, line, the path that a row lists, status, reason."""
+Row = tuple[str, int | None, str, str, str]
+"""A row of the CSV output: file, line, listed path, status, reason."""
 
 _MANIFEST = flags.DEFINE_string(
     "manifest", None, "CSV file: path,tags,split[,fold][,segment]."
@@ -33,26 +33,26 @@ _MANIFEST = flags.DEFINE_string(
 _DATA_ROOT = flags.DEFINE_string(
     "data_root",
     None,
-    "The directory that the manifest's paths are relative to; the manifest's "
-    "own directory if not given.",
+    "Directory of the manifest's relative paths; default: the directory of the "
+    "manifest.",
 )
 _CHIME_HOME = flags.DEFINE_string(
-    "chime_home", None, "The unpacked chime_home directory, or its parent."
+    "chime_home", None, "Unpacked chime_home directory, or its parent."
 )
 _SAMPLE_RATE_HZ = flags.DEFINE_enum(
     "sample_rate_hz",
     "16000",
     ["16000", "48000"],
-    "Which sound files of CHiME-Home to look into.",
+    "Sample rate of the CHiME-Home sound files to check.",
 )
 _MIN_CLIP_SECONDS = flags.DEFINE_float(
     "min_clip_seconds", 0.0, "Shorter clips are rejected.", lower_bound=0.0
 )
 _AUDIO = flags.DEFINE_bool(
-    "audio", True, "Decode the sound files of a manifest; off: lists alone."
+    "audio", True, "Decode the sound files of a manifest."
 )
 _CSV = flags.DEFINE_string(
-    "csv", None, "Where to write all that was found as CSV."
+    "csv", None, "CSV file to write all faults, notes and accepted rows to."
 )
 
 _MAX_NOTES = 20
@@ -65,20 +65,22 @@ def main(argv: Sequence[str]) -> None:
     csv_path = flag_paths.output_path(_CSV)
     manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
     if _DATA_ROOT.value is not None and manifest_path is None:
-        raise ConfigError("--data_root: goes with --manifest.")
+        raise ConfigError("--data_root: must be given with --manifest only.")
     if manifest_path is not None and dataset_dir is None:
-        num_faults, found = _check_manifest(manifest_path)
+        num_faults, rows = _check_manifest(manifest_path)
     elif dataset_dir is not None and manifest_path is None:
-        num_faults, found = _check_chime_home(dataset_dir)
+        num_faults, rows = _check_chime_home(dataset_dir)
     else:
-        raise ConfigError("give either --manifest or --chime_home.")
+        raise ConfigError(
+            "exactly one of --manifest and --chime_home must be given."
+        )
     if csv_path is not None:
-        _write_csv(csv_path, found)
+        _write_csv(csv_path, rows)
     sys.exit(1 if num_faults else 0)
 
 
-def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
-    """Prints what is wrong; returns the number of faults and all found."""
+def _check_manifest(manifest_path: str) -> tuple[int, list[Row]]:
+    """Prints the report; returns the number of faults and the CSV rows."""
     from audiotag_nas.data import manifest
     from audiotag_nas.data.splits import SPLITS
 
@@ -88,13 +90,13 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
         manifest_path,
         Path(manifest_path).parent if root is None else root,
         check_audio=(
-            functools.partial(_look_into, lengths=lengths)
+            functools.partial(_check_audio, lengths=lengths)
             if _AUDIO.value
             else None
         ),
     )
-    faults, notes = _sorted_out(report.findings)
-    accepted: list[Found] = []
+    faults, notes = _faults_and_notes(report.findings)
+    accepted: list[Row] = []
     for row in report.rows:
         place = (manifest_path, row.line, row.path)
         faults += [(*place, "rejected", reason) for reason in row.reasons]
@@ -113,7 +115,7 @@ def _check_manifest(manifest_path: str) -> tuple[int, list[Found]]:
 
 
 def _print_lengths(lengths: list[float]) -> None:
-    """What training makes of clips of another length than its own."""
+    """Prints how training treats clips that are too short or too long."""
     from audiotag_nas.config import DataConfig
 
     data = DataConfig()
@@ -127,14 +129,14 @@ def _print_lengths(lengths: list[float]) -> None:
     if num_long:
         print(
             f"\nclips longer than {data.clip_seconds} s: {num_long}. Training "
-            "takes their beginning alone, config.data.clip_seconds of it."
+            "uses only their first config.data.clip_seconds."
         )
 
 
-def _look_into(
+def _check_audio(
     path: Path, *, lengths: list[float]
 ) -> tuple[list[str], list[str]]:
-    """The reasons to reject a sound file, and notes on it."""
+    """Reasons to reject a sound file, and notes; adds its length in s."""
     from audiotag_nas.data.audio import inspect_audio
     from audiotag_nas.errors import DataError
 
@@ -153,8 +155,8 @@ def _look_into(
     return [], notes
 
 
-def _check_chime_home(dataset_dir: str) -> tuple[int, list[Found]]:
-    """Prints what is wrong; returns the number of faults and all found."""
+def _check_chime_home(dataset_dir: str) -> tuple[int, list[Row]]:
+    """Prints the report; returns the number of faults and the CSV rows."""
     from audiotag_nas.data.chime_home_check import check_dataset
 
     report = check_dataset(
@@ -163,36 +165,36 @@ def _check_chime_home(dataset_dir: str) -> tuple[int, list[Found]]:
         min_clip_seconds=_MIN_CLIP_SECONDS.value,
         progress=_print_progress,
     )
-    faults, notes = _sorted_out(report.findings)
+    faults, notes = _faults_and_notes(report.findings)
     _print_findings(faults, notes)
     _print_counts(report.clips)
     print(
-        f"\nfaults: {len(faults)}, notes: {len(notes)}, good sound files: "
+        f"\nfaults: {len(faults)}, notes: {len(notes)}, valid sound files: "
         f"{report.num_audio_files}."
     )
     return len(faults), [*faults, *notes]
 
 
-def _sorted_out(
+def _faults_and_notes(
     findings: Sequence["Finding"],
-) -> tuple[list[Found], list[Found]]:
-    """The faults and the notes."""
-    faults: list[Found] = []
-    notes: list[Found] = []
+) -> tuple[list[Row], list[Row]]:
+    """The findings as rows, errors and notes apart."""
+    faults: list[Row] = []
+    notes: list[Row] = []
     for finding in findings:
-        kind, status = (
+        rows, status = (
             (faults, "error") if finding.is_error else (notes, "note")
         )
-        kind.append((finding.path, finding.line, "", status, finding.reason))
+        rows.append((finding.path, finding.line, "", status, finding.reason))
     return faults, notes
 
 
 def _print_progress(done: int, total: int) -> None:
-    print(f"looked at {done} of {total} chunks", file=sys.stderr)
+    print(f"checked {done} of {total} chunks", file=sys.stderr)
 
 
-def _print_findings(faults: list[Found], notes: list[Found]) -> None:
-    """Every fault; the notes as far as one wants to read them."""
+def _print_findings(faults: list[Row], notes: list[Row]) -> None:
+    """Prints every fault and the first notes."""
     shown = [*faults, *notes[:_MAX_NOTES]]
     for path, line, listed, status, reason in shown:
         place = path if line is None else f"{path}:{line}"
@@ -203,40 +205,33 @@ def _print_findings(faults: list[Found], notes: list[Found]) -> None:
 
 
 def _print_counts(clips_by_list: dict[str, list]) -> None:
-    """Clips in all, of each tag and of each fold: one column a list."""
+    """Prints the number of clips, also per tag and per fold, of each list."""
     from audiotag_nas.data.clip import count_tags
     from audiotag_nas.report import tables
 
-    tags = {name: count_tags(clips) for name, clips in clips_by_list.items()}
-    every_tag = dict.fromkeys(tag for counts in tags.values() for tag in counts)
-    folds = {
-        name: [clip.fold for clip in clips]
-        for name, clips in clips_by_list.items()
-    }
-    every_fold = {fold for found in folds.values() for fold in found} - {None}
-    rows: list[list] = [["clips", *map(len, clips_by_list.values())]]
-    rows += [
-        [f"tag {tag}", *(counts.get(tag, 0) for counts in tags.values())]
-        for tag in every_tag
-    ]
-    rows.append(
-        [
-            "no tag",
-            *(
-                sum(not clip.tags for clip in clips)
-                for clips in clips_by_list.values()
-            ),
-        ]
-    )
-    rows += [
-        [f"fold {fold}", *(found.count(fold) for found in folds.values())]
-        for fold in sorted(every_fold)
+    lists = clips_by_list.values()
+    tag_counts = [count_tags(clips) for clips in lists]
+    tags = dict.fromkeys(tag for counts in tag_counts for tag in counts)
+    folds = [[clip.fold for clip in clips] for clips in lists]
+    fold_numbers = sorted({fold for found in folds for fold in found} - {None})
+    untagged = (sum(not clip.tags for clip in clips) for clips in lists)
+    rows: list[list] = [
+        ["clips", *map(len, lists)],
+        *(
+            [f"tag {tag}", *(counts.get(tag, 0) for counts in tag_counts)]
+            for tag in tags
+        ),
+        ["no tag", *untagged],
+        *(
+            [f"fold {fold}", *(found.count(fold) for found in folds)]
+            for fold in fold_numbers
+        ),
     ]
     headers = ["", *(name.removesuffix(".csv") for name in clips_by_list)]
     print(f"\n{tables.format_table(rows, headers=headers)}")
 
 
-def _write_csv(path: str, rows: list[Found]) -> None:
+def _write_csv(path: str, rows: list[Row]) -> None:
     from audiotag_nas.files import write_output
     from audiotag_nas.report import tables
 

@@ -2,10 +2,9 @@
 
     synthesize --dataset_dir data/synthetic/chime_home
 
-The same seed and sizes give the same bytes. With --plot, writes a picture of
-the log-mel spectrograms of each tag instead of a data set. How the sounds
-are made, and how hard they are to tell apart, is in
-docs/reference/synthesizer.md.
+Equal seeds and sizes give equal bytes. With --plot, draws example log-mel
+spectrograms of each tag instead. docs/reference/synthesizer.md describes the
+sounds and the difficulty of the data set.
 """
 
 import sys
@@ -20,31 +19,31 @@ from audiotag_nas.terminal import print_lines
 _DEFAULTS = SyntheticConfig()
 
 _DATASET_DIR = flags.DEFINE_string(
-    "dataset_dir", None, "Where to; must be empty or absent."
+    "dataset_dir", None, "Directory to write; must be empty or absent."
 )
 _NUM_DEVELOPMENT_CLIPS = flags.DEFINE_integer(
     "num_development_clips",
     _DEFAULTS.num_development_clips,
-    "Refined development clips; the raw list has 1.3 times as many.",
+    "Number of refined development clips; the raw list has 1.3 times as many.",
     lower_bound=20,
 )
 _NUM_EVALUATION_CLIPS = flags.DEFINE_integer(
     "num_evaluation_clips",
     _DEFAULTS.num_evaluation_clips,
-    "Refined evaluation clips; the raw list has 1.3 times as many.",
+    "Number of refined evaluation clips; the raw list has 1.3 times as many.",
     lower_bound=10,
 )
 _BROADBAND_BOOST = flags.DEFINE_float(
     "broadband_boost",
     _DEFAULTS.broadband_boost,
-    "How much commoner the tag `b` is than in the real data.",
+    "Frequency of the tag `b` relative to the real data.",
     lower_bound=0.01,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of all of it.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Random seed.", lower_bound=0)
 _PLOT = flags.DEFINE_string(
     "plot",
     None,
-    "A .png, .pdf or .svg file: draw each tag's log-mels there, and stop.",
+    "Write a picture of each tag's log-mels to this .png, .pdf or .svg file.",
 )
 
 
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
     if (_DATASET_DIR.value is None) == (_PLOT.value is None):
         raise ConfigError(
-            "give one of --dataset_dir and --plot. Received: "
+            "exactly one of --dataset_dir and --plot must be given. Received: "
             f"{_DATASET_DIR.value!r} and {_PLOT.value!r}"
         )
     path = flag_paths.picture_path(_PLOT)
@@ -81,7 +80,7 @@ def _write(dataset_dir: str) -> None:
     ):
         raise StoreError(
             f"--dataset_dir={dataset_dir}: must be an empty directory or "
-            "absent; what is there is left as it is."
+            "absent. Nothing was changed."
         )
 
     def progress(done: int, total: int) -> None:

@@ -306,10 +306,7 @@ class ArchitectureTuner:
         )
 
     def _check_trainable(self) -> None:
-        from audiotag_nas.training.folds import (
-            check_trainable,
-            tag_notes,
-        )
+        from audiotag_nas.training.folds import check_trainable, tag_notes
 
         for prepared in self._development:
             check_trainable(prepared, self.config)

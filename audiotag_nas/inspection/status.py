@@ -11,10 +11,7 @@ import time
 from audiotag_nas.architecture import Architecture
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.experiment import stages
-from audiotag_nas.experiment.generations import (
-    Generations,
-    split_generations,
-)
+from audiotag_nas.experiment.generations import Generations, split_generations
 from audiotag_nas.experiment.results import entry_rank
 from audiotag_nas.experiment.running_file import (
     Session,

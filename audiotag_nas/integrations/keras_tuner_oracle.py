@@ -34,11 +34,7 @@ from audiotag_nas.integrations.recorded_searcher import (
     to_tokens,
 )
 from audiotag_nas.search.loop import MAX_IDLE_ROUNDS
-from audiotag_nas.search.searcher import (
-    check_num,
-    check_seed,
-    is_reward,
-)
+from audiotag_nas.search.searcher import check_num, check_seed, is_reward
 from audiotag_nas.space import Choice, SearchSpace, Tokens, plain
 from audiotag_nas.trial import MAX_REWARD
 

@@ -4,8 +4,10 @@ Shapes: spectrograms (batch, frames, mels, channels), sequences (batch,
 frames, features).
 """
 
+from typing import Any
+
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from audiotag_nas.architecture import ConvBlock
 from audiotag_nas.models.layers import (
@@ -21,7 +23,9 @@ they forget their initial values only after 300 steps; short trials end before.
 """
 
 
-def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
+def conv_block(
+    inputs: KerasTensor, block: ConvBlock, *, dropout: float, name: str
+) -> KerasTensor:
     """Applies convolution, batch norm, ELU, max-pool over two mels, dropout.
 
     A single mel bin is not pooled, so that any number of mels is possible.
@@ -41,7 +45,13 @@ def conv_block(inputs, block: ConvBlock, *, dropout: float, name: str):
     return FastDropout(dropout, name=f"{name}_dropout")(x)
 
 
-def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
+def recurrent_block(
+    inputs: KerasTensor,
+    kind: str,
+    *,
+    units: int,
+    use_cudnn: bool | str = "auto",
+) -> KerasTensor:
     """Applies `Architecture.recurrent`: (batch, frames, 2 units)."""
     if kind == "bgru":
         return bgru(
@@ -61,7 +71,14 @@ def recurrent_block(inputs, kind: str, *, units: int, use_cudnn="auto"):
     return layers.Multiply(name="bgru_gated")(branches)
 
 
-def bgru(inputs, units: int, *, name: str, reset_after: bool, **options):
+def bgru(
+    inputs: KerasTensor,
+    units: int,
+    *,
+    name: str,
+    reset_after: bool,
+    **options: Any,
+) -> KerasTensor:
     """Applies a bidirectional GRU: (batch, frames, 2 units).
 
     `reset_after` is False in networks published with Keras 2, whose GRU had
@@ -73,7 +90,9 @@ def bgru(inputs, units: int, *, name: str, reset_after: bool, **options):
     return layers.Bidirectional(gru, name=name)(inputs)
 
 
-def attention_localization(inputs, num_tags: int) -> dict:
+def attention_localization(
+    inputs: KerasTensor, num_tags: int
+) -> dict[str, KerasTensor]:
     """Applies the attention and localization branches (ATT-LOC).
 
     Returns:
@@ -90,6 +109,6 @@ def attention_localization(inputs, num_tags: int) -> dict:
     return {"clip_scores": clip_scores, "frame_scores": localization}
 
 
-def spectrogram_input(num_frames: int | None, num_mels: int):
+def spectrogram_input(num_frames: int | None, num_mels: int) -> KerasTensor:
     """Returns the input (batch, frames, mels); None allows any `num_frames`."""
     return keras.Input((num_frames, num_mels), name="log_mel")

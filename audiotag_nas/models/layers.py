@@ -7,10 +7,15 @@ All layers are registered: once this module is imported, `.keras` files with
 them load without `custom_objects`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 PACKAGE = "audiotag_nas"
+
+Shape = tuple[int | None, ...]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -24,7 +29,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     the last axis, without a mask.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4 or self.axis not in (-1, 3):
             raise ValueError(
                 "the fused kernel must normalize the last of 4 axes. Received: "
@@ -32,7 +37,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             )
         super().build(input_shape)
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: tf.Tensor,
+        training: bool | None = None,
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -67,7 +77,7 @@ class PairMaxPooling(keras.layers.Layer):
     frames, mels, channels); an odd last bin is dropped.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         _, _, num_mels, num_channels = inputs.shape
         shape = tf.shape(inputs)
         even = inputs if num_mels % 2 == 0 else inputs[:, :, :-1]
@@ -77,17 +87,19 @@ class PairMaxPooling(keras.layers.Layer):
             )
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, frames, mels, channels = input_shape
-        return (batch, frames, mels // 2, channels)
+        return (batch, frames, None if mels is None else mels // 2, channels)
 
 
 @tf.custom_gradient
-def _pair_maximum(pairs):
+def _pair_maximum(
+    pairs: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Returns the maximum over axis -2, of size 2; the first wins a tie."""
     first, second = pairs[..., 0, :], pairs[..., 1, :]
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
         to_first = tf.where(
             first >= second, upstream, tf.zeros([], upstream.dtype)
         )
@@ -103,7 +115,7 @@ class FastDropout(keras.layers.Dropout):
     The rate is rounded to a multiple of 1 / 65536.
     """
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         num_dropped = round(self.rate * 2**16)
         if not training or num_dropped == 0:
             return inputs
@@ -138,22 +150,29 @@ class AttentionPooling(keras.layers.Layer):
     tags) in [0, 1]. Returns (batch, tags) in [0, 1].
     """
 
-    def __init__(self, floor=1e-7, floor_numerator=True, **kwargs):
+    def __init__(
+        self,
+        floor: float = 1e-7,
+        floor_numerator: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.floor = floor
         self.floor_numerator = floor_numerator
 
-    def call(self, localization, attention):
+    def call(self, localization: tf.Tensor, attention: tf.Tensor) -> tf.Tensor:
         divisor = keras.ops.clip(attention, self.floor, 1.0)
         weight = divisor if self.floor_numerator else attention
         return keras.ops.sum(localization * weight, axis=1) / keras.ops.sum(
             divisor, axis=1
         )
 
-    def compute_output_shape(self, localization_shape, attention_shape):
+    def compute_output_shape(
+        self, localization_shape: Shape, attention_shape: Shape
+    ) -> Shape:
         return (localization_shape[0], localization_shape[2])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "floor": self.floor,

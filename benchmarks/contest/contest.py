@@ -29,11 +29,7 @@ import numpy as np
 from audiotag_nas.errors import ConfigError, DataError
 from audiotag_nas.search.observed_rewards import ObservedRewards
 from audiotag_nas.search.reinforce.reward_model import RewardModel
-from audiotag_nas.search.searcher import (
-    SEARCHERS,
-    Searcher,
-    make_searcher,
-)
+from audiotag_nas.search.searcher import SEARCHERS, Searcher, make_searcher
 from audiotag_nas.space import SearchSpace, Tokens
 from benchmarks.contest.problems import ANALYTIC, Problem, make_analytic
 from benchmarks.contest.results import (

@@ -12,17 +12,21 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data.storage import AnyPath
-from audiotag_nas.data.stored_features import open_prepared
+from audiotag_nas.data.stored_features import PreparedSet, open_prepared
 from audiotag_nas.experiment.stages import derive_seed
 from audiotag_nas.search.journal import Journal
 from audiotag_nas.training.trial_settings import spectrogram_size
 from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 from benchmarks.table.table_space import TABLE_SPACE, table_architecture
+
+if TYPE_CHECKING:
+    from audiotag_nas.training import trainer
 
 TARGET = f"{__name__}:record_trial"
 STAGE = "table"
@@ -74,7 +78,9 @@ def record_trial(
         for split in ("development", "evaluation")
     )
 
-    def scored(prepared, folds=None):
+    def scored(
+        prepared: PreparedSet, folds: tuple[int, ...] | None = None
+    ) -> "trainer.ScoredData":
         return trial_training.scored_data(
             prepared, tags=config.data.tags, folds=folds, batch_size=100
         )

@@ -20,10 +20,7 @@ from benchmarks.contest.contest import (
     run_task,
 )
 from benchmarks.contest.regrets import OURS, Estimate, Regrets
-from benchmarks.contest.report import (
-    contest_report,
-    plot_contest,
-)
+from benchmarks.contest.report import contest_report, plot_contest
 from benchmarks.contest.results import (
     ResultsFile,
     Task,

@@ -17,10 +17,7 @@ from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 from benchmarks.reward_study.kendall import resampled_taus
-from benchmarks.reward_study.measurement import (
-    expected_regret,
-    measure_rewards,
-)
+from benchmarks.reward_study.measurement import expected_regret, measure_rewards
 from benchmarks.reward_study.noise import measure_noise
 from benchmarks.table.recorded_table import RecordedTable, write_table
 from benchmarks.table.reward_forms import REWARDS, reward_of

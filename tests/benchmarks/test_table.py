@@ -10,10 +10,7 @@ from audiotag_nas.errors import ConfigError, DataError, StoreError
 from audiotag_nas.search.journal import JournalEntry
 from audiotag_nas.space import Decision, SearchSpace
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
-from benchmarks.contest.table_problems import (
-    read_csv_problem,
-    recorded_problem,
-)
+from benchmarks.contest.table_problems import read_csv_problem, recorded_problem
 from benchmarks.table.recorded_table import RecordedTable, write_table
 
 SPACE = SearchSpace(

@@ -16,10 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from audiotag_nas.config import (
-    ExperimentConfig,
-    SearchConfig,
-)
+from audiotag_nas.config import ExperimentConfig, SearchConfig
 from audiotag_nas.errors import UserError
 from audiotag_nas.experiment import pareto, stages
 from audiotag_nas.experiment.model_export import export_trial

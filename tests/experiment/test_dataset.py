@@ -242,7 +242,7 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
     (line,) = (x for x in done.stdout.splitlines() if "pond" in x)
     assert line == (
         f"  note: {tmp_path}/clips.csv: the segment 'pond' lies in the folds "
-        "0, 1; validation will be flattered."
+        "0, 1; validation results will be optimistic."
     )
 
 

@@ -360,6 +360,6 @@ def test_an_interrupt_ends_driver_and_workers_and_says_how_to_go_on(
     _, output = driver.communicate(timeout=5)
     assert driver.returncode == 130
     assert output == (
-        "interrupted. What was finished is kept; the same command goes on.\n"
+        "interrupted. Finished results are kept; the same command continues.\n"
     )
     assert not any(map(is_running, pids))

@@ -24,12 +24,7 @@ from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.search.journal import Journal, read_entries
 from audiotag_nas.search.loop import run_search
 from audiotag_nas.trial import TrialResult, TrialStatus, is_stopped
-from tests.fakes import (
-    FakeRunner,
-    HashSearcher,
-    fake_failure,
-    make_fake_trials,
-)
+from tests.fakes import FakeRunner, HashSearcher, fake_failure, make_fake_trials
 from tests.search import early_stop_driver, parallel_driver
 from tests.search.early_stop_driver import NUM_EPOCHS, curve_train
 

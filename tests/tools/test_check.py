@@ -1,4 +1,4 @@
-"""`check` as a user runs it: what it prints, writes and exits with."""
+"""The command `check`: its output, CSV file and exit status."""
 
 import csv
 import os
@@ -49,7 +49,7 @@ def test_a_good_manifest_passes_and_is_counted(root):
     assert "2 of 2 rows accepted" in done.stdout
 
 
-def test_clips_of_another_length_than_training_takes_are_counted(root):
+def test_clips_shorter_or_longer_than_in_training_are_counted(root):
     soundfile.write(root / "longer.wav", np.full(64001, 0.1), 16000)
     soundfile.write(root / "just.wav", np.full(64000, 0.1), 16000)
     names = ("long.wav", "short.flac", "longer.wav", "just.wav")
@@ -58,9 +58,9 @@ def test_clips_of_another_length_than_training_takes_are_counted(root):
     done = check("--manifest", str(root / "clips.csv"))
     assert done.returncode == 0, done.stderr
     assert "clips shorter than 4.0 s: 2. Training rejects them" in done.stdout
-    assert "clips longer than 4.0 s: 1. Training takes" in done.stdout
-    unheard = check("--manifest", str(root / "clips.csv"), "--noaudio")
-    assert "Training" not in unheard.stdout
+    assert "clips longer than 4.0 s: 1. Training uses only" in done.stdout
+    undecoded = check("--manifest", str(root / "clips.csv"), "--noaudio")
+    assert "Training" not in undecoded.stdout
 
 
 def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
@@ -80,12 +80,12 @@ def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
     )
     assert done.returncode == 1
     for line, reason in ((3, "1.0 s"), (4, "decoded"), (5, "exists")):
-        (found,) = [
+        (printed,) = [
             text
             for text in done.stdout.splitlines()
             if text.startswith(f"{listed}:{line}: rejected")
         ]
-        assert reason in found
+        assert reason in printed
     assert "1 of 4 rows accepted, 3 rejected" in done.stdout
     with open(tmp_path / "out.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -98,8 +98,8 @@ def test_every_rejected_row_is_explained_and_the_status_is_1(root, tmp_path):
     assert rows[2]["path"] == "'=gone.wav"
 
 
-def test_names_that_control_a_terminal_are_escaped(root, tmp_path):
-    # The last byte is no UTF-8; the name of the list may be such a name, too.
+def test_control_characters_in_names_are_escaped(root, tmp_path):
+    # The name of the list has control characters and a byte outside UTF-8.
     listed = tmp_path / "li\x1b[2Jst\n\udce9.csv"
     odd = ("a\x1b]0;owned\x07.wav", "b\u202evaw.wav", "c\x9b2J.wav")
     rows = "".join(f"{name},d\x1b[1mog,development\n" for name in odd)
@@ -126,7 +126,7 @@ def test_names_that_control_a_terminal_are_escaped(root, tmp_path):
         assert {row["file"] for row in csv.DictReader(file)} == {shown}
 
 
-def test_an_error_line_escapes_the_names_in_it(tmp_path):
+def test_control_characters_in_error_lines_are_escaped(tmp_path):
     done = check(f"--manifest={tmp_path}/no\x1b[2J\nne.csv")
     assert done.returncode == 1
     assert done.stderr.startswith(rf"error: {tmp_path}/no\x1b[2J\nne.csv: ")
@@ -134,7 +134,7 @@ def test_an_error_line_escapes_the_names_in_it(tmp_path):
 
 
 def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
-    # Two chunks, written out; the second vote has a letter that is no label.
+    # The majority vote of the second chunk has a letter that is not a label.
     (tmp_path / "chunks").mkdir()
     for segment, vote in (("CR_a.s0", "cv"), ("CR_b.s0", "cx")):
         (tmp_path / "chunks" / f"{segment}_chunk1.csv").write_text(
@@ -167,14 +167,14 @@ def test_a_chime_home_tree_is_checked_file_by_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give either --manifest or --chime_home"),
-        (("--manifest=x", "--chime_home=y"), "give either"),
+        ((), "exactly one of --manifest and --chime_home"),
+        (("--manifest=x", "--chime_home=y"), "exactly one of"),
         (("--chime_home=y", "--data_root=z"), "--data_root"),
         (("--manifest=nothing.csv",), "nothing.csv"),
         (("--chime_home=nowhere",), "nowhere: no such directory."),
     ],
 )
-def test_wrong_use_is_one_line(arguments, message):
+def test_wrong_flags_are_reported_in_one_line(arguments, message):
     done = check(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -182,7 +182,7 @@ def test_wrong_use_is_one_line(arguments, message):
     assert message in line
 
 
-def test_a_table_that_cant_be_written_is_told_before_the_check(root):
+def test_an_unwritable_csv_path_is_reported_before_the_check(root):
     (root / "clips.csv").write_text("path,tags,split\nlong.wav,,development\n")
     target = root / "long.wav" / "out.csv"
     done = check(f"--manifest={root / 'clips.csv'}", f"--csv={target}")
@@ -192,7 +192,7 @@ def test_a_table_that_cant_be_written_is_told_before_the_check(root):
     )
 
 
-def test_the_mp3_decoder_prints_nothing_of_its_own(tmp_path):
+def test_messages_of_the_mp3_decoder_are_suppressed(tmp_path):
     path = tmp_path / "damaged.mp3"
     generator = np.random.default_rng(3)
     soundfile.write(path, generator.normal(scale=0.1, size=48_000), 16_000)
@@ -200,7 +200,7 @@ def test_the_mp3_decoder_prints_nothing_of_its_own(tmp_path):
     for place in generator.integers(2000, len(content), size=100):
         content[place] ^= 0xFF
     path.write_bytes(content)
-    # The content does make the decoder print, in a process that lets it.
+    # Outside of the package, the decoder prints messages for this file.
     script = f"import soundfile; soundfile.read({str(path)!r})"
     alone = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True

@@ -1,7 +1,7 @@
-"""WAV, RF64, W64, AIFF, CAF and AU: files with one part of samples.
+"""WAV, RF64, W64, AIFF, CAF and AU: files with one block of samples.
 
-The size that the header gives for that part may be too small, or wrapped at
-4 GB. What follows the part is then no chunk, and is read as samples.
+The announced size of that block may be too small, e.g. wrapped at 4 GB. If no
+chunk follows at the announced end, all bytes are read as samples.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from audiotag_nas.data.containers.stream import (
 _RIFF_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _GUID_END = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _MPEG_CODECS = (0x50, 0x55)
-# What programs write that do not know the length: ffmpeg, SoX, arecord.
+# Written by programs that do not know the length: ffmpeg, SoX, arecord.
 _UNKNOWN_SIZES = (0, 2**32 - 1, 2**31 - 1, 0x7FFFF000, 2**64 - 1)
 _KNOWN_CHUNKS = frozenset(
     b"LIST|id3 |ID3 |bext|cue |smpl|inst|iXML|axml|fact|PEAK|DISP|JUNK|FLLR"
@@ -31,7 +31,7 @@ _KNOWN_CHUNKS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a format writes its chunks."""
+    """The chunk layout of a format."""
 
     first_at: int
     data_name: bytes
@@ -40,7 +40,7 @@ class _Layout:
     size_format: str = "I"
     size_counts_header: bool = False
     alignment: int = 2
-    extra_bytes: int = 0  # of the data chunk, before the samples
+    extra_bytes: int = 0  # in the data chunk before the samples
 
     @property
     def header_bytes(self) -> int:
@@ -55,7 +55,7 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Data:
-    """The part with the samples: where it is, and the size it announces."""
+    """The block of samples: its offset, announced size and size field."""
 
     at: int
     announced: int
@@ -76,7 +76,7 @@ _CAF = _Layout(8, b"data", ">", size_format="Q", alignment=1, extra_bytes=4)
 
 
 def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """The stream; None: another format, or no samples are found."""
+    """The streams of the file; None: another format, or no samples."""
     head = read_at(file, start, 40)
     if head[:4] in (b".snd", b"dns."):
         return _au(head, start, end)
@@ -91,11 +91,11 @@ def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         size = data.announced
         if size in _UNKNOWN_SIZES or size > available:
             size = available
-        inside = mpeg_contents(file, data.at, data.at + size)
-        if inside is None:
+        mpeg = mpeg_contents(file, data.at, data.at + size)
+        if mpeg is None:
             return Contents((Stream(()),))
         notes = _missing(data.announced, available)
-        return Contents(inside.streams, (*notes, *inside.notes))
+        return Contents(mpeg.streams, (*notes, *mpeg.notes))
     return _contents(file, layout, start, end, data)
 
 
@@ -134,7 +134,7 @@ def _au(head: bytes, start: int, end: int) -> Contents | None:
 def _find_data(
     file: BinaryIO, layout: _Layout, start: int, end: int
 ) -> _Data | None:
-    """The data chunk; None: there is none."""
+    """The data chunk, None if absent."""
     at = start + layout.first_at
     frame_bytes, codec, long_size_at, long_size = 1, None, None, 0
     while at + layout.header_bytes <= end:
@@ -179,16 +179,14 @@ def _find_data(
 
 
 def _aligned(layout: _Layout, start: int, at: int) -> int:
+    """The first offset from `at` on that the layout allows for a chunk."""
     return at + (start - at) % layout.alignment
 
 
 def _contents(
-    file: BinaryIO,
-    layout: _Layout,
-    start: int,
-    end: int,
-    data: _Data,
+    file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> Contents:
+    """The streams, with the true size of the samples in their headers."""
     available = end - data.at
     size = _true_size(file, layout, start, end, data)
     notes = _missing(data.announced, available) or _extended(
@@ -198,7 +196,7 @@ def _contents(
         return Contents((Stream((range(start, end),), notes=notes),))
     part = size
     if layout.size_format == "I" and size >= 2**31:
-        # More than a size field holds: several streams, of the same header.
+        # Beyond the range of a size field: several streams with this header.
         part = 2**30 // data.frame_bytes * data.frame_bytes
     streams = [
         Stream(
@@ -219,11 +217,11 @@ def _contents(
 def _true_size(
     file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> int:
-    """The size of the samples, in bytes."""
+    """The true size of the block of samples, in bytes."""
     available = end - data.at
     if data.announced >= available or data.announced in _UNKNOWN_SIZES[1:]:
         return available
-    # A size field of 32 bits leaves out multiples of 4 GB.
+    # A size field of 32 bits holds the size modulo 4 GB.
     step = 2 ** (8 * struct.calcsize(layout.size_format))
     for size in range(data.announced, available, step):
         if _chunks_follow(file, layout, start, data.at + size, end):
@@ -233,6 +231,7 @@ def _true_size(
 
 
 def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
+    """The offset of the size field and its bytes for the given size."""
     size += layout.extra_bytes
     if layout is _WAV and data.size_at != data.at - 4:
         return data.size_at, struct.pack("<Q", size)
@@ -244,11 +243,11 @@ def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
 def _chunks_follow(
     file: BinaryIO, layout: _Layout, start: int, at: int, end: int
 ) -> bool:
-    """Whether what follows the samples is chunks, up to the file's end."""
+    """Whether a known chunk, or chunks up to the end, follow at an offset."""
     for first in {_aligned(layout, start, at), at}:
-        place = first
-        while place + layout.header_bytes <= end:
-            header = read_at(file, place, layout.header_bytes)
+        chunk_at = first
+        while chunk_at + layout.header_bytes <= end:
+            header = read_at(file, chunk_at, layout.header_bytes)
             name = header[:4]
             if name in _KNOWN_CHUNKS:
                 return True
@@ -257,9 +256,9 @@ def _chunks_follow(
             size = layout.unpack(header[layout.name_bytes :])
             if not layout.size_counts_header:
                 size += layout.header_bytes
-            if size < layout.header_bytes or place + size > end:
+            if size < layout.header_bytes or chunk_at + size > end:
                 break
-            place = _aligned(layout, start, place + size)
+            chunk_at = _aligned(layout, start, chunk_at + size)
         else:
             return True
     return False

@@ -1,14 +1,11 @@
-"""What streams a sound file holds, whatever its format."""
+"""Finds the streams of a sound file of any format."""
 
 from typing import BinaryIO
 
 from audiotag_nas.data.containers import flac, ogg
 from audiotag_nas.data.containers.chunks import chunk_contents
-from audiotag_nas.data.containers.mpeg import (
-    id3_bytes,
-    is_mpeg_sync,
-    mpeg_contents,
-)
+from audiotag_nas.data.containers.mpeg import id3_bytes, mpeg_contents
+from audiotag_nas.data.containers.mpeg_frame import has_sync_word
 from audiotag_nas.data.containers.stream import (
     Contents,
     Stream,
@@ -17,9 +14,14 @@ from audiotag_nas.data.containers.stream import (
 )
 from audiotag_nas.data.containers.unsupported import unsupported_format
 
+_OTHER_MARKS = (
+    *(b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff"),
+    *(b"Creative Voice File", b"NIST_1A", b" paf", b"PVF1"),
+)
+
 
 def read_contents(file: BinaryIO) -> Contents:
-    """Finds the streams; a file of no format known here is one stream."""
+    """Finds the streams; a file of unknown format is one stream."""
     start, end = sound_start(file), file_size(file)
     head = read_at(file, start, 64)
     contents = None
@@ -31,9 +33,9 @@ def read_contents(file: BinaryIO) -> Contents:
         contents = chunk_contents(file, start, end)
     if contents is None and not _has_other_mark(head):
         contents = mpeg_contents(file, start, end)
-    if contents is None and is_mpeg_sync(head):
-        # libsndfile would take it for MPEG audio, and mpg123 write to the
-        # standard error what it finds instead.
+    if contents is None and has_sync_word(head):
+        # An empty stream, since libsndfile would take the file for MPEG audio
+        # and mpg123 would print messages.
         return Contents((Stream(()),))
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))
@@ -41,7 +43,7 @@ def read_contents(file: BinaryIO) -> Contents:
 
 
 def sound_start(file: BinaryIO) -> int:
-    """Where the ID3 tags end that the file may begin with."""
+    """The offset after the ID3 tags at the start of the file."""
     start, end = 0, file_size(file)
     while size := id3_bytes(read_at(file, start, 10)):
         if start + size >= end:
@@ -51,9 +53,5 @@ def sound_start(file: BinaryIO) -> int:
 
 
 def _has_other_mark(head: bytes) -> bool:
-    """Whether the file begins like another format than MPEG audio."""
-    if unsupported_format(head) is not None:
-        return True
-    return head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff") or (
-        head.startswith((b"Creative Voice File", b"NIST_1A", b" paf", b"PVF1"))
-    )
+    """Whether the file starts with the mark of a format other than MPEG."""
+    return unsupported_format(head) is not None or head.startswith(_OTHER_MARKS)

@@ -1,4 +1,4 @@
-"""FLAC streams, one or several, whatever length their headers give."""
+"""Finds the streams of FLAC files, and removes their announced length."""
 
 from typing import BinaryIO
 
@@ -11,13 +11,13 @@ from audiotag_nas.data.containers.stream import (
 )
 
 MARK = b"fLaC"
-_STREAMINFO = b"\x00\x00\x00\x22"  # its type, and its length of 34 bytes
+_STREAMINFO = b"\x00\x00\x00\x22"  # type 0 and a length of 34 bytes
 _LAST_STREAMINFO = b"\x80\x00\x00\x22"
-_TOTAL_AT = 21  # 4 bits, then 4 bytes, of the number of samples
+_TOTAL_AT = 21  # offset of the number of samples: 4 bits, then 4 bytes
 
 
 def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
-    """The streams: each starts with its mark and a STREAMINFO block."""
+    """The streams; each starts with the mark and a STREAMINFO block."""
     starts = []
     at = start
     while at >= 0:
@@ -35,9 +35,9 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
 
 
 def _stream(file: BinaryIO, start: int, end: int) -> Stream:
-    """The stream with an unknown length in its header.
+    """The stream with length 0 (unknown) in its header.
 
-    The decoder would stop at the length that the header gives.
+    Otherwise the decoder would stop at the announced length.
     """
     field = read_at(file, start + _TOTAL_AT, 5)
     if len(field) < 5:

@@ -1,75 +1,50 @@
-"""MPEG audio (MP3): its frames, found one by one.
+"""Finds the streams of MPEG audio (MP3) frame by frame.
 
-The length of an MP3 file is written in an information frame (Xing, Info,
-VBRI) at the start, or nowhere. Decoders estimate it from the bit rate of the
-first frame, which is wrong for variable bit rates. Here the frames are
-counted, tags and damaged parts between them are left out, and the decoder
-gets an information frame with the right numbers.
+The length of an MP3 stream is in its information frame or nowhere. Without
+one, decoders estimate the length from the bit rate of the first frame, which
+is wrong for variable bit rates. Therefore this module counts the frames,
+omits tags and damaged parts, and corrects the information frame.
 """
 
 import dataclasses
 import re
 from typing import BinaryIO
 
-from audiotag_nas.data.containers.stream import (
-    Contents,
-    Piece,
-    Stream,
-    read_at,
+from audiotag_nas.data.containers.mpeg_frame import (
+    Frame,
+    Information,
+    parse_header,
+    parse_information,
 )
+from audiotag_nas.data.containers.stream import Contents, Piece, Stream, read_at
 
-_FIRST_FRAME_WITHIN = 1 << 16
+_MAX_BYTES_BEFORE_FRAME = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _SEARCH_BYTES = 1 << 16
-_MAX_PIECES = 20_000  # of a stream; a file of junk and frames ends there
-
-_RATES_HZ: dict[int, tuple[int, ...]] = {3: (44_100, 48_000, 32_000)}
-_RATES_HZ[2] = tuple(rate // 2 for rate in _RATES_HZ[3])
-_RATES_HZ[0] = tuple(rate // 4 for rate in _RATES_HZ[3])
-# By (MPEG version 1 or not, layer), kbit/s of the indices 1 to 14.
-_KBITS: dict[tuple[bool, int], tuple[int, ...]] = {
-    (True, 1): tuple(range(32, 449, 32)),
-    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 1): (
-        *(32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    ),
-    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_KBITS[False, 3] = _KBITS[False, 2]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Frame:
-    """What a frame's header says. `kind` is the same within a stream."""
-
-    size: int
-    kind: tuple[int, int, int, bool]  # version, layer, rate, is mono
-    num_samples: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Info:
-    """An information frame: the frames it announces, where it says so."""
-
-    num_frames: int | None
-    fields_at: int | None  # of the numbers of frames and bytes in the frame
-    has_bytes: bool
+_MAX_RANGES = 20_000  # per stream: limits memory for heavily damaged files
+_ID3V1_BYTES = 128
+# The start of a frame or tag. A regular expression is fast in damaged parts
+# full of one bits. The third byte has a valid bit rate and sample rate.
+_CANDIDATE = re.compile(
+    rb"\xff[\xe2-\xe7\xf2-\xff][%s]|ID3|TAG|APETAGEX|LYRICSBEGIN"
+    % b"".join(
+        b"\\x%02x" % byte for byte in range(0x10, 0xF0) if byte >> 2 & 3 != 3
+    )
+)
 
 
 @dataclasses.dataclass
-class _Found:
-    """A stream while its frames are found."""
+class _FoundStream:
+    """A stream's first frame, with its bytes, and the frames found so far."""
 
-    kind: tuple[int, int, int, bool]
-    samples_per_frame: int
-    info: _Info | None
-    info_frame: bytes
+    first: Frame
+    first_bytes: bytes
+    information: Information | None
     ranges: list[range] = dataclasses.field(default_factory=list)
     num_frames: int = 0
     cut_bytes: int = 0
 
-    def add(self, start: int, size: int) -> None:
+    def add_frame(self, start: int, size: int) -> None:
         if self.ranges and self.ranges[-1].stop == start:
             self.ranges[-1] = range(self.ranges[-1].start, start + size)
         else:
@@ -78,57 +53,52 @@ class _Found:
 
 
 def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """The streams between two offsets; None where there is no first frame."""
+    """The streams between two offsets; None: no frame near the start."""
     data = _Window(file, end)
-    found: list[_Found] = []
-    skipped = 0
+    found: list[_FoundStream] = []
+    num_skipped = 0
     at = start
     while at < end:
         tag_bytes = _tag_bytes(data, at, end)
         if tag_bytes:
             at += tag_bytes
             continue
-        frame = _frame(data.get(at, 4))
-        kind = found[-1].kind if found else None
+        frame = parse_header(data.get(at, 4))
+        kind = found[-1].first.kind if found else None
         if frame is None or (
-            # One header alone may be chance.
+            # Other bytes may look like a single header.
             frame.kind != kind and not _is_start(data, at, frame, end)
         ):
-            if not found and at - start >= _FIRST_FRAME_WITHIN:
+            if not found and at - start >= _MAX_BYTES_BEFORE_FRAME:
                 return None
             following = data.next_candidate(at + 1)
-            # Zeros are padding, not a loss.
+            # Zeros are padding.
             if any(data.get(at, following - at)):
-                skipped += following - at
+                num_skipped += following - at
             at = following
             continue
-        if found and at + frame.size > end and frame.kind == kind:
-            found[-1].cut_bytes = at + frame.size - end
+        if found and at + frame.num_bytes > end and frame.kind == kind:
+            found[-1].cut_bytes = at + frame.num_bytes - end
             break
-        content = data.get(at, frame.size)
-        info = _info(content, frame)
-        if info is not None or frame.kind != kind:
-            found.append(
-                _Found(
-                    *(frame.kind, frame.num_samples, info),
-                    content if info is not None else b"",
-                )
-            )
-        if info is None:
-            found[-1].add(at, len(content))
-        if len(found[-1].ranges) > _MAX_PIECES:
-            skipped += end - at
+        content = data.get(at, frame.num_bytes)
+        information = parse_information(content, frame)
+        if information is not None or frame.kind != kind:
+            found.append(_FoundStream(frame, content, information))
+        if information is None:
+            found[-1].add_frame(at, len(content))
+        if len(found[-1].ranges) > _MAX_RANGES:
+            num_skipped += end - at
             break
-        at += frame.size
+        at += frame.num_bytes
     if not found:
         return None
     notes = []
-    if skipped:
+    if num_skipped:
         notes.append(
-            f"damaged: {skipped} bytes are not part of an MPEG audio frame "
+            f"damaged: {num_skipped} bytes are not part of an MPEG audio frame "
             "and are not read."
         )
-    streams = tuple(_stream(one) for one in found if one.num_frames)
+    streams = tuple(_stream(each) for each in found if each.num_frames)
     return Contents(streams, tuple(notes)) if streams else None
 
 
@@ -150,30 +120,19 @@ class _Window:
         return self._block[first : first + size]
 
     def next_candidate(self, at: int) -> int:
-        """Where the next frame or tag may begin, at most a search ahead."""
+        """Where a frame or tag may start next, at most _SEARCH_BYTES ahead."""
         block = self.get(at, _SEARCH_BYTES)
         match = _CANDIDATE.search(block)
         if match is not None:
             return at + match.start()
         if at + len(block) >= self._end:
             return self._end
-        # A mark may lie across the end of the block.
+        # A mark may cross the end of the block.
         return at + len(block) - 16
 
 
-_ID3V1_BYTES = 128
-# A regular expression, since a large damaged part may be full of ones. The
-# third byte has a bit rate and a sample rate that exist.
-_CANDIDATE = re.compile(
-    rb"\xff[\xe2-\xe7\xf2-\xff][%s]|ID3|TAG|APETAGEX|LYRICSBEGIN"
-    % b"".join(
-        b"\\x%02x" % byte for byte in range(0x10, 0xF0) if byte >> 2 & 3 != 3
-    )
-)
-
-
 def _tag_bytes(data: _Window, at: int, end: int) -> int:
-    """The length of the tag that starts here; 0: there is none."""
+    """The length of the tag at an offset; 0: no tag."""
     head = data.get(at, 32)
     if head.startswith(b"ID3"):
         return id3_bytes(head)
@@ -181,8 +140,8 @@ def _tag_bytes(data: _Window, at: int, end: int) -> int:
         following = data.get(at + _ID3V1_BYTES, 4)
         if (
             not following
-            or _frame(following)
-            or following[:3] in (*(b"ID3", b"TAG", b"APE", b"LYR"),)
+            or parse_header(following)
+            or following[:3] in (b"ID3", b"TAG", b"APE", b"LYR")
         ):
             return min(_ID3V1_BYTES, end - at)
     if head.startswith(b"APETAGEX") and len(head) == 32:
@@ -191,13 +150,13 @@ def _tag_bytes(data: _Window, at: int, end: int) -> int:
         return size + 32 if is_header else 32
     if head.startswith(b"LYRICSBEGIN"):
         rest = data.get(at, 20_000)
-        place = rest.find(b"LYRICS200")
-        return place + 9 if place >= 0 else 0
+        last_field = rest.find(b"LYRICS200")
+        return last_field + 9 if last_field >= 0 else 0
     return 0
 
 
 def id3_bytes(head: bytes) -> int:
-    """The length of an ID3v2 tag, its header included; 0: it is none."""
+    """The length of an ID3v2 tag with its header; 0: no such tag."""
     if len(head) < 10 or not head.startswith(b"ID3"):
         return 0
     if any(byte & 0x80 for byte in head[6:10]):
@@ -208,85 +167,35 @@ def id3_bytes(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def is_mpeg_sync(head: bytes) -> bool:
-    """Whether the bytes start with the 11 ones of a frame's header."""
-    return len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
-
-
-def _frame(header: bytes) -> _Frame | None:
-    """What the four bytes of a header say; None: they are none."""
-    if len(header) < 4 or not is_mpeg_sync(header):
-        return None
-    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
-    bit_rate, rate = header[2] >> 4, header[2] >> 2 & 3
-    if version == 1 or layer == 4 or bit_rate in (0, 15) or rate == 3:
-        return None
-    if header[3] & 3 == 2:  # emphasis: reserved
-        return None
-    is_first = version == 3
-    rate_hz = _RATES_HZ[version][rate]
-    bits = _KBITS[is_first, layer][bit_rate - 1] * 1000
-    padding = header[2] >> 1 & 1
-    if layer == 1:
-        num_samples, size = 384, (12 * bits // rate_hz + padding) * 4
-    else:
-        num_samples = 1152 if layer == 2 or is_first else 576
-        size = num_samples // 8 * bits // rate_hz + padding
-    return _Frame(
-        size, (version, layer, rate_hz, header[3] >> 6 == 3), num_samples
-    )
-
-
-def _is_start(data: _Window, at: int, frame: _Frame, end: int) -> bool:
-    """Whether two more frames of the kind follow, or the end does."""
+def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
+    """Whether two frames of the same kind, a tag or the end follow."""
     for _ in range(2):
-        at += frame.size
+        at += frame.num_bytes
         if at >= end:
             return at == end
-        following = _frame(data.get(at, 4))
+        following = parse_header(data.get(at, 4))
         if following is None or following.kind != frame.kind:
             return bool(_tag_bytes(data, at, end))
         frame = following
     return True
 
 
-def _info(content: bytes, frame: _Frame) -> _Info | None:
-    """The information in the frame; None: it holds sound."""
-    version, layer, _, is_mono = frame.kind
-    if layer != 3:
-        return None
-    if content[36:40] == b"VBRI":
-        return _Info(int.from_bytes(content[50:54], "big") or None, None, False)
-    side_bytes = (
-        (17 if is_mono else 32) if version == 3 else 9 + 8 * (not is_mono)
-    )
-    at = 4 + side_bytes
-    if content[at : at + 4] not in (b"Xing", b"Info"):
-        return None
-    flags = int.from_bytes(content[at + 4 : at + 8], "big")
-    if not flags & 1 or len(content) < at + 16:
-        return _Info(None, None, False)
-    num_frames = int.from_bytes(content[at + 8 : at + 12], "big")
-    return _Info(num_frames or None, at + 8, bool(flags & 2))
-
-
-def _stream(found: _Found) -> Stream:
-    """The stream with its information frame put right, or without one."""
+def _stream(found: _FoundStream) -> Stream:
+    """The stream with a corrected information frame if it had a usable one."""
     pieces: list[Piece] = list(found.ranges)
-    info, notes = found.info, []
-    is_counted = info is not None and info.fields_at is not None
-    if info is not None and info.fields_at is not None:
-        frame = bytearray(found.info_frame)
+    information, notes = found.information, []
+    announced = None if information is None else information.num_frames
+    is_counted = information is not None and information.fields_at is not None
+    if information is not None and information.fields_at is not None:
+        frame = bytearray(found.first_bytes)
         num_bytes = len(frame) + sum(map(len, found.ranges))
-        at = info.fields_at
-        frame[at : at + 4] = found.num_frames.to_bytes(4, "big")
-        if info.has_bytes:
-            frame[at + 4 : at + 8] = min(num_bytes, 2**32 - 1).to_bytes(
-                4, "big"
-            )
+        fields = found.num_frames.to_bytes(4, "big")
+        if information.has_bytes:
+            fields += min(num_bytes, 2**32 - 1).to_bytes(4, "big")
+        at = information.fields_at
+        frame[at : at + len(fields)] = fields
         pieces.insert(0, bytes(frame))
-    announced = None if info is None else info.num_frames
-    seconds = found.samples_per_frame / found.kind[2]
+    seconds = found.first.num_samples / found.first.kind[2]
     if announced is not None and announced > found.num_frames:
         notes.append(
             f"truncated or damaged: the header announces "
@@ -295,13 +204,13 @@ def _stream(found: _Found) -> Stream:
         )
     elif found.cut_bytes:
         notes.append(
-            f"truncated: the last frame lacks {found.cut_bytes} bytes; the "
-            "length of what else is missing is unknown."
+            f"truncated: the last frame lacks {found.cut_bytes} bytes; how "
+            "much more is missing is unknown."
         )
     return Stream(
         tuple(pieces),
         estimated=not is_counted,
-        # A decoder leaves out frames that refer to ones that are missing.
-        missing_allowed=2 * found.samples_per_frame,
+        # Decoders omit frames that refer to missing ones.
+        missing_allowed=2 * found.first.num_samples,
         notes=tuple(notes),
     )

@@ -1,67 +1,62 @@
-"""Ogg files (Vorbis, Opus, FLAC): their links, one or several (chained).
+"""Finds the links (chained streams) of Ogg files: Vorbis, Opus, FLAC.
 
-A link starts with a page that is marked as a beginning, and ends with a page
-that is marked as an end. A link that lacks its end mark is truncated.
+The first page of a link is marked as its beginning, the last page as its end.
+A link without an end mark is truncated.
 """
 
 import dataclasses
 from typing import BinaryIO
 
-from audiotag_nas.data.containers.stream import (
-    Contents,
-    Stream,
-    find,
-    read_at,
-)
+from audiotag_nas.data.containers.stream import Contents, Stream, find, read_at
 
 MARK = b"OggS"
 _HEADER_BYTES = 27
-_FIRST, _LAST = 2, 4  # bits of a page's type
+_FIRST, _LAST = 2, 4  # bits of a page's header type
 
 
 @dataclasses.dataclass
 class _Link:
     start: int
     end: int
-    is_open: bool = True  # further streams may begin
+    has_only_first_pages: bool = True  # further logical streams may begin
     has_end: bool = False
-    cut_bytes: int = 0  # missing of its last page
+    cut_bytes: int = 0  # missing bytes of the last page
 
 
 def ogg_contents(file: BinaryIO, start: int, end: int) -> Contents:
-    """The links, and a note on bytes that are in no page."""
+    """The links, and a note on bytes outside of pages."""
     links: list[_Link] = []
-    skipped = 0
+    num_skipped = 0
     at = start
     while at < end:
         page = _page(file, at, end)
         if page is None:
             following = find(file, MARK, at + 1, end)
             following = end if following < 0 else following
-            skipped += following - at
+            num_skipped += following - at
             at = following
             continue
         kind, page_end = page
         begins = bool(kind & _FIRST)
-        if not links or (begins and not links[-1].is_open):
+        if not links or (begins and not links[-1].has_only_first_pages):
             links.append(_Link(at, at))
         link = links[-1]
-        link.is_open = begins
+        link.has_only_first_pages = begins
         link.has_end = bool(kind & _LAST)
         link.end = min(page_end, end)
         link.cut_bytes = max(0, page_end - end)
         at = page_end
     notes = []
-    if skipped:
+    if num_skipped:
         notes.append(
-            f"damaged: {skipped} bytes are not part of an Ogg page and are "
+            f"damaged: {num_skipped} bytes are not part of an Ogg page and are "
             "not read."
         )
     return Contents(tuple(map(_stream, links)), tuple(notes))
 
 
 def _page(file: BinaryIO, at: int, end: int) -> tuple[int, int] | None:
-    """The type of the page and where it ends; None: it is no page."""
+    """The header type and the end of the page at an offset; None: no page."""
     header = read_at(file, at, _HEADER_BYTES)
     if not header.startswith(MARK) or len(header) < _HEADER_BYTES:
         return None
@@ -70,7 +65,7 @@ def _page(file: BinaryIO, at: int, end: int) -> tuple[int, int] | None:
     if len(lengths) < num_segments:
         return None
     page_end = at + _HEADER_BYTES + num_segments + sum(lengths)
-    # A length that is damaged must not hide the pages after it.
+    # A damaged length must not hide the following pages.
     if page_end < end and read_at(file, page_end, 4) != MARK[: end - page_end]:
         inside = find(file, MARK, at + 4, min(page_end, end))
         if inside >= 0:
@@ -82,12 +77,12 @@ def _stream(link: _Link) -> Stream:
     notes = []
     if link.cut_bytes:
         notes.append(
-            f"truncated: the last page lacks {link.cut_bytes} bytes; the "
-            "length of what else is missing is unknown."
+            f"truncated: the last page lacks {link.cut_bytes} bytes; how much "
+            "more is missing is unknown."
         )
     elif not link.has_end:
         notes.append(
-            "truncated: the stream has no end mark; the length of what is "
-            "missing is unknown."
+            "truncated: the stream has no end mark; how much is missing is "
+            "unknown."
         )
     return Stream((range(link.start, link.end),), notes=tuple(notes))

@@ -1,8 +1,7 @@
-"""A stream: one sound of a file, as the decoder is to see it.
+"""A stream: one sound of a file, in the form that the decoder reads.
 
-A file holds one stream, or several one after the other (chained). A stream is
-put together from ranges of the file and from bytes that replace a part of it,
-e.g. a size field whose value is wrong.
+A file holds one or several (chained) streams. A stream consists of ranges of
+the file and of bytes that replace a part of it, e.g. a wrong size field.
 """
 
 import bisect
@@ -13,9 +12,9 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 Piece = bytes | range
-"""Bytes, or the range of the file's bytes."""
+"""Bytes, or a range of offsets in the file."""
 
-_ENDLESS = 2**40
+_HUGE_BYTES = 2**40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Stream:
 
     Attributes:
         pieces: what the decoder reads, in order.
-        announced_samples: of each channel, by the stream's own header; None:
-            the number that the decoder finds is compared instead.
+        announced_samples: samples per channel according to the header; None:
+            the decoder's number is used instead.
         estimated: the decoder's number of samples is an estimate.
-        missing_allowed: so many samples less than announced are no loss.
-        notes: what is wrong with the stream, without the file's name.
+        missing_allowed: number of missing samples that is not reported.
+        notes: the stream's faults, without the file's name.
     """
 
     pieces: tuple[Piece, ...]
@@ -40,17 +39,17 @@ class Stream:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The streams of a file, and notes on what is part of none."""
+    """The streams of a file, and notes on bytes outside of them."""
 
     streams: tuple[Stream, ...]
     notes: tuple[str, ...] = ()
 
 
 class StreamFile:
-    """A stream as a file object that libsndfile reads (virtual IO).
+    """A file object through which libsndfile reads a stream (virtual IO).
 
-    An exception must not pass through libsndfile: it is kept in `error`, and
-    the decoder meets the end of the file.
+    An exception must not pass through libsndfile: it is stored in `error`, and
+    the decoder sees the end of the file.
     """
 
     def __init__(self, file: BinaryIO, stream: Stream) -> None:
@@ -62,8 +61,8 @@ class StreamFile:
             end += len(piece)
             self._ends.append(end)
         # mpg123 estimates the number of frames from the size, and libsndfile
-        # stops there. The estimate for an endless file is never reached.
-        self._size = _ENDLESS if stream.estimated else end
+        # stops there. A huge size moves that limit beyond the end.
+        self._size = _HUGE_BYTES if stream.estimated else end
         self._content_size = end
         self._position = 0
         self.error: BaseException | None = None
@@ -92,7 +91,7 @@ class StreamFile:
 
     def _readinto(self, view: memoryview) -> int:
         if self._position > self._content_size:
-            # mpg123 fails where it can't read the end, to find a tag there.
+            # mpg123 looks for a tag at the end, and fails if it can't read it.
             num_read = max(0, min(len(view), self._size - self._position))
             view[:num_read] = bytes(num_read)
             self._position += num_read
@@ -112,13 +111,13 @@ class StreamFile:
             num_read += len(data)
             self._position += len(data)
             if len(data) < size:
-                break  # the file has become shorter
+                break  # the file was truncated after it was opened
             index += 1
         return num_read
 
 
 def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Bytes of the file, fewer at its end."""
+    """Reads `size` bytes at an offset, fewer at the end of the file."""
     file.seek(offset)
     return file.read(size)
 
@@ -128,10 +127,10 @@ def file_size(file: BinaryIO) -> int:
 
 
 def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
-    """The offset of the pattern's first occurrence; -1 where there is none."""
+    """The offset of the pattern's first occurrence; -1: none."""
     block_size = 1 << 20
     while start < end:
-        # The overlap finds a pattern that lies across two blocks.
+        # Blocks overlap, since the pattern may cross their boundary.
         size = min(block_size + len(pattern) - 1, end - start)
         found = read_at(file, start, size).find(pattern)
         if found >= 0:
@@ -143,7 +142,7 @@ def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
 def replaced(
     start: int, end: int, patches: Sequence[tuple[int, bytes]]
 ) -> tuple[Piece, ...]:
-    """The file's bytes from start to end, some of them replaced."""
+    """The file's bytes from start to end, patched at the given offsets."""
     pieces: list[Piece] = []
     for offset, data in sorted(patches):
         pieces += [range(start, offset), data]

@@ -1,4 +1,4 @@
-"""Names of sound formats that libsndfile does not read."""
+"""Names sound formats that libsndfile does not read."""
 
 _AT_START = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media Audio (WMA)"),
@@ -32,10 +32,10 @@ _IN_OGG = (
 
 
 def unsupported_format(head: bytes) -> str | None:
-    """The format that the first bytes of a file show, None: none known.
+    """The format of a file that starts with `head`, None if unknown.
 
     Args:
-        head: at least 64 bytes, without an ID3 tag.
+        head: at least 64 bytes after any ID3 tag.
     """
     for mark, name in _AT_START:
         if head.startswith(mark):
@@ -53,7 +53,7 @@ def unsupported_format(head: bytes) -> str | None:
                 return name
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "AVI video"
-    # A sync word of 12 ones, and a layer of 0.
+    # A sync word of 12 one bits, and layer 0.
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
         return "AAC (ADTS)"
     return None

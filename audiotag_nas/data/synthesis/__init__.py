@@ -1,9 +1,10 @@
-"""Made-up domestic recordings in the CHiME-Home layout.
+"""Synthetic domestic recordings in the CHiME-Home layout.
 
-The real data can't be shipped; these stand in for it wherever a whole
-experiment must run. `dataset` writes the tree; `plan` and `annotation` decide
-who says what of which chunk, `scenes` makes the sound of one from `voices`,
-`programmes`, `objects` and `rooms`. See docs/reference/synthesizer.md.
+They replace the real recordings, which can't be shipped, in demos and tests.
+`dataset` writes the files. `plan` draws each chunk's tags (`tag_sets`) and
+`votes`; `scenes` mixes its sound from the sources (`voices`, `television`,
+`percussive`, `broadband`, `named_sounds`) in a room (`rooms`). See
+docs/reference/synthesizer.md.
 """
 
 from audiotag_nas.data.synthesis.dataset import write_dataset

@@ -1,9 +1,9 @@
 """Writes a synthetic data set in the layout of CHiME-Home.
 
-Everything that the real tree has: both sample rates of each chunk, its
-annotation file, the raw and refined lists of both splits and the list of
-folds; `synthetic.json` says what made it. The same seed and settings give
-the same bytes on the same libraries, in whatever order chunks are made.
+Each chunk has recordings at both sample rates and an annotation file. There
+are the raw and refined lists of both splits and the list of folds, and
+`synthetic.json` holds seed and settings. Equal seed, settings and library
+versions give equal bytes.
 """
 
 import concurrent.futures
@@ -19,16 +19,17 @@ import soxr
 from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data import chime_home
 from audiotag_nas.data.audio import write_wav
-from audiotag_nas.data.synthesis import annotation, dsp, scenes
+from audiotag_nas.data.splits import SPLITS
+from audiotag_nas.data.synthesis import dsp, scenes
 from audiotag_nas.data.synthesis.plan import ChunkPlan, plan_split
 from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
 VERSION = 2
-"""Raised whenever the same seed gives other bytes."""
+"""Increased with every change of the bytes that a seed gives."""
 
 Progress = Callable[[int, int], None]
-"""Called with (chunks done, chunks in all)."""
+"""Called with (chunks written, chunks in total)."""
 
 _NUM_THREADS = 2  # FFT, filters, resampling and disk release the GIL
 _CHUNKS_IN_FLIGHT = 16
@@ -43,18 +44,18 @@ def write_dataset(
 ) -> None:
     """Writes a data set into `dataset_dir`, which must be empty or absent.
 
-    The lists come last: a directory without them was not finished. To have
-    the directory whole or not at all, fill one of `files.atomic_directory`.
+    The lists are written last: a directory without them is incomplete. Use
+    `files.atomic_directory` to write all or nothing.
 
     Args:
-        dataset_dir: what the readers know as the `chime_home` directory.
-        settings: how many refined clips each split has, and how common `b`
-            is. The raw lists have about 1.3 times as many.
-        seed: of everything random, 0 or more.
-        progress: told how far it is.
+        dataset_dir: the `chime_home` directory.
+        settings: the number of refined clips per split and the frequency of
+            `b`. The raw lists have 1.3 times as many clips.
+        seed: random seed, 0 or more.
+        progress: called after each chunk.
 
     Raises:
-        StoreError: `dataset_dir` holds something.
+        StoreError: `dataset_dir` is not empty.
     """
     root = Path(dataset_dir)
     if root.exists() and any(root.iterdir()):
@@ -63,10 +64,7 @@ def write_dataset(
             f"Received: a directory with {next(root.iterdir()).name!r}"
         )
     (root / "chunks").mkdir(parents=True, exist_ok=True)
-    plans = {
-        split: plan_split(settings, split, seed=seed)
-        for split in annotation.SPLITS
-    }
+    plans = {split: plan_split(settings, split, seed=seed) for split in SPLITS}
     chunks = [plan for split in plans.values() for plan in split]
     for done, _ in enumerate(_written(root, chunks, seed), 1):
         if progress is not None:
@@ -86,13 +84,13 @@ def write_dataset(
 def render_chunk(
     plan: ChunkPlan, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A chunk's two recordings, each in steps of a 16-bit file.
+    """The two recordings of a chunk.
 
     Returns:
-        float32 (192000, 2) at 48 kHz, and what is heard in it as float32
-        (64000,) at 16 kHz: the mean of the channels, resampled.
+        float32 (192000, 2) at 48 kHz, quantized to 16 bits, and the resampled
+        mean of its channels, float32 (64000,) at 16 kHz.
     """
-    scene = np.round(scenes.make_scene(plan, seed=seed) * 32768) / 32768
+    scene = np.round(scenes.render_scene(plan, seed=seed) * 32768) / 32768
     mono = soxr.resample(
         scene.mean(axis=1), dsp.SAMPLE_RATE_HZ, dsp.LOW_RATE_HZ
     )
@@ -100,7 +98,7 @@ def render_chunk(
 
 
 def chunk_annotation(plan: ChunkPlan) -> chime_home.ChunkAnnotation:
-    """The 11 fields of a chunk's file."""
+    """The fields of a chunk's annotation file."""
     a1, a2, a3 = plan.votes
     s1, s2, s3 = plan.sessions
     return chime_home.ChunkAnnotation(
@@ -121,7 +119,7 @@ def chunk_annotation(plan: ChunkPlan) -> chime_home.ChunkAnnotation:
 def _written(
     root: Path, chunks: list[ChunkPlan], seed: int
 ) -> Iterator[ChunkPlan]:
-    """Writes the chunks side by side; gives each, in order, when it is."""
+    """Writes the chunks in parallel; yields each, in order, when written."""
     with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
         for start in range(0, len(chunks), _CHUNKS_IN_FLIGHT):
             block = chunks[start : start + _CHUNKS_IN_FLIGHT]
@@ -132,10 +130,8 @@ def _written(
 
 def _write_chunk(root: Path, plan: ChunkPlan, seed: int) -> ChunkPlan:
     scene, mono = render_chunk(plan, seed=seed)
-    for samples, rate_hz in (
-        (scene, dsp.SAMPLE_RATE_HZ),
-        (mono, dsp.LOW_RATE_HZ),
-    ):
+    recordings = ((scene, dsp.SAMPLE_RATE_HZ), (mono, dsp.LOW_RATE_HZ))
+    for samples, rate_hz in recordings:
         path = chime_home.audio_path(root, plan.chunk_name, rate_hz)
         write_wav(path, samples, sample_rate_hz=rate_hz)
     chime_home.write_chunk(
@@ -146,7 +142,7 @@ def _write_chunk(root: Path, plan: ChunkPlan, seed: int) -> ChunkPlan:
 
 
 def _write_lists(root: Path, split: str, plans: list[ChunkPlan]) -> None:
-    refined = [plan for plan in plans if plan.refined]
+    refined = [plan for plan in plans if plan.is_refined]
     for members, raw in ((plans, True), (refined, False)):
         chime_home.write_list(
             root / chime_home.list_name(split, raw=raw),

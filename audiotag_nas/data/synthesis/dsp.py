@@ -1,8 +1,8 @@
-"""Small signal tools that the sound sources share.
+"""Signal processing that the sound sources share.
 
-Sources give mono float32 waveforms of shape (samples,) at 48 kHz. What holds
-nothing above 8 kHz (voices, loudspeakers) is made at 16 kHz, which is three
-times cheaper, and brought up by `to_full_rate`.
+Every source returns a mono float32 waveform of shape (samples,) at 48 kHz.
+Sources without content above 8 kHz (voices, television) are computed at
+16 kHz, which takes a third of the time, and resampled by `to_full_rate`.
 """
 
 import functools
@@ -29,9 +29,9 @@ def white_noise(rng: np.random.Generator, num_samples: int) -> np.ndarray:
 def tilted_noise(
     rng: np.random.Generator, num_samples: int, *, db_per_octave: float
 ) -> np.ndarray:
-    """Noise whose spectrum falls (or rises) by `db_per_octave`.
+    """Noise of unit power whose spectrum changes by `db_per_octave`.
 
-    The slope holds from 40 Hz up; below it the spectrum is flat. Unit power.
+    Below 40 Hz the spectrum is flat.
     """
     size = fft.next_fast_len(num_samples, real=True)
     spectrum = white_noise(rng, size + 2)[: 2 * (size // 2 + 1)]
@@ -43,7 +43,7 @@ def tilted_noise(
 
 @functools.lru_cache(maxsize=8)
 def _tilt(size: int, db_per_octave: float) -> np.ndarray:
-    """The gain at each bin of an FFT of `size` at 48 kHz."""
+    """The gain per bin of a real FFT of `size` samples at 48 kHz."""
     frequencies_hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
     octaves = np.log2(np.maximum(frequencies_hz, 40) / 1000)
     return (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
@@ -56,10 +56,10 @@ def band_pass(
     *,
     sample_rate_hz: int = SAMPLE_RATE_HZ,
 ) -> np.ndarray:
-    """A Butterworth high-pass, then a low-pass, both of second order.
+    """Applies a second-order Butterworth high-pass, then a low-pass.
 
-    In closed form (Bristow-Johnson's cookbook): SciPy's general design takes
-    longer than filtering these short sounds.
+    The coefficients are in closed form (Bristow-Johnson's cookbook): SciPy's
+    general filter design takes longer than filtering these short sounds.
     """
     sections = np.ones((2, 6))
     edges_hz = (low_hz, min(high_hz, 0.48 * sample_rate_hz))
@@ -81,8 +81,8 @@ def resonators(
 ) -> np.ndarray:
     """A cascade of two-pole resonators as second-order sections, (n, 6).
 
-    Each has unit gain at 0 Hz, as in a formant synthesizer's cascade branch
-    (Klatt 1980).
+    Each resonator has unit gain at 0 Hz, as in the cascade branch of Klatt's
+    formant synthesizer (1980).
     """
     radius = np.exp(-np.pi * np.asarray(bandwidths_hz) / sample_rate_hz)
     angle = 2 * np.pi * np.asarray(frequencies_hz) / sample_rate_hz
@@ -101,7 +101,7 @@ def contour(
     num_knots: int,
     spread: float,
 ) -> np.ndarray:
-    """A random line through `num_knots` points N(0, spread^2), float32."""
+    """Interpolates `num_knots` values of N(0, spread²) linearly, float32."""
     knots = rng.normal(0, spread, max(num_knots, 2))
     return np.interp(
         np.linspace(0, len(knots) - 1, num_samples),
@@ -110,18 +110,18 @@ def contour(
     ).astype(np.float32)
 
 
-def hump(num_samples: int, *, rise: float = 0.25) -> np.ndarray:
-    """An envelope from 0 up to 1 and back; `rise` is each flank's share."""
+def fade(num_samples: int, *, share: float = 0.25) -> np.ndarray:
+    """An envelope with cosine fades at both ends, each a `share` of it."""
     envelope = np.ones(num_samples, np.float32)
-    flank = max(int(rise * num_samples), 1)
-    slope = 0.5 - 0.5 * np.cos(np.pi * np.arange(flank) / flank)
-    envelope[:flank] = slope[:num_samples]
-    envelope[-flank:] = slope[::-1][-num_samples:]
+    edge = max(int(share * num_samples), 1)
+    slope = 0.5 - 0.5 * np.cos(np.pi * np.arange(edge) / edge)
+    envelope[:edge] = slope[:num_samples]
+    envelope[-edge:] = slope[::-1][-num_samples:]
     return envelope
 
 
 def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
-    """Adds `waveform` into `target` from `start`; what is beyond is cut."""
+    """Adds `waveform` to `target` at `start`, cut to the target's range."""
     if start < 0:
         waveform, start = waveform[-start:], 0
     stop = min(start + len(waveform), len(target))
@@ -130,20 +130,21 @@ def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
 
 
 def to_full_rate(waveform: np.ndarray) -> np.ndarray:
-    """16 kHz to 48 kHz."""
+    """Resamples from 16 kHz to 48 kHz."""
     return soxr.resample(
         waveform.astype(np.float32), LOW_RATE_HZ, SAMPLE_RATE_HZ
     )
 
 
 def active_level(waveform: np.ndarray) -> float:
-    """RMS of the 20 ms frames that are within 20 dB of the loudest.
+    """RMS of the 20 ms frames that are within 20 dB of the loudest frame.
 
-    So a short knock and a long sentence of the same level sound about as
-    loud, whatever silence surrounds them. 0 for silence.
+    Silence around a sound does not change its level, hence a short knock and
+    a long sentence of equal level sound about equally loud. 0 for silence.
     """
-    frames = waveform[: len(waveform) // 960 * 960]
-    power = np.mean(frames.reshape(-1, _LEVEL_FRAME_SAMPLES) ** 2, axis=1)
+    whole = len(waveform) // _LEVEL_FRAME_SAMPLES * _LEVEL_FRAME_SAMPLES
+    frames = waveform[:whole].reshape(-1, _LEVEL_FRAME_SAMPLES)
+    power = np.mean(frames**2, axis=1)
     if not len(power) or power.max() <= _TINY:
         return 0.0
     floor = power.max() * 10 ** (-_LEVEL_RANGE_DB / 10)

@@ -1,4 +1,4 @@
-"""A picture of what each tag looks like, to judge the sounds by eye."""
+"""Draws example log-mel spectrograms of each tag."""
 
 import io
 import os
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from audiotag_nas.config import FeatureConfig
+from audiotag_nas.config import CHIME_HOME_TAGS, FeatureConfig
 from audiotag_nas.data.log_mel import log_mel
-from audiotag_nas.data.synthesis import annotation, dsp, rooms, scenes
+from audiotag_nas.data.synthesis import dsp, rooms, scenes
 from audiotag_nas.files import atomic_write_bytes
 
-TITLES = {
+_TITLES = {
     "c": "c  child speech",
     "m": "m  adult male speech",
     "f": "f  adult female speech",
@@ -26,10 +26,10 @@ _NUM_EXAMPLES = 4
 
 
 def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
-    """A row a tag, each with clips of that tag alone; the ending is the format.
+    """Writes a picture with one row of examples per tag.
 
-    The clips come from different segments of the development split, 15 dB
-    over the background.
+    Each example has the tag alone, 15 dB over the background, in another
+    segment of the development split. The file's suffix decides the format.
     """
     import matplotlib
 
@@ -37,16 +37,16 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(TITLES),
+        len(_TITLES),
         _NUM_EXAMPLES,
         figsize=(10, 11),
         sharex=True,
         sharey=True,
         layout="constrained",
     )
-    for row, (tag, title) in zip(axes, TITLES.items(), strict=True):
+    for row, (tag, title) in zip(axes, _TITLES.items(), strict=True):
         for column, axis in enumerate(row):
-            spectrogram = example_log_mel(tag, column, seed=seed)
+            spectrogram = _example_log_mel(tag, column, seed=seed)
             axis.imshow(
                 spectrogram.T,
                 origin="lower",
@@ -66,17 +66,16 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
     atomic_write_bytes(path, buffer.getvalue())
 
 
-def example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
-    """The log-mels of one tag alone in a segment's room, (124, 128)."""
+def _example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
+    """The log-mel spectrogram of one tag alone in a segment, (124, 128)."""
     household = scenes.draw_household(seed, "development", segment)
-    place = annotation.TAGS.index(tag)
-    rng = np.random.default_rng([seed, 3, segment, place])
+    rng = np.random.default_rng([seed, 3, segment, CHIME_HOME_TAGS.index(tag)])
     level_db = household.room.background_db + _LEVEL_DB
-    track = scenes.make_track(household, tag, rng)
-    placed = rooms.Placed(
+    track = scenes.render_track(household, tag, rng)
+    sound = rooms.PlacedSound(
         track * np.float32(10 ** (level_db / 20)), *household.places[tag]
     )
-    scene = rooms.reverberate(household.room, [placed])
+    scene = rooms.reverberate(household.room, [sound])
     scene = scene + rooms.background(household.room, rng)
     mono = soxr.resample(
         scene.mean(axis=0), dsp.SAMPLE_RATE_HZ, dsp.LOW_RATE_HZ

@@ -1,8 +1,8 @@
-"""Rooms: direct sound, early reflections, a late tail and a background.
+"""Stereo rooms: direct sound, early reflections, late tail and background.
 
-A source is panned by level and time difference over the two channels; a few
-reflections follow it, and all sources share one diffuse tail, sent to more
-strongly the farther away they are. One convolution a clip does for all.
+Each source is panned by level and time difference and has four early
+reflections. All sources share one diffuse tail, to which distant sources are
+sent more strongly. Hence a clip needs a single convolution.
 """
 
 import dataclasses
@@ -23,20 +23,20 @@ _FFT_SAMPLES = fft.next_fast_len(
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """A room and what is always heard in it.
+    """A room's acoustics and background noise.
 
     Attributes:
-        tail_spectrum: the late reverberation, unit energy a channel, as the
-            transform of (2, _FFT_SAMPLES).
-        reflections: delay in samples and gain on either side, (n, 3).
-        background_tilt: slope of its noise in dB per octave.
-        background_db: its level, dB relative to full scale.
-        hum_hz, hum_db: the mains or fridge hum, relative to the noise.
+        tail_spectrum: the late reverberation at unit energy per channel: the
+            real FFT of (2, _FFT_SAMPLES).
+        reflections: delay in samples, left and right gain; (n, 3).
+        background_db_per_octave: slope of the background's spectrum.
+        background_db: level of the background, dB relative to full scale.
+        hum_hz, hum_db: mains or refrigerator hum, relative to the background.
     """
 
     tail_spectrum: np.ndarray
     reflections: np.ndarray
-    background_tilt: float
+    background_db_per_octave: float
     background_db: float
     hum_hz: int
     hum_db: float
@@ -45,16 +45,18 @@ class Room:
 def draw_room(
     rng: np.random.Generator, *, background_db: tuple[float, float]
 ) -> Room:
-    """A new room, its background's level within `background_db`."""
+    """A random room; `background_db` is the range of the background level."""
     rt60_seconds = rng.uniform(*_RT60_SECONDS)
     length = int(_RATE_HZ * rt60_seconds)
     time = np.arange(length) / _RATE_HZ
     noise = rng.standard_normal((2, length))
-    # Treble dies sooner: a bright half that decays twice as fast.
-    bright = np.diff(noise, axis=1, prepend=0)
-    fall = np.exp(-6.9 * time / rt60_seconds)
-    tail = fall * (np.cumsum(noise, axis=1) - _drift(noise)) * 0.05
-    tail = tail + fall**2 * bright
+    # High frequencies decay twice as fast.
+    high = np.diff(noise, axis=1, prepend=0)
+    total = np.cumsum(noise, axis=1)
+    lagged = np.pad(total, ((0, 0), (64, 0)), mode="edge")[:, :-64]
+    low = total - 0.5 * (lagged + total)  # a moving sum of 64 samples
+    decay = np.exp(-6.9 * time / rt60_seconds)
+    tail = decay * low * 0.05 + decay**2 * high
     tail[:, : int(0.004 * _RATE_HZ)] = 0
     tail /= np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
     reflections = np.column_stack(
@@ -66,68 +68,58 @@ def draw_room(
     return Room(
         tail_spectrum=fft.rfft(tail.astype(np.float32), _FFT_SAMPLES),
         reflections=reflections,
-        background_tilt=float(rng.uniform(-7, -3.5)),
+        background_db_per_octave=float(rng.uniform(-7, -3.5)),
         background_db=float(rng.uniform(*background_db)),
         hum_hz=int(rng.choice([50, 60, 100])),
         hum_db=float(rng.uniform(-20, 0)),
     )
 
 
-def _drift(noise: np.ndarray) -> np.ndarray:
-    """A slow running mean, so that summed noise does not wander off."""
-    total = np.cumsum(noise, axis=1)
-    width = 64
-    padded = np.pad(total, ((0, 0), (width, 0)), mode="edge")
-    return 0.5 * (padded[:, :-width] + total)
-
-
 @dataclasses.dataclass(frozen=True)
-class Placed:
-    """A sound and where it is: azimuth in [-1, 1], distance in [0, 1]."""
+class PlacedSound:
+    """A sound and its place: azimuth in [-1, 1], distance in [0, 1]."""
 
     waveform: np.ndarray
     azimuth: float
     distance: float
 
 
-def reverberate(room: Room, placed: list[Placed]) -> np.ndarray:
-    """The sounds as the room gives them back, (2, CLIP_SAMPLES) float32."""
+def reverberate(room: Room, sounds: list[PlacedSound]) -> np.ndarray:
+    """The sounds with the room's reverberation, (2, CLIP_SAMPLES) float32."""
     stereo = np.zeros((2, dsp.CLIP_SAMPLES), np.float32)
     send = np.zeros(dsp.CLIP_SAMPLES, np.float32)
-    for item in placed:
-        send += np.float32(0.2 + 0.6 * item.distance) * item.waveform
+    for sound in sounds:
+        send += np.float32(0.2 + 0.6 * sound.distance) * sound.waveform
         for side, sign in enumerate((-1, 1)):
-            near = sign * item.azimuth
+            near = sign * sound.azimuth
             delay = int(_RATE_HZ * _EAR_DELAY_SECONDS * max(-near, 0))
             gain = np.float32(1 + 0.35 * near)
-            dsp.add_at(stereo[side], delay, gain * item.waveform)
+            dsp.add_at(stereo[side], delay, gain * sound.waveform)
             for reflection in room.reflections:
                 dsp.add_at(
                     stereo[side],
                     int(reflection[0]) + delay,
-                    np.float32(reflection[1 + side]) * item.waveform,
+                    np.float32(reflection[1 + side]) * sound.waveform,
                 )
-    if placed:
-        stereo += _late(room, send)
+    if sounds:
+        spectrum = fft.rfft(send, _FFT_SAMPLES) * room.tail_spectrum
+        stereo += fft.irfft(spectrum, _FFT_SAMPLES)[:, : dsp.CLIP_SAMPLES]
     return stereo
 
 
-def _late(room: Room, send: np.ndarray) -> np.ndarray:
-    spectrum = fft.rfft(send, _FFT_SAMPLES) * room.tail_spectrum
-    return fft.irfft(spectrum, _FFT_SAMPLES)[:, : len(send)]
-
-
 def background(room: Room, rng: np.random.Generator) -> np.ndarray:
-    """The room's own noise in one clip, (2, CLIP_SAMPLES) float32.
+    """The room's background in one clip, (2, CLIP_SAMPLES) float32.
 
-    Its unit is `room.background_db`, measured without the hum.
+    Without the hum, its level is `room.background_db`.
     """
     length = dsp.CLIP_SAMPLES
-    common = dsp.tilted_noise(rng, length, db_per_octave=room.background_tilt)
-    # The far channel hears the same noise somewhat later.
+    common = dsp.tilted_noise(
+        rng, length, db_per_octave=room.background_db_per_octave
+    )
+    # The second channel adds the same noise, delayed.
     noise = np.stack([common, 0.7 * (common + np.roll(common, 331))])
     noise *= np.exp(dsp.contour(rng, length, num_knots=5, spread=0.15))
-    # The mains' frequencies divide 48 kHz: one period, repeated.
+    # 48 kHz is a multiple of the hum frequency: repeat one period.
     period = _RATE_HZ // room.hum_hz
     phase = 2 * np.pi * np.arange(period) / period + rng.uniform(0, 6)
     hum = 10 ** (room.hum_db / 20) * (np.sin(phase) + 0.4 * np.sin(3 * phase))

@@ -1,11 +1,10 @@
-"""A chunk's sound, from its plan.
+"""The sound of a chunk, made from its plan.
 
-The segment decides the room, the background, the people, the programme and
-the things; the chunk what is heard of them. What three annotators marked is
-loud, what two marked is softer, what one imagined may be there, softly - and
-now and then something is there that nobody marked, or is not there although
-two did. That is the label noise; with the levels it decides how hard the
-data set is. All knobs of difficulty stand at the top of this file.
+All chunks of a segment share the same room and sound sources. The votes for a
+tag decide how loud its events are and whether they are heard at all: some
+marked tags are absent, and some tags without a vote are present. This label
+noise and the levels decide how difficult the data set is. The constants at
+the top of this file control the difficulty.
 """
 
 import dataclasses
@@ -13,37 +12,42 @@ import functools
 
 import numpy as np
 
+from audiotag_nas.config import CHIME_HOME_TAGS
+from audiotag_nas.data.chime_home import SILENCE
 from audiotag_nas.data.synthesis import (
-    annotation,
+    broadband,
     dsp,
-    objects,
-    programmes,
+    named_sounds,
+    percussive,
     rooms,
+    television,
     voices,
+    votes,
 )
 from audiotag_nas.data.synthesis.plan import ChunkPlan, generator
 
 EVENT_LEVEL_DB = {3: (7.0, 26.0), 2: (2.0, 15.0), 1: (-8.0, 2.0)}
-"""Level of an event over the background, by the votes for its tag."""
+"""Range of a tag's level over the background by number of votes."""
 
-UNHEARD_LEVEL_DB = (-10.0, 2.0)
-"""Level of an event that no annotator marked."""
+UNMARKED_LEVEL_DB = (-10.0, 2.0)
+"""Range of the level of a tag that no annotator marked."""
 
-UNHEARD_RATE = 0.03
-"""Probability that a tag without a vote is in the sound all the same."""
+UNMARKED_RATE = 0.03
+"""P(a tag without a vote is heard)."""
 
-IMAGINED_RATE = {3: 0.005, 2: 0.05, 1: 0.5}
-"""Probability that a tag with that many votes is not in the sound."""
+ABSENT_RATE = {3: 0.005, 2: 0.05, 1: 0.5}
+"""P(a tag with 3, 2 or 1 votes is not heard)."""
 
 DISTRACTOR_RATE = 0.35
-"""Probability of a sound that nobody can name (see objects.rustle)."""
+"""P(a chunk has a distractor: rustling without a tag)."""
 
 DISTRACTOR_LEVEL_DB = (-4.0, 12.0)
 
 BACKGROUND_DB = (-56.0, -42.0)
-"""Level of a room's background relative to full scale."""
+"""Range of a room's background level relative to full scale."""
 
-_PEAK = 0.89  # a recorder's automatic gain keeps the loudest clips from 1.0
+_MAX_PEAK = 0.89  # louder scenes are attenuated, as by a recorder's gain
+# Range of an event's length, and the largest number of events in a clip.
 _SECONDS = {
     "c": (0.5, 2.5),
     "m": (0.7, 3.0),
@@ -53,19 +57,19 @@ _SECONDS = {
     "b": (2.0, 4.0),
     "o": (0.5, 2.5),
 }
-_MOST_TIMES = {"c": 2, "m": 1, "f": 2, "v": 1, "p": 2, "b": 1, "o": 2}
+_MAX_EVENTS = {"c": 2, "m": 1, "f": 2, "v": 1, "p": 2, "b": 1, "o": 2}
 
 
 @dataclasses.dataclass(frozen=True)
 class Household:
-    """Who and what is in a segment; every segment has its own."""
+    """The room and the sound sources of a segment, and each tag's place."""
 
     room: rooms.Room
     speakers: dict[str, tuple[voices.Speaker, ...]]
-    programme: programmes.Programme
-    percussive: tuple[objects.Percussive, ...]
-    broadband: tuple[objects.Broadband, ...]
-    other: tuple[objects.Other, ...]
+    television: television.Television
+    struck_bodies: tuple[percussive.StruckBody, ...]
+    noise_sources: tuple[broadband.NoiseSource, ...]
+    named_sources: tuple[named_sounds.Source, ...]
     places: dict[str, tuple[float, float]]
 
 
@@ -79,92 +83,109 @@ def draw_household(seed: int, split: str, segment: int) -> Household:
             kind: tuple(voices.draw_speaker(rng, kind) for _ in range(2))
             for kind in ("c", "m", "f")
         },
-        programme=programmes.draw_programme(rng),
-        percussive=tuple(objects.draw_percussive(rng) for _ in range(3)),
-        broadband=tuple(objects.draw_broadband(rng) for _ in range(2)),
-        other=tuple(objects.draw_other(rng) for _ in range(3)),
+        television=television.draw_television(rng),
+        struck_bodies=tuple(percussive.draw_struck_body(rng) for _ in range(3)),
+        noise_sources=tuple(broadband.draw_noise_source(rng) for _ in range(2)),
+        named_sources=tuple(named_sounds.draw_source(rng) for _ in range(3)),
         places={
             tag: (float(rng.uniform(-1, 1)), float(rng.random()))
-            for tag in annotation.TAGS
+            for tag in CHIME_HOME_TAGS
         },
     )
 
 
-def make_event(
+def _render_event(
     household: Household, tag: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """One event of a tag, up to 4 s at 48 kHz, (samples,) float32."""
+    """One event of a tag, (samples,) float32 at 48 kHz, at most 4 s."""
     low, high = _SECONDS[tag]
     length = int(dsp.SAMPLE_RATE_HZ * rng.uniform(low, high))
     if tag in household.speakers:
         speakers = household.speakers[tag]
         return voices.speak(speakers[rng.integers(2)], rng, length)
     if tag == "v":
-        return programmes.play(household.programme, rng, length)
+        return television.play(household.television, rng, length)
     if tag == "p":
-        body = household.percussive[rng.integers(3)]
-        return objects.strike(body, rng, length)
+        body = household.struck_bodies[rng.integers(3)]
+        return percussive.strike(body, rng, length)
     if tag == "b":
-        return objects.blow(household.broadband[rng.integers(2)], rng, length)
-    return objects.signal_sound(household.other[rng.integers(3)], rng, length)
+        source = household.noise_sources[rng.integers(2)]
+        return broadband.render_noise(source, rng, length)
+    named = household.named_sources[rng.integers(3)]
+    return named_sounds.render_calls(named, rng, length)
 
 
-def make_track(
+def render_track(
     household: Household, tag: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """All events of a tag in a clip, (CLIP_SAMPLES,), of unit level."""
+    """All events of a tag in a clip at unit level, (CLIP_SAMPLES,) float32."""
     track = np.zeros(dsp.CLIP_SAMPLES, np.float32)
-    for _ in range(rng.integers(1, _MOST_TIMES[tag] + 1)):
-        event = make_event(household, tag, rng)
+    for _ in range(rng.integers(1, _MAX_EVENTS[tag] + 1)):
+        event = _render_event(household, tag, rng)
         latest = max(dsp.CLIP_SAMPLES - len(event), 1)
         dsp.add_at(track, int(rng.integers(latest)), event)
     level = dsp.active_level(track)
     return track / np.float32(level) if level > 0 else track
 
 
-def draw_level_db(rng: np.random.Generator, votes: int) -> float | None:
-    """A tag's level over the background, None where it is not heard."""
-    if votes == 0:
-        if rng.random() >= UNHEARD_RATE:
+def _draw_level_db(rng: np.random.Generator, num_votes: int) -> float | None:
+    """A tag's level over the background; None: it is not heard."""
+    if num_votes == 0:
+        if rng.random() >= UNMARKED_RATE:
             return None
-        return float(rng.uniform(*UNHEARD_LEVEL_DB))
-    if rng.random() < IMAGINED_RATE[votes]:
+        return float(rng.uniform(*UNMARKED_LEVEL_DB))
+    if rng.random() < ABSENT_RATE[num_votes]:
         return None
-    return float(rng.uniform(*EVENT_LEVEL_DB[votes]))
+    return float(rng.uniform(*EVENT_LEVEL_DB[num_votes]))
 
 
-def make_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
+def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
     """The sound of a chunk, (CLIP_SAMPLES, 2) float32 at 48 kHz."""
     household = draw_household(seed, plan.split, plan.segment)
     rng = generator(seed, plan.split, 2, plan.index)
     room = household.room
     reference = 10 ** (room.background_db / 20)
-    is_silent = annotation.SILENCE in plan.majority
-    placed = []
-    for tag in annotation.TAGS:
-        votes = annotation.count_votes(plan.votes, tag)
-        level_db = draw_level_db(rng, votes)
-        if level_db is None or (is_silent and votes == 0):
+    is_silent = SILENCE in plan.majority
+    sounds = []
+    for tag in CHIME_HOME_TAGS:
+        num_votes = votes.count_votes(plan.votes, tag)
+        level_db = _draw_level_db(rng, num_votes)
+        if level_db is None or (is_silent and num_votes == 0):
             continue
         azimuth, distance = household.places[tag]
         gain = np.float32(reference * 10 ** (level_db / 20))
-        track = gain * make_track(household, tag, rng)
-        if tag in household.speakers:  # people walk about
+        track = gain * render_track(household, tag, rng)
+        if tag in household.speakers:  # people move
             azimuth, distance = rng.uniform(-1, 1), rng.random()
-        placed.append(rooms.Placed(track, azimuth, distance))
+        sounds.append(rooms.PlacedSound(track, azimuth, distance))
     if not is_silent and rng.random() < DISTRACTOR_RATE:
-        placed.append(_distractor(rng, reference))
-    scene = rooms.reverberate(room, placed) + rooms.background(room, rng)
+        sounds.append(_distractor(rng, reference))
+    scene = rooms.reverberate(room, sounds) + rooms.background(room, rng)
     peak = np.abs(scene).max()
-    if peak > _PEAK:
-        scene *= np.float32(_PEAK / peak)
+    if peak > _MAX_PEAK:
+        scene *= np.float32(_MAX_PEAK / peak)
     return np.ascontiguousarray(scene.T)
 
 
-def _distractor(rng: np.random.Generator, reference: float) -> rooms.Placed:
-    sound = objects.rustle(rng, dsp.CLIP_SAMPLES)
+def _distractor(
+    rng: np.random.Generator, reference: float
+) -> rooms.PlacedSound:
+    """An untagged sound; `reference` is the background's amplitude."""
+    sound = _rustle(rng)
     level = dsp.active_level(sound)
     gain = reference * 10 ** (rng.uniform(*DISTRACTOR_LEVEL_DB) / 20)
     if level > 0:
         sound = sound * np.float32(gain / level)
-    return rooms.Placed(sound, rng.uniform(-1, 1), rng.random())
+    return rooms.PlacedSound(sound, rng.uniform(-1, 1), rng.random())
+
+
+def _rustle(rng: np.random.Generator) -> np.ndarray:
+    """Swells of band-limited noise, as of cloth; (CLIP_SAMPLES,) float32."""
+    sound = np.zeros(dsp.CLIP_SAMPLES, np.float32)
+    low_hz = rng.uniform(150, 2500)
+    for _ in range(rng.integers(1, 4)):
+        length = int(dsp.SAMPLE_RATE_HZ * rng.uniform(0.08, 0.6))
+        swell = dsp.white_noise(rng, length) * dsp.fade(length, share=0.45)
+        start = int(rng.integers(dsp.CLIP_SAMPLES - length + 1))
+        dsp.add_at(sound, start, np.float32(rng.uniform(0.4, 1)) * swell)
+    return dsp.band_pass(sound, low_hz, low_hz * rng.uniform(1.6, 5.0))

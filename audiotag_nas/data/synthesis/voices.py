@@ -1,12 +1,11 @@
 """Speech-like voices by a source-filter model.
 
-A pulse train (the derivative of Rosenberg's glottal flow, 1971) with
-intonation, jitter and breath passes, syllable by syllable, through a cascade
-of formant resonators (Klatt 1980). Vowels are Peterson and Barney's (1952)
+The source is a pulse train (the derivative of Rosenberg's glottal flow, 1971)
+with intonation, jitter and breath. A cascade of formant resonators (Klatt
+1980) filters it syllable by syllable. Vowels are Peterson and Barney's (1952)
 averages for men; shorter vocal tracts scale the formants up. Consonants are
-bursts of noise between the vowels. The words mean nothing; pitch, formants
-and rhythm are what tells a child from a woman and a woman from a man, and
-they overlap as people's do.
+bursts of noise between the vowels. There are no words: children, women and
+men differ by pitch, formants and rhythm, whose ranges overlap.
 """
 
 import dataclasses
@@ -37,11 +36,11 @@ VOWELS_HZ = np.array(
     ],
     dtype=float,
 )
-"""First three formants of ten vowels, Peterson and Barney (1952), men."""
+"""First three formants of ten vowels for men (Peterson and Barney 1952)."""
 
 _HIGHER_FORMANTS_HZ = (3500.0, 4500.0)
 _BANDWIDTHS_HZ = np.array([70.0, 100.0, 140.0, 200.0, 260.0])
-_GLIDE_RATE = 0.5  # of the syllables that glide from one vowel to another
+_GLIDE_RATE = 0.5  # P(a syllable glides from one vowel to another)
 _RATE_HZ = dsp.LOW_RATE_HZ
 
 
@@ -51,11 +50,11 @@ class Speaker:
 
     Attributes:
         kind: `c`, `f` or `m`.
-        pitch_hz: mean of the fundamental.
+        pitch_hz: mean fundamental frequency.
         formant_scale: see FORMANT_SCALE.
-        breath: level of the aspiration noise under the pulses.
-        syllables_hz: syllables a second.
-        liveliness: standard deviation of the intonation, in octaves.
+        breath: level of the aspiration noise.
+        syllables_hz: syllables per second.
+        intonation: standard deviation of the pitch contour, in octaves.
     """
 
     kind: str
@@ -63,11 +62,11 @@ class Speaker:
     formant_scale: float
     breath: float
     syllables_hz: float
-    liveliness: float
+    intonation: float
 
 
 def draw_speaker(rng: np.random.Generator, kind: str) -> Speaker:
-    """A new person of a kind (`c`, `f`, `m`)."""
+    """A random speaker of a kind (`c`, `f` or `m`)."""
     low, high = PITCH_HZ[kind]
     return Speaker(
         kind=kind,
@@ -75,12 +74,12 @@ def draw_speaker(rng: np.random.Generator, kind: str) -> Speaker:
         formant_scale=float(rng.uniform(*FORMANT_SCALE[kind])),
         breath=float(rng.uniform(0.01, 0.08)),
         syllables_hz=float(rng.uniform(3.0, 5.5)),
-        liveliness=float(rng.uniform(0.05, 0.2 if kind == "c" else 0.14)),
+        intonation=float(rng.uniform(0.05, 0.2 if kind == "c" else 0.14)),
     )
 
 
 def formants_hz(speaker: Speaker, vowel: int) -> np.ndarray:
-    """The five formants of a speaker's vowel, (5,) Hz."""
+    """The formants of a vowel of the speaker, (5,) Hz."""
     formants = np.append(VOWELS_HZ[vowel], _HIGHER_FORMANTS_HZ)
     return np.minimum(formants * speaker.formant_scale, 0.45 * _RATE_HZ)
 
@@ -88,7 +87,7 @@ def formants_hz(speaker: Speaker, vowel: int) -> np.ndarray:
 def speak(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """An utterance that fills `num_samples` at 48 kHz, float32."""
+    """An utterance, (num_samples,) float32 at 48 kHz."""
     low = speak_low_rate(speaker, rng, -(-num_samples // 3))
     return dsp.to_full_rate(low)[:num_samples]
 
@@ -96,7 +95,7 @@ def speak(
 def speak_low_rate(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """The same at 16 kHz, for what plays voices (see programmes.py)."""
+    """An utterance, (num_samples,) float32 at 16 kHz."""
     source = _glottal_source(speaker, rng, num_samples)
     voice = np.zeros(num_samples, np.float32)
     position = 0
@@ -113,19 +112,8 @@ def speak_low_rate(
     return voice
 
 
-def sustain(
-    speaker: Speaker, rng: np.random.Generator, vowel: int, num_samples: int
-) -> np.ndarray:
-    """One held vowel at 48 kHz: what the tests measure the formants of."""
-    low_samples = -(-num_samples // 3)
-    voice = np.zeros(low_samples, np.float32)
-    source = _glottal_source(speaker, rng, low_samples)
-    _add_vowel(voice, source, 0, low_samples, speaker, rng, vowel=vowel)
-    return dsp.to_full_rate(voice)[:num_samples]
-
-
 def _glottal_pulse(num_points: int = 1024) -> np.ndarray:
-    """One period of the derivative of Rosenberg's flow, zero mean."""
+    """One period of the derivative of Rosenberg's glottal flow, zero mean."""
     rise, fall = 0.40, 0.16  # shares of the period
     time = np.arange(num_points) / num_points
     opening = np.sin(np.pi * time / rise) * np.pi / 2 / rise
@@ -142,13 +130,13 @@ _PULSE = _glottal_pulse()
 def _glottal_source(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Pulses with intonation, jitter and breath, 16 kHz."""
+    """Pulses with intonation, jitter and breath; 16 kHz."""
     seconds = num_samples / _RATE_HZ
     octaves = dsp.contour(
         rng,
         num_samples,
         num_knots=int(2 + seconds * speaker.syllables_hz / 1.5),
-        spread=speaker.liveliness,
+        spread=speaker.intonation,
     )
     octaves += np.linspace(0.08, -0.12, num_samples, dtype=np.float32)
     jitter = dsp.contour(
@@ -169,17 +157,13 @@ def _add_vowel(
     length: int,
     speaker: Speaker,
     rng: np.random.Generator,
-    *,
-    vowel: int | None = None,
 ) -> None:
-    """Filters a stretch of the source by a vowel and adds it to the voice."""
+    """Filters a part of the source by random vowels, adds it to the voice."""
     excitation = source[start : start + length]
     if len(excitation) < 32:
         return
     size = len(excitation)
     targets = rng.integers(len(VOWELS_HZ), size=2)
-    if vowel is not None:
-        targets[:] = vowel
     glides = targets[0] != targets[1] and rng.random() < _GLIDE_RATE
     sound = _filtered(excitation, speaker, targets[0], rng)
     if glides:
@@ -187,7 +171,7 @@ def _add_vowel(
         share = np.linspace(0, 1, size, dtype=np.float32)
         sound += share * (end - sound)
     stress = np.float32(rng.uniform(0.5, 1.0))
-    voice[start : start + size] += stress * sound * dsp.hump(size, rise=0.2)
+    voice[start : start + size] += stress * sound * dsp.fade(size, share=0.2)
 
 
 def _filtered(
@@ -196,7 +180,7 @@ def _filtered(
     vowel: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The source through the formants of a vowel, never twice the same."""
+    """The source through a vowel's formants, which vary at random by 4 %."""
     sections = dsp.resonators(
         formants_hz(speaker, vowel) * rng.uniform(0.96, 1.04),
         _BANDWIDTHS_HZ * speaker.formant_scale,
@@ -206,16 +190,16 @@ def _filtered(
 
 
 def _consonant(rng: np.random.Generator) -> np.ndarray:
-    """A fricative or the burst of a stop, 16 kHz."""
+    """A fricative or the burst of a stop; 16 kHz."""
     if rng.random() < 0.5:
         length = int(_RATE_HZ * rng.uniform(0.05, 0.13))
         low_hz, high_hz = rng.uniform(1800, 4500), 7500.0
-        level, rise = rng.uniform(0.5, 2.0), 0.3
+        level, share = rng.uniform(0.5, 2.0), 0.3
     else:
         length = int(_RATE_HZ * rng.uniform(0.015, 0.04))
         low_hz = rng.uniform(400, 2500)
         high_hz = low_hz * 2.5
-        level, rise = rng.uniform(1.0, 3.0), 0.1
+        level, share = rng.uniform(1.0, 3.0), 0.1
     noise = dsp.white_noise(rng, length)
     noise = dsp.band_pass(noise, low_hz, high_hz, sample_rate_hz=_RATE_HZ)
-    return np.float32(level) * noise * dsp.hump(length, rise=rise)
+    return np.float32(level) * noise * dsp.fade(length, share=share)

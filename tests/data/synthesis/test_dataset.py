@@ -1,4 +1,4 @@
-"""The tree on disk, read by other means than those that wrote it."""
+"""The written files, read without the code that wrote them."""
 
 import csv
 import hashlib
@@ -57,7 +57,7 @@ def _rows(path):
 
 
 def _synthesize(*flags):
-    """The command line, in another process."""
+    """Runs the command in another process."""
     return subprocess.run(
         [sys.executable, str(REPOSITORY / "tools" / "synthesize.py"), *flags],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
@@ -77,7 +77,7 @@ def test_same_seed_gives_same_bytes_in_another_process(tree, tmp_path):
     assert _digest(tmp_path / "same") == _digest(tree)
 
 
-def test_another_seed_gives_other_annotations_and_other_sounds(tree):
+def test_another_seed_changes_annotations_and_sounds(tree):
     plans = plan.plan_split(SETTINGS, "development", seed=5)
     others = plan.plan_split(SETTINGS, "development", seed=6)
     assert [p.votes for p in plans] != [p.votes for p in others]
@@ -86,7 +86,7 @@ def test_another_seed_gives_other_annotations_and_other_sounds(tree):
     assert not np.array_equal(here, there)
 
 
-def test_any_chunk_can_be_made_alone(tree):
+def test_any_chunk_can_be_rendered_alone(tree):
     plans = plan.plan_split(SETTINGS, "evaluation", seed=5)
     scenes.draw_household.cache_clear()
     scene, mono = dataset.render_chunk(plans[9], seed=5)
@@ -96,7 +96,7 @@ def test_any_chunk_can_be_made_alone(tree):
         np.testing.assert_allclose(written, samples, atol=1 / 32768)
 
 
-def test_both_recordings_have_the_form_of_the_real_ones(tree):
+def test_both_recordings_have_the_format_of_the_real_ones(tree):
     names = [row[1] for row in _rows(tree / "development_chunks_raw.csv")]
     names += [row[1] for row in _rows(tree / "evaluation_chunks_raw.csv")]
     assert len(list((tree / "chunks").iterdir())) == 3 * len(names)
@@ -112,25 +112,25 @@ def test_both_recordings_have_the_form_of_the_real_ones(tree):
         assert {full.subtype, low.subtype} == {"PCM_16"}
 
 
-def test_the_low_rate_file_is_what_the_full_rate_one_holds(tree):
+def test_the_16_khz_file_is_the_resampled_48_khz_file(tree):
     name = _rows(tree / "development_chunks_raw.csv")[3][1]
     full, _ = soundfile.read(tree / "chunks" / f"{name}.48kHz.wav")
     low, _ = soundfile.read(tree / "chunks" / f"{name}.16kHz.wav")
     expected = scipy.signal.resample_poly(full.mean(axis=1), 1, 3)
-    # Two resamplers differ at the band's edge only.
+    # Two resamplers differ near the Nyquist frequency only.
     b, a = scipy.signal.butter(4, 6000, fs=16000)
     expected, low = (scipy.signal.lfilter(b, a, x) for x in (expected, low))
     assert np.abs(expected - low).max() < 0.01 * np.abs(low).max()
 
 
-def test_recordings_are_stereo_and_never_clipped(tree):
+def test_the_channels_differ_and_never_clip(tree):
     for path in sorted((tree / "chunks").glob("*.48kHz.wav"))[:12]:
         samples, _ = soundfile.read(path)
         assert 1e-4 < np.abs(samples).max() < 0.95
         assert np.abs(samples[:, 0] - samples[:, 1]).max() > 1e-4
 
 
-def test_chunk_files_and_lists_obey_the_refined_rule(tree):
+def test_the_refined_lists_follow_from_the_votes_in_the_chunk_files(tree):
     for split, num_refined in (("development", 20), ("evaluation", 10)):
         refined = []
         for _, name in _rows(tree / f"{split}_chunks_raw.csv"):
@@ -155,7 +155,7 @@ def test_chunk_files_and_lists_obey_the_refined_rule(tree):
         ]
 
 
-def test_the_reader_of_the_real_data_takes_it(tree):
+def test_the_reader_of_the_real_data_reads_it(tree):
     clips = chime_home.read_clips(tree, "development")
     folds = _rows(tree / "development_chunks_refined_crossval_dcase2016.csv")
     assert [(c.clip_id, str(c.fold)) for c in clips] == [
@@ -169,51 +169,52 @@ def test_the_reader_of_the_real_data_takes_it(tree):
     assert not segments["development"] & segments["evaluation"]
 
 
-def test_splits_have_other_sources():
+def test_the_splits_have_different_sound_sources():
     def sources(split):
         home = scenes.draw_household(0, split, 0)
         return (
             home.speakers["c"][0].pitch_hz,
-            home.programme.tonic_hz,
-            home.programme.beats_hz,
-            home.other[0].pitch_hz,
-            home.percussive[0].modes_hz[0],
+            home.television.tonic_hz,
+            home.television.beats_hz,
+            home.named_sources[0].pitch_hz,
+            home.struck_bodies[0].modes_hz[0],
             home.room.background_db,
         )
 
     pairs = zip(sources("development"), sources("evaluation"), strict=True)
-    assert sum(here == there for here, there in pairs) <= 1  # the tonic may be
+    # There are only twelve tonics.
+    assert sum(here == there for here, there in pairs) <= 1
 
 
-def test_it_says_what_made_it(tree):
+def test_seed_and_settings_are_recorded(tree):
     origin = json.loads((tree / "synthetic.json").read_text())
     assert origin["seed"] == 5
     assert origin["settings"]["num_development_clips"] == 20
 
 
-def test_a_directory_that_holds_something_is_left_alone(tmp_path):
+def test_a_directory_that_is_not_empty_stays_unchanged(tmp_path):
     (tmp_path / "precious.wav").write_bytes(b"x")
     with pytest.raises(StoreError, match=r"precious\.wav"):
         write_dataset(tmp_path, SETTINGS, seed=0)
     assert [p.name for p in tmp_path.iterdir()] == ["precious.wav"]
 
 
-def test_the_tool_refuses_in_one_line_what_it_should_not_do(tmp_path):
+def test_the_command_refuses_wrong_directories_in_one_line(tmp_path):
     (tmp_path / "precious.wav").write_bytes(b"x")
-    for flags, told in (
+    for flags, expected in (
         ([f"--dataset_dir={tmp_path}"], str(tmp_path)),
         ([], "--dataset_dir"),
     ):
         done = _synthesize(*flags)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")
-        assert told in done.stderr
+        assert expected in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["precious.wav"]
 
 
 @pytest.mark.parametrize("flag", ["dataset_dir", "plot"])
-def test_a_place_that_cant_be_written_is_one_line(tmp_path, flag):
+def test_an_unwritable_path_is_reported_in_one_line(tmp_path, flag):
     (tmp_path / "file").write_text("no directory")
     done = _synthesize(f"--{flag}={tmp_path / 'file' / 'x'}")
     assert done.returncode == 1

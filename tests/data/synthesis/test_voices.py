@@ -1,19 +1,19 @@
-"""Voices, measured by other means than those that made them."""
+"""Pitch and formants of voices, estimated from their waveforms."""
 
 import numpy as np
 import pytest
 from scipy import linalg, signal
 
-from audiotag_nas.data.synthesis import voices
+from audiotag_nas.data.synthesis import dsp, voices
 
 RATE_HZ = 48000
-# What phonetics gives for speech: Hollien and Shipp 1972 (men), Stoicheff
-# 1981 (women), Lee et al. 1999 (children of 5 to 12), with room for accents.
+# Ranges of speech: Hollien and Shipp 1972 (men), Stoicheff 1981 (women), Lee
+# et al. 1999 (children of 5 to 12), with a margin.
 SPEECH_PITCH_HZ = {"m": (75, 170), "f": (150, 280), "c": (210, 430)}
 
 
 def _median_pitch_hz(waveform):
-    """By autocorrelation, over the loud frames of 64 ms."""
+    """The median over loud frames of 64 ms, by autocorrelation."""
     low = signal.resample_poly(waveform, 1, 6)
     b, a = signal.butter(2, 900, fs=8000)
     frames = signal.lfilter(b, a, low)[: len(low) // 512 * 512]
@@ -25,7 +25,7 @@ def _median_pitch_hz(waveform):
         similarity = [
             np.corrcoef(frame[:-lag], frame[lag:])[0, 1] for lag in lags
         ]
-        # The shortest lag that is nearly as good: not twice the period.
+        # The shortest lag near the maximum, not a multiple of the period.
         good = signal.find_peaks(similarity, height=0.85 * max(similarity))[0]
         if len(good):
             found.append(8000 / lags[good[0]])
@@ -33,7 +33,7 @@ def _median_pitch_hz(waveform):
 
 
 @pytest.mark.parametrize("kind", ["c", "m", "f"])
-def test_pitch_is_that_of_such_a_speaker(kind):
+def test_measured_pitch_is_the_speakers_and_in_the_range_of_its_kind(kind):
     low_hz, high_hz = SPEECH_PITCH_HZ[kind]
     measured = []
     for seed in range(4):
@@ -52,21 +52,20 @@ def test_pitch_is_that_of_such_a_speaker(kind):
     # Peterson and Barney 1952: "father" and "beat" of men.
     [(4, (730, 1090, 2440)), (0, (270, 2290, 3010))],
 )
-def test_formants_of_a_male_vowel_are_where_phonetics_has_them(
-    vowel, formants_hz
-):
+def test_formants_of_a_male_vowel_are_the_published_ones(vowel, formants_hz):
     speaker = voices.Speaker(
         kind="m",
         pitch_hz=90.0,
         formant_scale=1.0,
         breath=0.02,
         syllables_hz=4.0,
-        liveliness=0.05,
+        intonation=0.05,
     )
     rng = np.random.default_rng(7)
-    sound = voices.sustain(speaker, rng, vowel, RATE_HZ)
+    source = voices._glottal_source(speaker, rng, dsp.LOW_RATE_HZ)
+    sound = dsp.to_full_rate(voices._filtered(source, speaker, vowel, rng))
     low = signal.resample_poly(sound, 1, 6)[1500:-1500]
-    # Linear prediction knows nothing of the synthesis.
+    # Linear prediction is independent of the synthesis.
     emphasized = np.append(low[0], low[1:] - 0.95 * low[:-1])
     emphasized = emphasized * np.hamming(len(emphasized))
     correlation = signal.correlate(emphasized, emphasized)
@@ -95,7 +94,7 @@ def test_children_have_higher_formants_than_women_and_women_than_men():
     assert second_hz["c"] > 1.1 * second_hz["f"] > 1.1**2 * second_hz["m"]
 
 
-def test_an_utterance_has_the_length_asked_for_and_is_finite():
+def test_an_utterance_has_the_requested_length_and_is_finite():
     rng = np.random.default_rng(2)
     speaker = voices.draw_speaker(rng, "f")
     for num_samples in (10001, 47999, 100003):

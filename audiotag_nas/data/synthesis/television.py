@@ -1,9 +1,9 @@
-"""What comes out of a television or a video game.
+"""The sound of a television or a video game (tag `v`).
 
-A programme mixes speech of its own presenters, music and game sounds, and
-passes it through a small loudspeaker: a narrow band, a few resonances of the
-box and a soft limit. Its speech is tagged `v` and nothing else, which is what
-makes `v` and the voices hard to tell apart, as in a real living room.
+Speech of presenters, music and game sounds are mixed and pass through a small
+loudspeaker: soft clipping, a narrow band and two resonances of its box. The
+speech is tagged `v` only. This makes `v` and the voices hard to tell apart,
+as in a real living room.
 """
 
 import dataclasses
@@ -13,33 +13,34 @@ from scipy import signal
 
 from audiotag_nas.data.synthesis import dsp, voices
 
-GENRES = ("game", "talk", "music", "cartoon")
 GENRE_SHARES = (0.5, 0.13, 0.24, 0.13)
+"""Probability of each genre, in the order of `_GENRES`."""
 
-# Probability that speech, music and game sounds are in a clip of a genre.
-_PARTS = {
+# P(speech), P(music) and P(game sounds) in a clip of each genre.
+_GENRES = {
     "game": (0.15, 0.55, 1.0),
     "talk": (1.0, 0.25, 0.0),
     "music": (0.15, 1.0, 0.0),
     "cartoon": (0.7, 0.8, 0.4),
 }
+# Major, minor and minor pentatonic.
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10))
 _RATE_HZ = dsp.LOW_RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
-class Programme:
-    """What is on, and the set that plays it.
+class Television:
+    """A television set and what it plays.
 
     Attributes:
-        genre: one of GENRES.
-        presenters: whose speech is heard.
-        tonic_hz: lowest note of the music.
+        genre: a key of `_GENRES`.
+        presenters: the speakers.
+        tonic_hz: tonic of the music.
         scale: semitones above the tonic.
-        beats_hz: beats a second.
-        band_hz: the loudspeaker's band.
-        box_hz: the resonances of its box.
-        drive: how far it is driven into its limit.
+        beats_hz: beats per second.
+        band_hz: pass band of the loudspeaker.
+        box_hz: resonances of its box.
+        drive: gain before the soft clipping.
     """
 
     genre: str
@@ -52,11 +53,11 @@ class Programme:
     drive: float
 
 
-def draw_programme(rng: np.random.Generator) -> Programme:
-    """A new programme on a new set."""
+def draw_television(rng: np.random.Generator) -> Television:
+    """A random television."""
     kinds = rng.choice(["m", "f", "c"], 2, p=[0.55, 0.38, 0.07])
-    return Programme(
-        genre=GENRES[rng.choice(4, p=GENRE_SHARES)],
+    return Television(
+        genre=list(_GENRES)[rng.choice(4, p=GENRE_SHARES)],
         presenters=tuple(voices.draw_speaker(rng, str(k)) for k in kinds),
         tonic_hz=float(110 * 2 ** (rng.integers(12) / 12)),
         scale=_SCALES[rng.integers(len(_SCALES))],
@@ -68,82 +69,86 @@ def draw_programme(rng: np.random.Generator) -> Programme:
 
 
 def play(
-    programme: Programme, rng: np.random.Generator, num_samples: int
+    television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """`num_samples` of the programme at 48 kHz, float32."""
+    """What the television plays, (num_samples,) float32 at 48 kHz."""
     length = -(-num_samples // 3)
-    heard = rng.random(3) < _PARTS[programme.genre]
-    if not heard.any():
-        heard[int(rng.integers(2))] = True
+    parts = rng.random(3) < _GENRES[television.genre]
+    if not parts.any():
+        parts[int(rng.integers(2))] = True
+    speech, music, game = parts
     mix = np.zeros(length, np.float32)
-    if heard[0]:
-        presenter = programme.presenters[rng.integers(2)]
+    if speech:
+        presenter = television.presenters[rng.integers(2)]
         mix += _unit(voices.speak_low_rate(presenter, rng, length))
-    if heard[1]:
-        gain = rng.uniform(0.2, 0.6) if heard[0] else 1.0
-        mix += np.float32(gain) * _unit(_music(programme, rng, length))
-    if heard[2]:
+    if music:
+        gain = rng.uniform(0.2, 0.6) if speech else 1.0
+        mix += np.float32(gain) * _unit(_music(television, rng, length))
+    if game:
         gain = rng.uniform(0.4, 1.0)
-        mix += np.float32(gain) * _unit(_game(programme, rng, length))
-    return dsp.to_full_rate(_loudspeaker(programme, mix))[:num_samples]
+        mix += np.float32(gain) * _unit(_game(television, rng, length))
+    return dsp.to_full_rate(_loudspeaker(television, mix))[:num_samples]
 
 
 def _unit(waveform: np.ndarray) -> np.ndarray:
+    """The waveform at unit power."""
     return waveform / np.float32(np.sqrt(np.mean(waveform**2)) + 1e-9)
 
 
-def _loudspeaker(programme: Programme, mix: np.ndarray) -> np.ndarray:
-    sound = np.tanh(np.float32(programme.drive / 3) * mix)
-    sound = dsp.band_pass(sound, *programme.band_hz, sample_rate_hz=_RATE_HZ)
-    for box_hz in programme.box_hz:
+def _loudspeaker(television: Television, mix: np.ndarray) -> np.ndarray:
+    """The mix as the loudspeaker plays it, 16 kHz."""
+    sound = np.tanh(np.float32(television.drive / 3) * mix)
+    sound = dsp.band_pass(sound, *television.band_hz, sample_rate_hz=_RATE_HZ)
+    for box_hz in television.box_hz:
         b, a = signal.iirpeak(box_hz, 4, fs=_RATE_HZ)
         sound = sound + 0.8 * signal.lfilter(b, a, sound)
     return sound.astype(np.float32)
 
 
 def _notes_hz(
-    programme: Programme, rng: np.random.Generator, count: int, octave: int
+    television: Television, rng: np.random.Generator, count: int, octave: int
 ) -> np.ndarray:
-    """A melody that walks over the programme's scale, (count,) Hz."""
+    """A random walk over the scale, (count,) Hz."""
     steps = np.cumsum(rng.integers(-2, 3, count)) + rng.integers(7)
-    size = len(programme.scale)
-    semitones = np.take(programme.scale, steps % size) + 12 * (steps // size)
+    size = len(television.scale)
+    semitones = np.take(television.scale, steps % size) + 12 * (steps // size)
     semitones = np.clip(semitones, -12, 24)
-    return programme.tonic_hz * 2.0 ** (octave + semitones / 12)
+    return television.tonic_hz * 2.0 ** (octave + semitones / 12)
 
 
 def _held(values: np.ndarray, num_samples: int) -> np.ndarray:
-    """Each value held for an equal share of the samples."""
+    """Repeats each value over an equal share of the samples."""
     index = np.arange(num_samples) * len(values) // num_samples
     return values[index]
 
 
 def _phase(pitch_hz: np.ndarray) -> np.ndarray:
+    """The phase of an oscillator, in periods: [0, 1)."""
     return np.cumsum(pitch_hz, dtype=np.float64) / _RATE_HZ % 1
 
 
 def _decay(num_notes: int, num_samples: int, share: float) -> np.ndarray:
-    """An envelope that falls from 1 within each note."""
+    """An envelope with attack and decay per note; `share` is the decay time."""
     position = np.arange(num_samples) * num_notes / num_samples % 1
     attack = np.minimum(position / 0.03, 1)
     return (attack * np.exp(-position / share)).astype(np.float32)
 
 
 def _music(
-    programme: Programme, rng: np.random.Generator, num_samples: int
+    television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """A tune over chords and, often, drums; 16 kHz."""
-    beats = max(2, round(num_samples / _RATE_HZ * programme.beats_hz))
+    """A tune over chords, with drums in half of all cases; 16 kHz."""
+    beats = max(2, round(num_samples / _RATE_HZ * television.beats_hz))
     bars = max(1, beats // 2)
     mix = np.zeros(num_samples, np.float32)
-    roots = _notes_hz(programme, rng, bars, 0)
+    roots = _notes_hz(television, rng, bars, 0)
     for ratio in (1.0, 1.26 if rng.random() < 0.5 else 1.19, 1.5):
         saw = _phase(_held(roots * ratio, num_samples)) - 0.5
         mix += 0.5 * saw.astype(np.float32)
     mix = dsp.band_pass(
         mix, 80, rng.uniform(800, 3000), sample_rate_hz=_RATE_HZ
     )
-    tune = _notes_hz(programme, rng, 2 * beats, 1 + int(rng.integers(2)))
+    tune = _notes_hz(television, rng, 2 * beats, 1 + int(rng.integers(2)))
     phase = _phase(_held(tune, num_samples))
     tone = np.sin(2 * np.pi * phase) + 0.4 * np.sin(4 * np.pi * phase)
     envelope = _decay(2 * beats, num_samples, rng.uniform(0.2, 1.0))
@@ -157,11 +162,11 @@ def _music(
 
 
 def _game(
-    programme: Programme, rng: np.random.Generator, num_samples: int
+    television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
     """Square-wave tunes, blips, zaps and explosions; 16 kHz."""
-    notes = int(num_samples / _RATE_HZ * programme.beats_hz * 4) + 1
-    pitch_hz = _held(_notes_hz(programme, rng, notes, 2), num_samples)
+    notes = int(num_samples / _RATE_HZ * television.beats_hz * 4) + 1
+    pitch_hz = _held(_notes_hz(television, rng, notes, 2), num_samples)
     duty = rng.choice([0.125, 0.25, 0.5])
     square = np.where(_phase(pitch_hz) < duty, 1.0, -duty / (1 - duty))
     level = rng.uniform(0.1, 0.6)

@@ -1,0 +1,87 @@
+"""Votes of the three annotators on a chunk.
+
+Votes are drawn so that their majority equals a given tag set. Therefore the
+majority votes have the statistics of `tag_sets`; the sound follows the votes
+(see scenes.py).
+"""
+
+import numpy as np
+
+from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
+from audiotag_nas.data.chime_home import SILENCE, UNIDENTIFIABLE
+
+# Cumulative probability of the annotators 0 and 1 to give a deviating vote.
+_ANNOTATOR_BELOW = np.cumsum([0.22, 0.33])
+TWO_VOTES_RATE = dict(
+    zip(TAGS, (0.18, 0.35, 0.30, 0.15, 0.35, 0.25, 0.35), strict=True)
+)
+"""P(only two of three annotators vote for a tag of the majority)."""
+
+# Relative frequency of each tag among single votes.
+_STRAY_WEIGHTS = np.array([0.12, 0.14, 0.18, 0.12, 0.20, 0.04, 0.20])
+
+
+def draw_votes(
+    rng: np.random.Generator, tags: np.ndarray, *, disputed: bool
+) -> tuple[str, str, str]:
+    """The labels that the three annotators give to a clip with `tags` (7,).
+
+    The votes of an undisputed clip satisfy `is_refined`, and their majority
+    is `tags`. In a disputed clip, one label has a single vote: a tag outside
+    `tags`, or with probability 0.3 one of `tags`.
+    """
+    votes: list[set[str]] = [set(), set(), set()]
+    names = [tag for tag, has in zip(TAGS, tags, strict=True) if has]
+    for tag in names or [SILENCE]:
+        for annotator in range(3):
+            votes[annotator].add(tag)
+        if rng.random() < TWO_VOTES_RATE.get(tag, 0.2):
+            votes[_draw_annotator(rng)].discard(tag)
+    if disputed:
+        _dispute(rng, votes, names)
+    for labels in votes:
+        if not labels and rng.random() < 0.7:
+            labels.add(UNIDENTIFIABLE)
+    first, second, third = ("".join(sorted(labels)) for labels in votes)
+    return first, second, third
+
+
+def _draw_annotator(rng: np.random.Generator) -> int:
+    return int(np.searchsorted(_ANNOTATOR_BELOW, rng.random()))
+
+
+def _dispute(
+    rng: np.random.Generator, votes: list[set[str]], names: list[str]
+) -> None:
+    """Changes `votes` so that one label has exactly one vote."""
+    if names and rng.random() < 0.3:
+        lost = names[rng.integers(len(names))]
+        keeper = _draw_annotator(rng)
+        for annotator, labels in enumerate(votes):
+            if annotator == keeper:
+                labels.add(lost)
+            else:
+                labels.discard(lost)
+        return
+    absent = [tag not in names for tag in TAGS]
+    below = np.cumsum(_STRAY_WEIGHTS * absent)
+    stray = TAGS[int(np.searchsorted(below, below[-1] * rng.random()))]
+    annotator = _draw_annotator(rng)
+    votes[annotator].discard(SILENCE)
+    votes[annotator].add(stray)
+
+
+def count_votes(votes: tuple[str, str, str], label: str) -> int:
+    """The number of annotators who gave the label."""
+    return sum(label in labels for labels in votes)
+
+
+def majority(votes: tuple[str, str, str]) -> str:
+    """The labels of at least two annotators: tags sorted, then `S` and `U`."""
+    labels = (*sorted(TAGS), SILENCE, UNIDENTIFIABLE)
+    return "".join(x for x in labels if count_votes(votes, x) >= 2)
+
+
+def is_refined(votes: tuple[str, str, str]) -> bool:
+    """CHiME-Home's rule: no label except `U` has exactly one vote."""
+    return all(count_votes(votes, x) != 1 for x in (*TAGS, SILENCE))
