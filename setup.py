@@ -63,8 +63,8 @@ EXTRAS_REQUIRE = {
     # Trainings on a cluster with Ray Core; 2.40 is the first version whose
     # ray.wait accepts the output stream of a task.
     "ray": ["ray>=2.40,<2.61"],
-    # Remote storage, in a separate environment: these are the newest versions
-    # on which tensorflow-io's native library loads (docs/guide/remote_storage.md).
+    # Remote storage, in a separate environment: the newest versions on which
+    # tensorflow-io's native library loads (docs/guide/remote_storage.md).
     "tfio": [
         "tensorflow-cpu==2.17.1",
         "tensorflow-io==0.37.1",

@@ -2,8 +2,8 @@
 
 Compares every reward of `reward_forms` after several numbers of epochs, on
 one validation fold and on both, with the networks' final evaluation EER in a
-recorded table. Writes `rewards.txt` and `rewards.png`; docs/rewards.md
-explains them.
+recorded table. Writes `rewards.txt` and `rewards.png`, which
+docs/results/rewards.md explains.
 
   python -m benchmarks.rewards --output_dir=benchmarks/results/rewards
 

@@ -2,10 +2,10 @@
 
 Purpose: trains every network of a small space with several seeds on one
 synthetic data set, so that searchers can be compared in minutes
-(docs/searchers.md). With small spectrograms (31 x 32), 300 training clips and
-12 epochs, a training takes about 6 s of one core. After each epoch, networks
-are scored on the validation folds 0 and 1, separately and together, and on the
-evaluation split.
+(docs/results/contest.md). With small spectrograms (31 x 32), 300 training clips
+and 12 epochs, a training takes about 6 s of one core. After each epoch,
+networks are scored on the validation folds 0 and 1, separately and together,
+and on the evaluation split.
 Command: python -m benchmarks.record_table --workdir=runs/table
 Time: about 70 minutes for two seeds on two cores.
 """

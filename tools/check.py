@@ -6,8 +6,8 @@
 Reads a manifest of your own files, or an unpacked CHiME-Home. Each fault is
 printed with file, line, rule and value, and each sound file is decoded to its
 end. Then the number of clips per tag, split and fold is printed. The exit
-status is 1 if there is a fault; notes do not count. docs/guide/data.md describes
-the formats.
+status is 1 if there is a fault; notes do not count. The formats are described
+in docs/guide/data.md.
 """
 
 import functools

@@ -2,7 +2,8 @@
 
 Fits a surrogate model to the trials and prints the main effect of each
 decision and the strongest interactions, with shares of variance and
-standard deviations; see docs/explain.md. Works during a search and after it.
+standard deviations; see docs/guide/explain.md. Works during a search and after
+it.
 
   audiotag-nas explain --workdir=runs/demo
   audiotag-nas explain --workdir=runs/demo --output=decisions.png

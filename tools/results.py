@@ -2,8 +2,8 @@
 
 Trials are listed by reward, which may rank them differently than the EER. The
 Pareto front (--pareto) has the architectures of the search that no other
-dominates in validation EER and costs; see docs/rewards.md. Works during a
-search and after it.
+dominates in validation EER and costs; see docs/reference/rewards.md. Works
+during a search and after it.
 
   audiotag-nas results --workdir=runs/demo --stage=grid
   audiotag-nas results --workdir=runs/demo --pareto

@@ -6,8 +6,8 @@ Labels have a row `filename,tags` per clip, such as `x.wav,cop`; a clip
 without tags is a negative for all. Scores have a row `filename,label,score`
 per clip and tag. A header with these names is optional. The default tags are
 the challenge's; --tags names others. An error message names the file, tag or
-score that is missing, unknown, repeated or malformed. docs/metrics.md has the
-definitions.
+score that is missing, unknown, repeated or malformed. docs/reference/metrics.md
+has the definitions.
 """
 
 import json

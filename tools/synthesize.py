@@ -3,8 +3,8 @@
     synthesize --dataset_dir data/synthetic/chime_home
 
 Equal seeds and sizes give equal bytes. With --plot, draws example log-mel
-spectrograms of each tag instead. docs/synthesizer.md describes the sounds and
-the difficulty of the data set.
+spectrograms of each tag instead. docs/reference/synthesizer.md describes the
+sounds and the difficulty of the data set.
 """
 
 import sys

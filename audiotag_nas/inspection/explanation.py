@@ -2,7 +2,7 @@
 
 Reads the journal and fits the reward model to all trials of the search,
 whichever searcher chose them. `importance` has the method,
-`explanation_screen` the text, docs/explain.md the interpretation. No
+`explanation_screen` the text, docs/guide/explain.md the interpretation. No
 TensorFlow.
 
 A trial stopped early counts with the final reward estimated from its learning

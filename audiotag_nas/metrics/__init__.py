@@ -1,6 +1,7 @@
 """The metrics of audio tagging, with bootstrap intervals.
 
-NumPy and the standard library only. docs/metrics.md has the definitions.
+NumPy and the standard library only. docs/reference/metrics.md has the
+definitions.
 """
 
 from audiotag_nas.metrics.comparison import (

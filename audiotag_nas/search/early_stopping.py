@@ -40,11 +40,11 @@ reward model would shrink it once more. So the estimate is the classical
 calibration estimator (`EpochFit.calibrated_final`), which does not shrink. It
 is at most the best reward of a full training.
 
-Measured on recorded learning curves of 729 networks (docs/searchers.md), random
-search of 100 trials reaches the same regret with about half of the epochs by
-either rule. `halving` saves more epochs in short searches (48 % against 43 % of
-50 trials); `curve` stops fewer trials that would have become the best (9 %
-against 21 to 31 %).
+Measured on recorded learning curves of 729 networks
+(docs/results/early_stopping.md), random search of 100 trials reaches the same
+regret with about half of the epochs by either rule. `halving` saves more epochs
+in short searches (48 % against 43 % of 50 trials); `curve` stops fewer trials
+that would have become the best (9 % against 21 to 31 %).
 """
 
 from collections.abc import Sequence

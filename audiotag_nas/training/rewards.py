@@ -2,8 +2,8 @@
 
 A quality is maximized and lies in [0, 1]: the best value of a measure over the
 epochs so far, so that it is also defined before a training ends. The paper's
-measure is `eer` (1 - mean EER; Liu and Zhang 2020). docs/rewards.md reports
-how well each measure ranks networks.
+measure is `eer` (1 - mean EER; Liu and Zhang 2020). docs/results/rewards.md
+reports how well each measure ranks networks.
 """
 
 import math

@@ -203,8 +203,8 @@ def _column_summary(header: list[str]) -> str:
         text += f" and {len(header) - _MAX_COLUMNS} more"
     if "trial_id" in header:
         text += (
-            ": this is a table of export_trials; docs/searchers.md describes "
-            "how to make a table for the contest"
+            ": this is a table of export_trials; docs/guide/searchers.md "
+            "describes how to make a table for the contest"
         )
     return text
 

@@ -2,7 +2,7 @@
 
 A name is a measure and the suffix of a form: `auc_mean3` is the mean AUC of
 the last three epochs. The package itself has the first form only, the best
-epoch (docs/rewards.md).
+epoch (docs/results/rewards.md).
 """
 
 import functools

@@ -133,8 +133,8 @@ def test_points_without_a_row_are_counted(tmp_path):
 def test_the_recipe_in_the_docs_converts_a_search_to_a_table(
     tmp_path, monkeypatch
 ):
-    docs = Path(__file__).parents[2] / "docs" / "searchers.md"
-    _, _, section = docs.read_text().partition("### On trainings of your own")
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "searchers.md"
+    _, _, section = guide.read_text().partition("## Comparing searchers on")
     recipe = tmp_path / "recipe.py"
     recipe.write_text(section.partition("```python\n")[2].partition("```")[0])
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ def test_the_parameters_are_those_that_keras_counts(architecture):
 
 
 def test_the_published_networks_have_their_published_parameters():
-    # docs/models.md.
+    # docs/reference/models.md.
     sizes = {"num_frames": 124, "num_mels": 128}
     baseline = network_costs(CRNN_BASELINE, **sizes, num_tags=7)
     wei2018 = network_costs(WEI2018, **sizes, num_tags=8)

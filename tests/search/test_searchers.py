@@ -303,7 +303,8 @@ def test_a_grid_returns_every_point_in_order_and_then_ends():
 
 
 def test_a_search_is_resumed_by_the_documented_code(tmp_path, monkeypatch):
-    text = (Path(__file__).parents[2] / "docs" / "searchers.md").read_text()
+    page = Path(__file__).parents[2] / "docs" / "guide" / "searchers.md"
+    text = page.read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (resume,) = (block for block in blocks if "rounds.jsonl" in block)
     space, _, _ = blocks[0].partition("searcher = ")
