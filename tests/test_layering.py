@@ -188,3 +188,21 @@ def test_data_errors_are_reported_before_tensorflow_is_imported(
     )
     assert "audiotag_nas.experiment.tuner" in imported
     assert not {"tensorflow", "keras"} & set(imported)
+
+
+def test_no_two_files_import_each_other():
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in modules()
+        if path.name != "__init__.py"
+    }
+    imported = {
+        name: imports(path) & names.keys() for name, path in names.items()
+    }
+    cycles = [
+        (first, second)
+        for first, others in imported.items()
+        for second in others
+        if first in imported[second]
+    ]
+    assert cycles == []
