@@ -342,7 +342,7 @@ class _Search:
         return self.early_stopper.estimated_final_reward(result)
 
     def _check_failures(self, min_trials: int) -> None:
-        """Raises SearchError if all trials failed, once `min_trials` are told."""
+        """Raises SearchError if all of at least `min_trials` trials failed."""
         if self.best is not None or not self.results:
             return
         if min_trials and len(self.rewards) < max(4, min_trials):

@@ -183,7 +183,7 @@ def test_a_retrained_failure_invalidates_later_rounds(path):
     path.write_text("".join(lines[:2] + lines[3:]))
     with pytest.raises(StoreError) as info:
         search(FakeRunner())
-    remedy = re.search(r"search's lines of round (\d+) and", str(info.value))
+    remedy = re.search(r"of stage search from round (\d+) on", str(info.value))
     first = int(remedy[1])
     assert first >= 1
     path.write_text(
