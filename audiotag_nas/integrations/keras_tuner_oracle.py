@@ -57,7 +57,7 @@ class ReinforceOracle(DurableOracle):
 
     Args:
         objective: a name, a `keras_tuner.Objective`, or a list of objectives.
-        max_trials: maximum number of trials; a reloaded project may raise it.
+        max_trials: maximum number of trials, which may be raised on reloading.
         seed: the searcher's seed; 0 is a seed like any other.
         trials_per_round: number of points per `ask`.
         failure_score: the objective's value for a failed trial. None stands for

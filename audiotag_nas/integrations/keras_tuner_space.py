@@ -14,7 +14,7 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
 MAX_CHOICES = 256
-"""Limit per hyperparameter; of more values, none is tried often enough."""
+"""Limit for a hyperparameter; of more values, each is tried too rarely."""
 
 
 class TunerSpace:

@@ -90,5 +90,5 @@ class RecordedSearcher:
 
 
 def to_tokens(rows: list[list[int]]) -> list[Tokens]:
-    """Returns points that were read from JSON as tuples."""
+    """Converts points as read from JSON to tuples."""
     return [tuple(row) for row in rows]

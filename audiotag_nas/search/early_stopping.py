@@ -1,11 +1,11 @@
 """Early stopping of trials, and the rewards told for stopped trials.
 
-An `EarlyStopper` learns from the learning curves observed so far and gives
-each new trial a stop rule, the least quality required after some epochs. The
-rule is part of the trial, and the training itself applies the rule, so early
-stopping works with every runner. The rule depends only on the rounds observed
-before the trial was made, so a search remains a function of its seed and
-results. The published methods instead decide when a trial reaches the epoch.
+An `EarlyStopper` learns from the learning curves observed so far and gives each
+new trial a stop rule, the least quality required after some epochs. The rule is
+part of the trial, and the training itself applies the rule, so early stopping
+works with every runner. The rule depends only on the rounds observed before the
+trial was made, so a search remains a function of its seed and results. The
+published methods instead decide on a stop at the epoch itself.
 
 `halving` is asynchronous successive halving (Li et al., *A System for Massively
 Parallel Hyperparameter Tuning*, MLSys 2020). It has rungs (fidelities) at the
@@ -14,21 +14,23 @@ the best 1 / eta of the rewards observed there. A stopped trial is never
 resumed.
 
 `curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
-Hyperparameter Optimization of Deep Neural Networks by Extrapolation of
-Learning Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
-P(final > best so far | curve) is below a threshold. The prior of this
-probability is 1 / n for the n-th trial, so with any threshold all trials are
-stopped in the end. Here ([own]) the risk is the probability of stopping a trial
-that would have been *as good as the best so far*. Every epoch gets a share of
-the risk in proportion to the square of the number of saved epochs, since late
-stops save little. The least quality after epoch t is the lower quantile of
+Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
+Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if P(final >
+best so far | curve) is below a threshold. The prior of this probability is 1 /
+n for the n-th trial, so with any threshold all trials are stopped in the end.
+In this package's own rule, the risk is the probability of stopping a trial that
+would have been *as good as the best so far*. Every epoch gets a share of the
+risk in proportion to the square of the number of saved epochs, since late stops
+save little. The least quality after epoch t is the quantile, at the share of
+this epoch, of
 
     quality after epoch t | final quality = best so far
 
-by regression over all observed trials (`learning_curves`). The quantile is of
-Student's t with the prediction's standard error, so few trials give a cautious
-rule. The shares add up to the risk. So the risk bounds the probability of a
-wrong stop at any epoch (Bonferroni), if curves are normal about the regression.
+by regression over all observed trials (`learning_curves`). The quantile uses
+Student's t distribution and the prediction's standard error, so few trials give
+a cautious rule. The shares add up to the risk. So the risk bounds the
+probability of a wrong stop at any epoch (Bonferroni), if curves are normal
+about the regression.
 
 No trial is stopped before `min_trials` trials were trained in full, or before
 `min_epochs` epochs.
@@ -36,15 +38,16 @@ No trial is stopped before `min_trials` trials were trained in full, or before
 The searcher is told an estimate of a stopped trial's final reward. The reward
 at the stop would understate the architecture. The regression prediction of the
 final reward would be shrunk towards the mean of all trials, and a searcher with
-a reward model would shrink it once more. So the estimate is the classical
-calibration estimator (`EpochFit.calibrated_final`), which does not shrink. The
-estimate is at most the best reward of a trial that was trained in full.
+a reward model would shrink the prediction once more. So the estimate is the
+classical calibration estimator (`EpochFit.calibrated_final`), which does not
+shrink. The estimate is at most the best reward of a trial that was trained in
+full.
 
 On recorded learning curves of 729 networks (docs/results/early_stopping.md),
 random search of 100 trials reaches the same regret with about half of the
-epochs by either rule. `halving` saves more epochs in searches of 50 trials
-(48 % against 43 %). `curve` stops fewer trials that would have become the best
-(9 % against 21 to 31 %).
+epochs by either rule. `halving` saves more epochs in searches of 50 trials (48
+% against 43 %). `curve` stops fewer trials that would have become the best (9 %
+against 21 to 31 %).
 """
 
 from collections.abc import Sequence
@@ -89,7 +92,7 @@ class EarlyStopper(Protocol):
         ...
 
     def estimated_final_reward(self, result: TrialResult) -> float:
-        """The reward of a completed trial, or its estimate after a stop."""
+        """The estimated final reward of a stopped trial, else its reward."""
         ...
 
 
@@ -261,7 +264,7 @@ def make_early_stopper(
 def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
     """Mean and standard deviation of the current reward, given the final one.
 
-    They are those of a new trial, one that `fit` has not observed.
+    They hold for a new trial, which `fit` has not observed.
     """
     slope = fit.covariance / fit.variance_final
     mean = fit.mean_current + slope * (final - fit.mean_final)

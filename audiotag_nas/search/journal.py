@@ -70,7 +70,7 @@ class JournalEntry:
     line_number: int
 
     def differences(self, trial: Trial) -> list[str]:
-        """Texts such as `seed: 4 here, 5 in the journal`; `trial` is here."""
+        """Differences to `trial`, such as `seed: 4 here, 5 in the journal`."""
         mine, theirs = (
             flatten(json.loads(_dump(value.to_json())))
             for value in (trial, self.trial)
@@ -203,8 +203,9 @@ class Journal:
 
     def _fail(self, error: OSError) -> NoReturn:
         raise StoreError(
-            f"{self.path}: can't be written ({error.strerror}). Earlier "
-            "trials are safe; the same command continues after them."
+            f"{self.path}: can't be written ({error.strerror}). The "
+            "earlier trials are safe, and the same command continues after "
+            "them."
         ) from error
 
 
@@ -232,7 +233,7 @@ def with_checksum(line: bytes) -> bytes:
 
 
 def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
-    """The entries, their bytes, and the bytes of an incomplete last line."""
+    """The entries, their size, and an incomplete last line's size, in bytes."""
     try:
         data = read_regular_file(path, max_bytes=None)
     except FileNotFoundError:
@@ -319,7 +320,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
 
 
 def _is_json(line: bytes) -> bool:
-    """False for an incomplete line; True if other damage is an error."""
+    """False for an incomplete line, True for a line with other damage."""
     try:
         json.loads(line.decode())
     except (json.JSONDecodeError, UnicodeDecodeError):

@@ -4,12 +4,13 @@ Trials stopped early have no final reward, and they are not a random sample,
 because their curves were low. But the curve determines the stop, so final
 rewards are missing at random (Little and Rubin, *Statistical Analysis with
 Missing Data*). Curves only end early and never begin late (monotone
-missingness), so sequential regression is enough. It goes from the last epoch
-back. The trials that trained beyond an epoch give a regression of the final
-reward on the reward after this epoch. The trials stopped at this epoch get the
-predicted final reward and its variance, and take part in the regressions at
-earlier epochs. A regression over full trainings alone would be biased upwards:
-among trials with a poor start, only those that recovered were trained in full.
+missingness), so sequential regression is enough. Its steps go back from the
+last epoch. The trials that trained beyond an epoch give a regression of the
+final reward on the reward after this epoch. The trials stopped at this epoch
+get the predicted final reward and its variance, and take part in the
+regressions at earlier epochs. A regression over full trainings alone would be
+biased upwards: among trials with a poor start, only those that recovered were
+trained in full.
 
 A curve has one reward per epoch, the trial's reward if it had ended there. If a
 trial ends before the last epoch without being stopped, its final reward also
@@ -43,8 +44,8 @@ class EpochFit:
 
     Attributes:
         num: number of trials that trained for this epoch.
-        mean_current, variance_current: moments of the current rewards.
-        mean_final, variance_final: moments of the final rewards.
+        mean_current, variance_current: mean and variance, current rewards.
+        mean_final, variance_final: mean and variance of the final rewards.
         covariance: covariance of the current and the final reward.
         slope, intercept: regression of the final on the current reward, over
             the trials that trained longer. The slope is not negative.
@@ -71,8 +72,8 @@ class EpochFit:
         The estimate inverts the regression of the current on the final reward.
         It is not shrunk towards the mean: over trials with the same final
         reward, the mean estimate is this reward. In return, the estimate is
-        noisier than `predicted_final`, the more so the smaller R² is. An R²
-        below `_LEAST_R2` is therefore replaced by `_LEAST_R2`.
+        noisier than `predicted_final`, above all if R² is small. An R² below
+        `_LEAST_R2` therefore counts as `_LEAST_R2`.
         """
         predicted = self.predicted_final(current)
         spread = self.variance_current * self.variance_final

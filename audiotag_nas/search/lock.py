@@ -33,7 +33,7 @@ class Holder:
 
     Attributes:
         pid, host: the id of the process, and the name of its machine.
-        since: when it took the lock (UTC), such as `2026-01-31T12:00:00Z`.
+        since: when the process took the lock (UTC), `2026-01-31T12:00:00Z`.
         is_alive: whether the process still holds the lock. False means that
             the process was killed. None means that it ran on another
             machine.
@@ -63,7 +63,7 @@ def read_holder(workdir: str | os.PathLike) -> Holder | None:
 
 
 def _written_holder(data: bytes) -> Holder | None:
-    """The holder named by `data`, the lock file's content; None without one."""
+    """The holder that the lock file's content `data` names, or None."""
     try:
         holder: Holder = from_json(Holder, parse_json(data))
     except ValueError:
@@ -78,7 +78,8 @@ def _has_open(pid: int, path: Path) -> bool:
     """Whether a process is alive and has the file open.
 
     Without the second check, another process with the pid of a dead driver
-    would count as the driver. If the open files can't be listed, True.
+    would count as the driver. If its open files can't be listed, the process
+    counts as the driver.
     """
     try:
         os.kill(pid, 0)

@@ -78,7 +78,7 @@ def run_search(
         failure_reward: the reward that is told for a failed trial.
         retrain_repeats: whether a point that was trained before is trained
             again. If False, its known reward is told again and does not count
-            as a trial. A searcher that `repeats_on_purpose` implies True.
+            as a trial. True is implied by `repeats_on_purpose`.
         max_open_rounds: maximum number of rounds that were asked and not yet
             told. With 1, workers wait for a round's last trial.
         early_stopper: a new early stopper, or None to train every trial in
@@ -319,7 +319,7 @@ class _Search:
         )
 
     def _tell(self, numbers: list[int]) -> None:
-        """Tells the rewards of a round; a repeated trial keeps its reward."""
+        """Tells a round's rewards; a trial that is told again keeps its own."""
         new = {
             number: self.results[self.trials[number].trial_id]
             for number in numbers
@@ -342,7 +342,7 @@ class _Search:
         return self.early_stopper.estimated_final_reward(result)
 
     def _check_failures(self, min_trials: int) -> None:
-        """Raises SearchError if all of at least `min_trials` trials failed."""
+        """Raises SearchError if all trials failed, at least `min_trials`."""
         if self.best is not None or not self.results:
             return
         if min_trials and len(self.rewards) < max(4, min_trials):
@@ -358,8 +358,8 @@ class _Search:
         reason, count = reasons.most_common(1)[0]
         raise SearchError(
             f"{self.stage}: all {len(self.results)} trials failed, {count} of "
-            f"them with: {reason.rstrip('.')}. To retrain them, remove the "
-            f"cause and then their lines from {self.journal.path}."
+            f"them with: {reason.rstrip('.')}. Fix the cause. To retrain the "
+            f"trials, also remove their lines from {self.journal.path}."
         )
 
     def _recommendation(self) -> Tokens:

@@ -1,7 +1,7 @@
 """Linear algebra on one thread.
 
-The last bits of a matrix product depend on the number of threads, but a search
-must not depend on it. (They also depend on the processor; the variable
+The last bits of a matrix product depend on the number of threads, but the
+result of a search must not. (They also depend on the processor; the variable
 OPENBLAS_CORETYPE can fix that.) For matrices of a few hundred rows, several
 threads are no faster, and on a busy machine they mostly wait for each other.
 """

@@ -32,7 +32,7 @@ def draw_untried(
     taken: Collection[Tokens],
     generator: np.random.Generator,
 ) -> Tokens:
-    """Draws a uniform point outside `taken`, which must not be all points."""
+    """Draws a uniform point outside `taken`; at least one must exist."""
     if 2 * len(taken) < space.size:
         # Each draw is untried with a probability above one half.
         while True:
@@ -65,7 +65,7 @@ def replace_repeats(
 
 
 def neighbors(space: SearchSpace, tokens: Tokens) -> list[Tokens]:
-    """Returns all points that differ in one token, ordered by decision."""
+    """Returns all neighbors of a point, in the order of the decisions."""
     return [
         (*tokens[:position], token, *tokens[position + 1 :])
         for position, num in enumerate(space.num_choices)
@@ -81,7 +81,7 @@ def some_neighbors(
     *,
     max_num: int,
 ) -> list[Tokens]:
-    """Returns all neighbors, or a random `max_num` if there are more."""
+    """Returns all neighbors, or `max_num` random ones if there are more."""
     num = sum(space.num_choices) - space.num_decisions
     if num <= max_num:
         return neighbors(space, tokens)

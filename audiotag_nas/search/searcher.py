@@ -1,4 +1,4 @@
-"""The protocol of searchers, which propose and learn points of a search space.
+"""The protocol of searchers, which propose points of a search space.
 
 `make_searcher` makes a searcher by its name. A module that needs TensorFlow is
 imported only when its searcher is made.
@@ -57,7 +57,7 @@ class Searcher(Protocol):
         """Returns the points of the next round.
 
         Args:
-            num: the number of points, 1 or more. Rounds may differ in it.
+            num: the number of points, 1 or more. Each round may have another.
 
         Returns:
             `num` points, possibly with repeats. A searcher that proposes each

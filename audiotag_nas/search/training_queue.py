@@ -8,9 +8,9 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 
 class TrainingQueue:
-    """Submits trials in their order, as many at a time as the runner trains.
+    """Submits trials in their order and keeps all slots of the runner busy.
 
-    A slot of the runner is its capacity for one trial.
+    A slot is the runner's capacity for one trial.
 
     Args:
         runner: the runner of the trials.
@@ -32,7 +32,7 @@ class TrainingQueue:
         self._waiting.append(trial)
 
     def next_result(self) -> tuple[Trial, TrialResult]:
-        """Waits until a trial ends; one must be waiting or running."""
+        """Waits until a trial ends; a trial must be waiting or running."""
         self._fill()
         result = self._runner.next_result()
         if result.trial_id not in self._running:

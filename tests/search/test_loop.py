@@ -330,7 +330,7 @@ def test_a_search_in_which_all_trials_fail_ends_early_with_the_reason(
         with pytest.raises(
             SearchError,
             match=f"search: all {num_run} trials failed, .* with: out of memory"
-            ". To retrain them, remove the cause and then their lines",
+            ". Fix the cause. To retrain the trials, also remove their lines",
         ):
             _search(
                 make_searcher("random", SPACE, seed=2),

@@ -16,7 +16,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class EvolutionSearcher(BaseSearcher):
-    """Proposes mutations of the best points of random samples.
+    """Proposes mutations of parents, each the best point of a random sample.
 
     Rounds are uniform until `population` rewards are observed. Each later
     point is a parent with one token changed. The parent is the best of

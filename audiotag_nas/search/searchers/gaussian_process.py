@@ -1,4 +1,4 @@
-"""A plain Gaussian-process searcher, the standard to compare others with.
+"""A plain Gaussian-process searcher, for comparison with other searchers.
 
 The rewards of the points are a Gaussian process, observed with noise. The
 correlation of two points is exp(-h / l), where h is the number of tokens in
@@ -132,7 +132,7 @@ class HammingProcess:
 
 
 def hamming(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray:
-    """Counts differing tokens, (n, m) floats, between n points and m points."""
+    """Counts the differing tokens of n and m points; returns (n, m) floats."""
     return (one[:, None, :] != other[None, :, :]).sum(axis=2).astype(float)
 
 

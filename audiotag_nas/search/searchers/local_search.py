@@ -2,7 +2,7 @@
 
 White, Nolen and Savani, *Exploring the Loss Landscape in Neural Architecture
 Search* (UAI 2021, arXiv 2005.02960) find that local search is hard to beat if
-rewards have little noise. The incumbent is the point that the search is at.
+rewards have little noise. The incumbent is the point whose neighbors are tried.
 Each round proposes some of its neighbors, in random order. The best observed
 neighbor becomes the incumbent as soon as its reward is better.
 """

@@ -12,8 +12,8 @@ from audiotag_nas.space import Tokens
 class RandomSearcher(BaseSearcher):
     """Proposes uniform points of the space.
 
-    The points of a round depend only on the seed and the round's number. With
-    fewer points, a round has the first points of a larger round.
+    The points of a round depend only on the seed and the round's number. A
+    round of fewer points has the first points of a larger round.
     """
 
     def _propose(self, num: int) -> list[Tokens]:

@@ -35,7 +35,7 @@ class PlainReinforceSearcher(BaseSearcher):
         baseline: the return baseline, a moving average of rewards; None before
             the first reward.
         metrics: `loss`, `log_prob`, `entropy` and `gradient_norm` of the last
-            update, and `baseline`, which its advantages were computed with.
+            update, and `baseline`, the return baseline before the update.
     """
 
     def __init__(
