@@ -15,9 +15,9 @@ resumed.
 
 `curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
 Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
-Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if P(final >
-best so far | curve) is below a threshold. The prior of this probability is 1 /
-n for the n-th trial, so with any threshold all trials are stopped in the end.
+Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
+P(final > best so far | curve) is below a threshold. This probability is 1 / n
+before the n-th trial, so with any threshold all trials are stopped in the end.
 In this package's own rule, the risk is the probability of stopping a trial that
 would have been *as good as the best so far*. Every epoch gets a share of the
 risk in proportion to the square of the number of saved epochs, since late stops
@@ -45,9 +45,9 @@ full.
 
 On recorded learning curves of 729 networks (docs/results/early_stopping.md),
 random search of 100 trials reaches the same regret with about half of the
-epochs by either rule. `halving` saves more epochs in searches of 50 trials (48
-% against 43 %). `curve` stops fewer trials that would have become the best (9 %
-against 21 to 31 %).
+epochs by either rule. `halving` saves more epochs in searches of 50 trials
+(48 % against 43 %). `curve` stops fewer trials that would have become the best
+(9 % against 21 to 31 %).
 """
 
 from collections.abc import Sequence
