@@ -61,8 +61,8 @@ class ReinforceOracle(DurableOracle):
         seed: the searcher's seed; 0 is a seed like any other.
         trials_per_round: number of points per `ask`.
         failure_score: the objective's value for a failed trial. None stands for
-            the worst score of the completed trials so far. Before a trial has
-            completed, failures are then not told.
+            the worst score of the completed trials so far, and failures are not
+            told until a trial has completed.
         searcher: the name of a searcher, as for `make_searcher`.
         settings: the searcher's settings by name; `reevaluate` is always False.
         **kwargs: other arguments of `keras_tuner.Oracle`: `hyperparameters`,

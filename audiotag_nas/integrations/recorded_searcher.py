@@ -9,7 +9,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class RecordedSearcher:
-    """Records the calls of a searcher; replaying them restores its state.
+    """Records a searcher's calls; a replay of the calls restores its state.
 
     Args:
         name: the searcher's name, as for `make_searcher`.
