@@ -1,4 +1,4 @@
-"""A `keras_tuner.Oracle` that survives exceptions and kills."""
+"""A `keras_tuner.Oracle` that can continue after exceptions and kills."""
 
 import json
 import os
@@ -23,10 +23,10 @@ COMPLETED = "COMPLETED"
 
 
 class DurableOracle(keras_tuner.Oracle):
-    """Adds atomic files, and releases the lock after an exception.
+    """Writes files atomically, and releases its lock after an exception.
 
-    keras-tuner's own methods keep the oracle's lock when they raise, and every
-    other thread then waits forever.
+    keras-tuner's own methods keep the oracle's lock if they raise an exception.
+    Every other thread then waits forever.
     """
 
     trials: dict[str, Any]
@@ -79,17 +79,17 @@ class DurableOracle(keras_tuner.Oracle):
             raise StoreError(
                 f"{self._project_dir}: trial {missing[0]} has no trial.json."
             )
-        # In the order of their start. A trial that is not yet in oracle.json
-        # will be made again.
+        # Trials are in the order of their start. A trial that is not yet in
+        # oracle.json will be made again.
         self.trials = {i: self.trials[i] for i in self.start_order}
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]
             if trial.status == COMPLETED and trial_id not in self.end_order:
-                # It had ended, but oracle.json was not yet written.
+                # The trial had ended, but oracle.json was not yet written.
                 self._retry_queue.remove(trial_id)
                 self._run_times[trial_id] += 1
                 self.end_order.append(trial_id)
             else:
                 # Metrics of the interrupted run must not be averaged with
-                # those of the next one.
+                # metrics of the next run.
                 trial.metrics = type(trial.metrics)()

@@ -1,4 +1,4 @@
-"""`ReinforceOracle`: this package's searchers in keras-tuner.
+"""`ReinforceOracle` brings this package's searchers to keras-tuner.
 
     from audiotag_nas.integrations.keras_tuner_oracle import ReinforceOracle
 
@@ -10,14 +10,14 @@
     )
     tuner.search(x, y, validation_data=(x_val, y_val), epochs=5)
 
-It needs the extra `keras-tuner`. keras-tuner (O'Malley et al. 2019) manages
-models, trials and files. The oracle translates hyperparameters to a
+The module needs the extra `keras-tuner`. keras-tuner (O'Malley et al. 2019)
+manages models, trials and files. The oracle translates hyperparameters to a
 `SearchSpace` (`keras_tuner_space`) and the objective to a reward.
 
-A project saves the searcher's calls, not its state: replaying them restores it
-(`recorded_searcher`). If a later trial declares a new hyperparameter
-(`units_2` of a third layer), a new searcher for the larger space is begun and
-told all rewards so far.
+A project saves the searcher's calls instead of its state; replaying the calls
+restores the state (`recorded_searcher`). If a later trial declares a new
+hyperparameter, such as `units_2` of a third layer, the oracle makes a new
+searcher for the larger space and tells it all rewards so far.
 """
 
 import math
@@ -47,33 +47,34 @@ class ReinforceOracle(DurableOracle):
     """A `keras_tuner.Oracle` that proposes points by one of our searchers.
 
     Hyperparameters may be Choice, Boolean, Int, Float with a step, and Fixed,
-    also within conditional scopes. No point is trained twice; if it is
-    proposed again, its reward is told again.
+    also within conditional scopes. No point is trained twice. If the searcher
+    proposes a point again, its reward is told again.
 
-    With several workers no worker waits: a new round is asked with the rewards
-    known by then, so the search depends on the order in which trials end. With
-    one worker it is a function of the seed and the scores alone.
+    Workers never wait for each other. A new round is asked with the rewards
+    known by then, so a search with several workers depends on the order in
+    which trials end. With one worker, the search is a function of the seed and
+    the scores alone.
 
     Args:
-        objective: a name, a `keras_tuner.Objective`, or a list of them.
-        max_trials: all trials; a reloaded project may have more.
-        seed: of the searcher; 0 is a seed like any other.
-        trials_per_round: points per `ask`.
-        failure_score: the objective's value for a failed trial. None: the
-            worst of all completed trials so far; before the first one,
-            failures are not told.
-        searcher: a name of `make_searcher`.
-        settings: of the searcher, by name; `reevaluate` is always False.
+        objective: a name, a `keras_tuner.Objective`, or a list of objectives.
+        max_trials: maximum number of trials, which may be raised on reloading.
+        seed: the searcher's seed; 0 is a seed like any other.
+        trials_per_round: number of points per `ask`.
+        failure_score: the objective's value for a failed trial. None stands for
+            the worst score of the completed trials so far, and failures are not
+            told until a trial has completed.
+        searcher: the name of a searcher, as for `make_searcher`.
+        settings: the searcher's settings by name; `reevaluate` is always False.
         **kwargs: other arguments of `keras_tuner.Oracle`: `hyperparameters`,
             `allow_new_entries`, `tune_new_entries`, `max_retries_per_trial`,
             `max_consecutive_failed_trials`.
 
     Raises:
-        ConfigError: an argument is out of range; from `create_trial`, a
-            hyperparameter (named) can't be searched.
-        SearchError: from `create_trial`, the first trial failed before it
-            declared a hyperparameter.
-        StoreError: from `reload`, the project can't be continued.
+        ConfigError: an argument is out of range. `create_trial` raises it if a
+            hyperparameter (the message names it) can't be searched.
+        SearchError: `create_trial` raises it if the first trial failed before
+            it declared a hyperparameter.
+        StoreError: `reload` raises it if the project can't be continued.
     """
 
     def __init__(
@@ -102,29 +103,30 @@ class ReinforceOracle(DurableOracle):
         misplaced = {n: value for n, value in kwargs.items() if n in names}
         if misplaced:
             raise ConfigError(
-                "the searcher's settings must be given by `settings`: "
-                f"settings={misplaced}. Received: {', '.join(misplaced)}="
+                "the searcher's settings must be given by the argument "
+                f"`settings`, as settings={misplaced}. Received: "
+                f"{', '.join(misplaced)}="
             )
         if "reevaluate" in names:
             settings["reevaluate"] = False
         super().__init__(
             objective=objective, max_trials=max_trials, seed=seed, **kwargs
         )
-        # The base class replaces a seed of 0 by a random one.
+        # The base class replaces a seed of 0 by a random seed.
         self.seed = self._seed_state = seed
         self._trials_per_round = trials_per_round
         self._failure_score = failure_score
         self._made_with = {"searcher": searcher, "settings": settings}
         self._searcher = RecordedSearcher(searcher, settings)
-        # Points asked for that have no trial yet.
+        # Points that the searcher proposed and that have no trial yet.
         self._waiting: list[Tokens] = []
-        # Points asked for whose reward is not told yet.
+        # Points that the searcher proposed and whose reward is not told yet.
         self._pending: list[Tokens] = []
-        # Point -> trial; in a point, inactive decisions are 0.
+        # The trial of each point, in which inactive decisions are 0.
         self._trial_of: dict[Tokens, str] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The values of the next point to train; called by keras-tuner."""
+        """The status and values of the next trial; called by keras-tuner."""
         space = TunerSpace(self.hyperparameters.space)
         if space.search_space is None:
             return self._populate_empty(space)
@@ -146,27 +148,27 @@ class ReinforceOracle(DurableOracle):
         return {"status": "STOPPED", "values": None}
 
     def score_trial(self, trial: Any) -> None:
-        """Scores a trial; a score out of range is a failure, like NaN."""
+        """Scores a trial; a score that is no valid reward becomes NaN."""
         super().score_trial(trial)
         if not is_reward(trial.score):
             trial.score = math.nan
 
     def _populate_empty(self, space: TunerSpace) -> dict[str, Any]:
-        """Starts a first trial, which may declare hyperparameters."""
+        """Starts a first trial, since a trial may declare hyperparameters."""
         if not self.trials:
             return _running(space.values(()))
         if self.ongoing_trials:
-            # The tuner asks again immediately.
+            # The tuner would ask again immediately.
             time.sleep(_IDLE_SECONDS)
             return {"status": "IDLE", "values": None}
         ended = list(self.trials.values())
         if not any(trial.status == COMPLETED for trial in ended):
-            # keras-tuner's own oracles end here without an error.
+            # keras-tuner's own oracles end such a search without an error.
             raise _nothing_declared(ended[-1])
         return {"status": "STOPPED", "values": None}
 
     def _begin(self, space: TunerSpace, search_space: SearchSpace) -> None:
-        """Begins a new searcher; the trials so far are its pending points."""
+        """Makes a new searcher, which will be told all trials so far."""
         self._searcher.begin(search_space, seed=self.seed)
         self._waiting, self._pending = [], []
         self._trial_of = {}
@@ -190,7 +192,7 @@ class ReinforceOracle(DurableOracle):
             self._searcher.tell(tokens, rewards)
 
     def _reward(self, trial_id: str | None) -> float | None:
-        """The reward of a trial, to be maximized; None if not known yet."""
+        """The reward of a trial, to be maximized; None if it is not known."""
         if trial_id is None or trial_id not in self.end_order:
             return None
         sign = 1.0 if self.objective.direction == "max" else -1.0
@@ -233,11 +235,11 @@ class ReinforceOracle(DurableOracle):
         }
 
     def _check_state(self, state: dict[str, Any]) -> None:
-        """Raises StoreError if the project is of another oracle."""
+        """Raises StoreError if another oracle made the project."""
         own = state.get("audiotag_nas")
         if own is None or own["version"] != STATE_VERSION:
             raise StoreError(
-                f"{self._project_dir}: the project is of another oracle."
+                f"{self._project_dir}: another oracle made this project."
             )
         here = {"seed": self.seed, **self._made_with}
         there = {"seed": state["seed"], **own["made_with"]}
@@ -245,7 +247,7 @@ class ReinforceOracle(DurableOracle):
             if value != there[name]:
                 raise StoreError(
                     f"{self._project_dir}: the project was begun with "
-                    f"`{name}` {there[name]!r}. Received: {value!r}"
+                    f"{name}={there[name]!r}. Received: {name}={value!r}"
                 )
 
 
@@ -254,11 +256,12 @@ def _running(values: dict[str, Choice]) -> dict[str, Any]:
 
 
 def _nothing_declared(trial: Any) -> SearchError:
-    """The error for a trial that failed before it declared anything."""
+    """The error after a trial that failed before it declared anything."""
     message = (trial.message or "unknown").strip().rpartition("\n")[2]
     return SearchError(
-        f"trial {trial.trial_id} failed before any hyperparameter was "
-        "declared, so there is nothing to search. Declare them before code "
-        "that may fail, or give the oracle `hyperparameters`, and restart the "
-        f"project (overwrite=True). The trial's error: {message}"
+        f"trial {trial.trial_id} failed before it declared a "
+        "hyperparameter, so there is nothing to search. Declare "
+        "hyperparameters before code that may fail, or pass them to the "
+        "oracle as `hyperparameters`, and restart the project "
+        f"(overwrite=True). The trial's error: {message}"
     )

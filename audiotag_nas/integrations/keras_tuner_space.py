@@ -1,8 +1,9 @@
 """Converts keras-tuner's hyperparameters to a `SearchSpace`, and values back.
 
-It only reads attributes of the hyperparameter objects and does not import
-keras-tuner. Each hyperparameter that is not Fixed is a decision; those of the
-same name under different conditions are separate decisions.
+The module only reads attributes of the hyperparameter objects and does not
+import keras-tuner. Each hyperparameter that is not Fixed is a decision.
+Hyperparameters of the same name under different conditions are separate
+decisions. A decision is active if the conditions of its hyperparameter hold.
 """
 
 import math
@@ -13,29 +14,30 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
 MAX_CHOICES = 256
-"""Of one hyperparameter; with more values, none is tried often enough."""
+"""Limit for a hyperparameter; of more values, each is tried too rarely."""
 
 
 class TunerSpace:
     """The search space of hyperparameters.
 
     Args:
-        hyperparameters: `keras_tuner.HyperParameters.space`; those that
-            conditions depend on come first.
+        hyperparameters: the list `keras_tuner.HyperParameters.space`, in which
+            a condition depends only on earlier hyperparameters.
 
     Attributes:
-        search_space: one decision per tunable hyperparameter; None without
-            any.
+        search_space: one decision per hyperparameter that is not Fixed; None if
+            all are Fixed.
 
     Raises:
-        ConfigError: a hyperparameter has too many values, or can't be listed.
+        ConfigError: a hyperparameter has too many values, or its values can't
+            be listed.
     """
 
     def __init__(self, hyperparameters: Sequence[Any]) -> None:
         self._hyperparameters = list(hyperparameters)
         decisions: list[Decision] = []
         names: dict[str, int] = {}
-        # Index of each hyperparameter's decision; None if it is Fixed.
+        # Index of each hyperparameter's decision; None if Fixed.
         self._positions: list[int | None] = []
         for hp in self._hyperparameters:
             if type(hp).__name__ == "Fixed":
@@ -50,7 +52,7 @@ class TunerSpace:
         self.search_space = SearchSpace(tuple(decisions)) if decisions else None
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """The values of active hyperparameters, including Fixed ones."""
+        """The values of all active hyperparameters, also of Fixed ones."""
         point = tuple(tokens)
         values: dict[str, Choice] = {}
         for hp, position in self._pairs():
@@ -63,15 +65,15 @@ class TunerSpace:
         return values
 
     def canonical(self, tokens: Iterable[int]) -> Tokens:
-        """Maps all tokens with the same values to the same point."""
+        """Maps all points with the same active values to the same point."""
         return self.tokens(self.values(tokens))
 
     def tokens(self, values: Mapping[str, Choice]) -> Tokens:
         """The point of these values.
 
-        Inactive decisions are 0. Active ones without a value have their
-        default, since the trial was made before the hyperparameter was
-        declared. A value between two choices is replaced by the nearest.
+        Inactive decisions are 0. A trial may have been made before an active
+        hyperparameter was declared; the default then replaces the missing
+        value. A value between two choices is replaced by the nearest choice.
         """
         point = []
         for hp, position in self._pairs():
@@ -114,7 +116,7 @@ def _decision(hp: Any, name: str) -> Decision:
 
 
 def _int_choices(hp: Any) -> tuple[int, ...]:
-    if hp.step is None:  # logarithmic; every int is possible
+    if hp.step is None:  # logarithmic sampling: every int is possible
         _check_number(hp, hp.max_value - hp.min_value + 1)
         return tuple(range(hp.min_value, hp.max_value + 1))
     return tuple(dict.fromkeys(int(value) for value in _stepped(hp)))
@@ -124,7 +126,7 @@ def _float_choices(hp: Any) -> tuple[float, ...]:
     if hp.step is None:
         raise ConfigError(
             f"hyperparameter `{hp.name}`: a Float must have a `step`, so "
-            "that its values can be counted; with sampling='log' that is a "
+            "that its values can be counted. With sampling='log', `step` is a "
             "factor. Received: step=None"
         )
     return tuple(float(value) for value in _stepped(hp))
@@ -136,7 +138,7 @@ def _stepped(hp: Any) -> list[float]:
             f"hyperparameter `{hp.name}`: `step` must be positive. "
             f"Received: {hp.step}"
         )
-    # Counted before they are listed, which might exhaust the memory.
+    # Values are counted first, because a list might exhaust the memory.
     if hp.sampling == "linear":
         number = (hp.max_value - hp.min_value) // hp.step + 1
     else:
@@ -149,8 +151,8 @@ def _check_number(hp: Any, number: int) -> None:
     if number > MAX_CHOICES:
         raise ConfigError(
             f"hyperparameter `{hp.name}`: must have at most {MAX_CHOICES} "
-            "values; give a wider `step` (with sampling='log' it is a "
-            f"factor). Received: {number} values"
+            "values. Give a larger `step`; with sampling='log', `step` is a "
+            f"factor. Received: {number} values"
         )
 
 

@@ -9,11 +9,11 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class RecordedSearcher:
-    """Records the calls of a searcher; replaying them restores its state.
+    """Records a searcher's calls; a replay of the calls restores its state.
 
     Args:
-        name: see `make_searcher`.
-        settings: of the searcher.
+        name: the searcher's name, as for `make_searcher`.
+        settings: the searcher's settings by name.
 
     Attributes:
         calls: all calls so far, as JSON.
@@ -32,7 +32,8 @@ class RecordedSearcher:
 
     def begin(self, space: SearchSpace, *, seed: int) -> None:
         """Makes a new searcher for `space`."""
-        # The seed of the previous searcher would repeat its proposals.
+        # With the same seed, this searcher might repeat the previous one's
+        # proposals.
         number = sum("space" in call for call in self.calls)
         call = {"space": space.to_json(), "seed": (seed + number) % 2**63}
         self._apply(call)
@@ -52,11 +53,11 @@ class RecordedSearcher:
         """Restores the state after `calls`.
 
         Args:
-            calls: from another `RecordedSearcher`.
-            path: where they were read, for error messages.
+            calls: the calls of another `RecordedSearcher`.
+            path: where `calls` were read, for error messages.
 
         Raises:
-            StoreError: the searcher gives other answers than recorded.
+            StoreError: the searcher proposes other points than recorded.
         """
         self._searcher, self.calls = None, calls
         for call in calls:
@@ -65,9 +66,10 @@ class RecordedSearcher:
             answer = self._apply(call)
             if "ask" in call and answer != to_tokens(call["answer"]):
                 raise StoreError(
-                    f"{path}: the searcher gives other points than it gave "
-                    "before (another version of the software?). Use that "
-                    "version, or begin another project."
+                    f"{path}: the searcher proposes other points than it did "
+                    "when the project was saved. Another version of the "
+                    "software may have saved it. Use that version, or begin "
+                    "another project."
                 )
 
     def _apply(self, call: Mapping[str, Any]) -> list[Tokens]:
@@ -88,5 +90,5 @@ class RecordedSearcher:
 
 
 def to_tokens(rows: list[list[int]]) -> list[Tokens]:
-    """Points as read from JSON -> tuples."""
+    """Converts points as read from JSON to tuples."""
     return [tuple(row) for row in rows]

@@ -1,9 +1,9 @@
 """Searchers, the journal and the search loop; knows no audio and no Keras.
 
 A searcher proposes points of a `SearchSpace` and learns from their rewards
-(`searcher`). The loop runs them through any `TrialRunner` (`loop`) and keeps
-every result in an append-only file (`journal`). Only searchers with a neural
-policy import TensorFlow, when `make_searcher` makes them.
+(`searcher`). The loop trains these points by any `TrialRunner` (`loop`) and
+keeps every result in an append-only file (`journal`). `make_searcher` imports
+TensorFlow only for a searcher with a neural policy.
 """
 
 from audiotag_nas.config.searchers import searcher_settings

@@ -1,50 +1,53 @@
-"""Early stopping of trials, and the reward that a stopped trial counts with.
+"""Early stopping of trials, and the rewards told for stopped trials.
 
-An `EarlyStopper` learns from the learning curves observed so far and gives
-each new trial a stop rule: the least quality required after some epochs. The
-rule is part of the trial, and the training itself applies it, so it works with
-every runner. It depends only on the rounds observed before the trial was asked
-for, so a search remains a function of its seed and results. The published
-methods instead decide when a trial reaches the epoch.
+An `EarlyStopper` learns from the learning curves observed so far and gives each
+new trial a stop rule, the least quality required after some epochs. The rule is
+part of the trial, and the training itself applies the rule, so early stopping
+works with every runner. The rule depends only on the rounds observed before the
+trial was made, so a search remains a function of its seed and results. The
+published methods instead decide on a stop at the epoch itself.
 
 `halving` is asynchronous successive halving (Li et al., *A System for Massively
-Parallel Hyperparameter Tuning*, MLSys 2020): rungs (fidelities) at the epochs
-eta, eta^2, ...; a trial is promoted beyond a rung if it is in the best 1 / eta
-of the rewards observed there. It is decided once; a stopped trial is never
+Parallel Hyperparameter Tuning*, MLSys 2020). It has rungs (fidelities) at the
+epochs eta, eta^2, ... A trial is promoted beyond a rung if its reward is among
+the best 1 / eta of the rewards observed there. A stopped trial is never
 resumed.
 
 `curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
-Hyperparameter Optimization of Deep Neural Networks by Extrapolation of
-Learning Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
-P(final > best so far | curve) is below a threshold. The prior of this
-probability is 1 / n for the n-th trial, so any threshold ends up stopping all.
-Here ([own]) the risk is the probability of stopping a trial that would have
-been *as good as the best so far*. It is divided among the epochs in proportion
-to the square of the epochs saved, since late stops save little. The least
-quality after epoch t is the lower quantile of
+Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
+Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
+P(final > best so far | curve) is below a threshold. This probability is 1 / n
+before the n-th trial, so with any threshold all trials are stopped in the end.
+In this package's own rule, the risk is the probability of stopping a trial that
+would have been *as good as the best so far*. Every epoch gets a share of the
+risk in proportion to the square of the number of saved epochs, since late stops
+save little. The least quality after epoch t is the quantile, at the share of
+this epoch, of
 
     quality after epoch t | final quality = best so far
 
-by regression over all observed trials (`learning_curves`). It is a quantile of
-Student's t with the prediction's standard error, so few trials give a cautious
-rule. The shares add up to the risk, which thus bounds that of all epochs
-(Bonferroni), if curves are normal about their regression.
+by regression over all observed trials (`learning_curves`). The quantile uses
+Student's t distribution and the prediction's standard error, so few trials give
+a cautious rule. The shares add up to the risk. So the risk bounds the
+probability of a wrong stop at any epoch (Bonferroni), if curves are normal
+about the regression.
 
 No trial is stopped before `min_trials` trials were trained in full, or before
 `min_epochs` epochs.
 
-A stopped trial counts with an estimate of its final reward. The reward at the
-stop would understate its architecture. The regression prediction of the final
-reward would shrink it towards the mean of all trials, and a searcher with a
-reward model would shrink it once more. So the estimate is the classical
-calibration estimator (`EpochFit.calibrated_final`), which does not shrink. It
-is at most the best reward of a full training.
+The searcher is told an estimate of a stopped trial's final reward. The reward
+at the stop would understate the architecture. The regression prediction of the
+final reward would be shrunk towards the mean of all trials, and a searcher with
+a reward model would shrink the prediction once more. So the estimate is the
+classical calibration estimator (`EpochFit.calibrated_final`), which does not
+shrink. The estimate is at most the best reward of a trial that was trained in
+full.
 
-Measured on recorded learning curves of 729 networks
-(docs/results/early_stopping.md), random search of 100 trials reaches the same
-regret with about half of the epochs by either rule. `halving` saves more epochs
-in short searches (48 % against 43 % of 50 trials); `curve` stops fewer trials
-that would have become the best (9 % against 21 to 31 %).
+On recorded learning curves of 729 networks (docs/results/early_stopping.md),
+random search of 100 trials reaches the same regret with about half of the
+epochs by either rule. `halving` saves more epochs in searches of 50 trials
+(48 % against 43 %). `curve` stops fewer trials that would have become the best
+(9 % against 21 to 31 %).
 """
 
 from collections.abc import Sequence
@@ -63,20 +66,20 @@ from audiotag_nas.trial import MAX_REWARD, TrialResult, TrialStatus
 EARLY_STOPPERS = ("none", "halving", "curve")
 
 Rule = list[list[float]]
-"""A `trial.StopRule`, as it will be read from a journal."""
+"""A `trial.StopRule` of lists, the form in which a journal stores it."""
 
 
 class EarlyStopper(Protocol):
     """Makes stop rules from the results observed so far.
 
-    All answers are a function of the settings and of the results told before,
-    in their order.
+    Rules and estimates are a function of the settings and of the results told
+    before, in their order.
     """
 
     def rule(self) -> Rule:
-        """[epoch, least reward] pairs for a trial that is asked for now.
+        """The [epoch, least reward] pairs of a trial that is made now.
 
-        A reward here is the quality minus the trial's costs, if any.
+        The reward after an epoch is the quality minus the trial's costs.
         """
         ...
 
@@ -89,7 +92,7 @@ class EarlyStopper(Protocol):
         ...
 
     def estimated_final_reward(self, result: TrialResult) -> float:
-        """The reward that a completed trial counts with."""
+        """The estimated final reward of a stopped trial, else its reward."""
         ...
 
 
@@ -135,7 +138,7 @@ class _RegressionStopper:
         return min(estimate, self._curves.best_final)
 
     def _thresholds(self) -> list[tuple[int, float]]:
-        """The (epoch, least reward) pairs of the rule."""
+        """The rule's pairs of an epoch and the least reward after it."""
         raise NotImplementedError
 
 
@@ -143,10 +146,11 @@ class HalvingStopper(_RegressionStopper):
     """Promotes the best 1 / eta of the trials at each rung; see the module.
 
     Args:
-        num_epochs: of a full training.
-        min_trials: full trainings before any trial is stopped.
+        num_epochs: number of epochs of a full training.
+        min_trials: number of full trainings before any trial is stopped.
         min_epochs: the first epoch that may be a rung.
-        eta: factor by which epochs grow and trials shrink from rung to rung.
+        eta: the factor from rung to rung by which the number of epochs grows
+            and the number of trials shrinks.
     """
 
     def __init__(
@@ -178,8 +182,8 @@ class CurveStopper(_RegressionStopper):
     """Stops trials that are unlikely to equal the best; see the module.
 
     Args:
-        num_epochs: of a full training.
-        min_trials: full trainings before any trial is stopped.
+        num_epochs: number of epochs of a full training.
+        min_trials: number of full trainings before any trial is stopped.
         min_epochs: the first epoch after which a trial may be stopped.
         risk: probability of stopping, at any epoch, a trial that would have
             been as good as the best so far.
@@ -199,7 +203,7 @@ class CurveStopper(_RegressionStopper):
         self._risk = risk
 
     def _thresholds(self) -> list[tuple[int, float]]:
-        # Imported here, since it takes a quarter of a second.
+        # Imported here, because the import takes a quarter of a second.
         from scipy.special import stdtrit
 
         degrees_of_freedom = self._curves.num_whole - 2
@@ -214,7 +218,7 @@ class CurveStopper(_RegressionStopper):
             epochs.tolist(), quantiles.tolist(), strict=True
         ):
             fit = self._fits[epoch]
-            # Without a positive correlation, no trial is stopped.
+            # Without a positive correlation the epoch has no threshold.
             if fit.covariance > 0:
                 mean, deviation = _current_given_final(fit, best)
                 thresholds.append((epoch, mean + quantile * deviation))
@@ -230,10 +234,10 @@ def make_early_stopper(
     eta: float = 3.0,
     risk: float = 0.1,
 ) -> EarlyStopper | None:
-    """Makes the early stopper called `name`; None for `none`.
+    """Makes the early stopper called `name`, or returns None for "none".
 
     Raises:
-        ConfigError: there is no such stopper.
+        ConfigError: there is no early stopper of this name.
     """
     if name == "none":
         return None
@@ -258,7 +262,10 @@ def make_early_stopper(
 
 
 def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
-    """Moments of a new trial's current reward, given its final reward."""
+    """Mean and standard deviation of the current reward, given the final one.
+
+    They hold for a new trial, which `fit` has not observed.
+    """
     slope = fit.covariance / fit.variance_final
     mean = fit.mean_current + slope * (final - fit.mean_final)
     variance = max(0.0, fit.variance_current - slope * fit.covariance)
@@ -268,7 +275,7 @@ def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
 
 
 def _reward_curve(result: TrialResult) -> list[float]:
-    """The reward after each epoch: quality minus the constant costs."""
+    """The reward after each epoch, which is the quality minus the costs."""
     if not result.history.get("quality") or result.reward is None:
         raise ConfigError(
             f"{result.trial_id}: early stopping needs the curve `quality` in "
@@ -281,6 +288,6 @@ def _reward_curve(result: TrialResult) -> list[float]:
                 f"{result.trial_id}: its reward and the curve `quality` must "
                 f"be at most {MAX_REWARD:g} in magnitude. Received: {value:g}"
             )
-    # This order keeps qualities without costs exact to the last bit.
+    # In this order, rewards without costs equal the qualities bit for bit.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]

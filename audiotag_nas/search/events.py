@@ -19,13 +19,13 @@ class TrialFinished:
 
     Attributes:
         trial: the finished trial.
-        result: its result.
-        num_done: finished trials of this search.
-        num_total: all trials of this search.
-        best_trial: the best full training so far, or None.
-        best_result: its result.
-        from_journal: whether an earlier run trained it.
-        utilization: so far; see `SearchOutcome`.
+        result: the result of `trial`.
+        num_done: number of finished trials of this search.
+        num_total: number of all trials of this search.
+        best_trial: the best trial so far that was trained in full, or None.
+        best_result: the result of `best_trial`, or None.
+        from_journal: whether an earlier run trained the trial.
+        utilization: the utilization so far, as in `SearchOutcome`.
     """
 
     trial: Trial
@@ -46,15 +46,16 @@ class SearchOutcome:
     """The outcome of a search.
 
     Attributes:
-        trials: in the order of their numbers.
-        results: one per trial, in the same order.
-        best_trial: the first full training with the highest reward.
-        best_result: its result.
+        trials: all trials, in the order of their numbers.
+        results: one result per trial, in the same order.
+        best_trial: the trial with the highest reward among those trained in
+            full; the first one of equals.
+        best_result: the result of `best_trial`.
         recommendation: the tokens that the searcher recommends.
-        num_from_journal: trials that earlier runs finished.
+        num_from_journal: number of trials that earlier runs finished.
         stop_reason: why there are fewer trials than requested, or empty.
-        utilization: the fraction of the runner's slots' time that was spent
-            training in this run; None if nothing was trained.
+        utilization: the fraction of this run's time, averaged over the
+            runner's slots, that was spent training; None without a training.
     """
 
     trials: tuple[Trial, ...]

@@ -1,15 +1,15 @@
 """The journal: every finished trial is one durable line of `trials.jsonl`.
 
-It is the state of a search: replaying it through a searcher restores that of an
-uninterrupted search (see `loop`). One file serves all stages of a working
-directory. A line is
+The journal is the state of a search. If its results are told to a new searcher,
+the search continues as if it had never been interrupted (see `loop`). One file
+serves all stages of a working directory. A line is
 
     {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
      "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
 with the fields of `Trial` and `TrialResult` (docs/reference/journal.md). A line
-with a wrong type or checksum is an error. Only the driver, which holds
-`lock.driver_lock`, may open a `Journal`; every process may `read_entries`.
+with a wrong type or checksum is an error. Only the process that holds
+`lock.driver_lock` may open a `Journal`; every process may call `read_entries`.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _CHECKSUM = re.compile(rb', "checksum": "([0-9a-f]{16})"\}')
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """The schema: the fields of a line in order, with their types."""
+    """The fields of a line in their order, with their types."""
 
     schema_version: int
     order: int
@@ -56,11 +56,11 @@ class JournalEntry:
     """One line of the journal.
 
     Attributes:
-        order: increases from line to line, as trials finish.
-        finished_at: UTC, `2026-01-31T12:00:00Z`.
+        order: a number that increases from line to line, as trials finish.
+        finished_at: when the trial finished (UTC), `2026-01-31T12:00:00Z`.
         trial: the finished trial.
-        result: its result.
-        line_number: from 1.
+        result: the result of `trial`.
+        line_number: the number of the line, from 1.
     """
 
     order: int
@@ -70,7 +70,7 @@ class JournalEntry:
     line_number: int
 
     def differences(self, trial: Trial) -> list[str]:
-        """Fields that differ from `trial`: `seed: 4 here, 5 in the journal`."""
+        """Differences to `trial`, such as `seed: 4 here, 5 in the journal`."""
         mine, theirs = (
             flatten(json.loads(_dump(value.to_json())))
             for value in (trial, self.trial)
@@ -88,16 +88,17 @@ class JournalEntry:
 class Journal:
     """A journal open for writing, by one process at a time.
 
-    Opening reads the whole file; a missing file is an empty journal. A torn
-    last line, left by a kill or a power cut, is truncated with a warning.
+    Opening reads the whole file; a missing file is an empty journal. A kill or
+    a power cut can leave an incomplete last line. Opening removes this line
+    with a warning.
 
     Attributes:
-        path: of the file.
-        entries: all lines, in order.
+        path: the path of the file.
+        entries: the entries of all lines, in order.
 
     Raises:
-        StoreError: a line other than a torn last one is damaged (the message
-            names it), or the file can't be read or truncated.
+        StoreError: a complete line is damaged (the message names the line), or
+            the file can't be read or truncated.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -107,8 +108,8 @@ class Journal:
         self._by_trial_id = {entry.trial.trial_id: entry for entry in entries}
         if torn:
             logging.warning(
-                "%s: dropped a torn last line (%d bytes) of an interrupted "
-                "run; its trial will run again.",
+                "%s: removed the incomplete last line (%d bytes) of an "
+                "interrupted run; the line's trial will run again.",
                 self.path,
                 torn,
             )
@@ -121,21 +122,22 @@ class Journal:
         return len(self.entries)
 
     def get(self, trial_id: str) -> JournalEntry | None:
-        """The entry of a trial, or None if it has not finished."""
+        """The entry of a trial, or None if the trial has not finished."""
         return self._by_trial_id.get(trial_id)
 
     def append(self, trial: Trial, result: TrialResult) -> JournalEntry:
         """Writes one line durably.
 
         Returns:
-            The entry as it will be read again. Callers must use it instead of
-            `result`, to have the same numbers after a resume: metrics that
-            are not finite are dropped, and such numbers of a curve are None.
+            The entry as it will be read again. Metrics that are not finite are
+            dropped, and numbers of a curve that are not finite are None. A
+            caller that uses this entry's result instead of `result` has the
+            same numbers after a resume.
 
         Raises:
             StoreError: the trial is in the journal already, or the line can't
-                be written; the file is then unchanged.
-            ValueError: the result is of another trial.
+                be written. The file is then unchanged.
+            ValueError: `result` belongs to another trial.
         """
         if trial.trial_id != result.trial_id:
             raise ValueError(
@@ -190,8 +192,8 @@ class Journal:
                 if is_new:
                     _sync_directory(self.path.parent)
             except OSError as error:
-                # Part of the line may be written. If truncating fails too, the
-                # next opening does it.
+                # Part of the line may be written. If it can't be removed now,
+                # the next `Journal` removes it.
                 with contextlib.suppress(OSError):
                     os.ftruncate(file, self._num_bytes)
                 self._fail(error)
@@ -201,27 +203,27 @@ class Journal:
 
     def _fail(self, error: OSError) -> NoReturn:
         raise StoreError(
-            f"{self.path}: can't be written ({error.strerror}). The trials "
-            "before are safe; the same command continues from them."
+            f"{self.path}: can't be written ({error.strerror}). The "
+            "earlier trials are safe, and the same command continues after "
+            "them."
         ) from error
 
 
 def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
-    """Reads a journal, also while it is written; never changes it.
+    """Reads a journal without changing it, even while a driver writes it.
 
     An incomplete last line is ignored. A missing file has no entries.
 
     Raises:
-        StoreError: as when a `Journal` is opened.
+        StoreError: a complete line is damaged, or the file can't be read.
     """
     return _read(Path(path))[0]
 
 
 def with_checksum(line: bytes) -> bytes:
-    """Adds the checksum to a line, as the last field.
+    """Returns a line with its checksum added as the last field.
 
-    It is the first 16 hexadecimal digits of the SHA-256 of the line's bytes
-    without that field.
+    The checksum is the first 16 hexadecimal digits of the SHA-256 of `line`.
 
     Args:
         line: a JSON object without a newline.
@@ -231,14 +233,14 @@ def with_checksum(line: bytes) -> bytes:
 
 
 def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
-    """The entries, their size in bytes, and that of a torn last line."""
+    """The entries, their size, and an incomplete last line's size, in bytes."""
     try:
         data = read_regular_file(path, max_bytes=None)
     except FileNotFoundError:
         return [], 0, 0
     *lines, rest = data.split(b"\n")
     if lines and not rest and not _is_json(lines[-1]):
-        # After a power cut, only the end of the last line may be on the disk.
+        # A power cut can leave only the end of the last line on the disk.
         rest = lines.pop() + b"\n"
     entries: list[JournalEntry] = []
     line_numbers: dict[str, int] = {}
@@ -275,8 +277,8 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
     """Decodes and checks a line.
 
     Raises:
-        _OtherVersionError: it has another format version.
-        ValueError, StoreError: it is damaged.
+        _OtherVersionError: the line has another format version.
+        ValueError, StoreError: the line is damaged.
     """
     value = parse_json(line)
     if not isinstance(value, dict):
@@ -287,7 +289,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
         raise _OtherVersionError(
             f"the journal has format version {version}; this version of "
             f"audiotag-nas reads and continues version {SCHEMA_VERSION} only. "
-            "Use the version that wrote it, or another --workdir."
+            "Use the version that wrote the journal, or another --workdir."
         )
     if not is_version or version != SCHEMA_VERSION:
         raise ValueError(
@@ -299,8 +301,8 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
         raise ValueError("the last field must be a `checksum`")
     if with_checksum(line[: match.start()] + b"}") != line:
         raise ValueError(
-            "the checksum must match the line, which was changed after it was "
-            f"written. Received: {match[1].decode()}"
+            "the checksum must match the line; the line was changed after it "
+            f"was written. Received: {match[1].decode()}"
         )
     fields: _Line = from_json(_Line, value)
     if fields.trial.trial_id != fields.result.trial_id:
@@ -318,7 +320,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
 
 
 def _is_json(line: bytes) -> bool:
-    """False for a torn line; True for other damage, which is an error."""
+    """False for an incomplete line, True for a line with other damage."""
     try:
         json.loads(line.decode())
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -339,7 +341,7 @@ def _dump(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """`value` in strict JSON: None for NaN and infinities, valid Unicode."""
+    """`value` for strict JSON, with None for a number that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -347,7 +349,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, str):
-        # In Python, a file name that is not UTF-8 has lone surrogates.
+        # Python gives a file name that is not UTF-8 lone surrogates, which
+        # can't be encoded.
         return value.encode(errors="backslashreplace").decode()
     return value
 
@@ -358,7 +361,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Makes the name of a new file durable."""
+    """Makes the name of a new file in the directory `path` durable."""
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)

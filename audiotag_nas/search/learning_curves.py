@@ -1,18 +1,20 @@
 """Regression of final rewards on the learning curves of a search.
 
-Trials stopped early have no final reward, and they are not a random sample:
-their curves were low. But the curve determines the stop, so final rewards are
-missing at random (Little and Rubin, *Statistical Analysis with Missing Data*).
-Curves only end early and never begin late (monotone missingness), so
-sequential regression is enough. From the last epoch back, the final reward is
-regressed on the reward after an epoch, over the trials that trained longer;
-trials stopped at that epoch get the predicted final reward, and its variance,
-and take part in the regressions at earlier epochs. A regression over full
-trainings alone would be biased upwards: among poor starts, only those that
-recovered were trained in full.
+Trials stopped early have no final reward, and they are not a random sample,
+because their curves were low. But the curve determines the stop, so final
+rewards are missing at random (Little and Rubin, *Statistical Analysis with
+Missing Data*). Curves only end early and never begin late (monotone
+missingness), so sequential regression is enough. Its steps go back from the
+last epoch. The trials that trained beyond an epoch give a regression of the
+final reward on the reward after this epoch. The trials stopped at this epoch
+get the predicted final reward and its variance, and take part in the
+regressions at earlier epochs. A regression over full trainings alone would be
+biased upwards: among trials with a poor start, only those that recovered were
+trained in full.
 
-A curve has one reward per epoch: the trial's reward had it ended there. A trial
-that ended by itself before the last epoch keeps its final reward.
+A curve has one reward per epoch, the trial's reward if it had ended there. If a
+trial ends before the last epoch without being stopped, its final reward also
+counts for the epochs that are left.
 """
 
 import dataclasses
@@ -24,29 +26,30 @@ import numpy as np
 from audiotag_nas.errors import ConfigError
 
 MIN_WHOLE = 4
-"""Full curves that a regression needs: two degrees of freedom."""
+"""Number of full curves for a regression with two degrees of freedom."""
 
 _LEAST_R2 = 0.25
-"""Lower bound in `calibrated_final`, which would extrapolate far otherwise."""
+"""Lower bound of R² in `calibrated_final`, which divides by R²."""
 
 _ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochFit:
-    """The joint distribution of the reward after one epoch and the final one.
+    """The joint distribution of the current reward and the final reward.
 
-    Moments divide by the number of trials. Final rewards are observed or
-    predicted; `variance_final` includes the variance of the predictions.
+    The current reward of a trial is the reward after one given epoch. Moments
+    divide by the number of trials. Final rewards are observed or predicted;
+    `variance_final` includes the variance of the predictions.
 
     Attributes:
-        num: trials that trained for this epoch.
-        mean_current, variance_current: of the rewards after this epoch.
-        mean_final, variance_final: of the final rewards.
-        covariance: of both.
+        num: number of trials that trained for this epoch.
+        mean_current, variance_current: mean and variance, current rewards.
+        mean_final, variance_final: mean and variance of the final rewards.
+        covariance: covariance of the current and the final reward.
         slope, intercept: regression of the final on the current reward, over
             the trials that trained longer. The slope is not negative.
-        residual_variance: of that regression.
+        residual_variance: variance of the regression's residuals.
     """
 
     num: int
@@ -60,16 +63,17 @@ class EpochFit:
     residual_variance: float
 
     def predicted_final(self, current: float) -> float:
-        """The regression prediction, which shrinks towards the mean."""
+        """The regression's prediction, which is shrunk towards the mean."""
         return self.intercept + self.slope * current
 
     def calibrated_final(self, current: float) -> float:
         """The classical calibration estimate (Krutchkoff 1967).
 
-        It inverts the regression of the current on the final reward. It does
-        not shrink towards the mean: over trials with one final reward, its
-        mean is that reward. It is noisier in return; below an R² of
-        `_LEAST_R2` it shrinks as it does at that R².
+        The estimate inverts the regression of the current on the final reward.
+        It is not shrunk towards the mean: over trials with the same final
+        reward, the mean estimate is this reward. In return, the estimate is
+        noisier than `predicted_final`, above all if R² is small. An R² below
+        `_LEAST_R2` therefore counts as `_LEAST_R2`.
         """
         predicted = self.predicted_final(current)
         spread = self.variance_current * self.variance_final
@@ -83,7 +87,7 @@ class LearningCurves:
     """The learning curves of the trials observed so far.
 
     Args:
-        num_epochs: of a full training.
+        num_epochs: number of epochs of a full training.
     """
 
     def __init__(self, num_epochs: int) -> None:
@@ -98,7 +102,7 @@ class LearningCurves:
 
     @property
     def best_final(self) -> float:
-        """The highest final reward of a full training; -inf without any."""
+        """The highest final reward of full trainings; -inf without one."""
         whole = self._curves[self._ends == self._num_epochs, -1]
         return float(whole.max(initial=-math.inf))
 
@@ -106,18 +110,19 @@ class LearningCurves:
         """Adds the curve of a trial.
 
         Args:
-            rewards: one per epoch, at least one.
-            stopped_epoch: after which the trial was stopped; 0 if it was not.
+            rewards: one reward per epoch, and at least one.
+            stopped_epoch: the epoch after which the trial was stopped, or 0 if
+                the trial was not stopped.
 
         Raises:
-            ConfigError: the curve has no epochs, too many, or does not end
-                at `stopped_epoch`.
+            ConfigError: the curve has no epochs, has too many epochs, or does
+                not end at `stopped_epoch`.
         """
         num = len(rewards)
         if not 1 <= num <= self._num_epochs or stopped_epoch not in (0, num):
             raise ConfigError(
                 f"a learning curve must have 1 to {self._num_epochs} epochs, "
-                f"and end where it was stopped ({stopped_epoch}). "
+                f"and end at the epoch of its stop ({stopped_epoch}). "
                 f"Received: {num} epochs"
             )
         curve = np.full(self._num_epochs, rewards[-1], float)
@@ -126,13 +131,13 @@ class LearningCurves:
         self._ends = np.append(self._ends, stopped_epoch or self._num_epochs)
 
     def rewards_after(self, epoch: int) -> np.ndarray:
-        """The rewards after `epoch` of the trials that trained for it."""
+        """The rewards after `epoch` of all trials that trained for it."""
         return self._curves[self._ends >= epoch, epoch - 1]
 
     def fits(self) -> dict[int, EpochFit]:
-        """Maps each epoch, from 1 to the last but one, to its fit.
+        """Maps each epoch before the last one to its fit.
 
-        Empty with fewer than `MIN_WHOLE` full curves.
+        The result is empty if there are fewer than `MIN_WHOLE` full curves.
         """
         if self.num_whole < MIN_WHOLE:
             return {}
@@ -150,7 +155,7 @@ class LearningCurves:
             variances[here] = residual
             reached = self._ends >= epoch
             x, y = current[reached], finals[reached]
-            # Rounding errors of equal values must not correlate.
+            # Rounding errors of equal values must not give a covariance.
             is_flat = _is_flat(x) or _is_flat(y)
             product = (x - x.mean()) * (y - y.mean())
             fits[epoch] = EpochFit(
@@ -175,17 +180,17 @@ def _is_flat(values: np.ndarray) -> bool:
 def _regress(
     x: np.ndarray, y: np.ndarray, variances: np.ndarray
 ) -> tuple[float, float, float]:
-    """Slope, intercept and residual variance of y on x.
+    """Slope, intercept and residual variance of a regression of y on x.
 
     Args:
-        x: (num,).
-        y: (num,), observed or predicted.
-        variances: (num,), of the predicted values; 0 if observed.
+        x: current rewards, (num,).
+        y: observed or predicted final rewards, (num,).
+        variances: the variance of each y, (num,); 0 if y is observed.
     """
     centered = x - x.mean()
     is_flat = _is_flat(x)
     slope = 0.0 if is_flat else float(centered @ y) / float(centered @ centered)
-    # A negative slope is noise, and would reward bad starts.
+    # A negative slope is noise. It would give bad starts high predictions.
     slope = max(0.0, slope)
     intercept = float(y.mean() - slope * x.mean())
     residuals = y - intercept - slope * x

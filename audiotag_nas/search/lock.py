@@ -1,7 +1,8 @@
-"""The lock of a working directory: one driver at a time.
+"""The lock of a working directory, which only one driver can hold at a time.
 
-It is a kernel lock (flock), so it ends with the process that holds it. The file
-`driver.lock` names this process and is never removed.
+A driver is the process that runs a search. The kernel releases the lock (flock)
+when the driver ends. The file `driver.lock` names the driver; it is never
+removed.
 """
 
 import contextlib
@@ -31,10 +32,11 @@ class Holder:
     """The process that took the lock last and did not release it.
 
     Attributes:
-        pid, host: of the process.
-        since: UTC, `2026-01-31T12:00:00Z`.
-        is_alive: whether it still holds the lock; False if it was killed,
-            None if it runs on another machine.
+        pid, host: the id of the process, and the name of its machine.
+        since: when the process took the lock (UTC), `2026-01-31T12:00:00Z`.
+        is_alive: whether the process still holds the lock. False means that
+            the process was killed. None means that it ran on another
+            machine.
     """
 
     pid: int
@@ -44,10 +46,10 @@ class Holder:
 
 
 def read_holder(workdir: str | os.PathLike) -> Holder | None:
-    """The driver of `workdir`, or None.
+    """The driver of `workdir`, or None if no driver is named.
 
-    It does not try the lock, which would refuse a driver that starts at that
-    moment.
+    This function does not try to take the lock: a driver that starts at the
+    same moment would then be refused.
     """
     path = Path(workdir) / LOCK_NAME
     try:
@@ -61,7 +63,7 @@ def read_holder(workdir: str | os.PathLike) -> Holder | None:
 
 
 def _written_holder(data: bytes) -> Holder | None:
-    """The holder that the lock file names, or None."""
+    """The holder that the lock file's content `data` names, or None."""
     try:
         holder: Holder = from_json(Holder, parse_json(data))
     except ValueError:
@@ -73,9 +75,11 @@ def _written_holder(data: bytes) -> Holder | None:
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether a process is alive and, if visible, has the file open.
+    """Whether a process is alive and has the file open.
 
-    Another process may have got the pid of a dead one.
+    Without the second check, another process with the pid of a dead driver
+    would count as the driver. If its open files can't be listed, the process
+    counts as the driver.
     """
     try:
         os.kill(pid, 0)
@@ -96,14 +100,15 @@ def _has_open(pid: int, path: Path) -> bool:
 
 @contextlib.contextmanager
 def driver_lock(workdir: str | os.PathLike) -> Iterator[None]:
-    """Locks `workdir` (made if missing) for this process, within the block.
+    """Locks `workdir` for this process, within the block.
 
-    Processes started by exec (subprocess, spawn) do not inherit the lock. A
-    process made by fork would, and would keep it after its parent's death.
+    A missing directory is made. Processes started by exec (subprocess, spawn)
+    do not inherit the lock. A process made by fork would inherit the lock and
+    keep it after its parent's death.
 
     Raises:
-        StoreError: another driver (named) holds it, or the directory can't be
-            written.
+        StoreError: another driver holds the lock (the message names the
+            driver), or the directory can't be written.
     """
     path = Path(workdir) / LOCK_NAME
     try:
@@ -134,7 +139,8 @@ def _lock(file: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise StoreError(
-                f"{path}: this file system can't lock it ({error.strerror})."
+                f"{path}: the file system can't lock this file "
+                f"({error.strerror})."
             ) from error
         raise StoreError(
             f"{path.parent}: in use by another driver, "
@@ -164,5 +170,5 @@ def _describe_holder(file: int) -> str:
     except OSError:
         holder = None
     if holder is None:
-        return "a process that is not named"
+        return "whose process is unknown"
     return f"process {holder.pid} on {holder.host} since {holder.since}"

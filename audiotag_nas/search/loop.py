@@ -2,20 +2,20 @@
 
 A search is a pure function of its searcher and of the trials' results, and
 every result is in the journal before anything learns from it. So the loop has
-no state to save: a restarted loop asks the same searcher the same questions,
-takes the results that the journal has, and trains the rest. It ends as if it
-had never stopped.
+no state to save. A restarted loop makes the same calls of the same searcher,
+takes the results of finished trials from the journal, and trains the other
+trials. The search ends as if it had never stopped.
 
 The rewards of a round are told in the order of `ask`, once all are known. The
 order in which a runner finishes trials only affects the order of the journal's
 lines (`JournalEntry.order`).
 
-Rounds may overlap, so that a slow trial does not idle the other workers: with
-`max_open_rounds` L, round r is asked after exactly the rounds 0 .. r - L were
-told. So any number of workers gives the same search.
+Rounds may overlap, so that the workers need not wait for a round's slowest
+trial. With `max_open_rounds` L, round r is asked after exactly the rounds
+0 .. r - L were told. So any number of workers gives the same search.
 
-Early stopping keeps this property: a trial's stop rule is made when the trial
-is asked for, from the rounds told by then, and is part of the trial.
+The search also stays the same with early stopping: a trial's stop rule is made
+when the trial is made, from the rounds told by then, and is part of the trial.
 """
 
 import collections
@@ -41,7 +41,7 @@ MAX_IDLE_ROUNDS = 50
 """A search ends after so many consecutive rounds without a new point."""
 
 MakeTrial = Callable[[int, int, Tokens], Trial]
-"""(trial number from 0, round, tokens) -> trial."""
+"""Makes a trial from its number (from 0), its round and its tokens."""
 
 
 def run_search(
@@ -61,41 +61,42 @@ def run_search(
 ) -> SearchOutcome:
     """Runs a search until `num_trials` trials are finished.
 
-    Every round asks for `trials_per_round` tokens. The last round trains only
-    as many as are left, so a search that is extended later equals one that
-    had all trials from the start.
+    Every round asks for `trials_per_round` points. The last round does so too,
+    but it trains no more trials than `num_trials` allows. A search that is
+    extended later therefore equals one that had all trials from the start.
 
     Args:
-        searcher: a new one; it is asked and told again from round 0.
-        runner: runs the trials; the caller closes it.
-        journal: provides finished trials and receives new ones; other
-            stages' lines are ignored.
+        searcher: a new searcher; the journal's finished rounds are replayed
+            through it from round 0.
+        runner: the runner of the trials; the caller closes it.
+        journal: the source of finished trials and the place of new ones. Lines
+            of other stages are ignored.
         stage: the stage of the trials that `make_trial` makes.
-        num_trials: all trials, including those in the journal.
-        trials_per_round: tokens per `ask`.
-        make_trial: (number, round, tokens) -> Trial; a pure function.
-        failure_reward: told for a failed trial.
-        retrain_repeats: retrain tokens that were trained before (always done
-            if the searcher `repeats_on_purpose`). If False, their known reward
-            is told again and does not count as a trial.
-        max_open_rounds: the most rounds that are asked and not yet told. With
-            1, workers wait for a round's last trial.
-        early_stopper: a new one; makes stop rules and the rewards of stopped
-            trials. None disables early stopping.
-        on_event: called with each event, on this thread.
+        num_trials: number of all trials, including those in the journal.
+        trials_per_round: number of points per `ask`.
+        make_trial: a pure function (number, round, tokens) -> Trial.
+        failure_reward: the reward that is told for a failed trial.
+        retrain_repeats: whether a point that was trained before is trained
+            again. If False, its known reward is told again and does not count
+            as a trial. True is implied by `repeats_on_purpose`.
+        max_open_rounds: maximum number of rounds that were asked and not yet
+            told. With 1, workers wait for a round's last trial.
+        early_stopper: a new early stopper, or None to train every trial in
+            full.
+        on_event: a function that is called with each event, on this thread.
 
     Returns:
         The outcome. It has fewer trials than `num_trials` and a `stop_reason`
         if the searcher had no more proposals, every point was trained, or
-        `MAX_IDLE_ROUNDS` rounds proposed nothing new.
+        `MAX_IDLE_ROUNDS` rounds proposed no new point.
 
     Raises:
-        SearchError: every trial failed; raised after two rounds and at least
-            4 trials.
-        StoreError: the journal has a different trial with the same id, or
-            can't be written.
-        ConfigError: an argument is out of range, or tokens are not of the
-            space.
+        SearchError: all trials failed. This ends the search after two rounds,
+            but not before 4 trials.
+        StoreError: the journal has a different trial with the same id, or the
+            journal can't be written.
+        ConfigError: an argument is out of range, or the searcher proposed a
+            point that is not of the space.
     """
     for name, value in (
         ("num_trials", num_trials),
@@ -132,12 +133,12 @@ class _Search:
     """The arguments and the state of one call of `run_search`.
 
     Attributes:
-        trials: by number.
-        results: by trial id.
-        number_of: tokens -> number of their first trial.
-        best: the best full training so far, with its result.
-        num_from_journal: trials that the journal had.
-        rewards: trial number -> the reward told for it.
+        trials: the trials in the order of their numbers.
+        results: the results by trial id.
+        number_of: the number of each point's first trial.
+        best: the best trial so far that was trained in full, and its result.
+        num_from_journal: number of trials that the journal had.
+        rewards: the told reward by trial number.
     """
 
     searcher: Searcher
@@ -159,7 +160,7 @@ class _Search:
     rewards: dict[int, float] = dataclasses.field(default_factory=dict)
 
     def run_rounds(self, trials_per_round: int, max_open_rounds: int) -> str:
-        """Runs the search; returns the reason for an early end, or ""."""
+        """Runs the search; returns why it ended early, or an empty text."""
         open_rounds: collections.deque[list[int]] = collections.deque()
         round_number = num_idle = 0
         stop_reason = ""
@@ -179,7 +180,7 @@ class _Search:
                 num_idle = num_idle + 1 if is_idle else 0
                 if num_idle == MAX_IDLE_ROUNDS:
                     stop_reason = (
-                        "the searcher proposed nothing new for "
+                        "the searcher proposed no new point for "
                         f"{num_idle} rounds"
                     )
             if not open_rounds:
@@ -208,7 +209,7 @@ class _Search:
     def _ask(
         self, trials_per_round: int, round_number: int
     ) -> tuple[list[int], str]:
-        """The trial numbers of a new round, or the reason for none."""
+        """The trial numbers of a new round, or why there is no new round."""
         if (
             not self.retrain_repeats
             and len(self.number_of) == self.searcher.space.size
@@ -219,13 +220,13 @@ class _Search:
             for tokens in self.searcher.ask(trials_per_round)
         ]
         if not asked:
-            return [], "the searcher has nothing left to try"
+            return [], "the searcher has no more points to propose"
         return self._number(asked, round_number), ""
 
     def _number(self, asked: list[Tokens], round_number: int) -> list[int]:
-        """The trial numbers of the tokens asked for; makes new trials.
+        """The trial numbers of the points of a round; makes new trials.
 
-        Tokens beyond the last trial are dropped.
+        Once there are `num_trials` trials, new points are dropped.
         """
         numbers = []
         for tokens in asked:
@@ -247,8 +248,8 @@ class _Search:
     ) -> Trial:
         """The trial with its stop rule.
 
-        Repeated tokens are trained in full: the searcher wants a better
-        estimate of their reward.
+        A repeated point is trained in full, because the searcher wants a
+        better estimate of its reward.
         """
         trial = self.make_trial(number, round_number, tokens)
         rule = [] if self.early_stopper is None else self.early_stopper.rule()
@@ -257,7 +258,7 @@ class _Search:
         return dataclasses.replace(trial, stop_rule=rule)
 
     def _train(self, numbers: list[int]) -> None:
-        """Waits for these trials; trials of other open rounds run meanwhile."""
+        """Waits until these trials end; those of other rounds run meanwhile."""
         ids = {self.trials[number].trial_id for number in numbers}
         while not ids <= self.results.keys():
             trial, result = self.queue.next_result()
@@ -272,8 +273,8 @@ class _Search:
         if differences:
             raise StoreError(
                 f"{self.journal.path}, line {entry.line_number}: trial "
-                f"{trial.trial_id} is of another search: {differences[0]}. "
-                f"{self._remedy(trial)}"
+                f"{trial.trial_id} belongs to another search: "
+                f"{differences[0]}. {self._remedy(trial)}"
             )
         self.num_from_journal += 1
         self._finish(trial, entry.result, from_journal=True)
@@ -283,20 +284,20 @@ class _Search:
         """What to do if the journal has a different trial with this id."""
         if len(self.results) > self.num_from_journal:
             return (
-                "Earlier trials were retrained with other results. To "
-                f"continue, remove the {self.stage}'s lines of round "
-                f"{trial.round} and later."
+                "Earlier trials were retrained and got other results. To "
+                f"continue, remove the lines of stage {self.stage} from round "
+                f"{trial.round} on."
             )
         return (
-            "Use another working directory, or the settings that the journal "
-            "was made with."
+            "Use the settings of the journal's search, or another working "
+            "directory."
         )
 
     def _finish(
         self, trial: Trial, result: TrialResult, *, from_journal: bool
     ) -> None:
         self.results[trial.trial_id] = result
-        # In order of numbers: of equal rewards the first asked for wins.
+        # In the order of numbers: among equal rewards, the first trial wins.
         whole = [
             (t, self.results[t.trial_id])
             for t in self.trials
@@ -318,7 +319,7 @@ class _Search:
         )
 
     def _tell(self, numbers: list[int]) -> None:
-        """Tells the rewards of a round; a repeat gets its first reward."""
+        """Tells a round's rewards; a trial that is told again keeps its own."""
         new = {
             number: self.results[self.trials[number].trial_id]
             for number in numbers
@@ -341,12 +342,13 @@ class _Search:
         return self.early_stopper.estimated_final_reward(result)
 
     def _check_failures(self, min_trials: int) -> None:
-        """Raises SearchError once `min_trials` were told and all failed."""
+        """Raises SearchError if all trials failed, at least `min_trials`."""
         if self.best is not None or not self.results:
             return
         if min_trials and len(self.rewards) < max(4, min_trials):
             return
-        # Wait for open rounds too: which of their trials ended is chance.
+        # Also wait for the open rounds. Which of their trials ended by now is
+        # chance, and the decision must not depend on it.
         self._train(list(range(len(self.trials))))
         if self.best is not None:
             return
@@ -356,15 +358,15 @@ class _Search:
         reason, count = reasons.most_common(1)[0]
         raise SearchError(
             f"{self.stage}: all {len(self.results)} trials failed, {count} of "
-            f"them with: {reason.rstrip('.')}. To retrain them once the cause "
-            f"is fixed, remove their lines from {self.journal.path}."
+            f"them with: {reason.rstrip('.')}. Fix the cause. To retrain the "
+            f"trials, also remove their lines from {self.journal.path}."
         )
 
     def _recommendation(self) -> Tokens:
-        """The searcher's recommendation among the full trainings.
+        """The point that the searcher recommends among full trainings.
 
-        The searcher knows neither failures nor estimates from measured
-        rewards.
+        The searcher itself can't tell a measured reward from the reward of a
+        failure or from an estimate.
         """
         return self.searcher.recommend(
             among={

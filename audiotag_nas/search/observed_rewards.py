@@ -1,4 +1,4 @@
-"""The observed rewards of a searcher: checks, means, best point."""
+"""The observed rewards of a searcher, their means and the best point."""
 
 import math
 import statistics
@@ -12,12 +12,13 @@ from audiotag_nas.trial import MAX_REWARD
 
 
 class ObservedRewards:
-    """All rewards of each observed point; recommends the best mean.
+    """All rewards of each observed point; finds the best mean reward.
 
-    Every searcher of this package has one, so all make the same checks.
+    Every searcher of this package has an `ObservedRewards`, so that all make
+    the same checks.
 
     Args:
-        space: the points.
+        space: the space of the points.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -27,10 +28,10 @@ class ObservedRewards:
     def add(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
     ) -> tuple[list[Tokens], list[float]]:
-        """Checks and keeps a batch; returns it as plain tuples and floats.
+        """Checks and keeps a batch, and returns it as tuples and floats.
 
         Raises:
-            ConfigError: as in `Searcher.tell`.
+            ConfigError: the batch is invalid, as in `Searcher.tell`.
         """
         tokens, rewards = (
             _as_list("tokens", tokens),
@@ -57,8 +58,8 @@ class ObservedRewards:
 
     def means(self) -> dict[Tokens, float]:
         """Returns the mean reward of each point, in the order of `rewards`."""
-        # statistics.mean is exact: the mean of three equal rewards is equal to
-        # each of them, which a running sum would not ensure.
+        # statistics.mean is exact. With a running sum, the mean of three equal
+        # rewards might differ from these rewards.
         return {
             point: statistics.mean(rewards)
             for point, rewards in self._rewards.items()
@@ -70,11 +71,11 @@ class ObservedRewards:
         """Returns the observed points, in the order first observed.
 
         Args:
-            among: the points to choose from; None stands for all.
+            among: the points to choose from; None stands for all points.
 
         Raises:
-            ConfigError: no point is observed, or none of `among`, or a point of
-                `among` is not of the space.
+            ConfigError: no point is observed, no point of `among` is observed,
+                or a point of `among` is not of the space.
         """
         if not self._rewards:
             raise ConfigError(
@@ -95,10 +96,10 @@ class ObservedRewards:
         """Returns the point of the best mean reward, the first among equals.
 
         Args:
-            among: as in `points`.
+            among: the points to choose from, as in `points`.
 
         Raises:
-            ConfigError: as in `points`.
+            ConfigError: there is no such point, as in `points`.
         """
         means = self.means()
         return max(self.points(among), key=means.__getitem__)
@@ -129,7 +130,7 @@ def _checked_points(
 
 def _checked_reward(reward: Any, tokens: Tokens) -> float:
     try:
-        # A number's text is a mistake of a caller who reads it from a file.
+        # float() would accept a text, which a caller passes only by mistake.
         value = math.nan if isinstance(reward, str | bytes) else float(reward)
     except (TypeError, ValueError, OverflowError):
         value = math.nan

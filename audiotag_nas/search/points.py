@@ -1,7 +1,7 @@
 """How searchers draw points: uniform, untried, neighbors and mutations.
 
-A neighbor of a point differs from it in the token of one decision, whatever
-the distance between the choices of an ordinal decision.
+A neighbor of a point has another token at exactly one decision. The two choices
+need not be adjacent, even if the decision is ordinal.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 def draw_points(
     space: SearchSpace, num: int, generator: np.random.Generator
 ) -> list[Tokens]:
-    """Draws `num` uniform points with replacement."""
+    """Draws `num` uniform points, which may repeat."""
     uniform = generator.random((num, space.num_decisions))
     # Below 2**53 choices, u < 1 never rounds up to the number of choices.
     tokens = (uniform * space.num_choices).astype(int)
@@ -23,7 +23,7 @@ def draw_points(
 
 
 def every_point(space: SearchSpace) -> Iterable[Tokens]:
-    """Iterates over the points; the last decision varies fastest."""
+    """Iterates over all points; the last decision varies fastest."""
     return itertools.product(*map(range, space.num_choices))
 
 
@@ -32,9 +32,9 @@ def draw_untried(
     taken: Collection[Tokens],
     generator: np.random.Generator,
 ) -> Tokens:
-    """Draws a uniform point not in `taken`; there must be one."""
+    """Draws a uniform point outside `taken`; at least one must exist."""
     if 2 * len(taken) < space.size:
-        # At least every other draw is untried.
+        # Each draw is untried with a probability above one half.
         while True:
             (point,) = draw_points(space, 1, generator)
             if point not in taken:
@@ -50,9 +50,9 @@ def replace_repeats(
     *,
     taken: Collection[Tokens],
 ) -> list[Tokens]:
-    """Returns `points` with repeats and points in `taken` drawn anew.
+    """Returns `points` with a new draw for each repeat and each taken point.
 
-    Repeats stay once the whole space is taken.
+    Once every point of the space is taken or returned, repeats stay.
     """
     seen = set(taken)
     result = []
@@ -65,7 +65,7 @@ def replace_repeats(
 
 
 def neighbors(space: SearchSpace, tokens: Tokens) -> list[Tokens]:
-    """Returns all points that differ in one token, by decision."""
+    """Returns all neighbors of a point, in the order of the decisions."""
     return [
         (*tokens[:position], token, *tokens[position + 1 :])
         for position, num in enumerate(space.num_choices)
@@ -81,11 +81,11 @@ def some_neighbors(
     *,
     max_num: int,
 ) -> list[Tokens]:
-    """Returns all neighbors, at most `max_num` of them, drawn at random."""
+    """Returns all neighbors, or `max_num` random ones if there are more."""
     num = sum(space.num_choices) - space.num_decisions
     if num <= max_num:
         return neighbors(space, tokens)
-    # There may be thousands: build only the ones drawn.
+    # There may be thousands of neighbors, so only the drawn ones are built.
     chosen = np.sort(generator.choice(num, size=max_num, replace=False))
     ends = np.cumsum(space.num_choices) - np.arange(1, space.num_decisions + 1)
     positions = np.searchsorted(ends, chosen, side="right")
@@ -106,8 +106,8 @@ def mutate(
 ) -> Tokens:
     """Returns `tokens` with `num_mutations` random tokens changed.
 
-    Decisions with one choice stay the same, so fewer tokens change where fewer
-    decisions have a second choice.
+    Only decisions with several choices can change. If there are fewer of them
+    than `num_mutations`, all of them change.
     """
     point = list(tokens)
     free = [i for i, num in enumerate(space.num_choices) if num > 1]

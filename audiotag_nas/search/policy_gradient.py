@@ -1,16 +1,17 @@
 """Policy gradients over tokens: sampling, the REINFORCE loss, the update.
 
-They apply to any policy that makes one decision after the other
+The functions accept any policy that makes one decision after the other
 (`TokenPolicy`). The loss is Williams' (1992), with an entropy bonus:
 
     loss = -mean(advantage * log_prob) - entropy_weight * mean(entropy)
 
-log_prob is log p of a point; entropy (nats) is the sum over its decisions of
-the entropy of the distribution that the token was drawn from; means are over
-the batch. The gradient is clipped by its global norm and applied by Adam. The
-logits of all decisions have the same width; missing choices are masked.
+log_prob is log p of a point. Each token is drawn from a distribution over the
+choices of its decision; a point's entropy is the sum of the entropies (nats)
+of these distributions. Means are over the batch. The gradient is clipped by its
+global norm, and Adam applies it. The logits of all decisions have the same
+width; the logits beyond a decision's choices are masked.
 
-All operations are placed on the CPU; the GPUs are for trials.
+All operations are placed on the CPU, because the GPUs are for trials.
 """
 
 from collections.abc import Sequence
@@ -21,11 +22,11 @@ import numpy as np
 import tensorflow as tf
 
 CPU = "/CPU:0"
-_MASKED = -1e9  # finite: 0 * -inf would make the entropy NaN
+_MASKED = -1e9  # finite, since 0 * -inf would make the entropy NaN
 
 
 class TokenPolicy(Protocol):
-    """p(tokens), one decision after the other; see `LstmPolicy`."""
+    """A distribution of points, decision by decision; see `LstmPolicy`."""
 
     num_choices: tuple[int, ...]
 
@@ -42,23 +43,29 @@ class TokenPolicy(Protocol):
 
 
 def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
-    """Returns a term of the logits, (decisions, most choices): 0 if allowed."""
+    """Returns a term of the logits, 0 for choices and very low elsewhere.
+
+    Its shape is (decisions, largest number of choices).
+    """
     allowed = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
     return np.where(allowed, 0.0, _MASKED).astype(np.float32)
 
 
 def first_rows(num_choices: Sequence[int]) -> np.ndarray:
-    """Returns the row of each decision's first choice; row 0 is the start."""
+    """Returns the embedding row of each decision's first choice.
+
+    Row 0 is the input of the first decision.
+    """
     return np.cumsum((1, *num_choices[:-1])).astype(np.int32)
 
 
 def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws `num` points: tokens (num, decisions), int32.
+    """Draws `num` points as tokens of shape (num, decisions), int32.
 
     Args:
-        policy: the distribution.
-        num: scalar int32.
-        seed: (2,) int64; the draw depends only on it and the weights.
+        policy: the distribution of the points.
+        num: the number of points, a scalar int32.
+        seed: two int64. The draw depends only on `seed` and the weights.
     """
     num_decisions = len(policy.num_choices)
     seeds = tf.random.split(seed, num_decisions)
@@ -81,8 +88,8 @@ def evaluate(
     """Returns log p of each point and its entropy in nats, (num,) each.
 
     Args:
-        policy: the distribution.
-        tokens: (num, decisions), int32.
+        policy: the distribution of the points.
+        tokens: the points, (num, decisions), int32.
     """
     log_probs = policy.log_probs(tokens)
     log_prob = tf.gather(log_probs, tokens, batch_dims=2)
@@ -100,14 +107,14 @@ def loss_and_gradients(
     """Returns the REINFORCE loss and its gradient, one tensor per variable.
 
     Args:
-        policy: the distribution.
-        tokens: (num, decisions), int32.
-        advantages: (num,), reward - return baseline.
-        entropy_weight: of the entropy bonus.
+        policy: the distribution of the points.
+        tokens: the points, (num, decisions), int32.
+        advantages: reward minus return baseline of each point, (num,).
+        entropy_weight: the weight of the entropy bonus.
 
     Returns:
-        Scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`
-        (before clipping); and the unclipped gradients.
+        The scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`
+        (before clipping), and the unclipped gradients.
     """
     variables = [variable.value for variable in policy.variables]
     with tf.GradientTape() as tape:
@@ -115,7 +122,7 @@ def loss_and_gradients(
         mean_entropy = tf.reduce_mean(entropy)
         loss = -tf.reduce_mean(advantages * log_prob)
         loss -= entropy_weight * mean_entropy
-    # The embedding's gradient is sparse; the optimizer takes dense ones.
+    # The embedding's gradient is sparse, but the optimizer needs a dense one.
     gradients = [
         tf.convert_to_tensor(gradient)
         for gradient in tape.gradient(
@@ -132,11 +139,11 @@ def loss_and_gradients(
 
 
 class PolicyGradient:
-    """A policy and its optimizer; sampling and updates are graphs.
+    """A policy and its optimizer, with sampling and updates as graphs.
 
     Args:
         policy: the distribution to train.
-        learning_rate: of Adam.
+        learning_rate: the learning rate of Adam.
         clip_norm: maximum global norm of the gradient.
     """
 
@@ -149,7 +156,7 @@ class PolicyGradient:
                 learning_rate, global_clipnorm=clip_norm
             )
             self._optimizer.build(policy.variables)
-        # With an open batch dimension one trace serves every size.
+        # With an open batch dimension, one graph serves every batch size.
         self._sample = tf.function(
             self._sample_step,
             input_signature=[
@@ -169,7 +176,7 @@ class PolicyGradient:
         )
 
     def sample(self, num: int, seed: Sequence[int]) -> np.ndarray:
-        """Draws `num` points, (num, decisions); `seed` is two ints."""
+        """Draws `num` points, (num, decisions), from a seed of two ints."""
         with tf.device(CPU):
             return self._sample(
                 tf.constant(num, tf.int32), tf.constant(seed, tf.int64)
@@ -182,7 +189,7 @@ class PolicyGradient:
         *,
         entropy_weight: float,
     ) -> dict[str, float]:
-        """Takes one optimizer step; returns `loss_and_gradients`' metrics."""
+        """Takes an optimizer step; returns `loss_and_gradients`' metrics."""
         with tf.device(CPU):
             metrics = self._update(
                 tf.constant(tokens, tf.int32),

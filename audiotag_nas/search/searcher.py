@@ -1,7 +1,7 @@
-"""The protocol of searchers: ask and tell over the tokens of a search space.
+"""The protocol of searchers, which propose points of a search space.
 
-`make_searcher` makes one by name. A module that needs TensorFlow is imported
-only when its searcher is made.
+`make_searcher` makes a searcher by its name. A module that needs TensorFlow is
+imported only when its searcher is made.
 """
 
 import importlib
@@ -29,20 +29,20 @@ class Searcher(Protocol):
     >>> searcher.recommend()
     (3,)
 
-    The contract that every searcher keeps and the loop relies on:
+    The search loop relies on this contract, which every searcher keeps:
 
     - **Rounds.** Each `ask` opens a round; rounds count from 0. Rounds may
       overlap: the next `ask` may come before the previous round is told.
     - **Replay.** The points of `ask` are a function only of the space, the
       seed, the settings, the number of the round, `num`, and the earlier calls
-      of `ask` and `tell` in their order. The same calls give the same tokens,
-      bit for bit, so a search is resumed by repeating its calls.
-    - **Any tokens may be told**, in batches of any size: all or some points of
-      a round, other points of the space, or points told before (trainings are
-      noisy, or a known reward is told again).
-    - **Repeats.** A searcher that asks for a point again to have it retrained
-      with another seed has an attribute `repeats_on_purpose` that is True. A
-      repeat of any other searcher is chance, and it is told the known reward.
+      of `ask` and `tell` in their order. The same calls give exactly the same
+      points, so a search is resumed by repeating its calls.
+    - **Any points may be told**, in batches of any size: all or some points of
+      a round, other points of the space, or points told before (with a new
+      reward, since trainings are noisy, or with the known reward).
+    - **Repeats.** A searcher that proposes a point again to have it retrained
+      with another seed has an attribute `repeats_on_purpose` that is True. If
+      any other searcher repeats a point, it is told the known reward again.
     - **Rewards** are maximized. They are finite, and at most `MAX_REWARD`
       (1e15) in magnitude. For a failed training the caller tells a penalty
       within these limits, never a NaN.
@@ -50,18 +50,19 @@ class Searcher(Protocol):
 
     @property
     def space(self) -> SearchSpace:
-        """The space whose tokens are asked and told."""
+        """The space of the points."""
         ...
 
     def ask(self, num: int) -> list[Tokens]:
         """Returns the points of the next round.
 
         Args:
-            num: how many, 1 or more. It may differ from round to round.
+            num: the number of points, 1 or more. Each round may have another.
 
         Returns:
-            `num` points, possibly with repeats. A searcher that tries each
-            point once returns fewer when the space runs out, and then none.
+            `num` points, possibly with repeats. A searcher that proposes each
+            point once returns fewer points when the space runs out, and an
+            empty list afterwards.
 
         Raises:
             ConfigError: `num` is not a positive whole number.
@@ -74,22 +75,22 @@ class Searcher(Protocol):
         """Learns one reward per point; an empty batch changes nothing.
 
         Raises:
-            ConfigError: tokens and rewards differ in number, one of them is not
-                iterable, tokens are not of the space, or a reward is not a
-                finite number or too large. Nothing of the batch is learned.
+            ConfigError: `tokens` and `rewards` differ in number, one of the two
+                is not iterable, a point is not of the space, or a reward is not
+                a finite number or is too large. The batch is not learned.
         """
         ...
 
     def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
-        """Returns the observed point that should be built.
+        """Returns the observed point that the searcher considers the best.
 
         Args:
-            among: the points to choose from, where some observed points cannot
-                be built because their trainings failed or were stopped early.
+            among: the points to choose from. None stands for all observed
+                points, even if a training failed or was stopped early.
 
         Raises:
-            ConfigError: no point is observed, or none of `among`, or a point of
-                `among` is not of the space.
+            ConfigError: no point is observed, no point of `among` is observed,
+                or a point of `among` is not of the space.
         """
         ...
 
@@ -98,7 +99,7 @@ def check_num(num: int) -> int:
     """Returns the argument of `ask` as an int.
 
     Raises:
-        ConfigError: it is not a whole number of 1 or more.
+        ConfigError: `num` is not a whole number of 1 or more.
     """
     if not _is_whole(num) or num < 1:
         raise ConfigError(
@@ -111,7 +112,7 @@ def check_seed(seed: int) -> int:
     """Returns `seed` as an int.
 
     Raises:
-        ConfigError: it is not a whole number from 0 to 2**63 - 1.
+        ConfigError: `seed` is not a whole number from 0 to 2**63 - 1.
     """
     if not _is_whole(seed) or not 0 <= seed < 2**63:
         raise ConfigError(
@@ -121,7 +122,7 @@ def check_seed(seed: int) -> int:
 
 
 def _is_whole(value: Any) -> bool:
-    """Returns whether `value` is an int, of Python or NumPy, and no bool."""
+    """Returns whether `value` is an int of Python or NumPy, but not a bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
@@ -139,7 +140,7 @@ SEARCHERS = {
     "random": "searchers.random_search:RandomSearcher",
     "grid": "searchers.grid:GridSearcher",
 }
-"""Name -> module in `audiotag_nas.search`, and class."""
+"""Each searcher's name, its module in `audiotag_nas.search` and its class."""
 
 
 def make_searcher(
@@ -160,13 +161,15 @@ def make_searcher(
 
     Args:
         name: one of `SEARCHERS`.
-        space: what to search.
-        seed: the only source of its randomness.
-        **settings: of the searcher, fields of its class in `config.searchers`.
+        space: the search space.
+        seed: the only source of the searcher's randomness.
+        **settings: the searcher's settings, which are the fields of its class
+            in `config.searchers`.
 
     Raises:
-        ConfigError: an unknown searcher or setting (the error lists the allowed
-            ones), a value out of its range, or `space` is no `SearchSpace`.
+        ConfigError: the searcher or a setting is unknown (the message lists the
+            allowed names), a value is out of range, or `space` is not a
+            `SearchSpace`.
     """
     checked = make_settings(name, settings)
     check_space(space)

@@ -1,4 +1,4 @@
-"""A queue of trials for a runner, and the utilization of its slots."""
+"""The queue of trials that wait for a runner, and the runner's utilization."""
 
 import collections
 import time
@@ -8,11 +8,13 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 
 class TrainingQueue:
-    """Keeps a runner's slots filled, first in, first out.
+    """Submits trials in their order and keeps all slots of the runner busy.
+
+    A slot is the runner's capacity for one trial.
 
     Args:
-        runner: runs the trials.
-        on_start: called with each trial that is submitted to the runner.
+        runner: the runner of the trials.
+        on_start: a function that is called with each submitted trial.
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class TrainingQueue:
         self._waiting.append(trial)
 
     def next_result(self) -> tuple[Trial, TrialResult]:
-        """Waits for the next trial that ends; there must be one."""
+        """Waits until a trial ends; a trial must be waiting or running."""
         self._fill()
         result = self._runner.next_result()
         if result.trial_id not in self._running:
@@ -41,13 +43,14 @@ class TrainingQueue:
         trial = self._running.pop(result.trial_id)
         self._busy_seconds += result.seconds
         self._ended = time.monotonic()
-        # Before the result is written, so that no worker waits for a disk.
+        # The next trial starts before the caller writes this result, so that
+        # no worker waits for the disk.
         self._fill()
         return trial, result
 
     @property
     def utilization(self) -> float | None:
-        """Fraction of the slots' time spent training; None before a result."""
+        """Fraction of all slots' time spent training; None before a result."""
         if self._started is None or self._ended <= self._started:
             return None
         slots = self._num_slots * (self._ended - self._started)

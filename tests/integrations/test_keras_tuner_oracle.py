@@ -35,7 +35,8 @@ def test_a_killed_search_of_a_real_model_ends_the_same(tmp_path):
     tuner = keras_tuner_driver.search(str(tmp_path / "whole"), 4)
     killed = drive(tmp_path / "killed", 4, 2)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    # keras-tuner saves a trial's start: the third has started, not ended.
+    # keras-tuner saves the start of a trial. The third trial has started but
+    # not ended.
     state = json.loads((tmp_path / "killed/project/oracle.json").read_text())
     assert (len(state["start_order"]), len(state["end_order"])) == (3, 2)
     resumed = drive(tmp_path / "killed", 4)
@@ -79,7 +80,7 @@ def scored(name="score"):
 
 
 def told(tuner) -> dict:
-    """Tokens -> reward, as told to the current searcher."""
+    """The reward of each point that the current searcher was told."""
     pairs = {}
     for call in tuner.oracle.get_state()["audiotag_nas"]["calls"]:
         if "tell" in call:
@@ -271,7 +272,7 @@ def test_a_project_continued_with_more_trials_equals_a_long_one(tmp_path):
     assert keras_tuner_driver.outcome(other) != keras_tuner_driver.outcome(
         whole
     )
-    with pytest.raises(StoreError, match=r"`seed` 0. Received: 5"):
+    with pytest.raises(StoreError, match=r"seed=0\. Received: seed=5"):
         tune(digits, tmp_path / "two", **settings | {"seed": 5})
 
 
@@ -306,7 +307,7 @@ def test_errors_name_wrong_arguments():
 
 
 def test_the_error_for_a_misplaced_setting_shows_the_right_place(tmp_path):
-    rule = r"by `settings`: settings=\{'num_initial': 3\}\. Received: num"
+    rule = r"`settings`, as settings=\{'num_initial': 3\}\. Received: num"
     with pytest.raises(ConfigError, match=rule):
         ReinforceOracle("val_loss", num_initial=3)
     # keras-tuner rejects arguments that no searcher has.
@@ -330,11 +331,12 @@ def test_a_trial_that_fails_before_it_declares_anything_is_an_error(tmp_path):
     def fails(hp):
         raise OSError("the data are not mounted")
 
-    rule = r"before any hyperparameter was .* OSError: the data are not mounted"
+    rule = r"before it declared a hyper.* OSError: the data are not mounted"
     for _ in range(2):  # the second reloads the project of the first
         with pytest.raises(SearchError, match=rule):
             tune(fails, tmp_path / "failed", objective=scored())
-    # A failure after a declaration continues; a success without one ends.
+    # A failure after a declaration lets the search continue. A success without
+    # a declaration ends the search.
     num_trials = 0
 
     def fails_once(hp):
@@ -369,7 +371,7 @@ def test_without_keras_tuner_the_error_says_what_to_install():
 
 
 class Killed(BaseException):
-    """Ends a search like a kill: no code of it runs afterwards."""
+    """An exception that ends a search like a kill, with no code after it."""
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -46,7 +46,7 @@ def num_begun(workdir: Path) -> int:
 
 
 def curve_train(trial: Trial) -> TrialResult:
-    """Returns a curve that rises to `fake_reward`, noisier at early epochs."""
+    """Returns a curve to `fake_reward`, with more noise at early epochs."""
     noise = random.Random(repr(trial.tokens))
     final, quality = fake_reward(trial.tokens), []
     metrics = {}
@@ -70,7 +70,7 @@ def curve_train(trial: Trial) -> TrialResult:
 def run_trial(
     trial: Trial, *, config, features_dir, trial_dir: Path, on_epoch
 ) -> TrialResult:
-    """A runner's target: `curve_train` with a random duration."""
+    """The training function of a runner, `curve_train` of random duration."""
     trial_dir.mkdir(parents=True, exist_ok=True)
     with open(trial_dir / "begun.txt", "a") as file:
         file.write("1\n")

@@ -64,13 +64,14 @@ def rising(final: float) -> list[float]:
 def test_halving_promotes_the_best_half_of_the_rewards_at_each_rung():
     stopper = halving()
     stopper.tell([result(*rising(f)) for f in (0.9, 0.95, 0.85, 0.8)])
-    # Rungs 2, 4, 8; two of four are promoted, the second ends at 0.9.
+    # The rungs are 2, 4 and 8. Two of four trials are promoted; the second of
+    # them ends at 0.9.
     assert stopper.rule() == [
         [2, pytest.approx(0.9 - 0.7)],
         [4, pytest.approx(0.9 - 0.5)],
         [8, pytest.approx(0.9 - 0.1)],
     ]
-    # The trial stopped at rung 2 counts there: three of six are promoted.
+    # The trial stopped at rung 2 counts there, so three of six are promoted.
     stopper.tell([result(0.1, 0.22, stopped=True), result(*rising(0.7))])
     assert stopper.rule()[:2] == [
         [2, pytest.approx(0.2)],
@@ -103,7 +104,7 @@ def fake_failure_result() -> TrialResult:
 
 
 def test_the_curve_rule_is_the_lower_prediction_bound_of_a_regression():
-    """Compares with SciPy's regression and the textbook's interval."""
+    """Compares thresholds with SciPy's regression and a textbook's interval."""
     rng = np.random.default_rng(3)
     finals = rng.uniform(0.6, 0.9, 11)
     starts = 0.5 * finals + rng.normal(0, 0.03, 11)
@@ -132,14 +133,17 @@ def test_the_curve_rule_stops_trials_as_good_as_the_best_at_its_risk():
         stopper = CurveStopper(num_epochs=2, min_epochs=1, risk=0.2)
         stopper.tell([result(*p) for p in zip(starts, finals, strict=True)])
         [[_, least]] = stopper.rule()
-        # Distribution after one epoch of a trial that ends at the best.
+        # The reward after one epoch of trials that end at the best reward.
         risks.append(stats.norm(finals.max() - 0.2, 0.03).cdf(least))
-    # Four standard errors.
+    # The tolerance is four standard errors.
     assert np.mean(risks) == pytest.approx(0.2, abs=0.024)
 
 
 def test_the_risk_is_divided_by_the_squares_of_the_epochs_saved():
-    """Epochs 1 and 2 of 3 save 2 and 1: four fifths and one fifth."""
+    """Stops after epochs 1 and 2 of 3 save 2 and 1 epochs.
+
+    So the two epochs get four fifths and one fifth of the risk.
+    """
     rng = np.random.default_rng(4)
     finals = rng.uniform(0.6, 0.9, 9)
     noise = rng.normal(0, 0.02, 9)
@@ -173,7 +177,7 @@ def test_without_positive_correlation_the_curve_rule_stops_none():
 
 @pytest.mark.parametrize("end", [0.1, 0.3, 0.7])
 def test_with_equal_finals_the_curve_rule_stops_none(end):
-    # The mean of eleven times 0.7 is not 0.7 in floats: the rounding error
+    # In floats, the mean of eleven times 0.7 is not 0.7. This rounding error
     # must not count as a correlation with the starts.
     generator = np.random.default_rng(0)
     stopper = CurveStopper(num_epochs=6, min_trials=4, min_epochs=1)
@@ -187,7 +191,7 @@ def test_the_estimate_is_on_the_line_of_the_full_trainings():
     stopper = halving(num_epochs=3)
     whole = [(0.1, 0.3, 0.4), (0.2, 0.5, 0.6), (0.3, 0.7, 0.8)]
     stopper.tell([result(*curve) for curve in (*whole, (0.05, 0.2, 0.3))])
-    # The line is final = 0.2 + 2 x.
+    # The regression is final = 0.2 + 2 start.
     stopped = result(0.15, stopped=True)
     assert stopper.estimated_final_reward(stopped) == pytest.approx(0.5)
     assert stopper.estimated_final_reward(result(*whole[0])) == 0.4
@@ -197,8 +201,9 @@ def test_the_estimate_does_not_shrink_to_the_mean():
     stopper = halving(num_epochs=3)
     pairs = [(0.1, 0.4), (0.1, 0.6), (0.3, 0.6), (0.3, 0.8)]
     stopper.tell([result(start, start, final) for start, final in pairs])
-    # The regression of final on start has slope 1 and predicts 0.5. That of
-    # start on final has slope 1 / 2 through (0.6, 0.2); inverted, 0.4.
+    # The regression of final on start has slope 1 and predicts 0.5. The
+    # regression of start on final has slope 1 / 2 through (0.6, 0.2). Its
+    # inverse predicts 0.4.
     assert stopper.estimated_final_reward(
         result(0.1, stopped=True)
     ) == pytest.approx(0.4)
@@ -217,7 +222,7 @@ def test_costs_are_subtracted_from_the_curve_and_the_estimate():
     stopper.tell(
         [result(*curve, cost=0.1) for curve in (*whole, (0.05, 0.2, 0.3))]
     )
-    # All rewards are 0.1 lower: 0.15 - 0.1 at the stop, 0.5 - 0.1 finally.
+    # All rewards are 0.1 lower, 0.15 - 0.1 at the stop and 0.5 - 0.1 finally.
     stopped = result(0.15, cost=0.1, stopped=True)
     assert stopped.reward == pytest.approx(0.05)
     assert stopper.estimated_final_reward(stopped) == pytest.approx(0.4)
@@ -246,7 +251,7 @@ NUM_TRIALS = 26
 
 
 class RecordingSearcher(HashSearcher):
-    """Records every reward."""
+    """A searcher that records every told reward."""
 
     def __init__(self) -> None:
         super().__init__(SPACE)

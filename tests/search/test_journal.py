@@ -111,14 +111,14 @@ def test_a_file_truncated_anywhere_loses_only_the_torn_line(path, caplog):
         assert journal.entries == expected[:num_whole]
         assert path.read_bytes() == whole[: max([0, *ends[:num_whole]])]
         is_torn = cut not in (0, *ends)
-        assert ("dropped a torn last line" in caplog.text) == is_torn
+        assert ("removed the incomplete last line" in caplog.text) == is_torn
 
         journal.append(TRIALS[3], fake_train(TRIALS[3]))
         assert len(Journal(path)) == num_whole + 1
 
 
 def test_a_last_line_without_its_beginning_is_torn(path):
-    # After a power cut, only the end of the line may be on the disk.
+    # A power cut can leave only the end of the line on the disk.
     whole = path.read_bytes()
     path.write_bytes(whole + b"\0" * 40 + b"}}\n")
     assert len(Journal(path)) == 3
@@ -320,7 +320,7 @@ def test_an_unreadable_or_unwritable_path_is_a_store_error(tmp_path):
 
 
 def test_every_changed_byte_of_a_line_is_detected(path):
-    # Also a changed digit of a reward, which is valid JSON.
+    # A line with a changed digit of a reward is still valid JSON.
     whole = path.read_bytes()
     start = whole.index(b"\n") + 1
     end = whole.index(b"\n", start)
@@ -334,7 +334,7 @@ def test_every_changed_byte_of_a_line_is_detected(path):
 
 @pytest.mark.parametrize("line", [1, 3])
 def test_a_wrong_checksum_is_an_error_that_names_the_line(path, line):
-    # The last line too: it is complete, so it is not a torn line.
+    # The last line is damaged but complete, so it is not a torn line.
     lines = path.read_text().splitlines()
     lines[line - 1] = lines[line - 1].replace('"reward": 0.', '"reward": 0.1')
     path.write_text("\n".join(lines) + "\n")
@@ -367,7 +367,7 @@ def test_a_journal_of_another_version_is_an_error_of_one_line(path, version):
     assert str(caught.value) == (
         f"{path}, line 1: the journal has format version {version}; this "
         "version of audiotag-nas reads and continues version 3 only. Use the "
-        "version that wrote it, or another --workdir."
+        "version that wrote the journal, or another --workdir."
     )
 
 

@@ -27,7 +27,7 @@ def test_exact_lines_are_extrapolated_exactly():
 
 
 def test_a_trial_stopped_late_counts_at_earlier_epochs_with_its_prediction():
-    # Its curve is 0.1, 0.2; the line of epoch 2 predicts a final 0.3.
+    # Its curve is 0.1, 0.2. The regression of epoch 2 predicts 0.3.
     fits = filled(*WHOLE, (0.1, 0.2)).fits()
     finals = np.array([0.4, 0.6, 0.8, 0.3, 0.3])
     current = np.array([0.1, 0.2, 0.3, 0.05, 0.1])
@@ -53,7 +53,8 @@ def test_predictions_are_unbiased_if_poor_starts_were_stopped():
     """A regression over full trainings alone is biased upwards."""
     rng = np.random.default_rng(5)
     num = 4000
-    # A random walk: final = reward after epoch 1 + noise of 0.2 sqrt(2).
+    # The curves are random walks. The standard deviation of the final reward
+    # about the reward after epoch 1 is 0.2 sqrt(2).
     walks = 0.6 + np.cumsum(rng.normal(0, 0.2, (num, 3)), axis=1)
     curves = LearningCurves(3)
     for walk in walks:
@@ -84,7 +85,7 @@ def test_calibration_inverts_the_regression_of_current_on_final():
 
 
 def test_calibrated_finals_are_unbiased_for_good_and_bad_trials():
-    """Predicted finals shrink both towards the mean of all."""
+    """Predicted final rewards are shrunk towards the mean of all trials."""
     rng = np.random.default_rng(8)
     finals = rng.normal(0.7, 0.1, 4000)
     current = finals + rng.normal(0, 0.1, 4000)  # half of the variance
@@ -104,7 +105,7 @@ def test_without_correlation_the_calibrated_final_is_the_mean():
     curves = LearningCurves(2)
     for pair in ((0.1, 0.8), (0.2, 0.6), (0.3, 0.7), (0.4, 0.5)):
         curves.add(pair)
-    # Better starts ended worse: the slope is bounded at 0.
+    # Better starts ended worse, so the slope is bounded at 0.
     assert curves.fits()[1].calibrated_final(0.9) == pytest.approx(0.65)
     constant = LearningCurves(2)
     for final in (0.5, 0.6, 0.7, 0.8):
@@ -130,7 +131,7 @@ def test_calibration_extrapolates_four_times_at_most():
     finals = 0.1 * starts + 0.99**0.5 * noise
     for pair in zip(starts, finals, strict=True):
         curves.add(pair)
-    # The prediction for a start of 1 is 0.1; the mean of all is 0.
+    # The prediction for a start of 1 is 0.1. The mean of all rewards is 0.
     assert curves.fits()[1].calibrated_final(1.0) == pytest.approx(0.4)
 
 

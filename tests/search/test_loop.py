@@ -31,7 +31,7 @@ SPACE = SearchSpace(
 
 
 class ScriptedSearcher:
-    """Asks for given rounds and records the rewards it is told."""
+    """A searcher that proposes given rounds and records the told rewards."""
 
     def __init__(self, *rounds, recommendation=None) -> None:
         self.space = SPACE
@@ -183,7 +183,7 @@ def test_a_retrained_failure_invalidates_later_rounds(path):
     path.write_text("".join(lines[:2] + lines[3:]))
     with pytest.raises(StoreError) as info:
         search(FakeRunner())
-    remedy = re.search(r"search's lines of round (\d+) and", str(info.value))
+    remedy = re.search(r"of stage search from round (\d+) on", str(info.value))
     first = int(remedy[1])
     assert first >= 1
     path.write_text(
@@ -203,7 +203,7 @@ def test_the_error_for_the_journal_of_another_search_names_trial_and_field(
     _search(make_searcher("random", SPACE, seed=2), path)
     with pytest.raises(
         StoreError,
-        match=r"line 1: trial search-0000 is of another search: tokens: \[",
+        match=r"trial search-0000 belongs to another search: tokens: \[",
     ):
         _search(make_searcher("random", SPACE, seed=3), path)
     for change, field in [
@@ -255,12 +255,12 @@ def test_a_search_without_new_points_ends_with_a_reason(tmp_path):
         ScriptedSearcher([A, B], recommendation=A), tmp_path / "2", num_trials=9
     )
     assert len(some.trials) == 2
-    assert some.stop_reason == "the searcher has nothing left to try"
+    assert some.stop_reason == "the searcher has no more points to propose"
 
     stuck = ScriptedSearcher([A, B], *[[B, A]] * 80, recommendation=A)
     outcome = _search(stuck, tmp_path / "3")
     assert len(outcome.trials) == 2
-    assert "nothing new for 50 rounds" in outcome.stop_reason
+    assert "no new point for 50 rounds" in outcome.stop_reason
     assert len(stuck.told) == 51
 
     whole = _search(make_searcher("grid", SPACE), tmp_path / "4", num_trials=24)
@@ -280,7 +280,7 @@ def test_a_failed_trial_gets_the_penalty_and_is_never_recommended(path):
             reward=-5.0 - sum(trial.tokens),
         )
 
-    # Other rewards are below the penalty, so the searcher recommends A.
+    # All other rewards are below the penalty, so the searcher recommends A.
     searcher = ScriptedSearcher([A, B, C], [A, D], recommendation=A)
     assert min(B, C, D) == B
     runner = FakeRunner(train)
@@ -330,7 +330,7 @@ def test_a_search_in_which_all_trials_fail_ends_early_with_the_reason(
         with pytest.raises(
             SearchError,
             match=f"search: all {num_run} trials failed, .* with: out of memory"
-            ". To retrain them once the cause is fixed, remove their lines",
+            ". Fix the cause. To retrain the trials, also remove their lines",
         ):
             _search(
                 make_searcher("random", SPACE, seed=2),
@@ -409,7 +409,8 @@ def test_open_rounds_are_asked_before_earlier_rounds_are_told(path):
     searcher = HashSearcher(SPACE)
     _search(searcher, path, num_trials=14, max_open_rounds=3)
     calls = " ".join(searcher.calls)
-    # Round r is asked after rounds 0 .. r - 3 are told; finally all are told.
+    # Round r is asked after rounds 0 .. r - 3 were told. In the end, all
+    # rounds are told.
     assert calls.startswith("ask ask ask tell ask tell ask")
     assert calls.count("ask") == calls.count("tell")
 
@@ -467,7 +468,7 @@ def test_a_search_of_open_rounds_resumes_from_any_lines_of_its_journal(
 
 @pytest.mark.parametrize("shuffle", range(6))
 def test_whether_a_failing_search_ends_does_not_depend_on_timing(path, shuffle):
-    """Round 2 succeeds; with two open rounds its trials count."""
+    """Round 2 succeeds first; it counts because two rounds may be open."""
 
     def train(trial):
         if trial.round < 2:

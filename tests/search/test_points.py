@@ -1,4 +1,4 @@
-"""Draws of points: neighbors and mutations."""
+"""Neighbors and mutations of points."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_a_limited_number_of_neighbors_is_drawn_uniformly():
             some_neighbors(SPACE, (1, 0, 2), generator, max_num=num - 1)
         )
     ]
-    # Each is left out equally often.
+    # Each neighbor is left out equally often.
     expected = 2000 * (num - 1) / num
     for point in every_neighbor:
         assert drawn.count(point) == pytest.approx(expected, abs=90)
@@ -49,7 +49,8 @@ def test_mutations_are_neighbors_with_equal_frequency():
     drawn = [mutate(SPACE, (1, 0, 2), generator) for _ in range(1200)]
     counts = {p: drawn.count(p) for p in neighbors(SPACE, (1, 0, 2))}
     assert sum(counts.values()) == 1200
-    # The decision is drawn first: 1/2 for 2 neighbors, 1/2 for 3.
+    # The decision is drawn first. Both decisions have probability 1/2, one
+    # with 2 neighbors and one with 3.
     for point, count in counts.items():
         mean = 300 if point[2] == 2 else 200
         assert abs(count - mean) < 4 * math.sqrt(mean)

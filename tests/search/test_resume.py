@@ -76,7 +76,7 @@ def test_a_search_killed_at_every_kind_of_moment_ends_the_same(
     tmp_path, undisturbed
 ):
     workdir = tmp_path / "killed"
-    # At its first training, between rounds and within them, and at the last.
+    # Kills at the first and the last training, between and within rounds.
     kills = [
         ("training", 1),
         ("writing", 1),
@@ -144,7 +144,7 @@ def test_a_resumed_reinforce_search_ends_the_same(tmp_path):
     assert code == -signal.SIGKILL, errors
     assert len(read_entries(workdir / "trials.jsonl")) == 9
 
-    # Resumed in this process: one start of TensorFlow is enough.
+    # The search is resumed in this process, which has TensorFlow loaded.
     assert _plain(driver.search(workdir, "reinforce")) == expected
     assert _timeless_lines(workdir) == _timeless_lines(undisturbed)
 
@@ -152,7 +152,7 @@ def test_a_resumed_reinforce_search_ends_the_same(tmp_path):
 def test_a_search_stopped_by_a_full_disk_continues_with_free_space(
     tmp_path, undisturbed
 ):
-    # Space for five and a half lines; then the kernel returns EFBIG.
+    # The file may grow by five and a half lines. Then the kernel returns EFBIG.
     lines = (undisturbed[0] / "trials.jsonl").read_bytes().splitlines(True)
     room = sum(map(len, lines[:5])) + len(lines[5]) // 2
 

@@ -261,7 +261,7 @@ def test_rounds_may_overlap_fail_and_be_told_in_part(name):
     rounds = [searcher.ask(4), searcher.ask(3)]
     for _ in range(5):
         told = rounds.pop(0)[1:]
-        # The penalty is far from every reward.
+        # The penalty of failures is far below every reward.
         rewards = [fake_reward(tokens) for tokens in told]
         searcher.tell(told, [r if r > 0.3 else -1e3 for r in rewards])
         rounds.append(searcher.ask(4))
@@ -309,7 +309,7 @@ def test_a_search_is_resumed_by_the_documented_code(tmp_path, monkeypatch):
     (resume,) = (block for block in blocks if "rounds.jsonl" in block)
     space, _, _ = blocks[0].partition("searcher = ")
     script = tmp_path / "search.py"
-    # This searcher learns too, and needs no TensorFlow.
+    # This searcher also learns, but it needs no TensorFlow.
     script.write_text(
         (space + resume).replace('"reinforce"', '"gaussian_process"')
     )
@@ -331,7 +331,7 @@ def test_a_search_is_resumed_by_the_documented_code(tmp_path, monkeypatch):
 
     whole = run(tmp_path / "whole", 24)
     assert len(whole) == 24
-    # Interrupted within the fourth round, which is then repeated.
+    # The search is interrupted within the fourth round, which is repeated.
     begun = run(tmp_path / "parts", 14)
     assert begun[:12] + run(tmp_path / "parts", 24) == whole
     paths = [tmp_path / name / "rounds.jsonl" for name in ("whole", "parts")]

@@ -1,4 +1,4 @@
-"""The common base of searchers: rounds, checks and observed rewards."""
+"""The base class of searchers: rounds, checks and observed rewards."""
 
 import abc
 from collections.abc import Iterable, Sequence
@@ -11,15 +11,15 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class BaseSearcher(abc.ABC):
-    """Keeps the contract of `Searcher`; recommends the best mean reward.
+    """A `Searcher` that recommends the point of the best mean reward.
 
-    A subclass defines how it proposes points and what it learns. It may use
-    `_seed`, `_num_rounds` (within `_propose`, the number of the round) and
-    `_observed` (within `_learn`, including the new rewards).
+    A subclass defines how it proposes points and what it learns. In
+    `_propose`, `_num_rounds` is the number of the round. In `_learn`,
+    `_observed` already includes the new rewards.
 
     Args:
-        space: what to search.
-        seed: of the searcher's draws.
+        space: the search space.
+        seed: the seed of the searcher's draws.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -55,8 +55,8 @@ class BaseSearcher(abc.ABC):
     def _learn(  # noqa: B027 - not every searcher learns
         self, points: list[Tokens], values: list[float]
     ) -> None:
-        """Learns a checked, non-empty batch: one reward per point."""
+        """Learns a checked batch of at least one point, one reward each."""
 
     def _round_generator(self) -> np.random.Generator:
-        """Returns a generator for `_propose` that depends on seed and round."""
+        """Returns this round's generator, made from the seed and the round."""
         return np.random.default_rng([self._seed, self._num_rounds])

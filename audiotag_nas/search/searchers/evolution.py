@@ -1,8 +1,8 @@
-"""Regularized evolution: mutate the best of a sample, discard the oldest.
+"""Regularized evolution mutates the best of a sample and discards the oldest.
 
 Real, Aggarwal, Huang and Le, *Regularized Evolution for Image Classifier
 Architecture Search* (AAAI 2019, arXiv 1802.01548). The population consists of
-the latest trainings, so a point with one lucky reward does not stay forever.
+the latest trained points, so a point with a lucky reward does not stay forever.
 """
 
 import collections
@@ -16,16 +16,17 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class EvolutionSearcher(BaseSearcher):
-    """Mutations of tournament winners; see `Searcher` for the contract.
+    """Proposes mutations of parents, each the best point of a random sample.
 
-    The first `population` points are uniform. Each later point is a
-    parent with one token changed. The parent is the best of `sample`
-    members of the population, drawn with replacement.
+    Rounds are uniform until `population` rewards are observed. Each later
+    point is a parent with one token changed. The parent is the best of
+    `sample` members of the population, drawn with replacement.
 
     Args:
-        space: what to search.
-        seed: a round's draws depend on it and the round's number.
-        settings: checked already, as by `make_searcher`.
+        space: the search space.
+        seed: the seed of all draws. A round's draws depend on the seed and the
+            round's number.
+        settings: the settings, already checked (see `make_searcher`).
     """
 
     def __init__(

@@ -1,13 +1,13 @@
-"""A plain Gaussian-process searcher: the baseline of sample efficiency.
+"""A plain Gaussian-process searcher, for comparison with other searchers.
 
-The reward of a point is a Gaussian process, observed with noise. Its
-correlation is exp(-h / l), where h is the number of tokens in which two points
-differ. The length scale l and the noise maximize the likelihood. Points are
-chosen one by one by expected improvement (Mockus 1975; Jones et al. 1998) among
-neighbors and mutations of the best observed points and random points; pending
-points have their posterior mean as a fantasy value (the kriging believer of
-Ginsbourger et al. 2010). The algebra is in Rasmussen and Williams (2006),
-chapters 2 and 5.
+The rewards of the points are a Gaussian process, observed with noise. The
+correlation of two points is exp(-h / l), where h is the number of tokens in
+which the points differ. The length scale l and the noise maximize the
+likelihood. Candidates are random points, and neighbors and mutations of the
+best observed points. Expected improvement (Mockus 1975; Jones et al. 1998)
+chooses one candidate after the other. The fantasy value of a pending point is
+its posterior mean (the kriging believer of Ginsbourger et al. 2010). The
+algebra is in Rasmussen and Williams (2006), chapters 2 and 5.
 """
 
 import collections
@@ -25,30 +25,30 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 _NUM_INITIAL = 8
 _NUM_BEST = 5
-_NUM_DOUBLE = 40  # two-token mutations of each of the best
+_NUM_DOUBLE = 40  # two-token mutations of each best point
 _NUM_RANDOM = 200
 _NOISE = (1e-4, 10.0)  # noise variance / signal variance
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
 class HammingProcess:
-    """A Gaussian process over tokens, fitted to observations.
+    """A Gaussian process over points, fitted to observations.
 
     Args:
-        points: (n, decisions), at least one; points may repeat.
-        values: (n,), of mean 0 and variance about 1.
+        points: the observed points, (n, decisions), which may repeat; n >= 1.
+        values: the observed values, (n,), of mean 0 and variance about 1.
 
     Attributes:
-        length_scale: l, in tokens.
+        length_scale: the length scale l, in tokens.
         noise: noise variance / signal variance.
-        variance: of the signal.
+        variance: the signal variance.
     """
 
     def __init__(self, points: npt.NDArray, values: npt.NDArray) -> None:
         self._points, self._values = points, values
         self._distances = hamming(points, points)
-        # The correlation of neighbors is 0.02 at the lower bound and almost 1
-        # at the upper one.
+        # The correlation of neighbors is 0.02 at the lower bound of the length
+        # scale, and almost 1 at the upper bound.
         low, high = np.log(0.25), np.log(10.0 * points.shape[1])
         bounds = [(low, high), tuple(np.log(_NOISE))]
         starts = [
@@ -66,13 +66,13 @@ class HammingProcess:
         self.variance = max(float(values @ weights) / len(values), 1e-12)
 
     def log_likelihood(self, length_scale: float, noise: float) -> float:
-        """Returns ln p(values) at the signal variance that maximizes it."""
+        """Returns ln p(values), maximized over the signal variance."""
         loss, _ = self._loss(np.log([length_scale, noise]))
         num = len(self._values)
         return -float(loss) - 0.5 * num * (1 + _LOG_2PI - np.log(num))
 
     def add_fantasy(self, point: npt.NDArray) -> float:
-        """Adds the posterior mean at `point` as an observation; returns it."""
+        """Adds the posterior mean at `point` as a value, and returns it."""
         value = float(self.predict(point[None])[0][0])
         row = hamming(point[None], self._points)
         self._points = np.vstack([self._points, point])
@@ -84,10 +84,10 @@ class HammingProcess:
         return value
 
     def predict(self, points: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """Returns mean and standard deviation without noise, (m,) each.
+        """Returns posterior mean and standard deviation, (m,), without noise.
 
         Args:
-            points: (m, decisions).
+            points: the points to predict, (m, decisions).
         """
         cross = np.exp(-hamming(points, self._points) / self.length_scale)
         mean = cross @ scipy.linalg.cho_solve(self._factor, self._values)
@@ -108,7 +108,7 @@ class HammingProcess:
         The signal variance has its maximum likelihood value, y' K^-1 y / n.
 
         Args:
-            at: logarithms of l and the noise.
+            at: logarithms of the length scale and the noise.
         """
         scale, noise = np.exp(at)
         signal = np.exp(-self._distances / scale)
@@ -132,29 +132,30 @@ class HammingProcess:
 
 
 def hamming(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray:
-    """Counts the tokens that differ: (n, d), (m, d) -> (n, m) floats."""
+    """Counts the differing tokens of n and m points; returns (n, m) floats."""
     return (one[:, None, :] != other[None, :, :]).sum(axis=2).astype(float)
 
 
 def expected_improvement(
     mean: npt.NDArray, deviation: npt.NDArray, best: float
 ) -> npt.NDArray:
-    """Returns E[max(x - best, 0)] of normal x, elementwise."""
+    """Returns E[max(x - best, 0)] of a normal x, for each element."""
     z = (mean - best) / deviation
     density = np.exp(-0.5 * z**2 - 0.5 * _LOG_2PI)
     return deviation * (z * scipy.special.ndtr(z) + density)
 
 
 class GaussianProcessSearcher(BaseSearcher):
-    """Expected improvement by a Gaussian process; see `Searcher`.
+    """Proposes the candidates of the highest expected improvement.
 
-    Points are uniform until 8 rewards are observed. Pending points have fantasy
-    values, so rounds may overlap. A point is repeated only where no other
+    Points are uniform until 8 rewards are observed. Rounds may overlap, because
+    pending points have fantasy values. A point is repeated only if no other
     candidate is left.
 
     Args:
-        space: what to search.
-        seed: a round's draws depend on it and the round's number.
+        space: the search space.
+        seed: the seed of all draws. A round's draws depend on the seed and the
+            round's number.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -194,7 +195,7 @@ class GaussianProcessSearcher(BaseSearcher):
         for _ in range(num):
             gain = expected_improvement(*process.predict(table), best)
             index = int(np.argmax(np.where(left, gain, -np.inf)))
-            # The last candidate repeats if there are fewer than `num`.
+            # If there are fewer than `num` candidates, the last one repeats.
             left[index] = left.sum() == 1
             chosen.append(candidates[index])
             best = max(best, process.add_fantasy(table[index]))

@@ -1,4 +1,4 @@
-"""Grid search: every point of the space once, in order."""
+"""Grid search proposes every point of the space once, in order."""
 
 import itertools
 
@@ -8,11 +8,10 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class GridSearcher(BaseSearcher):
-    """All points, the last decision varying fastest; see `Searcher`.
+    """Proposes all points in order; the last decision varies fastest.
 
-    `ask` returns fewer points than requested at the end of the grid, and then
-    none: a grid never starts over. The seed has no effect; every searcher has
-    one.
+    `ask` returns fewer points than requested at the end of the grid, and no
+    points afterwards. A grid never starts over. The seed has no effect.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:

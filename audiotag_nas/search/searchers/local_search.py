@@ -1,10 +1,10 @@
-"""Local search: move to a better neighbor while there is one, then restart.
+"""Local search moves to a better neighbor while there is one, then restarts.
 
 White, Nolen and Savani, *Exploring the Loss Landscape in Neural Architecture
-Search* (UAI 2021, arXiv 2005.02960) find it hard to beat where rewards have
-little noise. In batches, a round tries some neighbors of the incumbent, in
-random order; the best observed one becomes the incumbent as soon as it is
-better.
+Search* (UAI 2021, arXiv 2005.02960) find that local search is hard to beat if
+rewards have little noise. The incumbent is the point whose neighbors are tried.
+Each round proposes some of its neighbors, in random order. The best observed
+neighbor becomes the incumbent as soon as its reward is better.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,18 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class LocalSearcher(BaseSearcher):
-    """Climbs from random points; see `Searcher` for the contract.
+    """Climbs from random points to local optima.
 
-    The first round is uniform; its best point is the first incumbent. Where the
-    incumbent has too few untried neighbors for a round, uniform points complete
-    it. Once all neighbors are observed and none is better, the next incumbent
-    is the best of these uniform points, or of a new uniform round.
+    The first round is uniform, and its best point is the first incumbent. If
+    the incumbent has too few untried neighbors, uniform points complete the
+    round. Once all neighbors are observed and none is better, the next
+    incumbent is the best of these uniform points. Without such points, a new
+    uniform round follows.
 
     Args:
-        space: what to search.
-        seed: a round's draws depend on it and the round's number.
+        space: the search space.
+        seed: the seed of all draws. A round's draws depend on the seed and the
+            round's number.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -32,7 +34,7 @@ class LocalSearcher(BaseSearcher):
         self._means: dict[Tokens, float] = {}
         self._asked: set[Tokens] = set()
         self._incumbent: Tokens | None = None
-        # Observed points that were no neighbor of the incumbent.
+        # Observed points that were not neighbors of the incumbent.
         self._starts: list[Tokens] = []
 
     def _propose(self, num: int) -> list[Tokens]:
@@ -61,7 +63,7 @@ class LocalSearcher(BaseSearcher):
             pass
 
     def _move(self) -> bool:
-        """Changes or drops the incumbent; returns False if it stays."""
+        """Changes or drops the incumbent; returns False if it is kept."""
         if self._incumbent is None:
             if not self._starts:
                 return False

@@ -1,10 +1,11 @@
 """An LSTM policy over the decisions of a search space.
 
-After Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et al., ICML
-2018, arXiv 1802.03268). The LSTM makes one decision per step. Its input is the
-embedding of the previous token (a learned vector at the first step), and each
-decision has a head that gives the logits of its choices. The logits of all
-decisions have the same width; missing choices are masked.
+The policy follows Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et
+al., ICML 2018, arXiv 1802.03268). The LSTM makes one decision per step. Its
+input is the embedding of the previous token (a learned vector at the first
+step). Each decision has a head, which gives the logits of the choices. The
+logits of all decisions have the same width; those beyond a decision's choices
+are masked.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,17 @@ from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 
 
 class LstmPolicy:
-    """p(tokens), one decision after the other.
+    """A distribution of points, one decision after the other.
 
-    Initial weights are uniform in [-0.1, 0.1] as in ENAS, biases are zero.
+    Initial weights are uniform in [-0.1, 0.1] as in ENAS; biases are zero. The
+    width of the logits is the largest number of choices of a decision.
 
     Attributes:
         cell: the LSTM cell; its input and its state have the same width.
-        embedding: (1 + sum of choices, units); row 0 is the first input,
-            followed by one row per choice of each decision.
-        head_kernels: (decisions, units, most choices).
-        head_biases: (decisions, most choices).
+        embedding: the inputs, (1 + number of all choices, units). Row 0 is the
+            first input; one row per choice of each decision follows.
+        head_kernels: the heads' weights, (decisions, units, width).
+        head_biases: the heads' biases, (decisions, width).
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class LstmPolicy:
             keras.initializers.RandomUniform(-0.1, 0.1, seed=int(s))
             for s in seeds
         )
-        # The global dtype policy is for trials, not for searchers.
+        # Keras' global dtype policy is meant for trials, not for searchers.
         self.cell = keras.layers.LSTMCell(
             units,
             kernel_initializer=kernel,
@@ -77,7 +79,7 @@ class LstmPolicy:
     def step(
         self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns log p of the choices, (num, most choices), and the state."""
+        """Returns log p of the choices, (num, width), and the new state."""
         output, state = self.cell(tf.gather(self.embedding.value, rows), state)
         logits = (
             tf.matmul(output, self.head_kernels.value[decision])
@@ -89,14 +91,15 @@ class LstmPolicy:
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
         """Returns log p of every choice given the earlier tokens.
 
-        The same as `step` at every decision. Whatever does not depend on the
-        previous step is computed at once: the graph is much smaller.
+        The values are those of `step` at every decision. Whatever does not
+        depend on the previous step is computed for all decisions at once,
+        which makes the graph much smaller.
 
         Args:
-            tokens: (num, decisions), int32.
+            tokens: the points, (num, decisions), int32.
 
         Returns:
-            (num, decisions, most choices).
+            log p, (num, decisions, width).
         """
         first, state = self.start(tf.shape(tokens)[0])
         rows = tf.concat(

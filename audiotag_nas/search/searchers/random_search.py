@@ -1,7 +1,7 @@
-"""Random search: uniform points, whatever is observed.
+"""Random search proposes uniform points, whatever is observed.
 
-The baseline that any other searcher has to beat (Bergstra and Bengio, JMLR
-2012; Li and Talwalkar, UAI 2019).
+Every other searcher has to beat random search (Bergstra and Bengio, JMLR 2012;
+Li and Talwalkar, UAI 2019).
 """
 
 from audiotag_nas.search.points import draw_points
@@ -10,10 +10,10 @@ from audiotag_nas.space import Tokens
 
 
 class RandomSearcher(BaseSearcher):
-    """Uniform over the points of the space; see `Searcher`.
+    """Proposes uniform points of the space.
 
-    The points of a round depend only on (seed, round). A smaller round is the
-    beginning of a larger one.
+    The points of a round depend only on the seed and the round's number. A
+    round of fewer points has the first points of a larger round.
     """
 
     def _propose(self, num: int) -> list[Tokens]:

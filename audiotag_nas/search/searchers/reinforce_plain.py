@@ -1,9 +1,10 @@
-"""Plain REINFORCE: the controller of Zoph and Le (ICLR 2017, arXiv 1611.01578).
+"""Plain REINFORCE, the searcher of Zoph and Le (ICLR 2017, arXiv 1611.01578).
 
-An LSTM policy (`lstm_policy`) is trained on the observed rewards alone
-(`policy_gradient`), with a moving-average return baseline b: advantage =
-reward - b. After the update b <- decay b + (1 - decay) mean(reward). The first
-batch sets b to its mean before its advantages are computed.
+An LSTM policy (`lstm_policy`) is trained on the observed rewards alone, without
+a reward model (`policy_gradient`). The advantage of a point is its reward minus
+the return baseline b, a moving average. After each update of the policy, b
+becomes decay b + (1 - decay) mean(reward). For the first update, b is the mean
+reward of the first batch.
 """
 
 import math
@@ -18,23 +19,23 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class PlainReinforceSearcher(BaseSearcher):
-    """The controller of the paper; see `Searcher` for the contract.
+    """Proposes points drawn from the LSTM policy.
 
-    The points of a round depend on (seed, round) and the weights, which depend
-    on the seed and the observed rewards. `recommend` returns the point of the
-    best mean reward and not the mode of the policy, which is far from converged
-    after few trainings.
+    The points of a round depend on the seed, the round's number and the
+    weights. The weights depend on the seed and the observed rewards.
+    `recommend` returns the point of the best mean reward and not the most
+    probable point, because a policy has not converged after few trainings.
 
     Args:
-        space: what to search.
-        seed: of the initial weights and of every draw.
-        settings: validated, as by `make_searcher`.
+        space: the search space.
+        seed: the seed of the initial weights and of all draws.
+        settings: the settings, already checked (see `make_searcher`).
 
     Attributes:
         baseline: the return baseline, a moving average of rewards; None before
             the first reward.
-        metrics: of the last update: `loss`, `log_prob`, `entropy`,
-            `gradient_norm`, `baseline` (the one of its advantages).
+        metrics: `loss`, `log_prob`, `entropy` and `gradient_norm` of the last
+            update, and `baseline`, the return baseline before the update.
     """
 
     def __init__(

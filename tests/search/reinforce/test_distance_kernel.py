@@ -1,4 +1,4 @@
-"""The kernel by distances against the kernel by tables."""
+"""The kernel computed by distances equals the kernel computed by tables."""
 
 import tracemalloc
 

@@ -41,7 +41,7 @@ def test_points_are_drawn_with_their_probabilities():
 
 
 def test_the_policy_learns_an_interaction_without_main_effects():
-    # The reward depends on whether the two tokens agree: no main effect.
+    # The reward depends only on whether the two tokens are equal.
     policy = AutoregressivePolicy((2, 2))
     steps = PolicyGradient(policy, learning_rate=0.1, clip_norm=10.0)
     for step in range(60):

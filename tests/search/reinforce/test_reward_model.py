@@ -41,7 +41,7 @@ def kernel(model: RewardModel, one, other) -> float:
     """The formula of the docstring of `kernel.py`, for one pair of points."""
     theta = model._theta
     nominal = np.exp(theta[:NUM])
-    # Ordinal, with more than two choices: filters and height.
+    # Filters and height are ordinal with more than two choices.
     ordinal = dict(zip((0, 3), np.exp(theta[NUM : NUM + 2]), strict=True))
     likeness = []
     for d, (i, j) in enumerate(zip(one, other, strict=True)):
@@ -200,8 +200,8 @@ def test_a_failed_retraining_does_not_set_the_noise():
     within = (0.78 - counted) ** 2 / 2 / np.var(means)
     assert model._data.squares_within == pytest.approx(within)
     assert model.hyperparameters == same.hyperparameters
-    # Up to six standard deviations below is noise and counts in full:
-    # 1.4826 * 0.03 * 6 is 0.267, and 0.49 is 0.26 below the median.
+    # A reward up to six standard deviations below the median is noise and
+    # counts in full. 1.4826 * 0.03 * 6 is 0.267, and 0.49 is 0.26 below.
     within = learned(0.49)._data.squares_within * learned(0.49).scale ** 2
     assert within == pytest.approx((0.78 - 0.49) ** 2 / 2)
 
@@ -285,7 +285,7 @@ def test_a_singular_fit_is_replaced_by_the_priors():
     points = list(dict.fromkeys(draw(60, 4)))
     model = RewardModel(SPACE)
     model.learn({point: [float(point[0])] for point in points[:3]})
-    # Extreme hyperparameters: all points are similar, without noise.
+    # With these hyperparameters all points are similar and there is no noise.
     model._theta = np.full_like(model._theta, -12.0)
     model._theta[-6] = 40.0
     model.learn({point: [float(point[0])] for point in points})

@@ -59,7 +59,7 @@ def test_without_reevaluation_no_point_repeats_before_all_are_asked(num_told):
 
 
 def test_without_reevaluation_the_last_points_of_a_space_are_asked():
-    # One of the three is not among the candidates.
+    # One of the three points is not among the candidates.
     sizes = (3, 3, 4, 4)
     every = list(itertools.product(*map(range, sizes)))
     left = [every[28], every[72], every[135]]
@@ -103,7 +103,8 @@ def test_the_size_of_the_penalty_does_not_change_the_search():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_forty_trainings_find_the_best_of_59049_points(seed):
-    # 3^10 points; additive with interactions of adjacent decisions.
+    # The space has 3^10 points. The reward is a sum over decisions and pairs of
+    # adjacent decisions.
     best = np.random.default_rng(seed).integers(0, 3, 10)
 
     def reward(tokens) -> float:
@@ -131,9 +132,9 @@ def test_more_noise_means_more_retraining():
 
 
 def test_without_noise_no_point_is_retrained():
-    # Once the model is certain of this sum, every knowledge gradient is 0.
-    # The first of equals would be the best observed point, but new points
-    # are asked while there are any.
+    # Once the model is certain of this sum, every knowledge gradient is 0. The
+    # first of these equal points is the best observed one. New points are
+    # proposed instead, while there are any.
     for sizes, num_repeated in (((4,) * 6, 0), ((4,) * 3, 80 - 64)):
         searcher = make_searcher("reinforce", space(*sizes), seed=1)
         asked = search(searcher, lambda t: float(sum(t)), 80)
@@ -221,5 +222,5 @@ def test_the_maximum_entropy_bonus_keeps_the_policy_uniform():
         "reinforce", space(2, 3), seed=0, policy_entropy=1000
     )
     search(searcher, lambda t: float(sum(t)), 24)
-    # The entropy of a uniform point of the space.
+    # This is the entropy of a uniform point of the space.
     assert searcher.metrics["entropy"] == pytest.approx(np.log(6), abs=0.05)

@@ -1,4 +1,4 @@
-"""Regularized evolution."""
+"""Tests of regularized evolution."""
 
 import pytest
 

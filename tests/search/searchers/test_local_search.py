@@ -1,4 +1,4 @@
-"""Local search."""
+"""Tests of local search."""
 
 from audiotag_nas.search import Decision, SearchSpace, make_searcher
 from audiotag_nas.search.points import neighbors
@@ -17,7 +17,8 @@ def test_all_neighbors_are_tried_once_before_a_restart():
     asked += searcher.ask(2)
     assert sorted(asked) == sorted(neighbors(SPACE, top))
     searcher.tell(asked[3:], [0.2, 0.1])
-    # A local optimum: the next incumbent is the best point of a new round.
+    # The incumbent is a local optimum. The next incumbent is the best point of
+    # a new round.
     starts = searcher.ask(2)
     fresh = (0, 0, 1)
     searcher.tell([*starts, fresh], [0.0, 0.0, 0.7])

@@ -74,7 +74,8 @@ def _numpy_loss(
 
 
 def test_loss_and_gradient_are_those_computed_by_hand():
-    # All weights are zero, two decisions have 2 and 3 choices: p = 1/2, 1/3.
+    # All weights are zero, so the tokens of the two decisions with 2 and 3
+    # choices have p = 1/2 and 1/3.
     policy = _policy(2, 3, scale=0.0)
     metrics, gradients = loss_and_gradients(
         policy,
@@ -203,7 +204,8 @@ def test_the_return_baseline_is_a_moving_average_of_rewards():
     assert searcher.metrics["baseline"] == pytest.approx(0.4)
     assert searcher.baseline == pytest.approx(0.4)
     searcher.tell([(0, 1)], [0.8])
-    # Advantages use the old one; then 0.75 * 0.4 + 0.25 * 0.8 = 0.5.
+    # Advantages use the old baseline 0.4. The new one is
+    # 0.75 * 0.4 + 0.25 * 0.8 = 0.5.
     assert searcher.metrics["baseline"] == pytest.approx(0.4)
     assert searcher.baseline == pytest.approx(0.5)
 
@@ -249,7 +251,7 @@ def test_every_operation_is_placed_on_the_cpu():
         searcher._policy_gradient._update,
     ):
         operations = function.get_concrete_function().graph.get_operations()
-        # These compute nothing, or run where their variable is.
+        # These operations compute nothing, or run where their variable is.
         free = ("Placeholder", "Identity", "NoOp", "ReadVariableOp")
         devices = {op.device for op in operations if op.type not in free}
         assert devices == {"/device:CPU:0"}
