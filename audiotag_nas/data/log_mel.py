@@ -7,7 +7,7 @@ The default settings are the baseline's (Wei et al., Sample Mixed-Based Data
 Augmentation for Domestic Audio Tagging, DCASE workshop 2018). `log_mel_layer`
 implements the same computation in TensorFlow, with the window and the mel
 matrix from this module. Both modules compute in float64 and round to float32 at
-the end. Otherwise, rounding errors of a loud bin would hide its quiet neighbors.
+the end. In float32, rounding errors of a loud bin would hide quiet neighbors.
 
 A clip's features depend on no other clip.
 """
@@ -21,8 +21,8 @@ import numpy as np
 from audiotag_nas.config import FeatureConfig
 
 _FRAMES_AT_ONCE = 32  # these fit into the processor's cache
-# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz. Above, it is
-# logarithmic, with 27 mels per factor of 6.4.
+# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz and
+# logarithmic above, with 27 mels per factor of 6.4.
 _LINEAR_TO_HZ = 1000.0
 _HZ_PER_MEL = 200 / 3
 _LOG_STEP = np.log(6.4) / 27
