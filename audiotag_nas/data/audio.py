@@ -1,9 +1,9 @@
 """Reads sound files as mono waveforms, and writes 16-bit WAV files.
 
-soundfile decodes a file (WAV, FLAC, Ogg, Opus, MP3, ...) and detects its format
-from the content. soxr resamples. A waveform is float32 (samples,), full scale
-1. It is the mean of the channels, or one channel if the channels cancel each
-other (see `waveform`).
+soundfile detects the format of a file from its content and decodes it (WAV,
+FLAC, Ogg, Opus, MP3, ...); soxr resamples the samples. A waveform is float32
+(samples,) with full scale 1. It is the mean of the channels, or one channel if
+the channels cancel each other (see `waveform`).
 
 The length in a header may be wrong, so it decides neither how much memory is
 allocated nor where reading ends. From a truncated or damaged file, the readers

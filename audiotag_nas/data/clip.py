@@ -56,7 +56,7 @@ def check_carried(
     """Checks that each tag is carried by at least one clip.
 
     Without positive examples, e.g. for a misspelled tag, the network would
-    learn that a tag is always absent, and be exported without a warning.
+    learn that the tag is always absent, and be exported without a warning.
 
     Args:
         clips: the development clips.

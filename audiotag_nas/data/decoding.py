@@ -34,7 +34,7 @@ UNKNOWN_LENGTH = 2**62
 _BLOCK_SAMPLES = 16_384
 
 Note = Callable[[str], None]
-"""Called with a sentence on a file, which begins with the file's name."""
+"""Called with a sentence on a file; the sentence begins with its name."""
 
 StrPath = str | os.PathLike
 

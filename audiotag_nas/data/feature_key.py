@@ -16,7 +16,7 @@ from audiotag_nas.data.stored_features import (
 from audiotag_nas.files import file_digest
 
 NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
-_LIBRARIES = ("soundfile", "soxr")  # these compute the samples
+_LIBRARIES = ("soundfile", "soxr")  # which compute the samples
 
 
 def feature_key(

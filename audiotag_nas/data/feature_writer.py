@@ -81,16 +81,17 @@ def write_log_mels(
     vocabulary is `data.tags`, followed by the clips' other tags, sorted.
 
     Args:
-        clips: at least one.
+        clips: the clips of the split, at least one.
         features: the front end.
-        data: lengths and tags.
+        data: the lengths of clips, and the tags.
         split_dir: the directory to write.
         may_replace: whether intact features of other input may be replaced.
             Must be False while trials train on these features.
         progress: called after each clip.
 
     Raises:
-        DataError: no clips, a repeated clip id, or no clip that can be used.
+        DataError: there are no clips, a clip id is repeated, or every clip is
+            rejected.
         StoreError: `split_dir` holds files that this function did not write,
             or features that may not be replaced (`may_replace`), or a remote
             `split_dir` can't be reached, or `split_dir` can't be written, e.g.
@@ -257,7 +258,7 @@ def _computed(
 def _clip_features(
     clip: Clip, features: FeatureConfig, data: DataConfig
 ) -> tuple[np.ndarray, bool]:
-    """Returns the little-endian float16 log-mel, and whether it was cut.
+    """Returns the little-endian float16 log-mel, and whether the clip was cut.
 
     Notes on the sound file are logged.
 

@@ -6,7 +6,7 @@
 
 Each row is one clip. docs/guide/data.md describes the columns. `check_manifest`
 reports the errors of all rows; `read_valid_manifest` and `read_clips` raise
-the first error.
+a DataError instead.
 """
 
 import dataclasses

@@ -35,7 +35,7 @@ from audiotag_nas.files import (
 from audiotag_nas.stored_json import check_regular, read_regular_file
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+(/.*)?")
-_READ_BYTES = 16 * 2**20  # many, as each read costs a round trip
+_READ_BYTES = 16 * 2**20  # large, as each read costs a round trip
 
 
 @dataclasses.dataclass(frozen=True)
