@@ -117,7 +117,7 @@ def read_valid_manifest(
         ]
         raise DataError(
             f"{manifest_path}: {len(report.rejected)} of {len(report.rows)} "
-            f"rows are rejected (the tool `check` lists all). "
+            f"rows are rejected (the command `check` lists them). "
             f"{' '.join(reasons)}"
         )
     for finding in report.findings:
