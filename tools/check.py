@@ -3,11 +3,11 @@
     check --manifest clips.csv --data_root sounds/
     check --chime_home chime_home/
 
-Reads a manifest of your own files, or an unpacked CHiME-Home. Each fault is
-printed with file, line, rule and value, and each sound file is decoded to its
-end. Then the number of clips per tag, split and fold is printed. The exit
-status is 1 if there is a fault; notes do not count. The formats are described
-in docs/guide/data.md.
+The data set is a manifest of your own files, or an unpacked CHiME-Home. Each
+sound file is decoded to its end. Each fault is printed with the file, the line,
+the rule and the value. Then the number of clips per tag, split and fold is
+printed. The exit status is 1 if there is a fault; notes are no faults.
+docs/guide/data.md describes the formats.
 """
 
 import functools
@@ -28,13 +28,15 @@ Row = tuple[str, int | None, str, str, str]
 """A row of the CSV output: file, line, listed path, status, reason."""
 
 _MANIFEST = flags.DEFINE_string(
-    "manifest", None, "CSV file: path,tags,split[,fold][,segment]."
+    "manifest",
+    None,
+    "CSV file with the header path,tags,split[,fold][,segment].",
 )
 _DATA_ROOT = flags.DEFINE_string(
     "data_root",
     None,
-    "Directory of the manifest's relative paths; default: the directory of the "
-    "manifest.",
+    "Directory to which the paths in the manifest are relative. The default is "
+    "the directory of the manifest.",
 )
 _CHIME_HOME = flags.DEFINE_string(
     "chime_home", None, "Unpacked chime_home directory, or its parent."
@@ -43,16 +45,19 @@ _SAMPLE_RATE_HZ = flags.DEFINE_enum(
     "sample_rate_hz",
     "16000",
     ["16000", "48000"],
-    "Sample rate of the CHiME-Home sound files to check.",
+    "Which CHiME-Home sound files to check: those with this sample rate in Hz.",
 )
 _MIN_CLIP_SECONDS = flags.DEFINE_float(
-    "min_clip_seconds", 0.0, "Shorter clips are rejected.", lower_bound=0.0
+    "min_clip_seconds",
+    0.0,
+    "A sound file that is shorter than this is a fault.",
+    lower_bound=0.0,
 )
 _AUDIO = flags.DEFINE_bool(
-    "audio", True, "Decode the sound files of a manifest."
+    "audio", True, "Decode the sound files that the manifest lists."
 )
 _CSV = flags.DEFINE_string(
-    "csv", None, "CSV file to write all faults, notes and accepted rows to."
+    "csv", None, "Write all faults, notes and accepted rows to this CSV file."
 )
 
 _MAX_NOTES = 20
@@ -65,7 +70,7 @@ def main(argv: Sequence[str]) -> None:
     csv_path = flag_paths.output_path(_CSV)
     manifest_path, dataset_dir = _MANIFEST.value, _CHIME_HOME.value
     if _DATA_ROOT.value is not None and manifest_path is None:
-        raise ConfigError("--data_root: must be given with --manifest only.")
+        raise ConfigError("--data_root: can be given only with --manifest.")
     if manifest_path is not None and dataset_dir is None:
         num_faults, rows = _check_manifest(manifest_path)
     elif dataset_dir is not None and manifest_path is None:
@@ -124,19 +129,21 @@ def _print_lengths(lengths: list[float]) -> None:
     if num_short:
         print(
             f"\nclips shorter than {data.min_clip_seconds} s: {num_short}. "
-            "Training rejects them unless config.data.min_clip_seconds is less."
+            "Training rejects them unless you reduce "
+            "config.data.min_clip_seconds."
         )
     if num_long:
         print(
             f"\nclips longer than {data.clip_seconds} s: {num_long}. Training "
-            "uses only their first config.data.clip_seconds."
+            f"uses only the first {data.clip_seconds} s of each clip "
+            "(config.data.clip_seconds)."
         )
 
 
 def _check_audio(
     path: Path, *, lengths: list[float]
 ) -> tuple[list[str], list[str]]:
-    """Reasons to reject a sound file, and notes; adds its length in s."""
+    """Returns reasons to reject a sound file, and notes; appends its length."""
     from audiotag_nas.data.audio import inspect_audio
     from audiotag_nas.errors import DataError
 
@@ -178,7 +185,7 @@ def _check_chime_home(dataset_dir: str) -> tuple[int, list[Row]]:
 def _faults_and_notes(
     findings: Sequence["Finding"],
 ) -> tuple[list[Row], list[Row]]:
-    """The findings as rows, errors and notes apart."""
+    """Returns the errors and the notes as rows, in two lists."""
     faults: list[Row] = []
     notes: list[Row] = []
     for finding in findings:
@@ -201,11 +208,13 @@ def _print_findings(faults: list[Row], notes: list[Row]) -> None:
         name = f" {listed}" if listed else ""
         print_lines(f"{place}: {status}{name}: {reason}")
     if len(notes) > _MAX_NOTES:
-        print(f"... and {len(notes) - _MAX_NOTES} more notes (--csv has all).")
+        print(
+            f"... and {len(notes) - _MAX_NOTES} more notes (--csv writes all)."
+        )
 
 
 def _print_counts(clips_by_list: dict[str, list]) -> None:
-    """Prints the number of clips, also per tag and per fold, of each list."""
+    """Prints the number of clips of each list, also per tag and per fold."""
     from audiotag_nas.data.clip import count_tags
     from audiotag_nas.report import tables
 

@@ -1,7 +1,7 @@
-"""Makes all log-mels of an experiment, as TFRecords.
+"""Computes all log-mels of an experiment and stores them as TFRecords.
 
-One set per spectrogram size and split, under <workdir>/features. Complete
-sets of the same data are not made again.
+There is one set per spectrogram size and split, in <workdir>/features. Complete
+sets of the same data are not computed again.
 
   audiotag-nas prepare --config=demo --workdir=runs/demo
 """

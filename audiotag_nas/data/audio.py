@@ -1,12 +1,13 @@
 """Reads sound files as mono waveforms, and writes 16-bit WAV files.
 
-soundfile decodes (WAV, FLAC, Ogg, Opus, MP3, ...; the format is detected from
-the content), soxr resamples. A waveform is float32 (samples,), full scale 1:
-the mean of the channels, or one channel if they cancel (`waveform`).
+soundfile detects the format of a file from its content and decodes it (WAV,
+FLAC, Ogg, Opus, MP3, ...); soxr resamples the samples. A waveform is float32
+(samples,) with full scale 1. It is the mean of the channels, or one channel if
+the channels cancel each other (see `waveform`).
 
-Headers may be wrong, so memory is never allocated from an announced length: a
-file is read in blocks to its end. From a truncated or damaged file, the
-readers return the samples before the damage.
+The length in a header may be wrong, so it decides neither how much memory is
+allocated nor where reading ends. From a truncated or damaged file, the readers
+return the samples before the damage.
 
 Every reader takes a function `note` and calls it with a sentence on each
 irregularity of the file.
@@ -27,8 +28,8 @@ from audiotag_nas.files import atomic_write_bytes
 
 _QUALITY = "HQ"
 _MARGIN_SECONDS = 0.1
-"""Read beyond the requested length; longer than the resampler's filter and
-than the padding of an encoder's last frame."""
+"""`read_beginning` decodes this much more than requested. This margin is longer
+than the resampler's filter and than the padding of an encoder's last frame."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +56,14 @@ def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
         path: the file.
         sample_rate_hz: the rate of the result.
         note: called for a truncated or damaged file, for parts that are not
-            read, and for channels that cancel.
+            read, and for channels that cancel each other.
 
     Returns:
         float32 (samples,), at least one sample, all finite.
 
     Raises:
-        DataError: the file is missing, can't be decoded, or holds no valid
-            waveform (`waveform`).
+        DataError: the file is missing or can't be decoded, or its waveform
+            breaks a rule of `waveform`.
     """
     samples, _ = _read_mono(path, sample_rate_hz, None, note)
     return samples
@@ -71,11 +72,11 @@ def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
 def read_beginning(
     path: StrPath, *, sample_rate_hz: int, seconds: float, note: Note
 ) -> tuple[np.ndarray, bool]:
-    """Like `read_audio`, but reads at most `seconds`.
+    """Does the same as `read_audio`, but reads at most `seconds`.
 
     Returns:
-        The samples, and whether the file is longer. A tenth of a second more
-        does not count, because encoders pad their last frame.
+        The samples, and whether the file is longer than `seconds`. An excess
+        below 0.1 s does not count, because encoders pad their last frame.
     """
     return _read_mono(path, sample_rate_hz, seconds, note)
 
@@ -117,21 +118,22 @@ def stream_audio(
 ) -> Iterator[np.ndarray]:
     """Reads a sound file as mono in blocks, in constant memory.
 
-    The concatenated blocks equal `read_audio` within rounding. A file with
-    several channels is decoded twice, first to find out whether they cancel.
+    The concatenated blocks equal the result of `read_audio` within rounding. A
+    file with several channels is decoded twice. The first pass finds out
+    whether the channels cancel each other.
 
     Args:
         path: the file.
         sample_rate_hz: the rate of the result.
         block_seconds: the length of all blocks except the last, which may be
             shorter.
-        note: as for `read_audio`; not called after the last block.
+        note: as for `read_audio`; called before the iteration ends.
 
     Yields:
         float32 (samples,), one block.
 
     Raises:
-        DataError: as `read_audio`; possibly after some blocks.
+        DataError: as for `read_audio`; possibly raised after some blocks.
     """
     sound = open_sound(path)
     rate = sound.sample_rate_hz
@@ -155,7 +157,7 @@ def inspect_audio(path: StrPath) -> AudioSummary:
     """Decodes a sound file in constant memory and describes its content.
 
     Raises:
-        DataError: as `read_audio`.
+        DataError: as for `read_audio`.
     """
     sound = open_sound(path)
     notes: list[str] = []
@@ -182,7 +184,7 @@ def write_wav(
     Args:
         path: the file to write.
         samples: (samples,) or (samples, channels). Floats are clipped to
-            [-1, 1) and rounded to steps of 1 / 32768; int16 is kept.
+            [-1, 1) and rounded to steps of 1 / 32768; int16 is not changed.
         sample_rate_hz: the rate of the samples.
 
     Raises:
@@ -202,7 +204,7 @@ def write_wav(
 
 
 def _ignore(note: str) -> None:
-    """Drops the notes of the first of two readings."""
+    """Drops a note that another pass over the same file reports."""
 
 
 def _resampled(
@@ -217,7 +219,7 @@ def _resampled(
 
 
 def _cut(blocks: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Yields the same samples in blocks of `size`; the last may be shorter."""
+    """Yields the samples in blocks of `size`; the last may be shorter."""
     waiting: list[np.ndarray] = []
     num_waiting = 0
     for block in blocks:

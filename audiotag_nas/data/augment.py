@@ -1,25 +1,27 @@
 """Augmentation of training batches: mixup and SpecAugment.
 
-Graph functions on features (batch, frames, mel bins) and labels (batch,
-tags), both float32. All random values come from a stateless seed, int64 (2,):
-equal seeds give equal batches.
+The functions add graph operations on features (batch, frames, mel bins) and
+labels (batch, tags), both float32. All random values are computed from a
+stateless seed, int64 (2,), so equal seeds give equal batches.
 
-Mixup: Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018,
-with one lambda per example on log-mels as in Wei et al., DCASE workshop 2018.
-SpecAugment: Park et al., Interspeech 2019, with one mask per axis.
+Mixup follows Zhang et al. (mixup: Beyond Empirical Risk Minimization, ICLR
+2018), with one lambda per example on log-mels as in Wei et al. (DCASE workshop
+2018). SpecAugment follows Park et al. (Interspeech 2019), with one mask per
+axis.
 """
 
 import numpy as np
 import tensorflow as tf
 
-# Folded into a batch's seed: an independent stream per draw.
+# Each kind of draw folds its number into the seed of the batch, so that the
+# draws are independent.
 _PARTNERS, _LAMBDAS, _FRAMES, _BINS = range(4)
 
 
 def mixup(
     features: tf.Tensor, labels: tf.Tensor, *, alpha: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixes each example with another of its batch.
+    """Mixes each example with a random example of its batch.
 
     Example i becomes `lambda_i x_i + (1 - lambda_i) x_j(i)`, with lambda_i
     from Beta(alpha, alpha) and j a random permutation of the batch. Labels are
@@ -43,11 +45,11 @@ def sample_beta(
 ) -> tf.Tensor:
     """Draws from Beta(alpha, alpha), float32 (num_samples,), for alpha > 0.
 
-    The beta variable is a ratio of gamma variables, computed from logarithms:
-    gamma variables of small alpha often underflow, which would give 0 / 0.
-    With G ~ Gamma(alpha + 1) and U uniform, G U^(1/alpha) ~ Gamma(alpha)
-    (Marsaglia and Tsang, A Simple Method for Generating Gamma Variables, ACM
-    TOMS 2000).
+    The beta variable is a ratio of gamma variables. It is computed from their
+    logarithms, because gamma variables often underflow if alpha is small, and
+    the ratio would be 0 / 0. If G ~ Gamma(alpha + 1) and U is uniform, then
+    G U^(1/alpha) ~ Gamma(alpha) (Marsaglia and Tsang, A Simple Method for
+    Generating Gamma Variables, ACM TOMS 2000).
     """
     gammas = tf.random.stateless_gamma(
         (2, num_samples), _stream(seed, 0), alpha + 1.0, dtype=tf.float32
@@ -70,10 +72,10 @@ def spec_augment(
 ) -> tf.Tensor:
     """Masks a run of frames and a run of mel bins of each example.
 
-    A run's length is uniform from 0 to its maximum, its start uniform among
-    all possible ones. Masked values become the example's mean over all frames
-    and bins, so that the mask does not depend on the recording level. A
-    maximum of 0 masks nothing.
+    The length of a run is uniform from 0 to its maximum, and the start is
+    uniform among all possible starts. Masked values become the example's mean
+    over all frames and bins, so that a mask looks the same at every recording
+    level. A maximum of 0 masks nothing.
     """
     masked = tf.zeros(tf.shape(features), tf.bool)
     if time_mask_frames > 0:
@@ -101,7 +103,7 @@ def _blend(
 def _random_runs(
     features: tf.Tensor, axis: int, longest: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Returns a run of True per example: bool (batch, size of `axis`)."""
+    """Returns bool (batch, size of `axis`), with a run of True per example."""
     shape = tf.shape(features)
     uniforms = tf.random.stateless_uniform((2, shape[0], 1), seed)
     lengths = tf.floor(uniforms[0] * (longest + 1))

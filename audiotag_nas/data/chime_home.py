@@ -1,9 +1,9 @@
-"""The CHiME-Home data set (Foster et al. 2015) as used in DCASE 2016 task 4.
+"""Reads the CHiME-Home data set (Foster et al. 2015) of DCASE 2016 task 4.
 
-docs/guide/data.md describes the files. Each chunk of 4 s is a clip; its segment
-is the 5-minute recording from which it was cut. This module reads lists and
-annotations; `chime_home_check` also reads the sound files. `write_list` and
-`write_chunk` write the same format, for synthetic data sets.
+docs/guide/data.md describes the files. Each chunk of 4 s is a clip. The clip's
+segment is the 5-minute recording from which the clip was cut. This module reads
+lists and annotations; `chime_home_check` also reads the sound files. Synthetic
+data sets are written in the same format, by `write_list` and `write_chunk`.
 """
 
 import csv
@@ -35,7 +35,7 @@ LABELS = (*CHIME_HOME_TAGS, SILENCE, UNIDENTIFIABLE)
 """The labels that an annotator can give to a chunk."""
 
 CHUNK_FRAMES = 192_000
-"""Samples per chunk at 48 kHz, the unit of `framestart`."""
+"""The number of samples per chunk at 48 kHz, the rate of `framestart`."""
 RATES_HZ = (16_000, 48_000)
 
 FOLDS_LIST = "development_chunks_refined_crossval_dcase2016.csv"
@@ -47,12 +47,12 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 
 @dataclasses.dataclass(frozen=True)
 class ChunkAnnotation:
-    """The 11 fields of an annotation file, with its names and order.
+    """The 11 fields of an annotation file, with the file's names and order.
 
-    `framestart` is the chunk's first sample in the recording, at 48 kHz. The
-    labels of an annotator, and of the majority vote, are letters, e.g. `cvo`,
-    and may be empty. A session is None if it is not given. `chunkname` is
-    `<segmentname>_chunk<chunknumber>`, with chunks counted from 0.
+    `framestart` is the position of the chunk's first sample in the recording,
+    at 48 kHz. The labels of an annotator, and of the majority vote, are letters
+    such as `cvo`, or an empty text. A session is None if the file gives none.
+    `chunkname` is `<segmentname>_chunk<chunknumber>`; numbers start at 0.
     """
 
     segmentname: str
@@ -77,7 +77,7 @@ FIELDS = tuple(field.name for field in dataclasses.fields(ChunkAnnotation))
 
 @dataclasses.dataclass(frozen=True)
 class ListRow:
-    """One line of a list of chunks; `fold` is None if the list has none."""
+    """One line of a list of chunks; `fold` is None if the list has no folds."""
 
     line: int
     index: int
@@ -97,8 +97,8 @@ def read_clips(
     Args:
         dataset_dir: the unpacked `chime_home` directory, or its parent.
         split: `development` or `evaluation`.
-        raw: True returns all annotated chunks, False only the refined ones,
-            on which the annotators agree.
+        raw: True reads all annotated chunks. False reads only the refined
+            chunks, on which the annotators agree.
         sample_rate_hz: selects the 16000 or 48000 Hz sound files.
 
     Returns:
@@ -161,10 +161,10 @@ def make_clip(
 
 
 def find_root(dataset_dir: str | os.PathLike) -> Path:
-    """Returns the directory of the lists: `dataset_dir` or its `chime_home`.
+    """Returns the directory of the lists, `dataset_dir` or its `chime_home`.
 
     Raises:
-        DataError: neither contains `chunks` or a list.
+        DataError: neither directory contains `chunks` or a list.
     """
     given = Path(dataset_dir)
     for root in (given, given / "chime_home"):
@@ -173,9 +173,9 @@ def find_root(dataset_dir: str | os.PathLike) -> Path:
     if not given.exists():
         raise DataError(f"{given}: no such directory.")
     raise DataError(
-        f"{given}: must be the unpacked chime_home directory (chunks/ and "
-        f"lists such as {list_name('development', raw=False)}) or its parent. "
-        f"Received: a {'directory without them' if given.is_dir() else 'file'}"
+        f"{given}: must be the unpacked chime_home directory (with chunks/ "
+        f"and {list_name('development', raw=False)}) or its parent. Received: "
+        f"a {'directory without these' if given.is_dir() else 'file'}"
     )
 
 
@@ -197,12 +197,12 @@ def read_list(
     with_folds: bool = False,
     report: Report = raise_first,
 ) -> list[ListRow]:
-    """Reads lines of `index,chunkname` or `index,chunkname,fold`, no header.
+    """Reads the lines `index,chunkname[,fold]` of a list without a header.
 
     Malformed lines and repeated chunks are reported.
 
     Raises:
-        DataError: the file can't be read; or raised by `report`.
+        DataError: the file can't be read, or `report` raises this error.
     """
     rows: list[ListRow] = []
     lines_of: dict[str, int] = {}
@@ -238,10 +238,11 @@ def with_listed_folds(
 ) -> list[ListRow]:
     """Returns the refined development list with the folds of `FOLDS_LIST`.
 
-    A malformed list, and chunks that only one of the lists has, are reported.
+    Malformed lines of `FOLDS_LIST`, and chunks that only one of the two lists
+    has, are reported.
 
     Raises:
-        DataError: the list of folds can't be read; or raised by `report`.
+        DataError: `FOLDS_LIST` can't be read, or `report` raises this error.
     """
     path = root / FOLDS_LIST
     rows = read_list(path, with_folds=True, report=report)
@@ -304,8 +305,8 @@ def read_listed_chunk(
     """Reads the annotation of a chunk that a list names.
 
     Raises:
-        DataError: as `read_chunk`; for a missing file, the error names the
-            line of the list.
+        DataError: as for `read_chunk`. If the annotation is missing, the
+            error names the line of the list.
     """
     path = annotation_path(root, row.chunk)
     if not path.is_file():
@@ -359,7 +360,7 @@ def _read_cells(
 
 
 def _parse(name: str, value: str, reject: Callable[[str, str], None]) -> Any:
-    """Parses the value of one field of an annotation file; `reject` raises."""
+    """Parses one value of an annotation file; `reject` must raise."""
     if name in ("chunknumber", "framestart"):
         number = _whole_number(value)
         if number is None:

@@ -46,8 +46,8 @@ class ChimeHomeReport:
 
     Attributes:
         root: the directory of the lists.
-        clips: the clips that could be read, by the name of their list
-            (`development_chunks_raw.csv`, ...).
+        clips: for the name of each list (`development_chunks_raw.csv`, ...),
+            the clips whose annotations could be read.
         findings: errors and notes.
         num_audio_files: the number of sound files without errors.
     """
@@ -72,7 +72,7 @@ def majority_vote(annotation: ChunkAnnotation) -> set[str]:
 
 
 def is_refined(annotation: ChunkAnnotation) -> bool:
-    """Whether no label except `U` was given by exactly one annotator."""
+    """Whether each label except `U` has either no or at least two votes."""
     return not any(
         sum(label in votes for votes in annotation.annotations) == 1
         for label in LABELS
@@ -98,7 +98,7 @@ def check_dataset(
         sample_rate_hz: selects the 16000 or 48000 Hz sound files.
         min_clip_seconds: a shorter sound file is an error.
         check_audio: False checks only lists and annotations.
-        progress: called every 500 chunks.
+        progress: called after every 500 chunks.
 
     Raises:
         DataError: `dataset_dir` is no CHiME-Home directory.
@@ -109,11 +109,11 @@ def check_dataset(
     suffix = f".{sample_rate_hz // 1000}kHz.wav"
     has_audio = check_audio and any((root / "chunks").glob(f"*{suffix}"))
     if check_audio and not has_audio:
-        reason = f"has no *{suffix}: only annotations are checked."
+        reason = f"has no *{suffix}; only lists and annotations are checked."
         findings.append(
             Finding(str(root / "chunks"), None, reason, is_error=False)
         )
-    # Chunks of the refined list are also in the raw list: check each once.
+    # A chunk of a refined list is also in a raw list, but is checked once.
     first_rows: dict[str, tuple[str, ListRow]] = {}
     for name, rows in lists.items():
         for row in rows:
@@ -147,7 +147,7 @@ def check_dataset(
 
 
 def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
-    """Reads the four lists; adds the folds to the refined development list."""
+    """Reads the four lists, and adds the folds to refined development."""
     lists: dict[str, list[ListRow]] = {}
     for split in SPLITS:
         for raw in (True, False):
@@ -168,7 +168,7 @@ def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
 def _check_annotation(
     root: Path, list_file: str, row: ListRow, report: Report
 ) -> ChunkAnnotation | None:
-    """Returns the annotation of a listed chunk, None if it can't be read."""
+    """Returns the annotation of a chunk, or None if it can't be read."""
     try:
         annotation = read_listed_chunk(root, root / list_file, row)
     except FileError as error:
@@ -181,12 +181,12 @@ def _check_annotation(
 
 
 def _annotation_notes(annotation: ChunkAnnotation) -> Iterator[str]:
-    """Yields what looks wrong although `read_chunk` accepts it."""
+    """Yields notes on values that `read_chunk` accepts but that look wrong."""
     vote, expected = set(annotation.majorityvote), majority_vote(annotation)
     if vote != expected:
         yield (
             f"majorityvote must have the labels of at least two annotators, "
-            f"{''.join(sorted(expected))!r} of {annotation.annotations}. "
+            f"{''.join(sorted(expected))!r} for {annotation.annotations}. "
             f"Received: {annotation.majorityvote!r}"
         )
     for number, votes in enumerate(annotation.annotations, start=1):
@@ -220,7 +220,7 @@ def _check_audio(
         reason = note.removeprefix(f"{path}: ")
         yield Finding(str(path), None, reason, is_error=False)
     if summary.sample_rate_hz != sample_rate_hz:
-        # Only a note, because every reader resamples.
+        # This is only a note, because every reader resamples.
         reason = (
             f"the sample rate must be {sample_rate_hz} Hz, as in the file's "
             f"name. Received: {summary.sample_rate_hz}"

@@ -1,4 +1,4 @@
-"""The labelled clip that every reader returns, and its tags."""
+"""The labelled clip that every reader returns, and checks of its tags."""
 
 import collections
 import dataclasses
@@ -13,14 +13,15 @@ _MAX_TAGS_SHOWN = 30
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One labelled clip.
+    """One labelled recording.
 
     Attributes:
-        clip_id: unique in its data set (CHiME-Home: the chunk's name).
+        clip_id: a name that is unique in the data set. In CHiME-Home, this is
+            the chunk's name.
         segment_id: the recording from which the clip was cut; clips of one
             segment depend on one another.
-        tags: the clip's tags in the order of the annotation, including those
-            that are not scored (CHiME-Home: `S`, `U`); may be empty.
+        tags: the clip's tags in the order of the annotation, including tags
+            that are not scored (`S` and `U` in CHiME-Home); may be empty.
         split: `development` or `evaluation`.
         fold: the cross-validation fold, or None.
         path: the sound file.
@@ -35,7 +36,7 @@ class Clip:
 
 
 class Tagged(Protocol):
-    """A `Clip`, or a clip whose features are stored."""
+    """A `Clip`, or a `PreparedClip`, whose features are stored."""
 
     @property
     def tags(self) -> tuple[str, ...]: ...
@@ -52,18 +53,18 @@ def count_tags(clips: Iterable[Tagged]) -> dict[str, int]:
 def check_carried(
     clips: Iterable[Tagged], tags: Sequence[str], *, what: str
 ) -> None:
-    """Checks that at least one clip carries each tag.
+    """Checks that each tag is carried by at least one clip.
 
-    An output without positive examples, e.g. of a misspelled tag, would learn
-    to be always negative and be exported without a warning.
+    Without positive examples, e.g. for a misspelled tag, the network would
+    learn that the tag is always absent, and be exported without a warning.
 
     Args:
         clips: the development clips.
         tags: `data.tags` of the config.
-        what: what the clips are, for the error message.
+        what: a noun for the clips, for the error message.
 
     Raises:
-        ConfigError: no clip carries one of the tags.
+        ConfigError: there is a tag that no clip carries.
     """
     carried = sorted({tag for clip in clips for tag in clip.tags})
     missing = [tag for tag in tags if tag not in carried]

@@ -1,8 +1,8 @@
 """Decodes sound files block by block, without trusting their headers.
 
 `containers` finds the streams of a file; libsndfile decodes them one after
-the other, to the end of the file. Notes on what could not be read follow the
-last block.
+the other, to the end of the file. Notes on parts that could not be read
+follow the last block.
 """
 
 import contextlib
@@ -34,14 +34,14 @@ UNKNOWN_LENGTH = 2**62
 _BLOCK_SAMPLES = 16_384
 
 Note = Callable[[str], None]
-"""Called with a sentence on a file, which begins with the file's name."""
+"""Called with a sentence on a file; the sentence begins with its name."""
 
 StrPath = str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """A sound file whose streams are known; made by `open_sound`."""
+    """A sound file whose streams are known; `open_sound` makes it."""
 
     path: StrPath
     sample_rate_hz: int
@@ -51,10 +51,10 @@ class Sound:
     def blocks(
         self, note: Note, *, limit: int | None = None
     ) -> Iterator[np.ndarray]:
-        """Decodes to the end, or to `limit` samples: float32 (n, channels).
+        """Yields float32 (n, channels), to the end or up to `limit` samples.
 
         Raises:
-            DataError: there is no sample, or an invalid one (`waveform`).
+            DataError: there is no sample, or one breaks a rule of `waveform`.
         """
         num_read = 0
         for block in checked_blocks(self._decoded(note), name=self.path):
@@ -68,7 +68,7 @@ class Sound:
             raise DataError(f"{self.path}: must hold at least one sample.")
 
     def _decoded(self, note: Note) -> Iterator[np.ndarray]:
-        """Yields all that can be decoded; then calls `note`."""
+        """Yields all blocks that can be decoded, and then calls `note`."""
         notes: list[str] = []
         with _opened(self.path) as file:
             for number, stream in enumerate(self._contents.streams, start=1):
@@ -82,7 +82,7 @@ class Sound:
     def _decoded_stream(
         self, reader: StreamFile, stream: Stream
     ) -> Generator[np.ndarray, None, list[str]]:
-        """Yields the blocks of one stream; returns notes."""
+        """Yields the blocks of one stream, and returns notes on it."""
         num_bytes = sum(map(len, stream.pieces))
         try:
             sound = _open_stream(reader)
@@ -98,12 +98,12 @@ class Sound:
             ):
                 return [
                     f"{num_bytes} bytes are not read: they have "
-                    f"{sound.channels} channels at {sound.samplerate} Hz, the "
-                    f"file starts with {self.num_channels} at "
+                    f"{sound.channels} channels at {sound.samplerate} Hz, but "
+                    f"the file starts with {self.num_channels} at "
                     f"{self.sample_rate_hz} Hz."
                 ]
-            # A block in which decoding fails is dropped. In FLAC, where this
-            # happens, blocks of the format's own size limit the loss.
+            # A block in which decoding fails is dropped. This happens in FLAC,
+            # where blocks of the format's own size limit the loss.
             size = 4096 if sound.format == "FLAC" else _BLOCK_SAMPLES
             failure = ""
             try:
@@ -126,7 +126,7 @@ class Sound:
             seconds = (announced - num_read) / self.sample_rate_hz
             return [
                 f"truncated or damaged: the header announces {announced} "
-                f"samples, {num_read} can be decoded ({seconds:.3f} s are "
+                f"samples, but {num_read} can be decoded ({seconds:.3f} s are "
                 "missing)."
             ]
         if failure and announced is None:
@@ -135,7 +135,7 @@ class Sound:
 
 
 def open_sound(path: StrPath) -> Sound:
-    """Finds the streams of a file, and checks its header.
+    """Finds the streams of a sound file, and checks its sample rate.
 
     Raises:
         DataError: the file is missing or can't be decoded, or its sample rate
@@ -198,13 +198,13 @@ def _reason(error: Exception) -> str:
     """Returns libsndfile's message, corrected if it is misleading."""
     text = str(getattr(error, "error_string", error))
     if "does not exist" in text:
-        # libsndfile says so of any file with a damaged header.
+        # libsndfile gives this message for any file with a damaged header.
         return "its header is damaged."
     return text
 
 
 def _raise_kept(path: StrPath, reader: StreamFile) -> None:
-    """Raises the error of `reader` that libsndfile could not pass on."""
+    """Raises the error that `reader` kept, as libsndfile can't pass it on."""
     error, reader.error = reader.error, None
     if isinstance(error, OSError):
         reason = error.strerror or error
@@ -214,16 +214,16 @@ def _raise_kept(path: StrPath, reader: StreamFile) -> None:
 
 
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
-    with interrupts_deferred():  # soundfile calls `StreamFile` back from C
+    with interrupts_deferred():  # C code calls methods of `StreamFile`
         return file.read(num_samples, dtype="float32", always_2d=True)
 
 
 class _ForwardFile(soundfile.SoundFile):
     """A sound file that is read without seeking.
 
-    soundfile seeks after every read of a seekable file. In an MP3, this
-    breaks the decoder's state and corrupts every following block; in a FLAC
-    file of unknown length, it fails at the end.
+    soundfile seeks after every read of a seekable file. In an MP3 file, seeking
+    breaks the decoder's state and corrupts every following block. In a FLAC
+    file of unknown length, seeking fails at the end.
     """
 
     def seekable(self) -> bool:

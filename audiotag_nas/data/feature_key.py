@@ -1,4 +1,4 @@
-"""The key of stored features: a digest of everything that decides them."""
+"""The key of stored features: a digest of all the input that decides them."""
 
 import dataclasses
 import importlib.metadata
@@ -16,7 +16,7 @@ from audiotag_nas.data.stored_features import (
 from audiotag_nas.files import file_digest
 
 NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
-_LIBRARIES = ("soundfile", "soxr")  # they compute the samples
+_LIBRARIES = ("soundfile", "soxr")  # which compute the samples
 
 
 def feature_key(
@@ -25,10 +25,11 @@ def feature_key(
     features: FeatureConfig,
     data: DataConfig,
 ) -> str:
-    """Returns the digest of all that decides what `write_log_mels` stores.
+    """Returns the digest of everything that `write_log_mels` depends on.
 
-    These are the front end, the lengths, the vocabulary `tags`, the versions
-    of the audio libraries, and the annotation and sound file of each clip.
+    The digest covers the front end, the lengths, the vocabulary `tags`, the
+    versions of the audio libraries, and the annotation and sound file of each
+    clip.
     """
     with ThreadPoolExecutor(NUM_THREADS) as executor:
         files = list(executor.map(_file_identity, clips))
@@ -57,10 +58,10 @@ def describe_changes(
     features: FeatureConfig,
     data: DataConfig,
 ) -> str:
-    """Says how the input differs from that of `prepared`.
+    """Describes how the input differs from the input of `prepared`.
 
-    The index does not record every part of the key; if all that it records
-    is equal, the remaining parts are named.
+    The index of `prepared` does not record every part of the key. If all
+    recorded parts are equal, the other parts are named as possible causes.
     """
     changes = [
         f"features.{name} was {before!r} and is {now!r}"
@@ -97,7 +98,7 @@ def describe_changes(
 
 
 def _file_identity(clip: Clip) -> tuple[int, str]:
-    """Returns (size in bytes, digest); (-1, "") if the file can't be read."""
+    """Returns (size in bytes, digest), or (-1, "") for an unreadable file."""
     try:
         return clip.path.stat().st_size, file_digest(clip.path)
     except OSError:

@@ -7,12 +7,14 @@
 
 A record is a `tf.train.Example` with `features` (float16, frames x mel bins,
 little-endian bytes), `label` (uint8, one per tag of the vocabulary) and
-`index` (int64, the clip's position in the stored order). Float16 rounds a
-value by at most 0.031 dB, or 0.008 on the natural scale. Records are not
-compressed: they take a quarter more space and are read three times faster.
+`index` (int64, the clip's position in the stored order). Float16 rounding
+changes a value by at most 0.031 dB or 0.008 nepers. Records are not compressed.
+Compressed records would save a fifth of the space, but reading would take three
+times as long.
 
 `write_log_mels` reuses a directory only if its key (`feature_key`) equals the
-current one and every byte is as written; otherwise it writes it again.
+key of the current input and every byte is as written. Otherwise it writes the
+directory again.
 """
 
 import csv
@@ -57,7 +59,7 @@ Progress = Callable[[int, int], None]
 """Called with (number of clips done, number of clips)."""
 
 _REJECTED_NAME = "rejected.csv"
-_CLIPS_IN_FLIGHT = 64  # bounds the memory of finished clips
+_CLIPS_IN_FLIGHT = 64  # bounds the memory of computed clips
 
 _log = logging.getLogger(__name__)
 
@@ -71,27 +73,28 @@ def write_log_mels(
     may_replace: bool = True,
     progress: Progress | None = None,
 ) -> PreparedSet:
-    """Writes the log-mels of `clips` to `split_dir`, unless they are there.
+    """Writes the log-mels of `clips` to `split_dir`, unless it has them.
 
-    Clips longer than `data.clip_seconds` are cut, shorter ones padded with
-    zeros. A clip that can't be read, is not finite or is shorter than
-    `data.min_clip_seconds` is rejected; the others are still written. The
-    vocabulary is `data.tags`, then the other tags of the clips, sorted.
+    Clips longer than `data.clip_seconds` are cut, and shorter clips are padded
+    with zeros. A clip that can't be read, is not finite or is shorter than
+    `data.min_clip_seconds` is rejected; the other clips are still written. The
+    vocabulary is `data.tags`, followed by the clips' other tags, sorted.
 
     Args:
-        clips: at least one.
+        clips: the clips of the split, at least one.
         features: the front end.
-        data: lengths and tags.
+        data: the lengths of clips, and the tags.
         split_dir: the directory to write.
-        may_replace: whether to replace intact features of other input. They
-            must not be replaced while trials train on them.
+        may_replace: whether intact features of other input may be replaced.
+            Must be False while trials train on these features.
         progress: called after each clip.
 
     Raises:
-        DataError: no clips, a repeated clip id, or no clip that can be used.
+        DataError: there are no clips, a clip id is repeated, or every clip is
+            rejected.
         StoreError: `split_dir` holds files that this function did not write,
-            or intact features of other input that may not be replaced; or it
-            is remote and can't be reached; or it can't be written, e.g.
+            or features that may not be replaced (`may_replace`), or a remote
+            `split_dir` can't be reached, or `split_dir` can't be written, e.g.
             because the disk is full.
     """
     split_dir = as_path(split_dir)
@@ -112,15 +115,15 @@ def write_log_mels(
                     prepared, clips, tags, features, data
                 )
                 raise StoreError(
-                    f"{split_dir}: holds features of other input, which trials "
-                    f"were or are trained on: {changes}. Take another "
-                    "--workdir or data.features_dir."
+                    f"{split_dir}: trials train or trained on the features in "
+                    f"this directory, but the input changed: {changes}. Take "
+                    "another --workdir or data.features_dir."
                 )
             _log.info(
                 "%s: the input changed; features are computed again.", split_dir
             )
         _check_replaceable(split_dir)
-    # Imports TensorFlow, which takes seconds: all checks come first.
+    # This import loads TensorFlow for seconds, so all checks come first.
     from audiotag_nas.data.tfrecord_writer import store_errors
 
     with (
@@ -143,7 +146,7 @@ def write_log_mels(
 
 
 def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
-    """Removes the shards of the replaced set that were not overwritten."""
+    """Removes shards of the replaced features that were not overwritten."""
     names = {shard.path.name for shard in prepared.shards}
     for path in split_dir.iterdir():
         if path.suffix == ".tfrecord" and path.name not in names:
@@ -164,7 +167,7 @@ def _check_ids(clips: Sequence[Clip]) -> None:
 
 
 def _check_replaceable(split_dir: AnyPath) -> None:
-    """Refuses to replace a directory with any other files."""
+    """Raises a StoreError if `split_dir` holds files of another kind."""
     for path in split_dir.iterdir():
         if (
             path.name not in (INDEX_NAME, _REJECTED_NAME)
@@ -186,7 +189,7 @@ def _write_split(
     data: DataConfig,
     progress: Progress | None,
 ) -> None:
-    """Writes the shards, the list of rejected clips, and the index last."""
+    """Writes the shards, the list of rejected clips and, last, the index."""
     from audiotag_nas.data.tfrecord_writer import (
         ShardWriter,
         example,
@@ -238,7 +241,7 @@ def _write_split(
 def _computed(
     clips: Sequence[Clip], features: FeatureConfig, data: DataConfig
 ) -> Iterator[tuple[Clip, tuple[np.ndarray, bool] | str]]:
-    """Yields each clip with `_clip_features`, or why it is rejected."""
+    """Yields each clip with `_clip_features`, or the reason to reject it."""
 
     def compute(clip: Clip) -> tuple[np.ndarray, bool] | str:
         try:
@@ -255,7 +258,7 @@ def _computed(
 def _clip_features(
     clip: Clip, features: FeatureConfig, data: DataConfig
 ) -> tuple[np.ndarray, bool]:
-    """Returns the log-mel (little-endian float16), and whether it was cut.
+    """Returns the little-endian float16 log-mel, and whether the clip was cut.
 
     Notes on the sound file are logged.
 

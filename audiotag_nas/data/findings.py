@@ -1,7 +1,7 @@
 """Errors and notes on the files of a data set, with path and line.
 
 Readers and checks share one parser per file format. A reader raises the first
-error (`raise_first`); a check collects all of them.
+error (`raise_first`); a check collects all errors.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ class Finding:
 
     Attributes:
         path: the file.
-        line: the line in that file, counted from 1; None: the whole file.
-        reason: the rule, and the value received.
+        line: the line in the file, counted from 1, or None for the whole file.
+        reason: the broken rule, and the value received.
         is_error: False for a note, which rejects nothing.
     """
 
@@ -46,7 +46,7 @@ Report = Callable[[Finding], None]
 
 
 def raise_first(finding: Finding) -> None:
-    """The `Report` of a reader.
+    """Raises a finding. This is the `Report` of a reader.
 
     Raises:
         FileError: always.
@@ -55,26 +55,26 @@ def raise_first(finding: Finding) -> None:
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """Returns a line per finding: all errors, and the first notes."""
+    """Returns a line for each error and for each of the first notes."""
     errors = [f"error: {f}" for f in findings if f.is_error]
     notes = [f"note: {f}" for f in findings if not f.is_error]
     lines = errors + notes[:_MAX_NOTES]
     if len(notes) > _MAX_NOTES:
         lines.append(
-            f"... and {len(notes) - _MAX_NOTES} more notes (the tool `check` "
-            "lists all)"
+            f"... and {len(notes) - _MAX_NOTES} more notes (`check --csv` "
+            "writes all)"
         )
     return lines
 
 
 def shown(value: object) -> str:
-    """Returns a value quoted for an error message: short, on one line."""
+    """Quotes a value for an error message, shortened and on one line."""
     text = str(value)
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:
-    """Reads the lines of a UTF-8 file without line ends; drops a BOM.
+    """Returns the lines of a UTF-8 file, without line ends and BOM.
 
     Raises:
         FileError: the file can't be read, or is not UTF-8.

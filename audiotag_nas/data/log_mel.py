@@ -6,8 +6,8 @@
 The default settings are the baseline's (Wei et al., Sample Mixed-Based Data
 Augmentation for Domestic Audio Tagging, DCASE workshop 2018). `log_mel_layer`
 implements the same computation in TensorFlow, with the window and the mel
-matrix from this module. Both compute in float64 and round to float32 at the
-end: float32 rounding errors of a loud bin would hide its quiet neighbors.
+matrix from this module. Both modules compute in float64 and round to float32 at
+the end. In float32, rounding errors of a loud bin would hide quiet neighbors.
 
 A clip's features depend on no other clip.
 """
@@ -20,9 +20,9 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 
-_FRAMES_AT_ONCE = 32  # fits into the processor's cache
-# Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic
-# above, with 27 steps per factor of 6.4.
+_FRAMES_AT_ONCE = 32  # these fit into the processor's cache
+# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz and
+# logarithmic above, with 27 mels per factor of 6.4.
 _LINEAR_TO_HZ = 1000.0
 _HZ_PER_MEL = 200 / 3
 _LOG_STEP = np.log(6.4) / 27
@@ -32,8 +32,8 @@ _WINDOW_COSINES = {"hamming": (0.54, 0.46), "hann": (0.5, 0.5)}
 def analysis_window(config: FeatureConfig) -> np.ndarray:
     """Returns the periodic window, float64 (frame_length,).
 
-    With `config.normalize_window` it is divided by the root of its energy, so
-    a power spectrum is divided by the energy.
+    With `config.normalize_window`, the window is divided by the square root of
+    its energy. A power spectrum is thereby divided by the energy.
     """
     offset, cosine = _WINDOW_COSINES[config.window]
     phase = 2 * np.pi * np.arange(config.frame_length) / config.frame_length
@@ -46,11 +46,11 @@ def analysis_window(config: FeatureConfig) -> np.ndarray:
 def mel_matrix(config: FeatureConfig) -> np.ndarray:
     """Returns the mel filters, float32 (FFT bins, mel bins).
 
-    They are the triangles of `librosa.filters.mel`, linear in Hz. With
-    `mel_norm="peak"` each filter is divided by its maximum. A filter narrower
-    than the distance of two FFT bins may contain no bin. It stays zero, and
-    its mel bin is always the logarithm of the floor. The baseline's settings
-    have no such filter.
+    The filters are the triangles of `librosa.filters.mel`, linear in Hz. With
+    `mel_norm="peak"`, each filter is divided by its maximum. A filter narrower
+    than the distance of two FFT bins may contain no bin. Such a filter stays
+    zero, and its mel bin is always the logarithm of `config.log_floor`. The
+    baseline's settings have no such filter.
     """
     bins_hz = np.fft.rfftfreq(config.frame_length, 1 / config.sample_rate_hz)
     # A filter rises from its left edge to its center, which is the left edge
@@ -68,7 +68,7 @@ def mel_matrix(config: FeatureConfig) -> np.ndarray:
     filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
     if config.mel_norm == "slaney":
         areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
-        # In place, which rounds the product to float32.
+        # The product is rounded to float32, because it is in place.
         filters *= (1 / areas_hz)[:, np.newaxis]
     elif config.mel_norm == "peak":
         peaks = filters.max(axis=1, keepdims=True)
@@ -117,7 +117,7 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
     return _log(mels, config).astype(np.float32)
 
 
-@functools.lru_cache(maxsize=32)  # by fields: a config is not hashable
+@functools.lru_cache(maxsize=32)  # keyed by fields; configs are not hashable
 def _bands(*fields: Any) -> "_Bands":
     return _Bands(mel_matrix(FeatureConfig(*fields)))
 
@@ -139,14 +139,14 @@ def _log(mels: np.ndarray, config: FeatureConfig) -> np.ndarray:
 class _Bands:
     """Multiplies by a mel matrix, using only its non-zero entries.
 
-    A mel filter spans few FFT bins. A dense product would also start threads,
-    which take ten times as long as the product if the cores are busy.
+    A mel filter spans few FFT bins. A dense product would also start threads;
+    if the cores are busy, these take ten times as long as the product itself.
     """
 
     def __init__(self, matrix: np.ndarray) -> None:
         num_nonzero = np.count_nonzero(matrix, axis=0)
-        # An empty filter gets one entry of weight zero: `reduceat` has no
-        # empty sums.
+        # An empty filter gets one entry of weight zero, because `reduceat`
+        # can't return an empty sum.
         used = matrix.T != 0
         used[num_nonzero == 0, 0] = True
         filters, self._bins = np.nonzero(used)
@@ -154,7 +154,7 @@ class _Bands:
         self._starts = np.searchsorted(filters, np.arange(matrix.shape[1]))
 
     def apply(self, spectrum: np.ndarray) -> np.ndarray:
-        """(frames, FFT bins) -> (frames, mel bins), float64."""
+        """Maps (frames, FFT bins) to (frames, mel bins), both float64."""
         products = spectrum[:, self._bins] * self._weights
         return np.add.reduceat(products, self._starts, axis=1)
 

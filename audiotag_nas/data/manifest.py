@@ -6,7 +6,7 @@
 
 Each row is one clip. docs/guide/data.md describes the columns. `check_manifest`
 reports the errors of all rows; `read_valid_manifest` and `read_clips` raise
-if there is any.
+a DataError instead.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ class ManifestReport:
 
     @property
     def clips(self) -> list[Clip]:
-        """The clips of the accepted rows, of both splits."""
+        """The clips of the accepted rows in both splits."""
         return [row.clip for row in self.rows if row.clip is not None]
 
     def split_clips(self, split: str) -> list[Clip]:
@@ -68,18 +68,18 @@ def read_clips(
     Args:
         manifest_path: the CSV file.
         data_root: the directory that contains the sound files; paths in the
-            manifest are relative to it.
+            manifest are relative to this directory.
         split: `development` or `evaluation`.
-        strict: False skips rejected rows instead of raising, and accepts
-            segments that are in both splits.
+        strict: False skips rejected rows instead of raising an error, and
+            accepts segments that are in both splits.
 
     Returns:
-        Clips whose id is the path in the data root. Development clips have a
-        fold, evaluation clips have none.
+        Clips whose id is the path of the sound file in the data root. Each
+        development clip has a fold; evaluation clips have none.
 
     Raises:
-        DataError: the manifest can't be read, or has no clip of that split;
-            if `strict`, also any error of the manifest.
+        DataError: the manifest can't be read, or has no clip of the split, or,
+            if `strict`, has any error.
 
     Example:
         >>> import numpy as np
@@ -103,7 +103,7 @@ def read_clips(
 def read_valid_manifest(
     manifest_path: str | os.PathLike, data_root: str | os.PathLike
 ) -> ManifestReport:
-    """Reads a manifest, and raises if it has an error.
+    """Reads a manifest that must not have any error.
 
     Raises:
         DataError: the manifest can't be read, a row is rejected, or a segment
@@ -117,7 +117,7 @@ def read_valid_manifest(
         ]
         raise DataError(
             f"{manifest_path}: {len(report.rejected)} of {len(report.rows)} "
-            f"rows are rejected (the tool `check` lists all). "
+            f"rows are rejected (the command `check` lists them). "
             f"{' '.join(reasons)}"
         )
     for finding in report.findings:
@@ -137,11 +137,11 @@ def check_manifest(
     Args:
         manifest_path: the CSV file.
         data_root: as for `read_clips`.
-        check_audio: also checks the content of each sound file.
+        check_audio: checks the content of a sound file; None: not checked.
 
     Raises:
         DataError: the manifest or `data_root` is missing, or the header is
-            wrong. Rejected rows are in the report instead.
+            wrong. A rejected row does not raise, but is in the report.
     """
     root = Path(data_root)
     if not root.is_dir():

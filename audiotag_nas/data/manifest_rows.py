@@ -1,7 +1,7 @@
-"""The rows of a manifest: parses and checks each row on its own.
+"""Parses and checks each row of a manifest on its own.
 
-docs/guide/data.md describes the columns. A row with errors is kept, with all
-the reasons why it is rejected.
+docs/guide/data.md describes the columns. A row with errors is kept, with
+all reasons for its rejection.
 """
 
 import csv
@@ -55,8 +55,8 @@ def read_rows(
 
     Args:
         manifest_path: the CSV file.
-        data_root: the resolved directory of the relative paths.
-        check_audio: also checks the content of each sound file.
+        data_root: the directory of the manifest's relative paths, resolved.
+        check_audio: checks the content of a sound file; None: not checked.
 
     Raises:
         FileError: the manifest can't be read, or its header is wrong.
@@ -71,7 +71,7 @@ def read_rows(
 def _records(
     path: str | os.PathLike,
 ) -> Iterator[tuple[int, dict[str, str], str]]:
-    """Yields (line, cells by column, error) per row; checks the header."""
+    """Checks the header; yields (line, cells by column, error) per row."""
     # A quoted cell may span lines, so the CSV reader needs the line ends.
     lines = [f"{text}\n" for text in read_lines(path)]
     reader = csv.reader(lines, strict=True)
@@ -128,7 +128,7 @@ def _check_header(
 
 
 class _RowParser:
-    """Turns rows into clips; rejects a sound file that is listed twice."""
+    """Turns rows into clips, and rejects repeated sound files."""
 
     def __init__(self, data_root: Path, check_audio: AudioCheck | None):
         self._root = data_root
@@ -164,7 +164,7 @@ class _RowParser:
         return ManifestRow(line, cells["path"], (), tuple(notes), clip)
 
     def _path(self, line: int, text: str, reasons: list[str]) -> Path | None:
-        """Returns the path of the sound file, None if it is rejected."""
+        """Returns the path of the sound file, or None if it is rejected."""
         rule = ""
         try:
             path = self._root / text
@@ -175,8 +175,8 @@ class _RowParser:
                 rule = "must stay inside the data root."
             elif not target.is_file():
                 rule = "must be a file that exists."
-            # The clip's id is the path as written, unless it has `..` or
-            # reaches the data root through a link.
+            # The clip's id is the path as written, unless this path has `..`
+            # or reaches the data root through a link.
             if ".." in path.parts or not path.is_relative_to(self._root):
                 path = target
         except (OSError, ValueError, RuntimeError) as error:
@@ -206,7 +206,7 @@ def _tags(text: str, reasons: list[str]) -> tuple[str, ...]:
 def _fold(text: str, reasons: list[str]) -> int | None:
     if not text:
         return None
-    # pandas writes whole numbers as 0.0 if some cells of a column are empty.
+    # pandas writes 0 as 0.0 if some cells of the column are empty.
     whole = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text)
     if whole is None:
         reasons.append(

@@ -3,17 +3,18 @@
     shards -> big batches -> parse -> cache -> shuffle -> batch -> augment
            -> (features (batch, frames, mels), labels (batch, tags)), float32
 
-Parsing many records at once is several times faster than one by one. The
-cache holds float16, 2 bytes per value. Random values depend on the seed, on
-TensorFlow's global seed (if set when the dataset is made) and on the number of
-passes over the dataset: two datasets with equal arguments give equal batches
-in their n-th pass.
+Parsing many records at once is several times faster than parsing them one by
+one. The cache holds float16, 2 bytes per value. Random values depend on the
+seed, on TensorFlow's global seed (if set when the dataset is made) and on the
+number of passes over the dataset. The n-th passes over two datasets with equal
+arguments give equal batches.
 
-Every batch is full, as several replicas require: training drops the remainder
-(other examples in each epoch), evaluation pads it with examples of weight 0.
+Every batch is full, because several replicas require it. Training drops the
+examples that are left over, which differ in each epoch. Evaluation pads the
+last batch with examples of weight 0.
 
-Mapped functions have no control flow, so AutoGraph is off: its conversion
-would take longer than the epoch of a small network, in every trial.
+Mapped functions have no control flow, so AutoGraph is off. In every trial, its
+conversion would take longer than an epoch of a small network.
 """
 
 import os
@@ -32,7 +33,7 @@ _PREFETCHED_BATCHES = 2
 def num_clips(
     prepared: PreparedSet, folds: Collection[int | None] | None = None
 ) -> int:
-    """Returns the number of clips in some folds (None: all)."""
+    """Returns the number of clips in `folds`, where None means all folds."""
     return sum(shard.num_clips for shard in prepared.select_shards(folds))
 
 
@@ -45,7 +46,7 @@ def check_fits(
     mel_mask_bins: int,
     prefix: str = "",
 ) -> None:
-    """Checks that a batch is not larger than the data, nor a mask.
+    """Checks that neither a batch nor a mask is larger than the data.
 
     Args:
         prepared, folds, batch_size, time_mask_frames, mel_mask_bins: as for
@@ -54,7 +55,7 @@ def check_fits(
 
     Raises:
         ConfigError: a batch has more examples than there are clips, or a mask
-            is longer than the spectrogram.
+            is larger than the spectrogram.
     """
     size = num_clips(prepared, folds)
     for name, value, maximum, what in (
@@ -82,26 +83,26 @@ def make_training_dataset(
 ) -> tf.data.Dataset:
     """Makes shuffled, augmented batches of the clips of some folds.
 
-    Each pass is an epoch with another order and other partners, lambdas and
-    masks. SpecAugment is applied after mixup. Only one iterator may read a
-    repeated dataset: the second one of Keras's `fit` takes some of the passes
-    (see `trainer`).
+    Each pass over the dataset is an epoch with a new order and new mixup
+    partners, lambdas and masks. SpecAugment is applied after mixup. Only one
+    iterator may read a repeated dataset, because a second iterator, such as
+    that in Keras's `fit`, takes some of the passes (see `trainer`).
 
     Args:
         prepared: the features.
         tags: the columns of the labels, in order.
-        folds: the folds to read, None for all.
+        folds: the folds to read, or None for all folds.
         batch_size: examples per batch, over all replicas.
         seed: the seed of shuffling and augmentation.
-        mixup_alpha: the parameter of Beta(alpha, alpha); 0: no mixup.
-        time_mask_frames: the longest masked run of frames; 0: none.
-        mel_mask_bins: the longest masked run of mel bins; 0: none.
+        mixup_alpha: the parameter of Beta(alpha, alpha); 0 for no mixup.
+        time_mask_frames: the most frames that are masked in one example.
+        mel_mask_bins: the most mel bins that are masked in one example.
 
     Returns:
-        Batches of (features, labels); the remainder is dropped.
+        Batches of (features, labels); the last batch is dropped if not full.
 
     Raises:
-        ConfigError: as `check_fits`, or a tag or fold is not stored.
+        ConfigError: as for `check_fits`, or a tag or fold is not stored.
     """
     size = num_clips(prepared, folds)
     check_fits(
@@ -150,11 +151,11 @@ def make_evaluation_dataset(
     folds: Collection[int | None] | None = None,
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Makes batches of the clips of some folds, ordered as in `select`.
+    """Makes batches of clips, in the order of `PreparedSet.select`.
 
     Returns:
         Batches of (features, labels, weights); weights are float32 (batch,).
-        The last batch is padded with zeros, which have weight 0.
+        The last batch is padded with examples of zeros, whose weight is 0.
 
     Raises:
         ConfigError: the batch size is below 1, or a tag or fold is not
@@ -197,11 +198,11 @@ def _parsed(
 ) -> tf.data.Dataset:
     """Makes big batches of (features, uint8 labels of `tags`).
 
-    Features are float16 reinterpreted as uint16: on processors without half
-    precision, TensorFlow would print a warning for the first reshape.
+    The float16 features are reinterpreted as uint16. TensorFlow would print a
+    warning when it reshapes float16 on a processor without half precision.
     """
     columns = prepared.columns(tags)
-    # As bytes, because a path may not be UTF-8.
+    # The paths are bytes, because a path may not be UTF-8.
     paths = [
         os.fsencode(str(shard.path)) for shard in prepared.select_shards(folds)
     ]
@@ -223,7 +224,7 @@ def _parsed(
 
 
 def _batch_seeds(seed: int) -> tf.data.Dataset:
-    """Makes an endless dataset of int64 (2,) that differ in each pass."""
+    """Makes an endless dataset of seeds, int64 (2,), new in each pass."""
     return tf.data.Dataset.random(
         seed=seed, rerandomize_each_iteration=True
     ).batch(2, drop_remainder=True)
@@ -246,8 +247,8 @@ def _pad_first_axis(
 def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    # The replicas of a process share this input: each batch is divided among
-    # them, not the files.
+    # The replicas of a process share this input. TensorFlow divides each batch
+    # among the replicas, and must not divide the files.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )

@@ -1,8 +1,8 @@
-"""Splits and folds: which clips train, validate and evaluate.
+"""Splits and folds, which decide which clips train, validate and evaluate.
 
 A data set has a development and an evaluation split. The development split is
 divided into folds for cross-validation. Clips of one segment depend on one
-another, so a segment should lie in one split and in one fold.
+another, so they should all be in the same split and in the same fold.
 """
 
 import collections
@@ -16,14 +16,14 @@ from audiotag_nas.errors import DataError
 
 SPLITS = ("development", "evaluation")
 NUM_FOLDS = 5
-"""The number of development folds of CHiME-Home, and the default."""
+"""The number of development folds of CHiME-Home, and of `assigned_fold`."""
 
 
 def check_split(split: str) -> None:
     """Checks that `split` is the name of a split.
 
     Raises:
-        DataError: it is not.
+        DataError: `split` is not in `SPLITS`.
     """
     if split not in SPLITS:
         raise DataError(
@@ -37,9 +37,9 @@ def split_folds(
     """Returns the training folds and the validation folds.
 
     Args:
-        folds: the folds that hold a development clip; None: no fold.
+        folds: the folds of the development clips; None means no fold.
         validation: `data.validation_folds` of the config.
-        where: what holds the folds, for the error message.
+        where: the directory or clips with these folds, for the error message.
 
     Raises:
         DataError: a validation fold has no clips, or no training fold is left.
@@ -55,17 +55,17 @@ def split_folds(
     training = tuple(fold for fold in folds if fold not in validation)
     if not training:
         raise DataError(
-            f"{field}: must leave a fold of {numbers} to train on. "
+            f"{field}: must leave one of the folds {numbers} for training. "
             f"Received: {list(validation)}"
         )
     return training, validation
 
 
 def assigned_fold(segment: str) -> int:
-    """Returns the fold of a segment whose fold the data set does not give.
+    """Returns a fold for a segment without a fold in the data set.
 
-    The fold depends only on a hash of the segment's name. Clips of a segment
-    share a fold, and adding clips changes no fold.
+    The fold depends only on a hash of the segment's name. So all clips of a
+    segment get the same fold, and new clips do not change any fold.
     """
     digest = hashlib.sha256(segment.encode()).digest()
     return int.from_bytes(digest[:8], "big") % NUM_FOLDS
@@ -74,7 +74,7 @@ def assigned_fold(segment: str) -> int:
 def with_folds(clips: Iterable[Clip]) -> list[Clip]:
     """Gives a fold to each development clip without one.
 
-    It is the fold of the segment's other clips, else `assigned_fold`.
+    This is the fold of another clip of the segment, or else `assigned_fold`.
     """
     clips = list(clips)
     known: dict[str, int] = {}
@@ -101,7 +101,7 @@ def shared_segment_findings(
         clips: the clips of both splits.
         location: returns the file and line that list a clip.
     """
-    # The first clip of each split, by segment.
+    # For each segment, the first clip of each split.
     first: dict[str, dict[str, Clip]] = collections.defaultdict(dict)
     for clip in clips:
         first[clip.segment_id].setdefault(clip.split, clip)

@@ -1,15 +1,15 @@
 """Local and remote storage of features and exported models.
 
-A location is a `pathlib.Path` or, with a scheme such as `s3://`, a
-`RemotePath`, which has the part of pathlib's interface that this project
-uses. tensorflow-io provides the remote file systems (s3, az, hdfs, ...). It
-works with TensorFlow up to 2.17 only and is therefore an optional dependency;
-without it, a remote path is an error.
+A local location is a `pathlib.Path`. A location with a scheme, such as `s3://`,
+is a `RemotePath`, which has the part of pathlib's interface that this project
+uses. tensorflow-io provides the remote file systems (s3, az, hdfs, ...).
+tensorflow-io works only with TensorFlow up to 2.17, so it is an optional
+dependency. Without tensorflow-io, a remote path is an error.
 
-Object stores can't rename a directory. Instead, each directory has one file
-that is removed first and written last: the index of features, the manifest
-of an exported model. It lists the digests of the other files, so a directory
-left incomplete by a crash is detected.
+Object stores can't rename a directory. Instead, one file of each directory is
+removed first and written last: the index of features, or the manifest of an
+exported model. This file lists the digests of the other files, so a directory
+that a crash left incomplete is detected.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ from audiotag_nas.files import (
 from audiotag_nas.stored_json import check_regular, read_regular_file
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+(/.*)?")
-_READ_BYTES = 16 * 2**20  # a remote read costs a round trip
+_READ_BYTES = 16 * 2**20  # large, as each read costs a round trip
 
 
 @dataclasses.dataclass(frozen=True)
 class RemotePath:
-    """A file or directory on a remote file system; made by `as_path`.
+    """A file or directory on a remote file system; `as_path` makes it.
 
-    Methods behave like those of `pathlib.Path` with the same name.
+    Methods behave like the methods of `pathlib.Path` with the same names.
     """
 
     url: str
@@ -105,7 +105,7 @@ class RemotePath:
     def _gfile(self) -> Any:
         import tensorflow as tf
 
-        # Here, because this path may come from another process.
+        # Registered here, because this path may come from another process.
         _register(self.url.partition("://")[0], tf)
         return tf.io.gfile
 
@@ -121,7 +121,7 @@ class RemotePath:
             number = errno.ENOENT if missing else errno.EIO
             # Network errors begin with a colon: ": curlCode: 7, ...".
             reason = " ".join(error.message.split()).lstrip(": ")
-            # For ENOENT, OSError makes this a FileNotFoundError.
+            # With ENOENT, the constructor returns a FileNotFoundError.
             raise OSError(
                 number, reason or os.strerror(number), self.url
             ) from None
@@ -137,7 +137,7 @@ def is_remote(location: str | os.PathLike | RemotePath) -> bool:
 
 
 def as_path(location: str | os.PathLike | RemotePath) -> AnyPath:
-    """Returns `location` as a path; a remote one is checked.
+    """Returns `location` as a path, after checking a remote location.
 
     Raises:
         StoreError: a remote path is malformed, or tensorflow-io can't be
@@ -163,7 +163,7 @@ def read_bytes(path: AnyPath) -> bytes:
 
     Raises:
         OSError: the file can't be read.
-        StoreError: it is not a regular file.
+        StoreError: `path` is not a regular file.
     """
     if isinstance(path, RemotePath):
         return path.read_bytes()
@@ -175,7 +175,7 @@ def digest(path: AnyPath) -> tuple[int, str]:
 
     Raises:
         OSError: the file can't be read.
-        StoreError: it is not a regular file.
+        StoreError: `path` is not a regular file.
     """
     if isinstance(path, RemotePath):
         return path.digest()
@@ -187,9 +187,9 @@ def digest(path: AnyPath) -> tuple[int, str]:
 def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
     """Yields a local directory that becomes `path` if the block succeeds.
 
-    A local `path` is replaced by a rename. On a remote `path`, the file `last`
-    is removed first, and the files are copied with `last` at the end: it
-    exists only if all the others do.
+    A local `path` is replaced by a rename. In a remote `path`, the file `last`
+    is removed first, and the files are copied with `last` at the end. So
+    `last` exists only if all other files exist.
 
     Raises:
         StoreError: `path` can't be written.
@@ -199,7 +199,7 @@ def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
             yield directory
         return
     with _store_errors(path, "reached"), contextlib.suppress(FileNotFoundError):
-        # Detects a missing server or login before hours of work.
+        # This read finds a missing server or login before hours of work.
         (path / last).read_bytes()
     with temporary_directory() as directory:
         yield directory
@@ -209,10 +209,10 @@ def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def local_copy(path: RemotePath, names: Iterable[str]) -> Iterator[Path]:
-    """Yields a temporary local directory with some files of a remote one.
+    """Yields a temporary local copy of some files of a remote directory.
 
     Raises:
-        StoreError: a file can't be read, or its name leads outside.
+        StoreError: a file can't be read, or its name leads out of `path`.
     """
     with temporary_directory() as directory:
         for name in names:
@@ -295,6 +295,6 @@ def _skip_native_clean_up() -> None:
     """
     libc = ctypes.CDLL(None)
     # Only glibc has on_exit. Handlers run in reverse order of registration,
-    # so this one runs before those destructors.
+    # so this handler runs before the destructors.
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)

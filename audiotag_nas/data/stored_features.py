@@ -1,8 +1,8 @@
-"""The features of one split on disk: their index, and how to open them.
+"""The stored features of one split: reads and writes their index.
 
 `index.json` lists the stored clips, and the shards with their sizes and
 digests. `open_prepared` checks all digests. This module does not import
-TensorFlow. `feature_writer` writes the directory, `pipeline` reads records.
+TensorFlow. `feature_writer` writes the shards, and `pipeline` reads them.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ INDEX_NAME = "index.json"
 
 @dataclasses.dataclass(frozen=True)
 class PreparedClip:
-    """A clip whose features are stored; the fields are those of `Clip`."""
+    """A clip whose features are stored; its fields are fields of `Clip`."""
 
     clip_id: str
     segment_id: str
@@ -42,7 +42,7 @@ class PreparedClip:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One TFRecord file, with clips of one fold."""
+    """One TFRecord file, which holds clips of one fold."""
 
     path: AnyPath
     fold: int | None
@@ -65,14 +65,14 @@ class PreparedSet:
     """The index of a split's features on disk.
 
     Attributes:
-        split_dir: the directory.
-        key: the digest of everything that decides the content.
-        features: the front end.
+        split_dir: the directory of the features.
+        key: the digest of everything that decides the content (`feature_key`).
+        features: the settings of the front end.
         clip_seconds: the length to which every clip was cut or padded.
         tags: the vocabulary, in the order of the stored labels.
-        clips: in stored order: by fold, with clips without a fold last, and
-            in the reader's order within a fold.
-        shards: in stored order.
+        clips: the stored clips, sorted by fold; clips without a fold come
+            last. Clips of the same fold have the reader's order.
+        shards: the TFRecord files, in the order of the clips.
         rejected: the clips that are not stored.
         num_cut: the number of clips of which only the beginning is stored.
     """
@@ -99,16 +99,16 @@ class PreparedSet:
 
     @property
     def folds(self) -> tuple[int | None, ...]:
-        """The folds with at least one clip, in stored order; None: no fold."""
+        """The folds with clips, in stored order; None means no fold."""
         return tuple(dict.fromkeys(shard.fold for shard in self.shards))
 
     def select(
         self, folds: Collection[int | None] | None = None
     ) -> tuple[PreparedClip, ...]:
-        """Returns the clips of some folds (None: all), in stored order.
+        """Returns the clips of `folds` (None for all folds), in stored order.
 
         Raises:
-            ConfigError: a fold without clips.
+            ConfigError: a fold has no clips.
         """
         wanted = self._check_folds(folds)
         return tuple(clip for clip in self.clips if clip.fold in wanted)
@@ -116,10 +116,10 @@ class PreparedSet:
     def select_shards(
         self, folds: Collection[int | None] | None = None
     ) -> tuple[Shard, ...]:
-        """Returns the shards of some folds (None: all), in stored order.
+        """Returns the shards of `folds` (None for all), in stored order.
 
         Raises:
-            ConfigError: a fold without clips.
+            ConfigError: a fold has no clips.
         """
         wanted = self._check_folds(folds)
         return tuple(shard for shard in self.shards if shard.fold in wanted)
@@ -128,7 +128,7 @@ class PreparedSet:
         """Returns the positions of `tags` in a stored label.
 
         Raises:
-            ConfigError: a tag that is not in the vocabulary.
+            ConfigError: a tag is not in the vocabulary.
         """
         for tag in tags:
             if tag not in self.tags:
@@ -141,10 +141,10 @@ class PreparedSet:
     def labels(
         self, tags: Sequence[str], folds: Collection[int | None] | None = None
     ) -> np.ndarray:
-        """Returns the labels, 0 or 1: float32 (clips of `folds`, tags).
+        """Returns labels of 0 and 1, float32 (clips of `folds`, tags).
 
         Raises:
-            ConfigError: a tag or fold that is not stored.
+            ConfigError: a tag or fold is not stored.
         """
         self.columns(tags)
         rows = [[tag in c.tags for tag in tags] for c in self.select(folds)]
@@ -173,7 +173,8 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     the last check. It reads a remote shard (`storage`) each time.
 
     Raises:
-        StoreError: the features are missing, damaged or of another version.
+        StoreError: the features are missing, damaged or have another
+            schema version.
     """
     prepared = _read_index(storage.as_path(split_dir))
     for shard in prepared.shards:
@@ -187,7 +188,7 @@ def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
 
 
 _INTACT: dict[Shard, tuple[int, ...]] = {}
-"""The size and times of the local shards that were intact when last read."""
+"""The size and times of each local shard that was intact when last read."""
 
 
 def _check_intact(shard: Shard) -> None:
@@ -204,10 +205,10 @@ def _check_intact(shard: Shard) -> None:
 
 
 def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
-    """Returns the key of the features in `split_dir`; reads no shards.
+    """Returns the key of the features in `split_dir`, without reading shards.
 
     Raises:
-        StoreError: the index is missing, damaged or of another version.
+        StoreError: the index is missing, damaged or has another version.
     """
     return _read_index(storage.as_path(split_dir)).key
 
@@ -233,7 +234,7 @@ def write_index(prepared: PreparedSet, directory: Path) -> None:
 
 
 def json_digest(value: Any) -> str:
-    """Returns the SHA-256 of a JSON value; the order of keys is ignored."""
+    """Returns the SHA-256 of a JSON value, ignoring the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Writes examples to TFRecord shards; their format is in `feature_writer`."""
+"""Writes records to TFRecord shards; `feature_writer` describes a record."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ MAX_CLIPS_PER_SHARD = 2000
 
 @contextlib.contextmanager
 def store_errors(path: AnyPath) -> Iterator[None]:
-    """Like `files.store_errors`, and also handles TensorFlow's errors."""
+    """Extends `files.store_errors` to TensorFlow's errors."""
     try:
         with files.store_errors(path):
             yield
@@ -52,12 +52,12 @@ def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
             }
         )
     )
-    # Equal clips give equal bytes: map entries have no order by default.
+    # Map entries have no order by default, but equal clips give equal bytes.
     return record.SerializeToString(deterministic=True)
 
 
 class ShardWriter:
-    """Writes records, which must be grouped by fold, to shards.
+    """Writes records to shards; the records must be grouped by fold.
 
     Args:
         split_dir: the directory of the shards.
@@ -79,7 +79,7 @@ class ShardWriter:
         self._close()
 
     def write(self, fold: int | None, example: bytes) -> None:
-        """Appends the record of a clip of `fold`."""
+        """Appends the record of a clip in `fold`."""
         name, last_fold, count = (
             self._counts[-1] if self._counts else ("", None, 0)
         )
@@ -91,7 +91,7 @@ class ShardWriter:
             self._close()
             name, count = self._next_name(fold), 0
             with store_errors(self._split_dir / name):
-                # As bytes, because a path may not be UTF-8.
+                # The path is bytes, because it may not be UTF-8.
                 self._writer = tf.io.TFRecordWriter(
                     os.fsencode(self._split_dir / name)
                 )

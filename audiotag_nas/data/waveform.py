@@ -1,10 +1,10 @@
-"""The rules for waveforms, from files and in memory.
+"""Checks waveforms, and turns several channels into one.
 
 A waveform is floating-point and finite, with full scale 1 and a sample rate
-from 1 to 768 kHz. Several channels are averaged. Channels in opposite phase
-would average to silence: if the mean has less than a fiftieth of the power
-that uncorrelated channels would leave, the loudest channel is used instead,
-and a note says so.
+from 1 to 768 kHz. Several channels are averaged. The mean of channels in
+opposite phase would be silence. So if the mean has less than a fiftieth of the
+power that it would have for uncorrelated channels, the loudest channel is used
+instead, and a note says so.
 """
 
 import os
@@ -17,7 +17,7 @@ from audiotag_nas.errors import DataError
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 MAX_PEAK = 100.0
-"""A larger sample probably has the scale of int16."""
+"""The largest sample allowed. A larger one probably has the scale of int16."""
 
 _CANCELLED = 0.02
 
@@ -64,13 +64,13 @@ def _raise_first_bad(block: np.ndarray, num_before: int, name: Name) -> None:
 
 
 def mono(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """Returns one channel, or the mean of all: (n, channels) -> (n,)."""
+    """Maps (n, channels) to (n,): `channel`, or the mean of all if None."""
     num_channels = block.shape[1]
     if num_channels == 1:
         return block[:, 0]
     if channel is not None:
         return block[:, channel].copy()
-    # Not a sum that is divided, because the sum may overflow float32.
+    # A sum over the channels, to be divided, may overflow float32.
     return block @ np.full(num_channels, 1 / num_channels, np.float32)
 
 
@@ -89,9 +89,10 @@ class ChannelPower:
             self._mean += float(np.square(mean, dtype=np.float64).sum())
 
     def loudest_if_cancelled(self) -> int | None:
-        """Returns the channel to use, or None to use the mean.
+        """Returns the loudest channel if the channels cancel, else None.
 
-        The mean of uncorrelated channels has 1 / num_channels of their power.
+        The power of the mean of uncorrelated channels is the mean of their
+        powers, divided by their number.
         """
         num_channels = len(self._channels)
         expected = self._channels.mean() / num_channels
@@ -101,7 +102,7 @@ class ChannelPower:
 
 
 def cancellation_note(channel: int, *, name: Name) -> str:
-    """Returns the note that one channel replaces the mean."""
+    """Returns the note that the loudest channel replaces the mean."""
     return (
         f"{name}: its channels cancel out when averaged (opposite phase); "
         f"channel {channel + 1} is used alone."

@@ -188,7 +188,7 @@ def test_a_header_that_announces_gigabytes_costs_no_memory(tmp_path, num_bytes):
         wav_header(num_bytes, riff_bytes=2**32 - 1) + b"\x00\x40" * 500
     )
     samples, notes = with_notes(audio.read_audio, path, sample_rate_hz=16000)
-    # 2**32 - 1 means an unknown length, which is not noted.
+    # 2**32 - 1 means an unknown length, which causes no note.
     assert len(notes) == (num_bytes == 2**31)
     np.testing.assert_array_equal(samples, np.full(500, 0.5))
 

@@ -54,7 +54,7 @@ def test_alpha_zero_is_the_identity():
 def test_lambdas_follow_the_beta_distribution(alpha):
     draws = augment.sample_beta(20000, alpha, seed=SEED).numpy()
     beta = scipy.stats.beta(alpha, alpha)
-    # Four standard errors.
+    # The tolerance is four standard errors.
     assert abs(draws.mean() - 0.5) < 4 * beta.std() / np.sqrt(20000)
     assert draws.var() == pytest.approx(beta.var(), rel=0.05)
     # Near 1, float32 has too few values for a smaller statistic.
@@ -97,7 +97,7 @@ def test_a_mask_is_one_run_of_bounded_length_with_the_mean_of_the_clip():
     np.testing.assert_array_equal(frames, changed.any(axis=2))
     lengths = frames.sum(axis=1)
     assert set(lengths) == {0, 1, 2, 3, 4}
-    # A single run starts at most once.
+    # Each example has at most one start, because it has a single run.
     rises = np.diff(frames.astype(int), axis=1, prepend=0) == 1
     np.testing.assert_array_equal(rises.sum(axis=1), lengths > 0)
     assert frames[:, 0].any()

@@ -10,8 +10,8 @@ from audiotag_nas.data import chime_home, chime_home_check
 from audiotag_nas.data.chime_home import ChunkAnnotation
 from audiotag_nas.errors import DataError
 
-# Small lists: the raw lists have more chunks than the refined ones, indices
-# are not consecutive, one segment is in two folds, and votes have S, U or none.
+# The raw lists have more chunks than the refined lists, indices are not
+# consecutive, one segment is in two folds, and some votes are S, U or empty.
 LISTS = {
     "development_chunks_raw.csv": """\
 0,CR_lounge_200110_1601.s300_chunk10
@@ -358,7 +358,7 @@ def test_the_check_reads_every_sound_file(tree):
     found = {error.path: error.reason for error in report.errors}
     assert set(found) == set(map(str, (missing, short, broken)))
     assert found[str(missing)] == "no such file."
-    # Only a note: training resamples it.
+    # This is only a note, because training resamples the file.
     notes = {f.path: f.reason for f in report.findings if not f.is_error}
     assert "48000" in notes[str(wrong_rate)]
     assert "4.0 s" in found[str(short)]

@@ -64,7 +64,7 @@ def test_a_truncated_file_of_every_format_gives_its_beginning_and_a_note(
     notes = []
     start = audio.read_audio(path, sample_rate_hz=16000, note=notes.append)
     assert 10_000 < len(start) < 90_003
-    # The last samples before the cut depend on the missing ones.
+    # The last samples before the cut depend on missing samples.
     kept = len(start) - 4096
     np.testing.assert_allclose(start[:kept], whole[:kept], atol=1e-4)
     (note,) = notes
@@ -75,7 +75,7 @@ def test_a_truncated_file_of_every_format_gives_its_beginning_and_a_note(
 def without_information_frame(path):
     """The bytes of an MP3 as written to a pipe.
 
-    It lacks the first frame, which contains the number of frames.
+    Such an MP3 lacks the first frame, which contains the number of frames.
     """
     data = path.read_bytes()
     sync = data[:2]
@@ -85,14 +85,14 @@ def without_information_frame(path):
 
 
 def test_an_mp3_of_unknown_length_is_read_to_its_end(tmp_path):
-    # The first second is loud: an estimate from the size of the first frames
-    # would be too short.
+    # The first second is loud, so a length that is estimated from the size of
+    # the first frames would be too short.
     samples = wave(300_000)
     path = write(tmp_path / "p.mp3", samples, **OPTIONS["mp3"])
     path.write_bytes(without_information_frame(path))
     summary = audio.inspect_audio(path)
     assert summary.notes == ()
-    # Whole frames of 576 samples, including the encoder's delay.
+    # These are whole frames of 576 samples, with the encoder's delay.
     assert 300_000 <= summary.num_samples <= 300_000 + 3 * 576
     assert summary.num_samples % 576 == 0
 
@@ -148,7 +148,7 @@ def test_a_stream_at_another_rate_is_not_read_and_noted(tmp_path, suffix):
     num_bytes = second.stat().st_size
     assert note.endswith(
         f"stream 2: {num_bytes} bytes are not read: they have 1 channels at "
-        "22050 Hz, the file starts with 1 at 16000 Hz."
+        "22050 Hz, but the file starts with 1 at 16000 Hz."
     )
 
 
@@ -216,7 +216,7 @@ def test_a_wav_of_unknown_size_is_read_to_its_end_without_a_note(
     [
         b"LIST\x04\0\0\0INFO",
         b"abcd\x02\0\0\0hi" + b"efgh\0\0\0\0",
-        # Truncated within a known chunk.
+        # This chunk is of a known kind, and truncated.
         b"id3 \x99\x09\0\0ID3",
     ],
 )
@@ -247,7 +247,7 @@ def test_all_samples_are_found_in_a_wav_whose_size_wrapped_at_4_gb(
         )
         file.seek(44 + num_bytes)  # a hole, which occupies no disk space
         file.write(trailing or b"\0")
-    # Decoding would take long, so count the bytes that it would read.
+    # Decoding would take long. So count the bytes that would be read.
     data_bytes = 0
     for stream in open_sound(path)._contents.streams:
         *header, samples = stream.pieces

@@ -41,7 +41,7 @@ TAGS = (("m",), ("c", "S"), (), ("m", "c"), ("U",), ("c",), ("m", "S"))
 
 @pytest.fixture
 def clips(tmp_path):
-    """Seven clips of one second: in two folds, and without a fold."""
+    """Seven clips of one second, six in two folds and one without a fold."""
     rng = np.random.default_rng(3)
     result = []
     for i, (fold, tags) in enumerate(zip(FOLDS, TAGS, strict=True)):
@@ -105,7 +105,7 @@ def test_labels_and_clips_are_those_of_the_requested_tags_and_folds(
     prepared = run(clips, tmp_path / "out")
     np.testing.assert_array_equal(
         prepared.labels(("m", "S"), folds=(None, 0)),
-        # clips 1, 4, 6 of fold 0, then clip 2 without a fold
+        # The rows are clips 1, 4, 6 of fold 0, then clip 2 without a fold.
         np.array([[0, 1], [0, 0], [1, 1], [0, 0]], np.float32),
     )
     assert prepared.labels(("m",)).shape == (7, 1)
@@ -336,7 +336,7 @@ def test_features_that_trials_may_use_are_not_replaced(clips, tmp_path):
         (change_fold, "1 clips of other tags, fold or segment, first 'clip0'"),
         (remove_clip, "1 clips that are gone, first 'clip0'"),
         (change_vocabulary, "the tags were .* and are m, c"),
-        # Last, because it changes the file.
+        # This function is last, because it changes the file.
         (change_one_sample, r"of a clip, data\.min_clip_seconds or a version"),
     ):
         changed, features, data = change(clips)
@@ -376,7 +376,7 @@ def test_bad_clips_are_rejected_with_reasons_and_the_others_stored(
     with open(tmp_path / "out" / "rejected.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["clip_id", "path", "reason"]
-    # Quoted, so that a spreadsheet does not run it.
+    # The id is quoted, so that a spreadsheet does not run it.
     assert "'=1+2" in [row[0] for row in rows]
     assert len(rows) == 6
 
@@ -402,7 +402,7 @@ def test_no_usable_clip_is_an_error_and_leaves_no_file(clips, tmp_path):
 
 
 def fill_a_shard(clips):
-    # Three clips of fold 0, each 61 x 13 float16: more than 4758 bytes.
+    # Three clips of fold 0, each 61 x 13 float16, take over 4758 bytes.
     return clips, "fold0-00000.tfrecord"
 
 
@@ -440,7 +440,7 @@ def test_a_file_that_does_not_fit_is_named_and_leaves_no_partial_file(
         run(clips, tmp_path / "out" / "split", data=LONGER)
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["split"]
     assert open_prepared(tmp_path / "out" / "split") == before
-    # Without the limit, it is written.
+    # Without the limit, the file is written.
     assert run(clips, tmp_path / "out" / "split", data=LONGER).key != before.key
 
 
@@ -456,7 +456,7 @@ def test_a_repeated_clip_id_is_refused(clips, tmp_path):
 
 
 def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
-    # 0.6 s of 440 Hz at 44.1 kHz, padded with silence.
+    # 0.6 s of 440 Hz at 44.1 kHz are padded with silence.
     time = np.arange(26460) / 44100
     write(clips[0].path, np.sin(2 * np.pi * 440 * time), rate_hz=44100)
     prepared = run(clips[:1], tmp_path / "out")
@@ -464,7 +464,7 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
     assert features.shape == (61, 13)
     tone = np.sin(2 * np.pi * 440 * np.arange(4800) / RATE_HZ)
     expected = log_mel(tone, FEATURES)
-    # The tone's bins, except near the ends, where a resampler rings.
+    # Compares the tone's bins, except at the ends, where a resampler rings.
     loud = expected[10] > expected[10].max() - 5
     np.testing.assert_allclose(
         features[2:30, loud], expected[2:30, loud], atol=0.02
@@ -474,7 +474,7 @@ def test_other_rates_are_resampled_and_short_clips_padded(clips, tmp_path):
 
 def test_clips_that_were_cut_are_counted(clips, tmp_path):
     assert run(clips, tmp_path / "whole").num_cut == 0
-    # Two clips last 1.5 s, features 1 s.
+    # Two clips last 1.5 s, but features cover 1 s.
     for clip in clips[1:3]:
         write(clip.path, np.sin(np.arange(RATE_HZ * 3 // 2) / 7))
     run(clips, tmp_path / "cut")

@@ -23,7 +23,7 @@ def scipy_baseline(waveform: np.ndarray) -> np.ndarray:
     """Wei et al.'s front end from SciPy's STFT and librosa's triangles."""
     window = scipy.signal.get_window("hamming", 1024)
     stft = scipy.signal.ShortTimeFFT(window, hop=512, fs=16000)
-    # SciPy centers its slices: slice 1 is the first that starts at sample 0.
+    # SciPy centers its slices, so slice 1 begins at sample 0.
     last = 1 + (len(waveform) - 1024) // 512 + 1
     magnitude = np.abs(stft.stft(waveform, p0=1, p1=last)).T
     magnitude /= np.sqrt(np.sum(window**2))
@@ -124,7 +124,7 @@ def test_a_sine_peaks_in_the_mel_bin_of_its_frequency():
     # Slaney's scale has 200/3 Hz per mel below 1000 Hz: 600 Hz is mel 9. With
     # 44 filters up to 3000 Hz = mel 15 + 27 ln(3) / ln(6.4) = 30.98, the
     # spacing is 30.98 / 45 = 0.688. The center of filter 12 (from 0) is mel
-    # 8.95, the nearest to 9.
+    # 8.95, the nearest center to 9.
     config = FeatureConfig(num_mels=44, fmax_hz=3000, sample_rate_hz=8000)
     time = np.arange(8000) / 8000
     peaks = log_mel(np.sin(2 * np.pi * 600 * time), config).argmax(axis=1)
@@ -141,7 +141,7 @@ def test_silence_is_the_logarithm_of_the_floor():
 
 
 def test_an_empty_filter_is_constant_and_does_not_change_the_others():
-    # 128 filters on the 33 bins of a frame of 64: most contain no bin.
+    # 128 filters on the 33 FFT bins of 64 samples: most contain no bin.
     config = FeatureConfig(frame_length=64, frame_step=32)
     matrix = mel_matrix(config)
     empty = ~matrix.any(axis=0)
@@ -216,7 +216,7 @@ def test_the_front_end_needs_neither_librosa_nor_numba():
         (22050, 2048, 96, 50.0, 11025.0),
         (8000, 401, 13, 125.0, 900.0),
         (44100, 4096, 40, 1100.0, 20000.0),
-        # Some filters are narrower than an FFT bin, thus empty.
+        # Some filters are narrower than an FFT bin, and thus empty.
         (48000, 512, 200, 0.0, 24000.0),
     ],
 )
@@ -244,6 +244,6 @@ def test_the_mel_matrix_equals_that_of_librosa(
     )
     matrix = mel_matrix(config)
     assert matrix.dtype == reference.dtype == np.float32
-    # Each rounds to float32 once or twice, so the last bits may differ.
+    # Each matrix is rounded to float32 once or twice: last bits may differ.
     np.testing.assert_allclose(matrix.T, reference, rtol=3e-7, atol=1e-9)
     assert ((matrix.T > 0) == (reference > 0)).all()

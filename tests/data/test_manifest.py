@@ -10,7 +10,7 @@ from audiotag_nas.errors import DataError
 
 @pytest.fixture
 def root(tmp_path):
-    """A data root with three sound files, and one outside of it."""
+    """A data root with three sound files, and a sound file outside."""
     root = tmp_path / "sounds"
     (root / "sub dir").mkdir(parents=True)
     for name in ("a.wav", "sub dir/b.flac", "c.ogg", "../outside.wav"):

@@ -44,7 +44,7 @@ def prepared(tmp_path_factory):
     for i in range(NUM_CLIPS):
         path = root / f"{i}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal(8000), 8000)
-        # The binary digits of i: labels identify clips.
+        # The tags are the binary digits of i, so labels identify clips.
         tags = tuple(tag for bit, tag in enumerate("abcde") if i >> bit & 1)
         clips.append(Clip(f"{i}", f"s{i}", tags, "development", i % 3, path))
     return write_log_mels(clips, FEATURES, data=DATA, split_dir=root / "out")
@@ -86,7 +86,7 @@ def test_an_epoch_has_each_clip_at_most_once_with_its_own_features(
     prepared, stored
 ):
     features, labels = epoch(training(prepared))
-    # 17 clips in batches of 3: two clips are dropped.
+    # 17 clips in batches of 3, so two clips are dropped.
     assert features.shape == (5, 3, 61, 13)
     assert features.dtype == labels.dtype == np.float32
     seen = numbers(labels)
@@ -107,7 +107,7 @@ def test_label_columns_are_the_requested_tags_in_their_order(prepared):
     _, labels = epoch(training(prepared, tags=TAGS))
     _, plain = epoch(training(prepared))
     np.testing.assert_array_equal(labels[..., [2, 1, 3, 4, 5]], plain)
-    # No clip carries these tags of the vocabulary.
+    # No clip carries these two tags of the vocabulary.
     assert not labels[..., [0, 6]].any()
 
 
@@ -133,10 +133,10 @@ def test_mixup_mixes_clips_of_one_batch(prepared, stored):
     for batch, values, mixed in zip(order, features, labels, strict=True):
         members = numbers(batch)
         for i, number in enumerate(members):
-            # Search the partner and the lambda that explain the example.
+            # Find the partner and the lambda that explain the example.
             fits = []
             for partner in members:
-                # In float64: NumPy 1 would compute float16 products.
+                # This is float64, because NumPy 1 computes float16 products.
                 own = stored[number].astype(float)
                 other = stored[partner].astype(float)
                 difference = own - other

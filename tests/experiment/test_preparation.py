@@ -96,7 +96,7 @@ def test_data_that_changed_under_a_search_are_refused(tmp_path):
     ("folds", "message"),
     [
         ((1, 2), r"must be among the folds \[1, 2\] .* Received: 0"),
-        ((0, 0), r"must leave a fold of \[0\] to train on"),
+        ((0, 0), r"must leave one of the folds \[0\] for"),
     ],
 )
 def test_invalid_validation_folds_are_refused_before_the_log_mels(

@@ -200,7 +200,7 @@ def test_messages_of_the_mp3_decoder_are_suppressed(tmp_path):
     for place in generator.integers(2000, len(content), size=100):
         content[place] ^= 0xFF
     path.write_bytes(content)
-    # Outside of the package, the decoder prints messages for this file.
+    # Without the package, the decoder prints messages for this file.
     script = f"import soundfile; soundfile.read({str(path)!r})"
     alone = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True
