@@ -119,8 +119,8 @@ def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
     assert "running: search-0005  1 min 40 s  8@3x3" in text
     assert "best of the search: search-0001, EER 0.1700, 54,321 param" in text
     assert "failed: 1 x =worker died (search-0004)" in text
-    assert "rate: 36 trials of the search per hour, about 8 min 20 s" in text
-    assert "utilization: 75 % of 2 slots" in text
+    assert "rate: 36 trials per hour in stage search, about 8 min 20" in text
+    assert "utilization: 75 % of 2 workers" in text
 
 
 def test_a_killed_driver_has_lost_trials_and_no_time_left(workspace):
@@ -323,7 +323,7 @@ def test_trials_stopped_early_are_counted_and_listed_last(workspace):
         )
     text = "\n".join(status_lines(read_status(workspace.workdir)))
     assert "best of the search: search-0001, EER 0.1700" in text
-    assert "stopped early: 2 trials of the search, after 3.5 epochs on" in text
+    assert "stopped early: 2 trials in stage search, after 3.5 epochs" in text
 
     entries = ranked_entries(workspace, "search")
     ids = [entry.trial.trial_id for entry in entries]

@@ -81,8 +81,8 @@ def test_important_decisions_are_listed_first_and_drawn(tmp_path, run_explain):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "Inconclusive" not in done.stdout
-    assert lines[1].startswith("trials: 58 of ")
-    assert "2 failed and are left out" in lines[1]
+    assert lines[1].startswith("trials: 58, of ")
+    assert "2 failed (left out)" in lines[1]
     assert lines[2] == "reward: 1 - mean EER"
     fit = re.fullmatch(
         r"surrogate fit: leave-one-out R² (0\.\d\d) ± (0\.\d\d), "
