@@ -1,12 +1,13 @@
 """Architectures as plain values, and the search space of the paper.
 
 `Architecture` describes a convolutional recurrent network with attention and
-localization (CRNN ATT-LOC); `audiotag_nas.models` builds it with TensorFlow.
+localization (CRNN ATT-LOC). `audiotag_nas.models` builds the network with
+TensorFlow.
 
-The default space has the 21 decisions of Liu and Zhang (IJCNN 2020): the number
-of filters N, the filter height H (time) and the filter width W (frequency) of 7
-convolution blocks. The paper does not state the candidate values; the values
-here are this project's choice.
+The default space has the 21 decisions of Liu and Zhang (IJCNN 2020). These are
+the number of filters N, the filter height H (time) and the filter width W
+(frequency) of each of 7 convolution blocks. The paper does not state the
+candidate values, so the values here are this project's choice.
 """
 
 import dataclasses
@@ -27,9 +28,9 @@ class ConvBlock:
     """One convolution block.
 
     Attributes:
-        filters: number of output channels, N.
-        height: filter size in time (frames), H.
-        width: filter size in frequency (mel bins), W.
+        filters: the number of output channels, N.
+        height: the filter size in time (frames), H.
+        width: the filter size in frequency (mel bins), W.
     """
 
     filters: int
@@ -62,16 +63,16 @@ class Architecture:
     True
 
     Attributes:
-        blocks: the convolution blocks, input first. Each consists of
-            convolution, batch norm, ELU, max-pool over two mel bins (while
-            there are at least two) and dropout.
-        recurrent: `bgru` (the paper's figure) or `gated_bgru` (the product of
-            two parallel bidirectional GRUs, one linear, one sigmoid; Wei et al.
-            2018).
-        recurrent_units: GRU units per direction.
-        dropout: rate after every block and after the recurrent layer.
+        blocks: the convolution blocks, from the input on. Each block consists
+            of convolution, batch norm, ELU, max-pooling over two mel bins
+            (while there are at least two) and dropout.
+        recurrent: the recurrent layer. `bgru` is that of the paper's figure.
+            `gated_bgru` is the product of two parallel bidirectional GRUs, one
+            linear and one sigmoid (Wei et al. 2018).
+        recurrent_units: the number of GRU units per direction.
+        dropout: the dropout rate after each block and the recurrent layer.
         input_norm: whether a batch norm over frames precedes the first block
-            (Wei et al. 2018). It fixes the number of frames.
+            (Wei et al. 2018). This batch norm fixes the number of frames.
     """
 
     blocks: tuple[ConvBlock, ...]
@@ -101,12 +102,12 @@ class Architecture:
 
     @property
     def architecture_id(self) -> str:
-        """Twelve hexadecimal digits; equal architectures have the same."""
+        """Twelve hexadecimal digits, the same for equal architectures."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def describe(self) -> str:
-        """Returns one readable line: `8@3x3 16@5x3 ... | bgru 64`."""
+        """Returns one readable line, e.g. `8@3x3 16@5x3 | bgru 64`."""
         blocks = " ".join(
             f"{b.filters}@{b.height}x{b.width}" for b in self.blocks
         )
@@ -119,7 +120,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Architecture":
-        """Returns the architecture of a `to_json` value.
+        """Returns the architecture that `to_json` turned into `value`.
 
         Raises:
             ConfigError: a field is missing, unknown or invalid.
@@ -142,7 +143,7 @@ def conv_space(
     >>> space.size
     1024
 
-    The default candidate values are [own].
+    The default candidate values are this project's choice.
     """
     decisions = []
     for block in range(1, num_blocks + 1):
@@ -163,16 +164,16 @@ def architecture_from_tokens(
     """Returns the architecture of a point.
 
     Args:
-        space: its decisions are `block<i>_filters`, `block<i>_height`,
-            `block<i>_width` and names of other fields of `Architecture`, e.g.
-            `recurrent_units`.
-        tokens: one per decision.
-        base: has the values that the space does not decide; `CRNN_BASELINE` if
-            None.
+        space: a space with decisions named `block<i>_filters`,
+            `block<i>_height`, `block<i>_width`, or as another field of
+            `Architecture`, e.g. `recurrent_units`.
+        tokens: one token per decision.
+        base: the architecture with all values that the space does not decide;
+            `CRNN_BASELINE` if None.
 
     Raises:
-        ConfigError: the tokens are not of this space, or a decision is not
-            about an architecture.
+        ConfigError: `tokens` is not a point of `space`, or the name of a
+            decision is not one of those above.
     """
     base = CRNN_BASELINE if base is None else base
     blocks = [dataclasses.asdict(block) for block in base.blocks]
@@ -184,7 +185,7 @@ def architecture_from_tokens(
             position = int(index) - 1
             if not 0 <= position < len(blocks) or part not in blocks[position]:
                 raise ConfigError(
-                    f"decision `{name}`: must name filters, height or width of "
+                    f"decision `{name}` must name filters, height or width of "
                     f"a block from 1 to {len(blocks)}."
                 )
             blocks[position][part] = value
@@ -204,7 +205,7 @@ def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
 
 
 CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
-"""The figure of Liu and Zhang, with the filters of Wei et al. 2018."""
+"""The network in Liu and Zhang's figure, with the filters of Wei et al. 2018."""
 
 WEI2018 = Architecture(
     _three_by_three(8, 16, 32, 32, 64, 64, 64),

@@ -1,7 +1,7 @@
 """Search spaces: ordered lists of categorical decisions, as plain values.
 
 A *token* is the index of the choice made for one decision. A *point* of a space
-is a tuple of tokens, one per decision. `audiotag_nas.architecture` has the
+is a tuple of tokens, one per decision. `audiotag_nas.architecture` defines the
 space of the paper.
 """
 
@@ -28,17 +28,17 @@ class Decision:
     False
 
     Attributes:
-        name: unique in its space, e.g. `block1_filters`.
-        choices: the candidate values in order; a token indexes them. NumPy
+        name: a name that is unique in its space, e.g. `block1_filters`.
+        choices: the candidate values, in the order of their tokens. NumPy
             scalars become Python scalars.
-        ordinal: whether adjacent choices are similar (sorted numbers), which a
-            searcher may exploit. None, the default, becomes True if all choices
-            are numbers (bools are not), else False.
+        ordinal: whether adjacent choices are similar, as in sorted numbers. A
+            searcher may exploit this. None, the default, becomes True if all
+            choices are numbers (a bool is not a number), else False.
 
     Raises:
-        ConfigError: the name is not a string or empty; the choices are
-            unordered, empty or repeated; a choice is not a bool, int, finite
-            float or str; `ordinal` is neither a bool nor None.
+        ConfigError: the name is empty or not a string; the choices are not
+            ordered, are empty or repeat a value; a choice is not a bool, int,
+            finite float or str; `ordinal` is neither a bool nor None.
     """
 
     name: str
@@ -131,8 +131,8 @@ class SearchSpace:
         """Returns `tokens` as a tuple of ints.
 
         Raises:
-            ConfigError: the tokens are not whole numbers, their number is not
-                that of the decisions, or one is out of range.
+            ConfigError: a token is not a whole number or is out of range, or
+                there are more or fewer tokens than decisions.
         """
         try:
             result = tuple(operator.index(token) for token in tokens)
@@ -154,7 +154,7 @@ class SearchSpace:
         return result
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """Returns the choices of a point by the name of their decision."""
+        """Returns the choice that a point makes for each decision, by name."""
         return {
             decision.name: decision.choices[token]
             for decision, token in zip(
@@ -214,8 +214,8 @@ def check_space(space: Any) -> None:
 
 
 def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
-    # A string would give its letters. A set of strings has another order in
-    # each process: the same tokens would name other points.
+    # The letters of a string would become choices. A set of strings has another
+    # order in each process, so the same tokens would name different points.
     is_invalid = isinstance(choices, str | bytes | set | frozenset | Mapping)
     try:
         result = (
@@ -249,7 +249,7 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
 
 
 def plain(value: Any) -> Any:
-    """Converts a NumPy scalar to Python; returns other values unchanged."""
-    # Checks attributes, so that NumPy need not be imported.
+    """Returns a NumPy scalar as a Python scalar, and other values unchanged."""
+    # This checks attributes instead of types, so it does not import NumPy.
     is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
     return value.item() if is_scalar and hasattr(value, "item") else value

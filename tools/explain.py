@@ -1,9 +1,9 @@
 """Explains which decisions of a search influence the reward, with a picture.
 
-Fits a surrogate model to the trials and prints the main effect of each
-decision and the strongest interactions, with shares of variance and
-standard deviations; see docs/guide/explain.md. Works during a search and after
-it.
+The command fits a surrogate model to the trials. It prints and draws the main
+effect of each decision and the strongest interactions, with shares of variance
+and standard deviations (docs/guide/explain.md tells how to read them). It works
+during a search and after it.
 
   audiotag-nas explain --workdir=runs/demo
   audiotag-nas explain --workdir=runs/demo --output=decisions.png
@@ -23,7 +23,7 @@ _WORKDIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "Path of the picture: .png, .pdf or .svg (default: "
+    "Path of the picture, ending in .png, .pdf or .svg (default: "
     "<workdir>/report/explain.png).",
 )
 

@@ -1,8 +1,9 @@
 """Shows the state of an experiment on one screen.
 
-Numbers of trials, reasons of failures, the best trials so far, trials per
-hour, time left and utilization. Works while a search runs, after it was
-killed and after it has finished; changes nothing.
+The screen lists the numbers of trials, the best trials so far, the reasons of
+failures, the trials per hour, the time left and the utilization of the workers.
+The command works while a search runs, after the search was killed and after it
+has finished. It changes no file.
 
   audiotag-nas status --workdir=runs/demo
   watch audiotag-nas status --workdir=runs/demo

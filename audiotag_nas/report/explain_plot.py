@@ -1,8 +1,9 @@
-"""Picture of a search's main effects, with heat maps of pairs.
+"""A picture of a search's main effects, and heat maps of pairs of decisions.
 
-One panel per decision, the most important first, all on the same scale: the
-effect of each choice on the reward, with bands of one and two standard
-deviations. Below, the joint effects of the strongest pairs.
+Each decision has a panel with the effect of each choice on the reward, and with
+bands of one and two standard deviations. The most important decision comes
+first, and all panels have the same scale. Heat maps below the panels show the
+joint effects of the strongest pairs.
 """
 
 import dataclasses
@@ -28,12 +29,13 @@ class EffectPanel:
     """The main effect of a decision with n choices.
 
     Attributes:
-        name: of the decision.
-        choices: n labels.
-        mean, deviation: (n,), posterior moments of each choice's effect.
-        share: of the variance, 0 to 1, with the ends of its credible
-            interval; None if inconclusive.
-        is_significant: drawn in color, otherwise in gray.
+        name: the name of the decision.
+        choices: the labels of the n choices.
+        mean, deviation: (n,), the posterior mean and the posterior standard
+            deviation of each choice's effect.
+        share: the effect's share of the variance, 0 to 1, and the two ends of
+            its credible interval; None for an inconclusive search.
+        is_significant: whether the panel is drawn in color instead of gray.
     """
 
     name: str
@@ -49,12 +51,12 @@ class PairPanel:
     """The joint effect of two decisions with n and m choices.
 
     Attributes:
-        names: of the decisions.
-        choices: n and m labels.
-        mean, deviation: (n, m), posterior moments of each combination's
-            effect, main effects included.
-        is_significant: (n, m).
-        share: of the interaction, as in `EffectPanel`.
+        names: the names of the two decisions.
+        choices: the labels of the n choices and of the m choices.
+        mean, deviation: (n, m), the posterior mean and the posterior standard
+            deviation of each combination's effect, with both main effects.
+        is_significant: (n, m), whether a cell is drawn in color.
+        share: the share of the interaction, as in `EffectPanel`.
     """
 
     names: tuple[str, ...]
@@ -76,11 +78,11 @@ def plot_importance(
     """Draws all effects in the order given, and the first four pairs.
 
     Args:
-        path: of the picture; its suffix determines the format.
-        effects: at least one.
-        pairs: may be empty.
-        reward: its definition, for the labels.
-        title: of the figure.
+        path: the path of the picture; its suffix determines the format.
+        effects: the panels of the decisions, at least one.
+        pairs: the heat maps, possibly none.
+        reward: the definition of the reward, for the labels.
+        title: the title of the figure.
     """
     pairs = pairs[:_MAX_PAIRS]
     columns = min(_COLUMNS, len(effects))
@@ -150,7 +152,7 @@ def _draw_effect(axes: Any, effect: EffectPanel) -> None:
 def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
     figure.suptitle(
         "joint effects of the strongest pairs (± one standard deviation; gray: "
-        "not significant); title: the interaction's share of variance "
+        "not significant); above: the interaction's share of variance "
         "[90 % credible interval]",
         fontsize=9,
         color="0.35",
@@ -204,7 +206,7 @@ def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
 
 
 def _signed(value: float) -> str:
-    """Three decimals with a typographic minus sign; no sign of -0."""
+    """Returns three decimals with a typographic minus sign, and +0 for -0."""
     text = f"{round(value, 3) + 0.0:+.3f}"
     return text.replace("-", "\N{MINUS SIGN}")
 

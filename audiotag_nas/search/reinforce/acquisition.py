@@ -1,26 +1,27 @@
 """Acquisition functions, and the pool of candidates that they choose from.
 
-Two acquisition functions take turns over the positions of a batch:
+Two acquisition functions take turns when the points of a round are chosen:
 
 - **Knowledge gradient** (Frazier et al. 2009): the expected rise of the best
-  posterior mean after one more training of a point. It is defined for observed
-  points too, so the observed noise decides how often a good network is
-  retrained.
+  posterior mean after one more training of a point. Observed points have a
+  knowledge gradient too. The noisier the rewards are, the more often it
+  chooses a good network again.
 - **Upper confidence bound** (Srinivas et al., ICML 2010): the posterior mean
-  plus some standard deviations. A point of high bound differs from the observed
-  ones in many uncertain decisions at once, so one training informs about each.
+  plus some standard deviations. A point with a high bound differs from all
+  observed points in many uncertain decisions, so one training informs about
+  all of these decisions.
 
-Most early positions use bounds, because the knowledge gradient looks only one
-training ahead, which is too short while the interactions of decisions are
-unknown. Later, half of the positions use it, because bounds continue to try
-points that cannot be much better. The schedule changes when there are as many
-trainings as pairs of decisions ([own]; an earlier change was better on tables
-of real networks with 5 to 7 decisions, not on synthetic spaces with 10 or
-more).
+Bounds choose most points of an early round. The knowledge gradient looks only
+one training ahead, which is too short while the interactions of decisions are
+unknown. Later the knowledge gradient chooses half of the points, because bounds
+continue to try points that cannot be much better. The schedule changes when the
+number of trainings reaches the number of pairs of decisions ([own]). An earlier
+change was better on tables of real networks with 5 to 7 decisions, but not on
+synthetic spaces with 10 or more decisions.
 
-The points of a batch are chosen one by one. Each is given a fantasy value, its
-posterior mean (GP-BUCB, Desautels et al., JMLR 2014): means stay the same and
-variances fall.
+The points of a round are chosen one by one. Each chosen point gets its
+posterior mean as a fantasy value (GP-BUCB, Desautels et al., JMLR 2014). A
+fantasy value leaves all posterior means unchanged and lowers the variances.
 """
 
 import math
@@ -36,8 +37,8 @@ from audiotag_nas.space import Tokens
 Array = npt.NDArray[np.float64]
 
 KNOWLEDGE_GRADIENT = 0.0
-"""Any other acquisition function is an upper confidence bound, written as its
-number of standard deviations."""
+"""Stands for the knowledge gradient. Any other number stands for an upper
+confidence bound with this number of standard deviations."""
 
 WIDEST_BOUND = 3.0
 
@@ -46,11 +47,11 @@ _LATE = (KNOWLEDGE_GRADIENT, KNOWLEDGE_GRADIENT, WIDEST_BOUND, WIDEST_BOUND)
 
 
 def acquisition_at(position: int, num_decisions: int) -> float:
-    """Returns the acquisition function of a training.
+    """Returns the acquisition function that chooses the point at `position`.
 
     Args:
-        position: of the training in the order of asking, from 0.
-        num_decisions: of the space.
+        position: the index of the training in the order of asking, from 0.
+        num_decisions: the number of decisions of the space.
     """
     is_early = position < math.comb(num_decisions, 2)
     schedule = _EARLY if is_early else _LATE
@@ -58,14 +59,14 @@ def acquisition_at(position: int, num_decisions: int) -> float:
 
 
 class CandidatePool:
-    """Observed and new points from which a batch is chosen.
+    """The observed and new points from which a round is chosen.
 
     Args:
-        model: fitted.
-        points: at least one, all different.
+        model: a fitted reward model.
+        points: the first candidates; at least one, all different.
 
     Attributes:
-        points: the points.
+        points: all candidates.
         index_of: the index of each point in `points`.
         is_known: (points,), whether a point is observed or has a fantasy value.
     """
@@ -78,13 +79,13 @@ class CandidatePool:
 
     @property
     def best_known_mean(self) -> float:
-        """The highest posterior mean of a known point; -inf without any."""
+        """The highest posterior mean of a known point, or -inf without one."""
         return float(
             np.max(self._prediction.mean[self.is_known], initial=-np.inf)
         )
 
     def add(self, points: Iterable[Tokens]) -> bool:
-        """Adds new points; must precede the first fantasy value.
+        """Adds new points, before any point has a fantasy value.
 
         Returns:
             Whether any of the points was new.
@@ -107,7 +108,7 @@ class CandidatePool:
     def values(self, acquisition: float) -> Array:
         """Returns the acquisition value of each point, (points,).
 
-        The bound of a known point is -inf: bounds are for new points.
+        The bound of a known point is -inf, because bounds choose new points.
         """
         mean = self._prediction.mean
         if acquisition == KNOWLEDGE_GRADIENT:
@@ -121,7 +122,7 @@ class CandidatePool:
         return np.where(self.is_known, -np.inf, bound)
 
     def add_fantasy(self, index: int) -> None:
-        """Gives a point its posterior mean as a fantasy value."""
+        """Gives the point at `index` its posterior mean as a fantasy value."""
         row = self._model.covariance(self._prediction, index)
         row = row - self._updates[:, index] @ self._updates
         row /= np.sqrt(self._variance[index] + self._model.noise_variance)
@@ -137,18 +138,19 @@ def knowledge_gradient(
     noise_variance: float,
     is_known: npt.NDArray[np.bool_],
 ) -> Array:
-    """Returns the expected rise of the best known mean per point, (points,).
+    """Returns, per point, the expected rise of the best known mean, (points,).
 
-    A training moves a point's posterior mean by a normal step of standard
-    deviation variance / sqrt(variance + noise variance). The gradient is the
-    expected overshoot past the best other known mean: upwards for a point
-    below it, downwards for the best known point itself.
+    One training moves the posterior mean of its point by a normal step with the
+    standard deviation variance / sqrt(variance + noise variance). The gradient
+    is the expected distance by which the moved mean passes the best mean of the
+    other known points. The best known point passes that mean downwards, any
+    other point passes it upwards.
 
     Args:
         mean: (points,), posterior means.
         variance: (points,), posterior variances of the noise-free reward.
-        noise_variance: of one training.
-        is_known: (points,), whether a point can be recommended already.
+        noise_variance: the variance of the noise of one training.
+        is_known: (points,), whether a point can already be recommended.
     """
     step = variance / np.sqrt(variance + noise_variance)
     best_other = np.full(len(mean), -np.inf)

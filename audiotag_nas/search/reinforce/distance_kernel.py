@@ -1,9 +1,9 @@
 """The kernel of the reward model for spaces with hundreds of choices.
 
-In a space of eight keras-tuner hyperparameters of 256 values each, the one-hot
-rows and tables of `TokenKernel` take more than a gigabyte per round; this
-kernel takes megabytes, because the similarity of two choices depends only on
-their distance, so a table needs one number per distance. For few choices
+`TokenKernel` stores one-hot rows, and tables of all pairs of choices. For eight
+keras-tuner hyperparameters with 256 values each, they take more than a gigabyte
+per round. The similarity of two choices depends only on their distance, so one
+number per distance is enough: `DistanceKernel` takes megabytes. For few choices
 `TokenKernel` is faster.
 """
 
@@ -24,7 +24,7 @@ from audiotag_nas.search.reinforce.kernel import (
 from audiotag_nas.space import SearchSpace
 
 MIN_CHOICES = 400
-"""Number of choices of all decisions from which distances replace tables."""
+"""`DistanceKernel` is used if all decisions together have so many choices."""
 
 
 def make_kernel(space: SearchSpace) -> TokenKernel:
@@ -34,7 +34,7 @@ def make_kernel(space: SearchSpace) -> TokenKernel:
 
 
 class DistanceKernel(TokenKernel):
-    """The same kernel by distances; tables are (decisions, most choices)."""
+    """The kernel with one table entry per decision and distance of tokens."""
 
     def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
         return np.asarray(points, np.int64)
@@ -113,6 +113,6 @@ class DistanceKernel(TokenKernel):
 def _distances(
     left: npt.NDArray, right: npt.NDArray
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yields the distances of the tokens, (left, right), per decision."""
+    """Yields, per decision, the distances between tokens, (left, right)."""
     for left_tokens, right_tokens in zip(left.T, right.T, strict=True):
         yield np.abs(np.subtract.outer(left_tokens, right_tokens))

@@ -1,6 +1,6 @@
-"""The initial design: balanced choices and no point twice.
+"""The initial design: points with balanced choices, and no point twice.
 
-Before anything is observed, a second training of the same point is wasted.
+Before any reward is observed, a second training of the same point is wasted.
 """
 
 import collections
@@ -16,13 +16,14 @@ _MAX_EXCHANGES = 10_000
 def balanced_points(
     space: SearchSpace, num: int, generator: np.random.Generator
 ) -> list[Tokens]:
-    """Returns `num` random points, all different, with balanced choices.
+    """Returns `num` different random points with balanced choices.
 
-    The choices of a decision are as equally frequent as `num` allows: a Latin
-    hypercube over tokens (McKay et al. 1979). A decision with more than `num`
-    choices is divided into `num` parts with one point each. Where the hypercube
-    repeats a point, points exchange tokens, which keeps the frequencies. A
-    space with fewer than `num` points gives each of them once.
+    The choices of a decision are as equally frequent as `num` allows, as in a
+    Latin hypercube (McKay et al. 1979). If a decision has more than `num`
+    choices, they are divided into `num` parts, and each part gives one point
+    its choice. If the hypercube repeats a point, points exchange tokens, which
+    keeps the frequencies. If the space has fewer than `num` points, each point
+    of the space is returned once.
     """
     num = min(num, space.size)
     points = _hypercube(space, num, generator)
@@ -51,12 +52,13 @@ def _hypercube(
     """Returns `num` balanced points, possibly with repeats.
 
     Args:
-        space: the points.
-        num: how many.
-        generator: for all draws.
-        in_parts: whether a decision with more than `num` choices is divided
-            into `num` parts with one point each (two parts may share a choice);
-            if False, its choices are drawn without replacement.
+        space: the space of the points.
+        num: the number of points.
+        generator: the generator of all draws.
+        in_parts: how a decision with more than `num` choices is sampled. If
+            True, the choices are divided into `num` parts, and each part gives
+            one point its choice (two parts may share a choice). If False,
+            `num` choices are drawn without replacement.
     """
     columns = []
     for size in space.num_choices:
@@ -73,7 +75,7 @@ def _hypercube(
 def _make_different(
     space: SearchSpace, points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """Returns `points`, at most half of the space, without repeats."""
+    """Replaces repeats in `points`, which are at most half of the space."""
     exchanged = _exchange_tokens(points, generator)
     return replace_repeats(space, exchanged, generator, taken=())
 
@@ -83,8 +85,8 @@ def _exchange_tokens(
 ) -> list[Tokens]:
     """Returns `points` after exchanges of tokens that remove repeats.
 
-    A repeated point and a random one exchange their tokens of random
-    decisions, unless that leaves fewer different points.
+    A repeated point and a random point exchange their tokens of random
+    decisions. An exchange that would leave fewer different points is not made.
     """
     points = list(points)
     counts = collections.Counter(points)

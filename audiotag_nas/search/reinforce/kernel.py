@@ -6,17 +6,18 @@ The similarity of choices i and j of decision d, which has n_d choices, is
                       l_d = 0.3 nominal_d [i != j]
                             + 3 ordinal_d ((i - j) / (n_d - 1))^2  (ordinal)
 
-For D decisions the kernel is
+where [i != j] is 1 if the choices differ, else 0. For D decisions the kernel is
 
     k(x, y) = main / D sum_d s_d + pairs / (D choose 2) sum_{d<e} s_d s_e
               + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
               + joint prod_d s_d^decay + nugget [x = y]
 
-Its terms are main effects, pairs and triples of decisions (additive Gaussian
-processes, Duvenaud et al., NeurIPS 2011), whole neighborhoods, and a nugget for
-the part of the reward that no other point shares. The sums are computed from
-the power sums of s_d by Newton's identities. A decision without effect gets a
-small l_d, so its s_d is near 1 for all choices.
+The first three terms are for main effects, pairs and triples of decisions
+(additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The joint term
+makes points similar if all of their choices are similar. The nugget is for the
+part of a point's reward that no other point shares. Newton's identities give
+the sums from the power sums of s_d. For a decision without effect, a fit finds
+a small l_d, so s_d is near 1 for all choices.
 """
 
 import dataclasses
@@ -31,19 +32,19 @@ from audiotag_nas.space import SearchSpace
 
 Array = npt.NDArray[np.float64]
 Tables = tuple[Array, Array, Array]
-"""Nominal part of l_d, ordinal part, and s_d, for pairs of choices."""
+"""The nominal part of l_d, its ordinal part, and s_d, per pair of choices."""
 
 JITTER = 1e-6
 NOT_POSITIVE = 1e10
 """The negative log posterior if the covariance is not positive definite."""
 MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
-# Log-normal priors: medians, and standard deviations of the logarithm. The
-# joint term's decay falls with the square of the number of decisions: with more
-# decisions each one changes less, and the similarity of whole points reaches
-# further. Searches that knew a space's own scales showed this ([own]).
+# A log-normal prior is its median and the standard deviation of the logarithm.
+# The median of `decay` falls with the square of the number of decisions. Each
+# of more decisions changes the reward less, so points stay similar when more of
+# their decisions differ. Searches with a space's true scales showed it ([own]).
 _LENGTH_PRIOR = (0.3, 0.8)
-_DECAY_DECISIONS = 5.0  # the decay is smaller above this number of decisions
+_DECAY_DECISIONS = 5.0  # with more decisions, the median of `decay` is below 1
 SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
 PARTS = SCALES[1:-1]
 _SCALE_PRIORS = {
@@ -58,14 +59,14 @@ _SCALE_PRIORS = {
 
 @dataclasses.dataclass(frozen=True)
 class ObservedMeans:
-    """The data of a fit; n points, C choices of all decisions.
+    """The rewards of n points as a fit needs them.
 
     Attributes:
         rows: (n, ...), the points as `TokenKernel.rows` encodes them.
         means: (n,), the mean reward of each point.
         counts: (n,), the number of rewards of each point.
-        squares_within: sum of squared differences between the rewards and the
-            means of their points.
+        squares_within: the sum of the squared differences between each reward
+            and the mean reward of its point.
     """
 
     rows: npt.NDArray
@@ -76,7 +77,7 @@ class ObservedMeans:
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """The terms of a kernel matrix: tables, sums (left, right), weights."""
+    """The terms of a kernel matrix; each array is (left, right)."""
 
     tables: Tables
     length: Array
@@ -100,16 +101,19 @@ class Terms:
 
 
 class TokenKernel:
-    """The kernel by tables of all pairs of choices, and its gradient.
+    """The kernel, computed from tables of all pairs of choices.
 
-    Every term is a function of sums over decisions of a table's entry for two
-    choices. With points as one-hot rows H and the tables as one block-diagonal
-    matrix T these sums are H T H', and their gradient G becomes H' G H for T.
+    Each decision has a table of its pairs of choices. Every term is a function
+    of sums of table entries over the decisions. Let the rows of H be one-hot
+    points, (points, C) for C choices of all decisions, and let T be the tables
+    as one block-diagonal matrix. Then the sums are H T H'. If G is the gradient
+    of the sums, H' G H is the gradient of T.
+
     The hyperparameters theta are logarithms: one nominal length per decision,
     one ordinal length per ordinal decision, and `SCALES`.
 
     Attributes:
-        parts: the scales of the kernel's terms; one decision has no pairs.
+        parts: the names of the terms; a single decision has no pairs.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -138,7 +142,7 @@ class TokenKernel:
     def _build_tables(
         self, sizes: npt.NDArray[np.int64], is_ordinal: Sequence[bool]
     ) -> None:
-        """Builds the factors of the lengths in l_d, (C, C) each."""
+        """Builds the factors of nominal_d and ordinal_d in l_d, (C, C) each."""
         num_choices = int(sizes.sum())
         self._block, self._nominal, self._ordinal = np.zeros(
             (3, num_choices, num_choices)
@@ -161,7 +165,7 @@ class TokenKernel:
         return self.one_hot(points)
 
     def one_hot(self, points: npt.NDArray[np.int64]) -> Array:
-        """Encodes points as distributions over choices, (points, C)."""
+        """Encodes points as one-hot rows, (points, C)."""
         rows = np.zeros((len(points), len(self._decision)))
         rows[np.arange(len(points))[:, None], points + self._first] = 1.0
         return rows
@@ -176,12 +180,12 @@ class TokenKernel:
         """Returns averages of k without the nugget, (left, right).
 
         The choices of different decisions are independent, so the average of a
-        product is the product of averages. For one-hot rows the result is
-        `matrix`.
+        product is the product of the averages. For one-hot rows the result
+        equals that of `matrix`.
 
         Args:
             theta: the logarithms of the hyperparameters.
-            left, right: (rows, C), one distribution per decision.
+            left, right: (rows, C); a row has one distribution per decision.
         """
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         tables = self._choice_tables(theta)
@@ -208,7 +212,7 @@ class TokenKernel:
     def negative_log_posterior(
         self, theta: Array, data: ObservedMeans
     ) -> tuple[float, Array]:
-        """Returns -log p(theta | data) without constants, and its gradient."""
+        """Returns -log p(theta | data) up to a constant, and the gradient."""
         terms = self._terms(theta, data.rows, data.rows)
         nugget, noise = np.exp(theta[-2:])
         num = len(data.means)
@@ -250,7 +254,7 @@ class TokenKernel:
         return float(value), gradient + distance / self._prior_deviation
 
     def _tables(self, theta: Array) -> Tables:
-        """Returns nominal lengths, ordinal lengths and similarities."""
+        """Returns both parts of l_d, and s_d, for all pairs of choices."""
         num_scales = len(SCALES)
         ordinal_factors = np.zeros(self._num)
         ordinal_factors[self._is_ordinal] = np.exp(
@@ -291,7 +295,7 @@ class TokenKernel:
     def _sums(
         self, tables: Tables, left: npt.NDArray, right: npt.NDArray
     ) -> tuple[Array, Array, Array, Array]:
-        """Sums lengths and powers of similarities over decisions."""
+        """Sums l_d and the first three powers of s_d over the decisions."""
         nominal, ordinal, similarity = tables
         return (
             left @ (nominal + ordinal) @ right.T,

@@ -1,12 +1,12 @@
-"""An autoregressive policy that is fast to train: linear in earlier tokens.
+"""A policy that is fast to train: its logits are linear in earlier tokens.
 
     logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
 
 This is a fully visible belief network (Frey, 1998) over categories. It can
-represent the effects of single decisions and of pairs. All of its conditional
-distributions are one matrix product, where an LSTM needs one step per decision,
-so it can be trained on thousands of samples between two rounds. It is a
-`TokenPolicy`, like `LstmPolicy`.
+represent the effects of single decisions and of pairs of decisions. One matrix
+product gives all conditional distributions, where an LSTM needs one step per
+decision. The policy can therefore be trained on thousands of samples between
+two rounds. It implements `TokenPolicy`, as `LstmPolicy` does.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 
 
 class AutoregressivePolicy:
-    """p(tokens), one decision after the other; initially uniform.
+    """A distribution over points, one factor per decision; initially uniform.
+
+    "Most choices" is the largest number of choices of a decision.
 
     Attributes:
-        weights: (1 + sum of choices, decisions * most choices); row 0 is the
-            bias, followed by one row per choice of each decision.
+        weights: (1 + sum of choices, decisions * most choices). Row 0 is the
+            bias; the other rows are the W of each choice of each decision.
     """
 
     def __init__(self, num_choices: Sequence[int]) -> None:
@@ -36,7 +38,7 @@ class AutoregressivePolicy:
         )
         self._mask = choice_mask(self.num_choices)
         self._first_rows = first_rows(self.num_choices)
-        # [e, d]: whether decision d comes after decision e.
+        # Entry [e, d] tells whether decision d comes after decision e.
         self._after = np.triu(np.ones((self._num, self._num), np.float32), k=1)
 
     @property
@@ -44,14 +46,14 @@ class AutoregressivePolicy:
         return [self.weights]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns the first rows (num,), and zero logits (num, all choices)."""
+        """Returns row 0 of `weights` for each sample, (num,), and zero logits."""
         logits = tf.zeros([num, self._num * self._width])
         return tf.zeros([num], tf.int32), [logits]
 
     def step(
         self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns log p of the choices, (num, most choices), and the state."""
+        """Returns log p of the choices, (num, most choices), and new state."""
         logits = state[0] + tf.gather(self.weights.value, rows)
         begin = decision * self._width
         return (

@@ -1,12 +1,12 @@
 """Training of the policy on the reward model, between two rounds of a search.
 
-A step samples points from the policy and takes one step of REINFORCE. The
+A step samples points from the policy and updates it once by REINFORCE. The
 reward of a point is its upper confidence bound under the reward model, because
-an uncertain point may be better than its mean. Advantages are standardized by
-median and median absolute deviation, and bounded. An entropy bonus keeps the
-policy from collapsing onto one point of a model that will change. The points
-chosen in earlier rounds are replayed along with the samples, as in
-priority-queue training (Abolafia et al. 2018).
+an uncertain point may be better than its mean. The advantages are the rewards,
+standardized by median and median absolute deviation, and bounded. The model
+will change, so an entropy bonus keeps the policy from collapsing onto one
+point. The points of the latest rounds are replayed along with the samples, as
+in priority-queue training (Abolafia et al. 2018).
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,16 +28,16 @@ _ADVANTAGE_BOUND = 3.0
 
 
 class PolicyTraining:
-    """A policy and the points that its training replays.
+    """A policy, and the points that its training replays.
 
     Args:
-        space: the points.
+        space: the search space.
         num_steps: policy-gradient steps per round, at most `MAX_POLICY_STEPS`.
-        entropy_weight: of the entropy bonus, per nat.
+        entropy_weight: the weight of the entropy bonus, per nat.
 
     Attributes:
         policy_gradient: the policy with its optimizer.
-        metrics: of the last step.
+        metrics: the metrics of the last step.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class PolicyTraining:
         self.metrics: dict[str, float] = {}
 
     def add_to_replay(self, points: Iterable[Tokens]) -> None:
-        """Replays `points`, the latest chosen, from the next step on."""
+        """Adds the points that were chosen last to the replayed points."""
         latest = dict.fromkeys((*points, *self._replayed))
         self._replayed = list(latest)[:_NUM_REPLAYED]
 
     def train(self, model: RewardModel, seed: Sequence[int]) -> list[Tokens]:
-        """Trains the policy on `model`; returns the different points sampled.
+        """Trains the policy on `model`; returns each sampled point once.
 
         Args:
-            model: fitted.
+            model: a fitted reward model.
             seed: two ints; the second is the number of the round.
         """
         points: dict[Tokens, None] = {}
@@ -90,7 +90,7 @@ class PolicyTraining:
 def standardized_advantages(rewards: npt.NDArray) -> npt.NDArray:
     """Returns (reward - median) / median absolute deviation, within +-3.
 
-    All are 0 where more than half of the rewards are equal.
+    All advantages are 0 if more than half of the rewards are equal.
     """
     distances = rewards - np.median(rewards)
     deviation = np.median(np.abs(distances))

@@ -1,13 +1,14 @@
-"""A Gaussian process over tokens: the posterior of the reward of each point.
+"""A Gaussian process over points: the posterior of the reward of each point.
 
-A reward is the value of the function plus the noise of one training; repeated
-trainings separate the noise from the nugget. The hyperparameters maximize the
-posterior under log-normal priors; a fit starts from the previous one.
+A reward is a function of the point, plus the noise of one training. The nugget
+is the part of the function that no other point shares; repeated trainings
+separate the noise from it. The hyperparameters maximize their posterior under
+log-normal priors. Each fit starts at the result of the previous fit.
 
-Rewards are standardized after the lower tail is clipped at three standard
-deviations, estimated by medians, so that a failed training does not set the
-scale. A failed retraining of a good point is clipped too, so that it does not
-set the noise variance. NumPy and SciPy, no TensorFlow.
+Before rewards are standardized, they are clipped at three standard deviations
+below the median. The standard deviation is estimated by medians, so a failed
+training does not set the scale. A failed retraining of a good point is clipped
+too, so that it does not set the noise variance.
 """
 
 import dataclasses
@@ -30,9 +31,9 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 Array = npt.NDArray[np.float64]
 
-_BOUND = 12.0  # of a hyperparameter's logarithm
+_BOUND = 12.0  # largest magnitude of a hyperparameter's logarithm
 _CLIP_DEVIATIONS = 3.0
-_FAILED_DEVIATIONS = 6.0  # below the median; noise alone does not reach it
+_FAILED_DEVIATIONS = 6.0  # a reward so far below the median is a failure
 _ROUNDING = 1e-12
 _MAD_TO_DEVIATION = 1.4826
 
@@ -42,13 +43,13 @@ class Prediction:
     """The posterior at some points, in standardized rewards.
 
     Attributes:
-        mean: (points,), of the noise-free reward.
-        variance: (points,), of the noise-free reward.
-        rows: (points, ...), as the kernel encodes them.
-        projection: (observed points, points): the posterior covariance of two
+        mean: (points,), the mean of the noise-free reward.
+        variance: (points,), the variance of the noise-free reward.
+        rows: (points, ...), the points as the kernel encodes them.
+        projection: (observed points, points). The posterior covariance of two
             points is their kernel minus the product of their projections.
-        observed_index: (points,), index of each point among the observed
-            points; -1 if it is new.
+        observed_index: (points,), the index of each point among the observed
+            points; -1 for a new point.
     """
 
     mean: Array
@@ -69,14 +70,14 @@ class Prediction:
 
 
 class RewardModel:
-    """The posterior over the rewards of a space's points.
+    """The posterior of the rewards of all points in a space.
 
     Args:
-        space: the points.
+        space: the search space.
 
     Attributes:
-        points: (observed points, decisions), each once.
-        num_rewards: (observed points,), the number of rewards of each.
+        points: (observed points, decisions), each observed point once.
+        num_rewards: (observed points,), the number of rewards of each point.
         offset, scale: reward = offset + scale * standardized reward.
     """
 
@@ -89,7 +90,7 @@ class RewardModel:
 
     @property
     def noise_variance(self) -> float:
-        """The variance of one training, in standardized rewards."""
+        """The noise variance of one training, in standardized rewards."""
         return float(np.exp(self._theta[-1]))
 
     @property
@@ -109,9 +110,10 @@ class RewardModel:
 
         Args:
             rewards: all rewards of each observed point; at least one point.
-            max_iterations: of the optimizer, which starts at the previous fit;
-                0 keeps the hyperparameters.
-            restart: also start from the priors, and take the better result.
+            max_iterations: the most iterations of the optimizer; 0 keeps the
+                hyperparameters.
+            restart: whether a second fit starts at the medians of the priors.
+                The better fit is kept.
         """
         self.points = np.array(list(rewards), np.int64)
         self.num_rewards = np.array([len(r) for r in rewards.values()], float)
@@ -149,10 +151,10 @@ class RewardModel:
         )
 
     def best_observed(self, among: Collection[Tokens] | None = None) -> Tokens:
-        """Returns the observed point of the highest posterior mean.
+        """Returns the observed point with the highest posterior mean.
 
-        A point with one lucky reward has a lower mean than a point with two
-        good rewards or with good neighbors.
+        A point with one lucky reward has a lower posterior mean than a point
+        with two good rewards, or one with good neighbors.
 
         Args:
             among: the points to choose from; at least one must be observed.
@@ -164,7 +166,7 @@ class RewardModel:
         return points[int(np.argmax(self.predict(points).mean))]
 
     def covariance(self, prediction: Prediction, index: int) -> Array:
-        """Returns the posterior covariances of point `index`, (points,)."""
+        """Returns the covariance of point `index` with each point, (points,)."""
         row = self._kernel.matrix(
             self._theta, prediction.rows[index : index + 1], prediction.rows
         )[0]
@@ -175,18 +177,19 @@ class RewardModel:
     def averages(self, weights: npt.ArrayLike) -> tuple[Array, Array]:
         """Returns the posterior of averages of the reward over the space.
 
-        Exact, by averages of the kernel (Oakley and O'Hagan 2004). The nugget
-        is left out, because it is no part of a trend. As in `predict`, the
-        constant mean is fixed at its estimate.
+        The posterior is exact, because the kernel itself is averaged (Oakley
+        and O'Hagan 2004). The averages exclude the nugget, because it is not
+        shared by different points. As in `predict`, the constant mean is fixed
+        at its estimate.
 
         Args:
-            weights: (averages, choices of all decisions): one distribution over
-                the choices per decision, independent of the other decisions.
-                One-hot distributions give a point, uniform ones the average
-                over the space.
+            weights: (averages, choices of all decisions). Each row has one
+                distribution per decision, over its choices. The decisions are
+                independent. One-hot distributions give the reward of a point,
+                uniform distributions give the average over the space.
 
         Returns:
-            mean, (averages,), and covariance, (averages, averages), in
+            The mean, (averages,), and the covariance, (averages, averages), in
             standardized rewards.
         """
         weights = np.asarray(weights, float)
@@ -203,7 +206,7 @@ class RewardModel:
         return self._mean + projection.T @ self._weights
 
     def _average_projection(self, weights: Array) -> Array:
-        """Returns (observed points, averages), as in `Prediction`."""
+        """Returns the projection of averages, as in `Prediction`."""
         observed = self._kernel.one_hot(self.points)
         return solve_triangular(
             self._factor,
@@ -214,12 +217,13 @@ class RewardModel:
     def leave_one_out(self) -> tuple[Array, Array]:
         """Returns leave-one-out predictions and the observed means.
 
-        The closed form of Rasmussen and Williams (2006, eq. 5.12). The
-        hyperparameters are fixed; the constant mean is estimated again.
+        Rasmussen and Williams (2006, eq. 5.12) have the closed form. The
+        hyperparameters are fixed, but the constant mean is estimated again
+        without each point.
 
         Returns:
-            predicted and observed mean rewards, (observed points,) each, in
-            standardized rewards with the lower tail clipped.
+            Predicted and observed mean rewards, (observed points,) each, which
+            are clipped and standardized.
         """
         observed = self._data.means
         covariance = self._factor @ self._factor.T + MEAN_VARIANCE
@@ -243,7 +247,7 @@ class RewardModel:
             for start in starts
         ]
         best = min(fits, key=lambda fit: fit.fun)
-        # The previous fit may give a singular covariance of more points.
+        # With new points, the covariance of the previous fit may be singular.
         failed = best.fun >= NOT_POSITIVE
         self._theta = self._kernel.prior_mean if failed else best.x
 
@@ -251,7 +255,7 @@ class RewardModel:
         means = clip_below(means, _CLIP_DEVIATIONS)
         self.offset = float(np.mean(means))
         deviation = float(np.std(means))
-        # Equal rewards may differ from their mean by rounding.
+        # Because of rounding, equal rewards may differ from their mean.
         is_flat = deviation <= _ROUNDING * float(np.max(np.abs(means)))
         self.scale = 1.0 if is_flat else deviation
         return ObservedMeans(
@@ -262,7 +266,7 @@ class RewardModel:
         )
 
     def _condition(self) -> None:
-        """Computes the factors of the posterior for the hyperparameters."""
+        """Computes the parts of the posterior that all predictions need."""
         data, scales = self._data, self.hyperparameters
         covariance = self._kernel.matrix(self._theta, data.rows, data.rows)
         covariance += np.diag(
@@ -281,7 +285,7 @@ class RewardModel:
 def clip_below(values: Array, num_deviations: float) -> Array:
     """Clips `values` at `num_deviations` standard deviations below the median.
 
-    `_robust_location_and_scale` estimates both.
+    `_robust_location_and_scale` estimates the standard deviation.
     """
     median, deviation = _robust_location_and_scale(values)
     return np.maximum(values, median - num_deviations * deviation)
@@ -290,12 +294,12 @@ def clip_below(values: Array, num_deviations: float) -> Array:
 def _robust_location_and_scale(values: Array) -> tuple[float, float]:
     """Returns the median, and the standard deviation estimated by medians.
 
-    The median absolute deviation is 0 where more than half of the values are
-    equal. Then the range of all values except the lowest replaces it ([own]):
-    the lowest may be the penalty of failed trainings, which must not set the
-    scale. Where most values are the penalty, the median is of the others too.
-    Two different values have an infinite deviation: standardized they are the
-    same at any distance.
+    The median absolute deviation is 0 if more than half of the values are
+    equal. Then the range of all values except the lowest replaces it ([own]).
+    The lowest value may be the penalty of failed trainings, which must not set
+    the scale. If most values are this penalty, the median excludes it too. If
+    all values except the lowest are equal, the deviation is infinite, because
+    two different values are the same at any distance once standardized.
     """
     median = float(np.median(values))
     deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
@@ -315,16 +319,17 @@ def _clip_failed_repeats(rewards: list[Array]) -> list[Array]:
     """Clips the failed trainings of points that were trained repeatedly.
 
     The penalty of a failed training is far below the reward of any network. As
-    noise it would hide all differences, and it would dominate the mean of its
-    point. It counts as three standard deviations below the median, the same as
-    for a point that was trained once. The median is over the best reward of
-    each point, because a point that failed once of twice is no failure.
+    noise, the penalty would hide all differences between points. In the mean of
+    its point it would outweigh the other rewards. The penalty therefore counts
+    as three standard deviations below the median, as for a point that was
+    trained once. The median is that of the best reward of each point, because
+    a point whose second training succeeds is not a failure.
     """
     median, deviation = _robust_location_and_scale(
         np.array([np.max(r) for r in rewards])
     )
     if np.isinf(deviation):
-        # Nearly all best rewards are equal: use the range of all rewards.
+        # Nearly all best rewards are equal, so all rewards set the scale.
         median, deviation = _robust_location_and_scale(np.concatenate(rewards))
     if np.isinf(deviation):
         return rewards

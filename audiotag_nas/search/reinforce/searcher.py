@@ -1,19 +1,18 @@
 """The default searcher: a policy trained on a learned reward model.
 
-A training takes minutes, a sample of the policy microseconds. Between two
-rounds the searcher fits a model of the reward to all observed rewards
-(`reward_model`) and trains the policy on it by policy gradients
-(`policy_training`): model-based reinforcement learning (Dyna, Sutton 1990; for
-sequences DyNA-PPO, Angermueller et al., ICLR 2020).
+A training takes minutes, but a sample of the policy takes microseconds. Between
+two rounds the searcher therefore fits a model of the reward to all observed
+rewards (`reward_model`). It then trains the policy on this model by policy
+gradients (`policy_training`). This is model-based reinforcement learning (Dyna,
+Sutton 1990; for sequences DyNA-PPO, Angermueller et al., ICLR 2020).
 
-The candidates of a round are the policy's samples, neighbors and mutations of
-the best observed points, and random points. The best of them are replaced by
-better neighbors until no neighbor has a higher acquisition value
-(`acquisition`). Where no upper bound exceeds the best mean by a share of the
-spread of uniform points, a uniform point is chosen instead, because a model
-that is certain may be wrong elsewhere. Observed points can be chosen again:
-where noise decides between the best points, retraining one is worth more than
-a new point.
+The candidates of a round are samples of the policy, neighbors and mutations of
+the best observed points, and random points. The neighbors of the candidates
+with the highest acquisition values (`acquisition`) are added until no such
+neighbor is new. A model may be certain and still wrong, so a uniformly drawn
+point is chosen if no upper confidence bound is clearly above the best mean.
+An observed point can be chosen again. While noise hides which of the best
+points is better, a retraining is worth more than a new point.
 """
 
 import collections
@@ -43,7 +42,7 @@ from audiotag_nas.search.reinforce.reward_model import RewardModel, clip_below
 from audiotag_nas.search.searchers.base_searcher import BaseSearcher
 from audiotag_nas.space import SearchSpace, Tokens
 
-_RESTART_ROUNDS = 4  # the fit of every fourth round also starts at the priors
+_RESTART_ROUNDS = 4  # in every fourth round, a fit also starts at the priors
 _NUM_NEIGHBORHOODS, _MAX_NEIGHBORS = 3, 250
 _NUM_PARENTS, _NUM_DOUBLE_MUTATIONS = 6, 150
 _NUM_RANDOM = 200
@@ -55,22 +54,22 @@ _NUM_CLIMBERS, _MAX_CLIMB_STEPS = 4, 20
 
 
 class ReinforceSearcher(BaseSearcher):
-    """A policy trained on a reward model; see `Searcher` for the contract.
+    """A searcher whose policy is trained on a reward model.
 
     In the initial points the choices of each decision are about equally
-    frequent, and no point occurs twice. Pending points have fantasy values, so
-    rounds may overlap. `recommend` returns the observed point of the highest
-    posterior mean.
+    frequent, and no point occurs twice. Pending points (asked, not yet told)
+    have fantasy values, so a round can be asked before the last one is told.
+    `recommend` returns the observed point with the highest posterior mean.
 
     Args:
-        space: what to search.
-        seed: of every draw.
-        settings: checked already, as by `make_searcher`.
+        space: the search space.
+        seed: the seed of every draw.
+        settings: settings that were checked, as `make_searcher` does.
 
     Attributes:
-        model: the reward model, as of the last fit.
-        metrics: of the policy's last step: `loss`, `log_prob`, `entropy`,
-            `gradient_norm`.
+        model: the reward model after the last fit.
+        metrics: `loss`, `log_prob`, `entropy` and `gradient_norm` of the last
+            step of the policy.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class ReinforceSearcher(BaseSearcher):
             space, settings.num_initial, np.random.default_rng([seed, 1])
         )
         self._num_initial = len(initial)
-        self._initial = initial  # the ones not yet asked
+        self._initial = initial  # the initial points that were not asked yet
         self._policy_training = PolicyTraining(
             space,
             num_steps=settings.policy_steps,
@@ -125,14 +124,14 @@ class ReinforceSearcher(BaseSearcher):
         return points
 
     def _learn(self, points: list[Tokens], values: list[float]) -> None:
-        del values  # `_observed` has them
+        del values  # `_observed` has the rewards
         self._pending -= collections.Counter(points)
         self._is_fitted = False
 
     def _next_initial(self, num: int) -> list[Tokens]:
         """Returns up to `num` initial points.
 
-        Empty once as many points are observed as there were initial ones.
+        The list is empty once enough points are observed (`num_initial`).
         """
         if len(self._observed.rewards) >= self._num_initial:
             return []
@@ -148,8 +147,8 @@ class ReinforceSearcher(BaseSearcher):
 
     def _fit(self) -> None:
         if not self._is_fitted:
-            # Starts at the model of the last `ask`, so that a recommendation
-            # in between does not change what is proposed.
+            # The fit starts at the model of the last `ask`, so that a call of
+            # `recommend` does not change the proposals.
             self.model = copy.copy(self._asked_model)
             self.model.learn(
                 self._observed.rewards,
@@ -163,11 +162,12 @@ class ReinforceSearcher(BaseSearcher):
         generator: np.random.Generator,
         initial: Sequence[Tokens],
     ) -> list[Tokens]:
-        """Chooses one point per position, by the reward model.
+        """Chooses one point per position with the reward model.
 
         Args:
-            positions: of the points in the order of asking; at least one.
-            generator: of the round.
+            positions: the indices of the points in the order of asking; at
+                least one.
+            generator: the generator of the round's draws.
             initial: the initial points at the beginning of the round.
         """
         taken = {*self._taken(), *initial}
@@ -207,11 +207,11 @@ class ReinforceSearcher(BaseSearcher):
         random_points: list[Tokens],
         min_bound: float,
     ) -> int:
-        """Returns the index of the candidate of the highest value.
+        """Returns the index of the candidate with the highest value.
 
-        Where no knowledge gradient is positive, the first of equals would be
-        the best observed point, retrained without benefit: the widest bound
-        replaces it, and with that a new point.
+        If no knowledge gradient is positive, the first of the equal values is
+        that of the best observed point. Retraining it has no benefit, so the
+        widest bound is used instead and chooses a new point.
         """
         values = pool.values(acquisition)
         if not pool.is_known.all():
@@ -231,7 +231,7 @@ class ReinforceSearcher(BaseSearcher):
     def _random_candidate(
         self, pool: CandidatePool, random_points: list[Tokens], default: int
     ) -> int:
-        """Returns the index of a new random point; `default` without any."""
+        """Returns the index of a new random point, else `default`."""
         for point in random_points:
             index = pool.index_of.get(point)
             if index is not None and not pool.is_known[index]:
@@ -242,8 +242,8 @@ class ReinforceSearcher(BaseSearcher):
     def _may_ask(self, pool: CandidatePool, index: int, num_taken: int) -> bool:
         """Returns whether a candidate is new or may be repeated.
 
-        Without re-evaluation a repeat means that all candidates are known,
-        although other points of the space are not.
+        Without re-evaluation, a known candidate comes up only if all candidates
+        are known. It may be asked only if all points of the space are taken.
         """
         is_new = not pool.is_known[index]
         return is_new or self._reevaluate or num_taken == self._space.size
@@ -251,8 +251,9 @@ class ReinforceSearcher(BaseSearcher):
     def _min_gain(self) -> float:
         """Returns how far a bound must exceed the best mean, standardized.
 
-        A share of the standard deviation of the rewards of uniform points,
-        which are clipped so that the penalty of failures does not set it.
+        The result is proportional to the standard deviation of the rewards of
+        uniformly drawn points. These rewards are clipped first, so the penalty
+        of failed trainings does not set their standard deviation.
         """
         means = self._observed.means()
         rewards = [means[p] for p in means if p in self._uniform_points]
@@ -267,7 +268,7 @@ class ReinforceSearcher(BaseSearcher):
         random_points: list[Tokens],
         generator: np.random.Generator,
     ) -> CandidatePool:
-        """Collects observed, pending and new points; improves the best."""
+        """Returns observed, pending and new points, with better neighbors."""
         observed = list(self._observed.rewards)
         order = np.argsort(-self.model.predict(observed).mean, kind="stable")
         ranked = [observed[i] for i in order]
@@ -308,7 +309,10 @@ class ReinforceSearcher(BaseSearcher):
     def _neighbors_and_mutations(
         self, ranked: list[Tokens], generator: np.random.Generator
     ) -> list[Tokens]:
-        """Returns neighbors and double mutations of the best points."""
+        """Returns neighbors and double mutations of the best points.
+
+        A double mutation draws new tokens for two decisions.
+        """
         parents = ranked[:_NUM_PARENTS]
         return [
             neighbor
