@@ -26,7 +26,7 @@ _DECISION_LEGEND = [
 _PAIR_LEGEND = [
     f"{_SHARE}: due to the interaction [90 % credible interval]",
     "best: the two choices with the largest effect",
-    "effect: mean reward beyond the sum of main effects ± standard deviation",
+    "effect: mean reward beyond both main effects ± its standard deviation",
 ]
 _PARTS = {
     "filters": "number of filters",
@@ -63,7 +63,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     lines += [
         *("", _decision_table(explanation)),
         f"all main effects: {_percent(found.main_share)} of the variance; "
-        "the rest is due to interactions",
+        "interactions: the rest",
         *_DECISION_LEGEND,
     ]
     if found.pairs:

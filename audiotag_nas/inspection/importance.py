@@ -248,8 +248,8 @@ def leave_one_out_fit(model: RewardModel) -> LeaveOneOutFit:
 class _Posterior:
     """The joint posterior of A averages of the reward.
 
-    They are over the whole space, over the points with each choice, and over the
-    points with each combination of a pair. Single points are the last averages.
+    They are over the whole space, the points with each choice, the points with
+    each combination of a pair, and each of the sampled points alone.
 
     Attributes:
         mean: (A,), the posterior means.

@@ -105,10 +105,10 @@ def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
         lines = status_lines(status)
     search = status.stages[1]
     assert search.running == {"search-0005": 100.0, "search-0006": 100.0}
-    # 3 trials in 300 s: the remaining 5 take 500 s.
+    # 3 trials took 300 s, so the remaining 5 trials take 500 s.
     assert status.rate_per_second == pytest.approx(3 / 300)
     assert status.seconds_left == pytest.approx(500)
-    # 250 s and 2 x 100 s, of 2 x 300 s.
+    # The workers trained 250 s and 2 x 100 s, of 2 x 300 s.
     assert status.utilization == pytest.approx(450 / 600)
     text = "\n".join(lines)
     assert f"driver: process {os.getpid()} on {socket.gethostname()}" in text
@@ -315,7 +315,7 @@ def test_the_export_has_every_stage_decision_and_metric(workspace):
 def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     journal = Journal(workspace.journal_path)
     for number, epochs in ((5, 2), (6, 5)):
-        # A higher reward than all full trainings.
+        # The reward is higher than the rewards of all full trainings.
         lucky = completed(number, 0.1)
         metrics = lucky.metrics | {"stopped_epoch": float(epochs)}
         journal.append(

@@ -93,7 +93,7 @@ def test_status_of_a_running_a_killed_and_a_finished_search(
     assert start_driver().wait() == 0
     text = look()
     assert "driver: none; no command is running" in text
-    # 0.25, 0.24 ... 0.19, except for the three that fail.
+    # The EERs are 0.25, 0.24 ... 0.19, except for the trials that fail.
     assert search_row(text) == [
         *("search", "4", "3", "0", "7", "0.1900", "ended")
     ]

@@ -41,7 +41,7 @@ def test_points_are_drawn_with_their_probabilities():
 
 
 def test_the_policy_learns_an_interaction_without_main_effects():
-    # The reward depends on whether the two tokens agree: no main effect.
+    # The reward depends only on whether the two tokens are equal.
     policy = AutoregressivePolicy((2, 2))
     steps = PolicyGradient(policy, learning_rate=0.1, clip_norm=10.0)
     for step in range(60):
@@ -50,4 +50,4 @@ def test_the_policy_learns_an_interaction_without_main_effects():
         steps.update(drawn, agree - 0.5, entropy_weight=0.1)
     log_prob, _ = evaluate(policy, np.array([(0, 0), (1, 1)]))
     assert np.sum(np.exp(log_prob)) > 0.9
-    assert np.min(np.exp(log_prob)) > 0.2  # the entropy keeps both
+    assert np.min(np.exp(log_prob)) > 0.2  # entropy keeps both
