@@ -25,7 +25,7 @@ _DECISION_LEGEND = [
 ]
 _PAIR_LEGEND = [
     f"{_SHARE}: due to the interaction [90 % credible interval]",
-    "best: the two choices with the largest effect",
+    "best: the two choices whose interaction effect is the largest",
     "effect: mean reward beyond both main effects ± its standard deviation",
 ]
 _PARTS = {

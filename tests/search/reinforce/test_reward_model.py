@@ -188,8 +188,8 @@ def test_a_failed_retraining_does_not_set_the_noise():
         model.learn(steady | {points[8]: [0.78, second]})
         return model
 
-    # The median of 0.70, 0.71 ... 0.80 is 0.75 and the median absolute deviation
-    # is 0.03. Any penalty counts as three standard deviations below the median.
+    # 0.70, 0.71 ... 0.80 have the median 0.75 and the median absolute deviation
+    # 0.03. Any penalty counts as three standard deviations below the median.
     counted = 0.75 - 3 * 1.4826 * 0.03
     model, same = learned(-1e6), learned(counted)
     means = [0.7 + 0.01 * i for i in range(11)]
