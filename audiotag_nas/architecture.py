@@ -205,7 +205,7 @@ def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
 
 
 CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
-"""The network in Liu and Zhang's figure, with the filters of Wei et al. 2018."""
+"""The network in Liu and Zhang's figure, with Wei et al.'s filter numbers."""
 
 WEI2018 = Architecture(
     _three_by_three(8, 16, 32, 32, 64, 64, 64),

@@ -70,7 +70,7 @@ def test_decisions_about_other_fields_keep_the_blocks_of_the_base():
             lambda: architecture_from_tokens(
                 SearchSpace((Decision("block9_width", (1,)),)), (0,)
             ),
-            "`block9_width`: must name .* of a block from 1 to 7",
+            "`block9_width` must name .* of a block from 1 to 7",
         ),
         (
             lambda: architecture_from_tokens(

@@ -1,15 +1,14 @@
-"""Explains a search: the importance of its decisions, and a picture of it.
+"""Explains a search: reads its journal, rates its decisions and draws them.
 
-Reads the journal and fits the reward model to all trials of the search,
-whichever searcher chose them. `importance` has the method,
-`explanation_screen` the text, docs/guide/explain.md the interpretation. No
-TensorFlow.
+The reward model is fitted to all trials of the search, whichever searcher chose
+them. `importance` defines the method and `explanation_screen` the text;
+docs/guide/explain.md tells how to read them. TensorFlow is not imported.
 
-A trial stopped early counts with the final reward estimated from its learning
-curve (`search.early_stopping`). Without these trials the sample would be
-selected by outcome: poor architectures would be missing and every effect would
-look smaller than it is. Failed trials are left out: their penalty is not a
-measurement.
+A trial that was stopped early counts with an estimate of its final reward, from
+its learning curve (`search.early_stopping`). Without such trials the sample
+would be selected by outcome: poor architectures would be missing, and every
+effect would look smaller than it is. Failed trials are left out, because the
+penalty of a failure is not a measurement.
 """
 
 import collections
@@ -40,15 +39,15 @@ from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import MAX_REWARD, TrialStatus
 
 MIN_WHOLE = 8
-"""Trials that must have been trained in full."""
+"""The number of trials that must have been trained in full."""
 
 _MAX_ITERATIONS = 200
 SIGNIFICANT_DEVIATIONS = 3.0
-"""[own]: by chance, in every fifth search the best choice of some irrelevant
-decision is two deviations above its worst."""
+"""A larger difference of best and worst choice is significant. [own]: two are
+too few, because some irrelevant decision reaches two in every fifth search."""
 
 _CONCLUSIVE_ERRORS = 2.0
-"""[own]: standard errors that R² must exceed 0 by to be conclusive."""
+"""R² is above chance if it exceeds 0 by so many standard errors. [own]"""
 
 _MEASURES = {
     "eer": "1 - mean EER",
@@ -63,15 +62,17 @@ class Explanation:
     """The importance of a search's decisions, and the evidence for it.
 
     Attributes:
-        name: of the experiment.
+        name: the name of the experiment.
         space: the search space.
         reward: the definition of the reward, in words.
-        num_whole, num_stopped, num_failed: trials by outcome.
-        num_architectures: different ones among trials that did not fail.
-        noise: standard deviation of the reward between trainings of one
-            architecture; None if none was trained twice.
-        fit: leave-one-out fit of the reward model.
-        importance: main effects and interactions.
+        num_whole, num_stopped, num_failed: the numbers of trials that were
+            trained in full, were stopped early, and failed.
+        num_architectures: the number of different architectures among the
+            trials that did not fail.
+        noise: the standard deviation of the reward between trainings of one
+            architecture; None if no architecture was trained twice.
+        fit: the leave-one-out fit of the reward model.
+        importance: the main effects and the interactions.
     """
 
     name: str
@@ -87,15 +88,15 @@ class Explanation:
 
     @property
     def num_trials(self) -> int:
-        """Trials that did not fail."""
+        """The number of trials that did not fail."""
         return self.num_whole + self.num_stopped
 
     @property
     def significant_decisions(self) -> list[int]:
         """Decisions whose best choice is significantly better than the worst.
 
-        The difference exceeds `SIGNIFICANT_DEVIATIONS` standard deviations.
-        None is significant if R² is 0 or less.
+        The difference exceeds `SIGNIFICANT_DEVIATIONS` standard deviations. No
+        decision is significant if R² is 0 or less.
         """
         if self.fit.r2 <= 0:
             return []
@@ -110,7 +111,7 @@ class Explanation:
     def is_conclusive(self) -> bool:
         """Whether R² is above chance or any decision is significant.
 
-        Otherwise shares of variance reflect the model's prior, not the search.
+        If not, shares of variance reflect the model's prior, not the search.
         """
         above_chance = self.fit.r2 > _CONCLUSIVE_ERRORS * self.fit.r2_error
         return above_chance or bool(self.significant_decisions)
@@ -121,8 +122,8 @@ def explain(workdir: str | os.PathLike) -> Explanation:
     """Explains the search in `workdir`.
 
     Raises:
-        StoreError: there is no experiment, its journal is damaged, or it has
-            too few trials.
+        StoreError: `workdir` contains no experiment, or the experiment's
+            journal is damaged or has too few trials.
     """
     workspace = Workspace(workdir)
     config = workspace.read_config()
@@ -168,7 +169,7 @@ def explain(workdir: str | os.PathLike) -> Explanation:
 def _check_entry(
     entry: JournalEntry, space: SearchSpace, workspace: Workspace
 ) -> None:
-    """Raises StoreError if a trial is not of the config's search."""
+    """Raises StoreError if the trial does not fit the config's search."""
     where = f"{workspace.journal_path}, line {entry.line_number}"
     try:
         space.validate(entry.trial.tokens)
@@ -185,7 +186,7 @@ def _check_entry(
 def final_rewards(
     config: ExperimentConfig, entries: list[JournalEntry]
 ) -> dict[Tokens, list[float]]:
-    """The final rewards of every point; estimates for trials stopped early."""
+    """Returns each point's final rewards, estimated where a trial stopped."""
     stopper = stages.early_stopper(config)
     if stopper is not None:
         stopper.tell([entry.result for entry in entries])
@@ -201,13 +202,13 @@ def final_rewards(
 
 
 def reward_words(search: SearchConfig) -> str:
-    """Returns the reward in words: `mean AUC, minus costs`."""
+    """Returns the reward in words, e.g. `mean AUC, minus costs`."""
     costs = ", minus costs" if search.weighs_costs else ""
     return _MEASURES[search.reward] + costs
 
 
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
-    """Draws main effects and interactions; only effects if inconclusive.
+    """Draws the main effects, and the interactions of a conclusive search.
 
     Raises:
         StoreError: the picture can't be written.

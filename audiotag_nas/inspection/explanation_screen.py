@@ -17,16 +17,16 @@ _INCONCLUSIVE = (
 )
 _SHARE = "share of variance"
 _DECISION_LEGEND = [
-    f"{_SHARE}: of the decision's main effect [90 % credible interval]",
-    "best, worst: the choices of the highest and the lowest mean reward",
-    "best - worst: difference of their mean rewards ± standard deviation",
+    f"{_SHARE}: due to the decision's main effect [90 % credible interval]",
+    "best, worst: the choices with the highest and the lowest mean reward",
+    "best - worst: difference of these mean rewards ± its standard deviation",
     f"*: the difference exceeds {SIGNIFICANT_DEVIATIONS:.0f} standard "
     "deviations",
 ]
 _PAIR_LEGEND = [
-    f"{_SHARE}: of the interaction [90 % credible interval]",
-    "best: the choices of the largest interaction effect",
-    "effect: mean reward beyond the sum of main effects ± standard deviation",
+    f"{_SHARE}: due to the interaction [90 % credible interval]",
+    "best: the two choices whose interaction effect is the largest",
+    "effect: mean reward beyond both main effects ± its standard deviation",
 ]
 _PARTS = {
     "filters": "number of filters",
@@ -45,14 +45,14 @@ def decision_words(name: str) -> str:
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """The lines of the screen; an inconclusive search has no tables."""
+    """Returns the screen's lines; an inconclusive search has no tables."""
     fit = explanation.fit
     lines = [
         f"{explanation.name}: importance of the search's decisions",
         f"trials: {_trials_words(explanation)}",
         f"reward: {explanation.reward}",
         f"noise: {_noise_words(explanation)}",
-        # Negative values are shown as 0: no better than the mean.
+        # A negative R² is shown as 0: the fit is no better than the mean.
         f"surrogate fit: leave-one-out R² {max(fit.r2, 0.0):.2f} ± "
         f"{fit.r2_error:.2f}, RMSE {fit.rmse:.4f}",
     ]
@@ -63,15 +63,15 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     lines += [
         *("", _decision_table(explanation)),
         f"all main effects: {_percent(found.main_share)} of the variance; "
-        "the rest is interactions",
+        "interactions: the rest",
         *_DECISION_LEGEND,
     ]
     if found.pairs:
         lines += ["", _pair_table(explanation), *_PAIR_LEGEND]
     names = [decision.name for decision in explanation.space.decisions]
     lines += [
-        f"not analyzed: {names[first]} x {names[second]}, a strong pair; all "
-        f"pairs may have {MAX_COMBINATIONS} combinations"
+        f"not analyzed: {names[first]} x {names[second]}, a strong pair; the "
+        f"limit for all pairs together is {MAX_COMBINATIONS} combinations"
         for first, second in found.skipped_pairs
     ]
     return [*lines, "", *_finding_lines(explanation)]
@@ -79,13 +79,13 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 
 def _trials_words(explanation: Explanation) -> str:
     text = (
-        f"{explanation.num_trials} of {explanation.num_architectures} "
-        "architectures"
+        f"{explanation.num_trials}, of {explanation.num_architectures} "
+        "different architectures"
     )
     if explanation.num_stopped:
-        text += f", {explanation.num_stopped} stopped early"
+        text += f"; {explanation.num_stopped} stopped early"
     if explanation.num_failed:
-        text += f"; {explanation.num_failed} failed and are left out"
+        text += f"; {explanation.num_failed} failed (left out)"
     return text
 
 
@@ -160,8 +160,8 @@ def _finding_lines(explanation: Explanation) -> list[str]:
     if not significant:
         return _wrapped(
             "No decision is significant: no difference of best and worst "
-            f"exceeds {SIGNIFICANT_DEVIATIONS:.0f} standard deviations. More "
-            "trials may help."
+            f"choice exceeds {SIGNIFICANT_DEVIATIONS:.0f} standard deviations. "
+            "More trials may help."
         )
     lines = []
     effects = {e.decision: e for e in explanation.importance.effects}
@@ -179,7 +179,7 @@ def _finding_lines(explanation: Explanation) -> list[str]:
         )
     others = len(significant) - _MAX_FINDINGS
     if others > 0:
-        lines.append(f"{others} more decisions are significant (*).")
+        lines.append(f"More significant decisions (marked with *): {others}.")
     return lines
 
 

@@ -1,24 +1,24 @@
 """Importance of decisions: the functional ANOVA of the reward model.
 
-A function of independent decisions is the sum of its mean, a main effect per
-decision, an interaction per pair, and higher terms. All are orthogonal under
-the uniform distribution, so their variances add up (Hooker, *Generalized
-Functional ANOVA Diagnostics*, 2007; for hyperparameters Hutter, Hoos and
-Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter Importance*,
-ICML 2014). A main effect is the partial dependence (Friedman 2001): the mean
-reward of all points with a choice, minus the mean of all points.
+A function of independent decisions is the sum of its mean, one main effect per
+decision, one interaction per pair, and terms of more decisions. All terms are
+orthogonal under the uniform distribution, so their variances add up (Hooker,
+*Generalized Functional ANOVA Diagnostics*, 2007; for hyperparameters Hutter,
+Hoos and Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
+Importance*, ICML 2014). The main effect of a choice is its partial dependence
+(Friedman 2001): the mean reward of all points with this choice, minus the mean
+reward of all points.
 
 Averages of a Gaussian process are jointly normal, so main effects and
 interactions have a posterior in closed form (Oakley and O'Hagan,
 *Probabilistic Sensitivity Analysis of Complex Models*, 2004). The averages are
-over the whole space, with equal weights; regions that the search did not visit
-make an effect uncertain. Shares of variance are ratios of squares: they are
-estimated from posterior samples. Only the variance beyond main effects is
-estimated from sampled points.
+over the whole space, with equal weights. Regions that the search did not visit
+therefore make an effect uncertain. Shares of variance are ratios of squares, so
+they are estimated from posterior samples. Only the variance beyond main effects
+is estimated from sampled points.
 
-The kernel's hyperparameters are fixed at their most probable values;
-deviations and intervals ignore their uncertainty. This module uses NumPy and
-SciPy, no TensorFlow.
+The kernel's hyperparameters are fixed at their most probable values. Standard
+deviations and intervals ignore the uncertainty of these values.
 """
 
 import dataclasses
@@ -37,14 +37,15 @@ Array = npt.NDArray[np.float64]
 
 _MAX_POINTS = 512
 MAX_COMBINATIONS = 2000
-"""Of all analyzed pairs together; the time grows with the cube."""
-_MAX_RANKED = 32  # choices of a decision that represent all in the ranking
+"""All analyzed pairs together have at most so many combinations of choices. The
+time of the analysis grows with the cube of this number."""
+_MAX_RANKED = 32  # choices per decision that are used to rank the pairs
 _QUANTILES = (0.05, 0.95)
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """A share of variance, 0 to 1: posterior mean, 90 % credible interval."""
+    """A share of variance, 0 to 1, and the ends of its credible interval."""
 
     mean: float
     low: float
@@ -56,8 +57,9 @@ class Contrast:
     """The difference between two choices of a decision.
 
     Attributes:
-        better, worse: tokens.
-        mean, deviation: posterior moments of the difference in mean reward.
+        better, worse: the tokens of the two choices.
+        mean, deviation: the posterior mean and the posterior standard deviation
+            of the difference in mean reward.
     """
 
     better: int
@@ -71,9 +73,9 @@ class Effect:
     """The main effect of one decision with n choices.
 
     Attributes:
-        decision: its index.
-        mean: (n,), posterior mean of each choice's effect.
-        covariance: (n, n), posterior covariance of the effects.
+        decision: the index of the decision.
+        mean: (n,), the posterior mean of each choice's effect.
+        covariance: (n, n), the posterior covariance of the effects.
         share: the effect's share of the reward's variance over the space.
     """
 
@@ -84,12 +86,12 @@ class Effect:
 
     @property
     def deviation(self) -> Array:
-        """(n,), posterior standard deviations of the effects."""
+        """(n,), the posterior standard deviations of the effects."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
     def contrast(self) -> Contrast:
-        """The best choice against the worst."""
+        """The difference between the best choice and the worst choice."""
         better, worse = int(np.argmax(self.mean)), int(np.argmin(self.mean))
         signs = np.zeros(len(self.mean))
         signs[better] += 1.0
@@ -107,11 +109,12 @@ class PairEffect:
     """The joint effect of two decisions with n and m choices.
 
     Attributes:
-        decisions: their indices.
-        mean, deviation: (n, m), posterior moments of each combination's mean
-            reward minus the mean of all.
-        interaction, interaction_deviation: (n, m), the same minus the sum of
-            the two main effects.
+        decisions: the indices of the two decisions.
+        mean, deviation: (n, m), the posterior mean and the posterior standard
+            deviation of each joint effect: the combination's mean reward minus
+            the mean reward of all points.
+        interaction, interaction_deviation: (n, m), the same for the joint
+            effect minus the two main effects.
         share: the interaction's share of the reward's variance.
     """
 
@@ -128,12 +131,12 @@ class Importance:
     """The decomposition of the reward's variance.
 
     Attributes:
-        effects: main effects of all decisions, the largest share first.
+        effects: the main effects of all decisions, the largest share first.
         pairs: the strongest pairs, the largest share first.
-        main_share: share of all main effects together; the rest is
-            interactions.
-        skipped_pairs: the decisions of equally strong pairs that have too
-            many combinations (`MAX_COMBINATIONS`).
+        main_share: the share of all main effects together. The rest of the
+            variance is due to interactions.
+        skipped_pairs: the pairs that would be among the strongest, but have
+            too many combinations (`MAX_COMBINATIONS`).
     """
 
     effects: tuple[Effect, ...]
@@ -153,13 +156,12 @@ def importance(
     """Computes the functional ANOVA of a fitted reward model.
 
     Args:
-        model: fitted to rewards of points of `space`.
-        space: the model's search space.
-        seed: of the posterior samples and the sampled points.
-        num_pairs: pairs to analyze: the strongest by the posterior mean of
-            the interaction, with at most `MAX_COMBINATIONS` combinations
-            together.
-        num_samples: posterior samples.
+        model: a reward model that was fitted to points of `space`.
+        space: the search space.
+        seed: the seed of the posterior samples and of the sampled points.
+        num_pairs: the number of pairs to analyze. The posterior mean of the
+            interaction tells which pairs are the strongest.
+        num_samples: the number of posterior samples.
     """
     generator = np.random.default_rng(seed)
     weights = MarginalWeights(space)
@@ -207,14 +209,15 @@ class LeaveOneOutFit:
     """How well a model predicts each point from the other points.
 
     Attributes:
-        r2: 1 minus the squared error of the leave-one-out predictions over
-            that of the mean of the other points. 0 or less means that the
-            model is no better than that mean. The hyperparameters were fitted
-            to all points, so it is slightly optimistic. 0 for a single point.
-        r2_error: standard error of `r2`: that of a ratio of means over points,
-            to first order (Cochran, *Sampling Techniques*, 1977). It ignores
+        r2: 1 - (squared error of the leave-one-out predictions) / (squared
+            error of the mean of the other points). If `r2` is 0 or less, the
+            model predicts no better than that mean. `r2` is 0 for a single
+            point. It is slightly optimistic, because the hyperparameters were
+            fitted to all points.
+        r2_error: the standard error of `r2`, which is the first-order error of
+            a ratio of means (Cochran, *Sampling Techniques*, 1977). It ignores
             that the predictions are correlated.
-        rmse: root mean square error of the predictions, in rewards.
+        rmse: the root mean square error of the predictions, in rewards.
     """
 
     r2: float
@@ -243,13 +246,16 @@ def leave_one_out_fit(model: RewardModel) -> LeaveOneOutFit:
 
 @dataclasses.dataclass(frozen=True)
 class _Posterior:
-    """The joint posterior of A averages: whole space, choices, pairs, points.
+    """The joint posterior of A averages of the reward.
+
+    They are over the whole space, the points with each choice, the points with
+    each combination of a pair, and each of the sampled points alone.
 
     Attributes:
-        mean: (A,).
-        covariance: (A, A).
-        samples: (samples, A).
-        total: (samples,), the reward's variance over the space.
+        mean: (A,), the posterior means.
+        covariance: (A, A), the posterior covariances.
+        samples: (samples, A), samples of the averages.
+        total: (samples,), the variance of the reward over the space.
     """
 
     mean: Array
@@ -258,12 +264,15 @@ class _Posterior:
     total: Array
 
     def moments(self, coefficients: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation of effects; coefficients (effects, A)."""
+        """Returns means and standard deviations of effects.
+
+        Each row of `coefficients`, (effects, A), defines one effect.
+        """
         variance = np.sum(coefficients @ self.covariance * coefficients, axis=1)
         return coefficients @ self.mean, np.sqrt(np.maximum(variance, 0.0))
 
     def share(self, coefficients: Array) -> Share:
-        """The share of variance of effects; coefficients (effects, A)."""
+        """Returns the share of variance of all these effects together."""
         sampled = self.samples @ coefficients.T
         return _share(np.mean(sampled**2, axis=1) / self.total)
 
@@ -287,7 +296,7 @@ def _pair_effect(
     pair: tuple[int, int],
     start: int,
 ) -> PairEffect:
-    """The effect of the pair whose averages begin at index `start`."""
+    """Returns the effect of the pair whose averages begin at index `start`."""
     shape = weights.shape(*pair)
     joint, interaction = weights.pair_effects(pair, start, len(posterior.mean))
     mean, deviation = posterior.moments(joint)
@@ -305,9 +314,10 @@ def _pair_effect(
 def _ranked_pairs(
     model: RewardModel, weights: MarginalWeights
 ) -> list[tuple[int, int]]:
-    """All pairs, by the variance of the posterior mean interaction.
+    """Returns all pairs of decisions, the strongest first.
 
-    At most `_MAX_RANKED` choices represent each decision.
+    The strength of a pair is the variance of the posterior mean of its
+    interaction, over at most `_MAX_RANKED` choices of each decision.
     """
     variances = {}
     num = len(weights.choices_of)
@@ -328,10 +338,10 @@ def _ranked_pairs(
 def _within_limit(
     ranked: list[tuple[int, int]], weights: MarginalWeights
 ) -> list[tuple[int, int]]:
-    """The first pairs with at most `MAX_COMBINATIONS` combinations together.
+    """Returns the first pairs that fit into `MAX_COMBINATIONS` together.
 
-    All combinations are sampled jointly: 10,000 of them would take gigabytes
-    of memory and many minutes.
+    All combinations are sampled jointly, so 10,000 combinations would take
+    gigabytes of memory and many minutes.
     """
     left = MAX_COMBINATIONS
     pairs = []
@@ -346,10 +356,10 @@ def _within_limit(
 def _normal_samples(
     mean: Array, covariance: Array, num: int, generator: np.random.Generator
 ) -> Array:
-    """Draws samples, (num, len(mean)).
+    """Draws samples of a normal distribution, (num, len(mean)).
 
-    The covariance is singular, since some averages are averages of others;
-    rounding can make eigenvalues slightly negative.
+    The covariance is singular, because some averages are averages of other
+    averages. Rounding can make its eigenvalues slightly negative.
     """
     variances, directions = np.linalg.eigh(covariance)
     root = directions * np.sqrt(np.maximum(variances, 0.0))

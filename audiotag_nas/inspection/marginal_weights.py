@@ -1,9 +1,10 @@
 """Weights of a functional ANOVA: marginal means and the effects made of them.
 
-A weight row, (C,), has a distribution over the choices of each decision, one
-after the other; C counts the choices of all decisions. `RewardModel.averages`
-takes such rows. Effects are linear combinations of the averages: first that of
-the whole space, then of each choice, then others.
+A weight row, (C,), is a sequence of distributions, one over the choices of each
+decision; C is the number of choices of all decisions. `RewardModel.averages`
+takes such rows and returns one average of the reward per row. Effects are
+linear combinations of these averages. The average of the whole space comes
+first, then the averages of each choice, then all other averages.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ class MarginalWeights:
     """Weight rows and effect coefficients of one search space.
 
     Attributes:
-        choices_of: per decision, the slice of its choices in a row.
+        choices_of: for each decision, the slice of its choices in a row.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -32,29 +33,31 @@ class MarginalWeights:
         )
 
     def whole_row(self) -> Array:
-        """(1, C): the average over the whole space."""
+        """Returns the row of the whole space, (1, C)."""
         return self._uniform[None].copy()
 
     def choice_rows(self) -> Array:
-        """(C, C): one row per choice; all other decisions are uniform."""
+        """Returns one row per choice, (C, C); other decisions are uniform."""
         rows = np.tile(self._uniform, (len(self._uniform), 1))
         for at in self.choices_of:
             rows[at, at] = np.eye(at.stop - at.start)
         return rows
 
     def shape(self, first: int, second: int) -> tuple[int, int]:
-        """The numbers of choices of two decisions."""
+        """Returns the numbers of choices of two decisions."""
         one, two = self.choices_of[first], self.choices_of[second]
         return one.stop - one.start, two.stop - two.start
 
     def pair_rows(
         self, first: int, second: int, *, max_choices: int | None = None
     ) -> Array:
-        """(n m, C): one row per combination, the second varying fastest.
+        """Returns one row per combination of two choices, (n m, C).
 
         Args:
-            first, second: the decisions, with n and m choices.
-            max_choices: use at most so many choices of each, evenly spaced.
+            first, second: the decisions, with n and m choices. The choice of
+                `second` varies fastest.
+            max_choices: the maximum number of choices of each decision, which
+                are evenly spaced; None uses all choices.
         """
         one, two = self.choices_of[first], self.choices_of[second]
         left, right = (
@@ -67,14 +70,14 @@ class MarginalWeights:
         return rows
 
     def one_hot(self, points: npt.NDArray) -> Array:
-        """(points, C): the rows of single points."""
+        """Returns the rows of single points, (points, C)."""
         rows = np.zeros((len(points), len(self._uniform)))
         first = np.array([at.start for at in self.choices_of])
         rows[np.arange(len(points))[:, None], points + first] = 1.0
         return rows
 
     def main_effects(self, num_averages: int) -> Array:
-        """(C, averages): coefficients of each choice's main effect."""
+        """Returns coefficients of each choice's main effect, (C, averages)."""
         coefficients = np.zeros((len(self._uniform), num_averages))
         coefficients[:, 0] = -1.0
         coefficients[:, 1 : 1 + len(self._uniform)] = np.eye(len(self._uniform))
@@ -83,15 +86,15 @@ class MarginalWeights:
     def pair_effects(
         self, pair: tuple[int, int], start: int, num_averages: int
     ) -> tuple[Array, Array]:
-        """Coefficients of a pair's joint effect and of its interaction.
+        """Returns coefficients of a pair's joint effect and interaction.
 
         Args:
             pair: the decisions, with n and m choices.
-            start: index of the pair's first average.
-            num_averages: number of all averages.
+            start: the index of the pair's first average.
+            num_averages: the number of all averages.
 
         Returns:
-            (n m, averages) each.
+            Both sets of coefficients, (n m, averages) each.
         """
         one, two = (self.choices_of[decision] for decision in pair)
         n, m = self.shape(*pair)
@@ -106,7 +109,7 @@ class MarginalWeights:
 
 
 def _evenly_spaced(size: int, most: int) -> npt.NDArray[np.int64]:
-    """At most `most` of `size` choices, including the first and the last."""
+    """Returns up to `most` of `size` choices, with the first and the last."""
     if size <= most:
         return np.arange(size)
     return np.linspace(0, size - 1, most).round().astype(np.int64)

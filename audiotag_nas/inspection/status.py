@@ -1,7 +1,8 @@
-"""The state of a running or finished experiment, for `status`.
+"""The state of a running or finished experiment, for the command `status`.
 
-Only reads the config, the journal, `driver.lock` and `running.json`. Does not
-import TensorFlow, so that it is fast enough for `watch`.
+A driver is a process that runs stages of the experiment; its work is a session.
+This module only reads the config, the journal, `driver.lock` and
+`running.json`. Without TensorFlow it is fast enough for `watch`.
 """
 
 import dataclasses
@@ -30,15 +31,15 @@ class StageStatus:
     """The state of one stage.
 
     Attributes:
-        stage: its name.
-        num_total: number of trials to train.
-        num_superseded: finished trials of earlier settings, not counted in
-            the other fields.
+        stage: the name of the stage.
+        num_total: the number of trials to train.
+        num_superseded: the number of finished trials of earlier settings, which
+            the other fields do not count.
         completed: the completed trials, sorted by `entry_rank`.
         failed: the failed trials.
-        running: id -> seconds so far, of the trials that a driver trains.
-        lost: ids of the trials that were running when the driver stopped.
-        is_ended: the stage has ended, possibly with fewer trials.
+        running: the trials that a driver trains, id -> seconds so far.
+        lost: the ids of the trials that were running when the driver stopped.
+        is_ended: whether the stage has ended, possibly with fewer trials.
         recommended: the trial that the searcher recommends; None if the
             stage did not end in the last session.
     """
@@ -57,7 +58,7 @@ class StageStatus:
     def best_eer(self) -> float | None:
         """The lowest validation EER.
 
-        Trials that were stopped early count only if there are no others.
+        Trials that were stopped early count only if all trials were.
         """
         whole = [e.result for e in self.completed if e.result.is_whole]
         return min(
@@ -72,23 +73,24 @@ class StageStatus:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """The state of an experiment; the last session is the current one, if any.
+    """The state of an experiment; the last session may still be running.
 
     Attributes:
         workdir: the working directory.
         name: the name of the experiment.
-        holder: the driver, possibly killed; None if there is none.
+        holder: the driver, which may have been killed; None without a driver.
         stages: every stage, in order.
-        architectures: trial id -> architecture, for the running trials.
+        architectures: the architectures of the running trials, by trial id.
         current: the stage that ran last in the last session.
-        rate_per_second: finished trials of this stage per second; None
-            before the first.
-        seconds_left: until this stage ends; None if unknown or not running.
-        utilization: training time over time times slots, in the last
-            session; None if nothing was trained.
-        num_slots: number of trials trained in parallel.
-        stop_reason: the error or interrupt that ended the last session;
-            empty if there was none, or another driver has started since.
+        rate_per_second: the finished trials of the stage `current` per second;
+            None before the first trial has finished.
+        seconds_left: the seconds until the stage `current` ends; None if
+            unknown or not running.
+        utilization: the share of the workers' time in the last session that was
+            spent on training; None if nothing was trained.
+        num_slots: the number of trials that are trained in parallel.
+        stop_reason: the error or interrupt that ended the last session; empty
+            if nothing interrupted it or if another driver has started since.
     """
 
     workdir: str
@@ -105,7 +107,7 @@ class Status:
 
     @property
     def is_driven(self) -> bool:
-        """Whether a driver works here; True if unknown (other machine)."""
+        """Whether a driver runs, or may run on another machine."""
         return self.holder is not None and self.holder.is_alive is not False
 
 
@@ -116,16 +118,16 @@ def read_status(
 
     Args:
         workdir: the directory.
-        now: seconds since 1970; the current time if None.
+        now: the time in seconds since 1970; None stands for the current time.
 
     Raises:
-        StoreError: the directory contains no experiment, or the journal is
-            damaged.
+        StoreError: the directory contains no experiment, or the experiment's
+            journal is damaged.
     """
     now = time.time() if now is None else now
     workspace = Workspace(workdir)
     config = workspace.read_config()
-    # Read before the journal: a trial that ends meanwhile is still counted.
+    # The journal is read last, so a trial that ends meanwhile counts as done.
     holder = read_holder(workspace.workdir)
     session = read_session(workspace.running_path)
     entries = read_entries(workspace.journal_path)
@@ -176,7 +178,7 @@ def read_status(
 def _totals(
     config: ExperimentConfig, entries: list[JournalEntry], runs: list[StageRun]
 ) -> dict[str, int]:
-    """Returns the number of trials per stage; `train` only if it has any."""
+    """Returns the trials per stage, without a stage `train` of no trials."""
     trained = {e.trial.trial_id for e in entries if e.trial.stage == "train"}
     for run in runs:
         if run.stage == "train":
@@ -191,7 +193,7 @@ def _totals(
 
 
 def _is_current(session: Session | None, holder: Holder | None) -> bool:
-    """Returns whether the session is that of the present driver."""
+    """Returns whether the session belongs to a driver that still runs."""
     return (
         session is not None
         and holder is not None
@@ -263,7 +265,7 @@ def _seconds_left(
 
 
 def _utilization(runs: list[StageRun], until: float) -> float | None:
-    """Returns the utilization over the stages that trained anything."""
+    """Returns the utilization over the stages that trained any trial."""
     busy = capacity = 0.0
     for run in runs:
         if run.num_trained or run.running:

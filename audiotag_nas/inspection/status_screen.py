@@ -39,8 +39,8 @@ def _driver_text(status: Status) -> str:
     holder = status.holder
     if holder is None:
         if status.stop_reason:
-            return f"none; the last one stopped: {status.stop_reason}"
-        return "none"
+            return f"none; the last driver stopped: {status.stop_reason}"
+        return "none; no command is running on this experiment"
     who = f"process {holder.pid} on {holder.host} since {holder.since}"
     if holder.is_alive is None:
         return f"{who} (on another machine; its state is unknown here)"
@@ -75,7 +75,7 @@ def _running_lines(status: Status) -> list[str]:
             f"{status.architectures[trial_id].describe()}"
         )
     if len(running) > _MAX_RUNNING:
-        lines.append(f"running: {len(running) - _MAX_RUNNING} more")
+        lines.append(f"running: {len(running) - _MAX_RUNNING} more trials")
     if lost:
         lines.append(
             f"{'stopped' if status.stop_reason else 'lost'}: "
@@ -86,7 +86,7 @@ def _running_lines(status: Status) -> list[str]:
 
 
 def _best_lines(status: Status) -> list[str]:
-    """Returns the trials of the highest reward, and the recommended ones."""
+    """Returns the trials with the highest reward, and recommended trials."""
     lines = []
     for stage in status.stages:
         if stage.stage not in ("search", "grid") or not stage.completed:
@@ -123,7 +123,7 @@ def _entry_lines(title: str, entry: JournalEntry) -> list[str]:
 
 
 def _superseded_lines(status: Status) -> list[str]:
-    """Returns the numbers of finished trials that are not counted above."""
+    """Returns the numbers of finished trials that the table does not count."""
     return [
         f"superseded by later settings: {stage.num_superseded} trials of the "
         f"stage {stage.stage}"
@@ -133,7 +133,7 @@ def _superseded_lines(status: Status) -> list[str]:
 
 
 def _stopped_lines(status: Status) -> list[str]:
-    """Returns the number and mean epochs of trials stopped early."""
+    """Returns how many trials were stopped early, and their mean epochs."""
     lines = []
     for stage in status.stages:
         epochs = [
@@ -143,7 +143,7 @@ def _stopped_lines(status: Status) -> list[str]:
         ]
         if epochs:
             lines.append(
-                f"stopped early: {len(epochs)} trials of the {stage.stage}, "
+                f"stopped early: {len(epochs)} trials in stage {stage.stage}, "
                 f"after {sum(epochs) / len(epochs):.1f} epochs on average"
             )
     return lines
@@ -176,15 +176,15 @@ def _pace_lines(status: Status) -> list[str]:
     lines = []
     if status.rate_per_second is not None:
         rate = 3600 * status.rate_per_second
-        text = f"rate: {rate:.{0 if rate >= 10 else 1}f} trials of the "
-        text += f"{status.current} per hour"
+        text = f"rate: {rate:.{0 if rate >= 10 else 1}f} trials per hour "
+        text += f"in stage {status.current}"
         if status.seconds_left is not None:
             text += f", about {format_seconds(status.seconds_left)} left"
         lines.append(text)
     if status.utilization is not None:
         lines.append(
             f"utilization: {100 * status.utilization:.0f} % of "
-            f"{status.num_slots} slot{'s' if status.num_slots > 1 else ''}"
+            f"{status.num_slots} worker{'s' if status.num_slots > 1 else ''}"
             f"{'' if status.is_driven else ' in the last session'}"
         )
     return lines

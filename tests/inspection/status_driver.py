@@ -35,7 +35,7 @@ def config() -> ExperimentConfig:
 
 
 class FakeTuner(ArchitectureTuner):
-    """A tuner with two slots and no data."""
+    """A tuner with two workers and no data."""
 
     def prepare(self) -> None:
         pass

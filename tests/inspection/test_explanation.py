@@ -86,8 +86,8 @@ def test_a_strong_pair_that_is_not_analyzed_is_named():
         )
 
     line = (
-        "not analyzed: units x kind, a strong pair; all pairs may have 2000 "
-        "combinations"
+        "not analyzed: units x kind, a strong pair; the limit for all pairs "
+        "together is 2000 combinations"
     )
     assert line not in lines(found)
     assert line in lines(

@@ -140,8 +140,8 @@ def test_the_standard_error_of_r2_is_that_of_the_jackknife():
     model = learned(lambda t: 0.5 * t[0] + t[1] * t[2], 60, noise=1.0)
     predicted, observed = model.leave_one_out()
     errors = (observed - predicted) ** 2
-    # The error of the mean of the other n - 1 points is n / (n - 1) times
-    # that of the mean of all n.
+    # The error of the mean of the other n - 1 points is n / (n - 1) times the
+    # error of the mean of all n points.
     num = len(observed)
     baselines = ((observed - observed.mean()) * num / (num - 1)) ** 2
     without = [
@@ -198,7 +198,7 @@ def test_shares_of_an_additive_function_equal_the_analytic_ones():
 
 def test_a_pure_interaction_is_found_as_a_pair():
     def function(point):
-        # Neither a nor d alone changes the mean: ±0.02 by their parity.
+        # The parity of a + d decides the sign; neither alone changes the mean.
         return 0.8 + 0.02 * (-1) ** (point[0] + point[3]) + 0.01 * point[1]
 
     # Variances: 4e-4 of the pair, 1e-4 * 2 / 3 of b.
@@ -233,7 +233,7 @@ def test_a_pair_with_too_many_combinations_is_reported_and_skipped():
     assert found.skipped_pairs == ((0, 1),)
     assert {pair.decisions for pair in found.pairs} == {(0, 2), (1, 2)}
     # A uniform variable over n steps from -0.5 to 0.5 has the variance
-    # (n + 1) / (n - 1) / 12; a product of two has the product.
+    # (n + 1) / (n - 1) / 12. The variance of a product is the product.
     saddle = (62 / 60 / 12) * (48 / 46 / 12)
     third = 0.01 * 2 / 3
     assert found.main_share.mean == pytest.approx(
@@ -261,7 +261,7 @@ def test_deviations_cover_the_true_effects():
     by_decision = {effect.decision: effect for effect in found.effects}
     first = by_decision[0]
     assert (np.abs(first.mean - truth) < 3 * first.deviation).all()
-    # 15 trainings per choice: 0.03 / sqrt(15) is 0.0077.
+    # With 15 trainings per choice, the deviation is 0.03 / sqrt(15) = 0.0077.
     assert (first.deviation > 0.004).all()
     assert (first.deviation < 0.012).all()
     for decision in (1, 2, 3, 4):

@@ -105,10 +105,10 @@ def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
         lines = status_lines(status)
     search = status.stages[1]
     assert search.running == {"search-0005": 100.0, "search-0006": 100.0}
-    # 3 trials in 300 s: the remaining 5 take 500 s.
+    # 3 trials took 300 s, so the remaining 5 trials take 500 s.
     assert status.rate_per_second == pytest.approx(3 / 300)
     assert status.seconds_left == pytest.approx(500)
-    # 250 s and 2 x 100 s, of 2 x 300 s.
+    # The workers trained 250 s and 2 x 100 s, of 2 x 300 s.
     assert status.utilization == pytest.approx(450 / 600)
     text = "\n".join(lines)
     assert f"driver: process {os.getpid()} on {socket.gethostname()}" in text
@@ -119,8 +119,8 @@ def test_a_running_search_shows_rate_time_left_and_utilization(workspace):
     assert "running: search-0005  1 min 40 s  8@3x3" in text
     assert "best of the search: search-0001, EER 0.1700, 54,321 param" in text
     assert "failed: 1 x =worker died (search-0004)" in text
-    assert "rate: 36 trials of the search per hour, about 8 min 20 s" in text
-    assert "utilization: 75 % of 2 slots" in text
+    assert "rate: 36 trials per hour in stage search, about 8 min 20" in text
+    assert "utilization: 75 % of 2 workers" in text
 
 
 def test_a_killed_driver_has_lost_trials_and_no_time_left(workspace):
@@ -315,7 +315,7 @@ def test_the_export_has_every_stage_decision_and_metric(workspace):
 def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     journal = Journal(workspace.journal_path)
     for number, epochs in ((5, 2), (6, 5)):
-        # A higher reward than all full trainings.
+        # The reward is higher than the rewards of all full trainings.
         lucky = completed(number, 0.1)
         metrics = lucky.metrics | {"stopped_epoch": float(epochs)}
         journal.append(
@@ -323,7 +323,7 @@ def test_trials_stopped_early_are_counted_and_listed_last(workspace):
         )
     text = "\n".join(status_lines(read_status(workspace.workdir)))
     assert "best of the search: search-0001, EER 0.1700" in text
-    assert "stopped early: 2 trials of the search, after 3.5 epochs on" in text
+    assert "stopped early: 2 trials in stage search, after 3.5 epochs" in text
 
     entries = ranked_entries(workspace, "search")
     ids = [entry.trial.trial_id for entry in entries]

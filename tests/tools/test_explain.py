@@ -81,8 +81,8 @@ def test_important_decisions_are_listed_first_and_drawn(tmp_path, run_explain):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "Inconclusive" not in done.stdout
-    assert lines[1].startswith("trials: 58 of ")
-    assert "2 failed and are left out" in lines[1]
+    assert lines[1].startswith("trials: 58, of ")
+    assert "2 failed (left out)" in lines[1]
     assert lines[2] == "reward: 1 - mean EER"
     fit = re.fullmatch(
         r"surrogate fit: leave-one-out R² (0\.\d\d) ± (0\.\d\d), "
@@ -91,10 +91,10 @@ def test_important_decisions_are_listed_first_and_drawn(tmp_path, run_explain):
     )
     r2, r2_error, rmse = map(float, fit.groups())
     assert r2 > 0.9 > 0.1 > r2_error
-    # Within a factor of two of the rewards' noise.
+    # RMSE is within a factor of two of the noise of the rewards.
     assert 0.0015 < rmse < 0.006
     table = [line.split() for line in lines if line.startswith("block")]
-    # Variances 0.03^2 * 2 / 9 and 0.01^2 * 1.25.
+    # The variances are 0.03^2 * 2 / 9 and 0.01^2 * 1.25.
     assert [row[0] for row in table[:2]] == ["block1_width", "block2_height"]
     marked = [row[1] == "*" for row in table[:21]]
     assert marked == [True] * 2 + [False] * 19
@@ -126,7 +126,7 @@ def test_a_search_of_pure_noise_is_inconclusive(tmp_path, run_explain):
     assert "No decision is significant: " in done.stdout
     assert "rather than" not in done.stdout
     assert " *" not in done.stdout
-    # This comes first, and no share of variance is printed.
+    # This line comes first, and no share of variance is printed.
     lines = done.stdout.splitlines()
     assert lines[1].startswith("Inconclusive: ")
     assert "share" not in "".join(lines[:6])

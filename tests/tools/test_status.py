@@ -92,8 +92,8 @@ def test_status_of_a_running_a_killed_and_a_finished_search(
     (tmp_path / "free").touch()
     assert start_driver().wait() == 0
     text = look()
-    assert "driver: none\n" in text
-    # 0.25, 0.24 ... 0.19, except for the three that fail.
+    assert "driver: none; no command is running" in text
+    # The EERs are 0.25, 0.24 ... 0.19, except for the trials that fail.
     assert search_row(text) == [
         *("search", "4", "3", "0", "7", "0.1900", "ended")
     ]
@@ -128,7 +128,7 @@ def test_status_shows_the_error_or_interrupt_that_ended_a_driver(
     driver.send_signal(signal.SIGINT)
     driver.wait()
     text = look()
-    assert "driver: none; the last one stopped: interrupted\n" in text
+    assert "driver: none; the last driver stopped: interrupted\n" in text
     assert "stopped: search-0000, search-0001 (2), running when the" in text
     assert search_row(text).endswith("  stopped")
     assert "lost" not in text
@@ -144,7 +144,7 @@ def test_status_shows_the_error_or_interrupt_that_ended_a_driver(
     assert driver.wait() == 1
     text = look()
     assert (
-        "driver: none; the last one stopped: error: features: damaged\n"
+        "driver: none; the last driver stopped: error: features: damaged\n"
     ) in text
     assert search_row(text).endswith("  stopped")
 
@@ -153,7 +153,7 @@ def test_status_shows_the_error_or_interrupt_that_ended_a_driver(
     (tmp_path / "free").touch()
     assert start_driver().wait() == 0
     text = look()
-    assert "driver: none\n" in text
+    assert "driver: none; no command is running" in text
     assert search_row(text).endswith("  ended")
     assert "stopped" not in text
 

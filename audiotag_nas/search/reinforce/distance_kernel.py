@@ -24,7 +24,7 @@ from audiotag_nas.search.reinforce.kernel import (
 from audiotag_nas.space import SearchSpace
 
 MIN_CHOICES = 400
-"""`DistanceKernel` is used if all decisions together have so many choices."""
+"""`DistanceKernel` is used from this total number of choices on."""
 
 
 def make_kernel(space: SearchSpace) -> TokenKernel:
@@ -34,7 +34,7 @@ def make_kernel(space: SearchSpace) -> TokenKernel:
 
 
 class DistanceKernel(TokenKernel):
-    """The kernel with one table entry per decision and distance of tokens."""
+    """A kernel whose tables have one entry per distance of two tokens."""
 
     def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
         return np.asarray(points, np.int64)

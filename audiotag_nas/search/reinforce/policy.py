@@ -46,7 +46,7 @@ class AutoregressivePolicy:
         return [self.weights]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns row 0 of `weights` for each sample, (num,), and zero logits."""
+        """Returns the row of the bias, per sample, (num,), and zero logits."""
         logits = tf.zeros([num, self._num * self._width])
         return tf.zeros([num], tf.int32), [logits]
 

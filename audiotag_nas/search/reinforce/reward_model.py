@@ -110,8 +110,8 @@ class RewardModel:
 
         Args:
             rewards: all rewards of each observed point; at least one point.
-            max_iterations: the most iterations of the optimizer; 0 keeps the
-                hyperparameters.
+            max_iterations: the maximum number of iterations of the optimizer;
+                0 keeps the hyperparameters.
             restart: whether a second fit starts at the medians of the priors.
                 The better fit is kept.
         """
@@ -166,7 +166,7 @@ class RewardModel:
         return points[int(np.argmax(self.predict(points).mean))]
 
     def covariance(self, prediction: Prediction, index: int) -> Array:
-        """Returns the covariance of point `index` with each point, (points,)."""
+        """Returns the covariances of `index` with all its points, (points,)."""
         row = self._kernel.matrix(
             self._theta, prediction.rows[index : index + 1], prediction.rows
         )[0]

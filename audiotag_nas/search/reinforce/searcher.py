@@ -131,7 +131,7 @@ class ReinforceSearcher(BaseSearcher):
     def _next_initial(self, num: int) -> list[Tokens]:
         """Returns up to `num` initial points.
 
-        The list is empty once enough points are observed (`num_initial`).
+        There are none left once `num_initial` points are observed.
         """
         if len(self._observed.rewards) >= self._num_initial:
             return []

@@ -40,8 +40,8 @@ def test_the_knowledge_gradient_is_the_expected_rise_of_the_best_mean():
     for index, gain in enumerate(gains):
         step = variances[index] / np.sqrt(variances[index] + 0.15)
         expected = expected_rise(means, known, index, step)
-        # A new point of a higher mean raises the best mean without training;
-        # the gradient does not include that.
+        # A new point with a higher mean raises the best known mean without a
+        # training. The gradient does not include this rise.
         certain = max(0.0, means[index] - means[known].max())
         if known[index]:
             certain = 0.0
@@ -120,7 +120,7 @@ def test_the_bound_of_a_known_point_is_minus_infinity():
 
 def test_most_early_positions_use_bounds():
     acquisitions = [acquisition_at(position, 4) for position in range(14)]
-    # 4 decisions have 6 pairs; the schedule of four continues at position 6.
+    # 4 decisions have 6 pairs, so the late schedule begins at position 6.
     assert acquisitions[:6] == [0, 2, 2, 3, 0, 2]
     assert acquisitions[6:] == [3, 3, 0, 0, 3, 3, 0, 0]
     assert [acquisition_at(place, 1) for place in range(4)] == [0, 0, 3, 3]

@@ -50,4 +50,4 @@ def test_the_policy_learns_an_interaction_without_main_effects():
         steps.update(drawn, agree - 0.5, entropy_weight=0.1)
     log_prob, _ = evaluate(policy, np.array([(0, 0), (1, 1)]))
     assert np.sum(np.exp(log_prob)) > 0.9
-    assert np.min(np.exp(log_prob)) > 0.2  # the entropy keeps both
+    assert np.min(np.exp(log_prob)) > 0.2  # entropy keeps both

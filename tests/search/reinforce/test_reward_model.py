@@ -27,7 +27,7 @@ def draw(num: int, seed: int) -> list[tuple[int, ...]]:
 
 
 def make_rewards(seed: int = 0) -> dict[tuple[int, ...], list[float]]:
-    """Rewards of some points; two points were trained repeatedly."""
+    """Returns rewards of some points; two points were trained repeatedly."""
     generator = np.random.default_rng(seed)
     points = dict.fromkeys(draw(17, seed))
     rewards = {point: [float(generator.normal())] for point in points}
@@ -41,7 +41,11 @@ def kernel(model: RewardModel, one, other) -> float:
     """The formula of the docstring of `kernel.py`, for one pair of points."""
     theta = model._theta
     nominal = np.exp(theta[:NUM])
+<<<<<<< HEAD
     # Filters and height are ordinal with more than two choices.
+=======
+    # Filters and height are ordinal and have more than two choices.
+>>>>>>> w-p2
     ordinal = dict(zip((0, 3), np.exp(theta[NUM : NUM + 2]), strict=True))
     likeness = []
     for d, (i, j) in enumerate(zip(one, other, strict=True)):
@@ -151,7 +155,7 @@ def test_an_additive_reward_is_predicted_at_new_points():
 
 @pytest.mark.parametrize("num_decisions", [1, 2, 3])
 def test_repeated_points_without_noise_have_a_small_variance(num_decisions):
-    # One decision has no pairs and two have no triples that add variance.
+    # One decision has no pairs, and two decisions have no triples.
     space = SearchSpace(
         tuple(Decision(f"d{i}", (1, 2, 4)) for i in range(num_decisions))
     )
@@ -173,7 +177,7 @@ def test_a_failed_training_does_not_set_the_scale():
     model = RewardModel(SPACE)
     model.learn(rewards)
     # The median of 0.71, 0.72 ... 0.81 and the failure is 0.755, the median
-    # absolute deviation 0.03: the failure counts as 0.755 - 3 * 0.0445.
+    # absolute deviation is 0.03. So the failure counts as 0.755 - 3 * 0.0445.
     counted = [0.755 - 3 * 1.4826 * 0.03, *(0.7 + 0.01 * np.arange(1, 12))]
     assert model.scale == pytest.approx(np.std(counted))
     assert model.offset == pytest.approx(np.mean(counted))
@@ -188,8 +192,8 @@ def test_a_failed_retraining_does_not_set_the_noise():
         model.learn(steady | {points[8]: [0.78, second]})
         return model
 
-    # The median of 0.70, 0.71 ... 0.80 is 0.75, the median absolute deviation
-    # 0.03. Any penalty counts as three standard deviations below.
+    # 0.70, 0.71 ... 0.80 have the median 0.75 and the median absolute deviation
+    # 0.03. Any penalty counts as three standard deviations below the median.
     counted = 0.75 - 3 * 1.4826 * 0.03
     model, same = learned(-1e6), learned(counted)
     means = [0.7 + 0.01 * i for i in range(11)]
@@ -200,8 +204,13 @@ def test_a_failed_retraining_does_not_set_the_noise():
     within = (0.78 - counted) ** 2 / 2 / np.var(means)
     assert model._data.squares_within == pytest.approx(within)
     assert model.hyperparameters == same.hyperparameters
+<<<<<<< HEAD
     # A reward up to six standard deviations below the median is noise and
     # counts in full. 1.4826 * 0.03 * 6 is 0.267, and 0.49 is 0.26 below.
+=======
+    # A reward up to six standard deviations below the median counts in full.
+    # Six of them are 1.4826 * 0.03 * 6 = 0.267; 0.49 is 0.26 below the median.
+>>>>>>> w-p2
     within = learned(0.49)._data.squares_within * learned(0.49).scale ** 2
     assert within == pytest.approx((0.78 - 0.49) ** 2 / 2)
 
@@ -209,13 +218,13 @@ def test_a_failed_retraining_does_not_set_the_noise():
 @pytest.mark.parametrize(
     ("observed", "counted"),
     [
-        # Seven of eleven are equal: the median absolute deviation is 0. The
-        # range without the lowest is 0.6 - 0.3, and 0.5 - 3 * 0.3 = -0.4.
+        # Seven of eleven rewards are equal, so the median absolute deviation is
+        # 0. The range without the lowest is 0.3, and 0.5 - 3 * 0.3 = -0.4.
         ([0.5] * 7 + [0.6, 0.4, 0.3, -1e3], [0.5] * 7 + [0.6, 0.4, 0.3, -0.4]),
         # A lowest reward within that range is not clipped.
         ([0.5] * 7 + [0.6, 0.4, 0.3, 0.1], [0.5] * 7 + [0.6, 0.4, 0.3, 0.1]),
-        # Most rewards are failures: the median of the others is 0.7, and
-        # 0.7 - 3 * 0.2 = 0.1.
+        # Most rewards are failures. The median of the other rewards is 0.7,
+        # and 0.7 - 3 * 0.2 = 0.1.
         ([-1e3] * 8 + [0.6, 0.7, 0.8], [0.1] * 8 + [0.6, 0.7, 0.8]),
     ],
 )
@@ -234,8 +243,8 @@ def test_a_failed_retraining_among_equal_rewards_is_not_noise():
     observed = ([0.5, -1e6], [0.6, 0.5], [0.5], [0.5])
     model = RewardModel(SPACE)
     model.learn(dict(zip(points, observed, strict=True)))
-    # The range without the lowest is 0.1: the penalty counts as 0.5 - 0.3. The
-    # median absolute deviation of the means .35, .55, .5, .5 is .025.
+    # The range without the lowest reward is 0.1, so the penalty counts as 0.5 -
+    # 0.3. The median absolute deviation of the means .35, .55, .5, .5 is .025.
     means = np.array([0.5 - 3 * 1.4826 * 0.025, 0.55, 0.5, 0.5])
     assert model.scale == pytest.approx(np.std(means), rel=1e-4)
     assert model.predict(points).mean * model.scale + model.offset == (
@@ -249,7 +258,7 @@ def test_means_that_differ_by_rounding_are_equal():
     assert np.mean([0.1] * 3) != 0.1
     model = RewardModel(SPACE)
     model.learn(dict(zip(points, observed, strict=True)))
-    # The range without 0.02 is 0.05; no reward is three times that below.
+    # The range without 0.02 is 0.05. No reward is 0.15 below the median.
     assert model.scale == pytest.approx(np.std([0.1] * 6 + [0.05, 0.02]))
 
 

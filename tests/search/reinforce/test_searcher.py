@@ -69,7 +69,7 @@ def test_without_reevaluation_the_last_points_of_a_space_are_asked():
     )
     searcher.tell(told, [fake_reward(tokens) for tokens in told])
     assert set(searcher.ask(3)) == set(left)
-    assert len(searcher.ask(2)) == 2  # all are pending now
+    assert len(searcher.ask(2)) == 2  # all points are pending now
 
 
 def test_recommendations_in_between_do_not_change_the_proposals():
@@ -103,8 +103,7 @@ def test_the_size_of_the_penalty_does_not_change_the_search():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_forty_trainings_find_the_best_of_59049_points(seed):
-    # The space has 3^10 points. The reward is a sum over decisions and pairs of
-    # adjacent decisions.
+    # The reward has main effects, and interactions of adjacent decisions.
     best = np.random.default_rng(seed).integers(0, 3, 10)
 
     def reward(tokens) -> float:
@@ -132,9 +131,9 @@ def test_more_noise_means_more_retraining():
 
 
 def test_without_noise_no_point_is_retrained():
-    # Once the model is certain of this sum, every knowledge gradient is 0. The
-    # first of these equal points is the best observed one. New points are
-    # proposed instead, while there are any.
+    # Once the model is certain of this sum, every knowledge gradient is 0.
+    # The first of these equal values is that of the best observed point, but
+    # new points are asked while there are any.
     for sizes, num_repeated in (((4,) * 6, 0), ((4,) * 3, 80 - 64)):
         searcher = make_searcher("reinforce", space(*sizes), seed=1)
         asked = search(searcher, lambda t: float(sum(t)), 80)
@@ -181,7 +180,7 @@ def test_random_points_are_tried_where_no_bound_is_high():
     searcher = make_searcher("reinforce", space(*[3] * 5), seed=5)
     asked = search(searcher, lambda t: float(t[0] == 1), 72)
     late = [tokens for batch in asked[8:] for tokens in batch]
-    # Two thirds of uniform points have another first token.
+    # Two thirds of the uniform points have a different first token.
     assert np.mean([tokens[0] != 1 for tokens in late]) > 0.15
 
 
@@ -190,7 +189,7 @@ def test_no_initial_points_are_asked_after_enough_rewards():
     generator = np.random.default_rng(1)
     points = [tuple(map(int, p)) for p in generator.integers(0, 3, (40, 5))]
     searcher.tell(points, [-float(sum(p)) for p in points])
-    # No initial point has the smallest sum; the model predicts it.
+    # No initial point has the smallest sum; the model predicts this point.
     assert (0, 0, 0, 0, 0) in searcher.ask(4)
 
 
@@ -222,5 +221,5 @@ def test_the_maximum_entropy_bonus_keeps_the_policy_uniform():
         "reinforce", space(2, 3), seed=0, policy_entropy=1000
     )
     search(searcher, lambda t: float(sum(t)), 24)
-    # This is the entropy of a uniform point of the space.
+    # log 6 is the entropy of a uniformly drawn point of the space.
     assert searcher.metrics["entropy"] == pytest.approx(np.log(6), abs=0.05)
