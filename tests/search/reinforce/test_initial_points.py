@@ -23,11 +23,7 @@ def test_choices_are_equally_frequent():
 
 def test_many_choices_are_sampled_from_end_to_end():
     points = np.array(balanced_points(space(48), 12, np.random.default_rng(0)))
-<<<<<<< HEAD
-    # There is one point in each twelfth of the choices.
-=======
     # Each twelfth of the choices has one point.
->>>>>>> w-p2
     assert sorted(points[:, 0] // 4) == list(range(12))
 
 
@@ -45,11 +41,7 @@ def test_points_are_different_and_still_balanced(sizes):
 
 
 def test_a_hypercube_without_repeats_is_not_changed():
-<<<<<<< HEAD
-    # NumPy computes the same design; each column is a permutation of tokens.
-=======
     # NumPy alone gives the same points: each column permutes its tokens.
->>>>>>> w-p2
     generator = np.random.default_rng([5, 1])
     columns = [generator.permutation(np.arange(12) % n) for n in (4, 4, 4, 3)]
     expected = [tuple(map(int, row)) for row in zip(*columns, strict=True)]

@@ -8,11 +8,7 @@ from audiotag_nas.search.reinforce.policy_training import (
 
 
 def test_advantages_are_standardized_by_medians_and_bounded():
-<<<<<<< HEAD
-    # The median is 2. The deviations are -2, -1, 0, 1 and 98, and the median
-=======
     # The median is 2 and the distances are -2, -1, 0, 1 and 98, so the median
->>>>>>> w-p2
     # absolute deviation is 1.
     rewards = np.array([0.0, 1.0, 2.0, 3.0, 100.0])
     assert list(standardized_advantages(rewards)) == [-2, -1, 0, 1, 3]

@@ -41,11 +41,7 @@ def kernel(model: RewardModel, one, other) -> float:
     """The formula of the docstring of `kernel.py`, for one pair of points."""
     theta = model._theta
     nominal = np.exp(theta[:NUM])
-<<<<<<< HEAD
-    # Filters and height are ordinal with more than two choices.
-=======
     # Filters and height are ordinal and have more than two choices.
->>>>>>> w-p2
     ordinal = dict(zip((0, 3), np.exp(theta[NUM : NUM + 2]), strict=True))
     likeness = []
     for d, (i, j) in enumerate(zip(one, other, strict=True)):
@@ -204,13 +200,8 @@ def test_a_failed_retraining_does_not_set_the_noise():
     within = (0.78 - counted) ** 2 / 2 / np.var(means)
     assert model._data.squares_within == pytest.approx(within)
     assert model.hyperparameters == same.hyperparameters
-<<<<<<< HEAD
-    # A reward up to six standard deviations below the median is noise and
-    # counts in full. 1.4826 * 0.03 * 6 is 0.267, and 0.49 is 0.26 below.
-=======
     # A reward up to six standard deviations below the median counts in full.
     # Six of them are 1.4826 * 0.03 * 6 = 0.267; 0.49 is 0.26 below the median.
->>>>>>> w-p2
     within = learned(0.49)._data.squares_within * learned(0.49).scale ** 2
     assert within == pytest.approx((0.78 - 0.49) ** 2 / 2)
 
