@@ -102,8 +102,8 @@ def test_the_mean_excludes_an_undefined_tag_which_is_named(tmp_path):
     assert done.stdout.splitlines()[1:] == [
         "y     undefined",
         "mean  0.000000",
-        "undefined, excluded from the mean (1): y (0 positive and 2 negative "
-        "clips)",
+        "The mean excludes tags without an EER (1): y (0 positive and 2 "
+        "negative clips)",
     ]
 
 
