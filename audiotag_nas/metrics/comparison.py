@@ -84,7 +84,7 @@ def paired_difference(
     )
     observed = _eers(labels_a, scores_b) - _eers(labels_a, scores_a)
     by_tag = resampled[1] - resampled[0]
-    # If the EER of a tag is undefined in a resample, then for both systems.
+    # If a tag has no EER in a resample, neither system has this EER.
     means = bootstrap.mean_defined(by_tag, axis=1)
     means = means[~np.isnan(means)]
     return PairedDifference(

@@ -74,8 +74,8 @@ def counts(
 
     Returns:
         The distinct scores (G,) in falling order, the hits (R, G) and the false
-        alarms (R, G). The hits are the total weight of the positive clips with
-        at least this score, the false alarms that of the negative clips.
+        alarms (R, G). Hits are the total weight of the positive clips with at
+        least this score. False alarms are the same for negative clips.
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]

@@ -1,4 +1,4 @@
-"""Matches the names of sound files, which may lack the ending of the file."""
+"""Matches names of sound files with and without the ending of the file."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SOUND_ENDINGS = (
 
 
 def without_ending(name: str) -> str:
-    """Returns the name without its ending if this ends a sound file's name."""
+    """Returns the name, without the ending of a sound file if there is one."""
     stem, ending = os.path.splitext(name)
     return stem if ending.lower() in SOUND_ENDINGS else name
 
@@ -22,8 +22,8 @@ def without_ending(name: str) -> str:
 class FileNameIndex:
     """Finds the file of the labels that a name stands for.
 
-    Only one of the two names may have the ending of a sound file, if only one
-    file of the labels matches. In all other cases, both names must be equal.
+    If only one of the two names has the ending of a sound file, the ending is
+    ignored. In all other cases, both names must be equal.
     """
 
     def __init__(self, filenames: Sequence[str]) -> None:

@@ -173,7 +173,7 @@ def _tag_metrics(
 def check_tagged(
     labels: npt.ArrayLike, scores: npt.ArrayLike, tags: Sequence[str]
 ) -> tuple[npt.NDArray, npt.NDArray]:
-    """Checks the names of the tags, then returns `curves.check_tags`."""
+    """Checks the names of the tags, then the arrays by `curves.check_tags`."""
     if len(set(tags)) != len(tags) or not tags:
         raise ConfigError(
             "tags must be different names, at least one. "

@@ -52,7 +52,7 @@ def recurrent_block(
     units: int,
     use_cudnn: bool | str = "auto",
 ) -> KerasTensor:
-    """Returns (batch, frames, 2 * units) of a recurrent part.
+    """Applies the recurrent part, which returns (batch, frames, 2 * units).
 
     `kind` is a value of `Architecture.recurrent`.
     """
@@ -82,7 +82,7 @@ def bgru(
     reset_after: bool,
     **options: Any,
 ) -> KerasTensor:
-    """Returns (batch, frames, 2 * units) of a bidirectional GRU.
+    """Applies a bidirectional GRU, which returns (batch, frames, 2 * units).
 
     `reset_after` is False in networks that were published with Keras 2, because
     False was the default of Keras 2.
@@ -113,5 +113,8 @@ def attention_localization(
 
 
 def spectrogram_input(num_frames: int | None, num_mels: int) -> KerasTensor:
-    """Returns the input (batch, frames, mels); `num_frames` None is any."""
+    """Returns the input (batch, frames, mels) of a network.
+
+    If `num_frames` is None, any number of frames is possible.
+    """
     return keras.Input((num_frames, num_mels), name="log_mel")
