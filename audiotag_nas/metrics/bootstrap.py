@@ -56,8 +56,8 @@ def segment_indices(
         return np.arange(num_clips), num_clips
     if len(segments) != num_clips:
         raise ConfigError(
-            f"there must be one segment per clip, {num_clips}. "
-            f"Received: {len(segments)}"
+            f"there must be one segment for each of the {num_clips} clips. "
+            f"Received: {len(segments)} segments"
         )
     numbers: dict[Hashable, int] = {}
     indices = [numbers.setdefault(name, len(numbers)) for name in segments]

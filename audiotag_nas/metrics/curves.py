@@ -125,7 +125,7 @@ def check_tags(
         )
     if tags is not None and len(tags) != labels.shape[1]:
         raise ConfigError(
-            f"there must be one column per tag, {len(tags)}. "
+            f"there must be one column for each of the {len(tags)} tags. "
             f"Received: {labels.shape[1]} columns"
         )
 

@@ -186,8 +186,8 @@ def _check_thresholds(thresholds: Any, num_tags: int) -> npt.NDArray:
     values = np.asarray(0.5 if thresholds is None else thresholds, np.float64)
     if values.shape not in ((), (num_tags,)):
         raise ConfigError(
-            f"`thresholds` must be one number or one per tag, {num_tags}. "
-            f"Received: shape {values.shape}"
+            "`thresholds` must be one number, or one number for each of the "
+            f"{num_tags} tags. Received: shape {values.shape}"
         )
     return np.broadcast_to(values, (num_tags,))
 

@@ -76,7 +76,7 @@ def read_labels(
                 row[columns[tag]] = True
         rows.append(row)
     if not rows:
-        raise DataError(f"{path}: must have at least one label.")
+        raise DataError(f"{path}: must have a row for at least one clip.")
     return tuple(lines), np.array(rows)
 
 

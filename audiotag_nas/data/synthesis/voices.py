@@ -113,7 +113,10 @@ def speak_low_rate(
 
 
 def _glottal_pulse(num_points: int = 1024) -> np.ndarray:
-    """Returns a period of the derivative of the glottal flow, with zero mean."""
+    """Returns one period of the derivative of the glottal flow; mean 0.
+
+    The flow follows Rosenberg (1971).
+    """
     rise, fall = 0.40, 0.16  # shares of the period
     time = np.arange(num_points) / num_points
     opening = np.sin(np.pi * time / rise) * np.pi / 2 / rise
