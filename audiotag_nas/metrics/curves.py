@@ -79,7 +79,7 @@ def counts(
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    # No subtraction: equal infinities are ties, but their difference is NaN.
+    # Equal infinities are ties too, but subtracting them would give NaN.
     steps = np.flatnonzero(falling[1:] != falling[:-1])
     ends = np.append(steps, len(falling) - 1)
     sorted_weights = weights[:, order]

@@ -55,7 +55,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=True,
         )
         # The kernel returns the unbiased variance (divided by n - 1), but
-        # Keras averages the biased one (divided by n).
+        # Keras averages the biased variance (divided by n).
         num_values = tf.cast(
             tf.reduce_prod(tf.shape(inputs)[:-1]), variance.dtype
         )

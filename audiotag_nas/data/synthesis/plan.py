@@ -163,14 +163,14 @@ def _assign_folds(
 
     All chunks of a segment have the same fold. The segments are assigned from
     the largest to the smallest. Each segment goes to the fold that keeps the
-    numbers of chunks and of positive chunks most even (greedy assignment).
+    numbers of chunks and of positive chunks most equal (greedy assignment).
     """
     counted = np.column_stack([np.ones(len(tags)), tags]) * refined[:, None]
     num_segments = segments.max() + 1
     weights = np.zeros((num_segments, counted.shape[1]))
     np.add.at(weights, segments, counted)
     weights /= np.maximum(weights.sum(axis=0), 1)
-    weights[:, 0] *= 3  # even numbers of clips matter most
+    weights[:, 0] *= 3  # equal numbers of chunks matter most
     order = rng.permutation(num_segments)
     order = order[np.argsort(-weights[order].sum(axis=1), kind="stable")]
     held = np.zeros((NUM_FOLDS, weights.shape[1]))

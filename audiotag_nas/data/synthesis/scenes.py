@@ -155,7 +155,7 @@ def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
         azimuth, distance = household.places[tag]
         gain = np.float32(reference * 10 ** (level_db / 20))
         track = gain * render_track(household, tag, rng)
-        if tag in household.speakers:  # people move
+        if tag in household.speakers:  # people move about
             azimuth, distance = rng.uniform(-1, 1), rng.random()
         sounds.append(rooms.PlacedSound(track, azimuth, distance))
     if not is_silent and rng.random() < DISTRACTOR_RATE:

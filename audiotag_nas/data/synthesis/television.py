@@ -23,7 +23,7 @@ _GENRES = {
     "music": (0.15, 1.0, 0.0),
     "cartoon": (0.7, 0.8, 0.4),
 }
-# Major, minor and minor pentatonic.
+# The scales are major, minor and minor pentatonic.
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10))
 _RATE_HZ = dsp.LOW_RATE_HZ
 
