@@ -1,13 +1,14 @@
-"""Computes the equal error rate per tag, and its mean, from a scores file.
+"""Computes the equal error rate of each tag, and their mean, from scores.
 
     score --labels labels.csv --scores scores.csv
 
-Labels have a row `filename,tags` per clip, such as `x.wav,cop`; a clip
-without tags is a negative for all. Scores have a row `filename,label,score`
-per clip and tag. A header with these names is optional. The default tags are
-the challenge's; --tags names others. An error message names the file, tag or
-score that is missing, unknown, repeated or malformed. docs/reference/metrics.md
-has the definitions.
+The labels file has a row `filename,tags` for each clip, such as `x.wav,cop`. If
+`tags` is empty, the clip has no tag. The scores file has a row
+`filename,label,score` for each clip and tag. The first row of a file may be a
+header with these column names. The default tags are those of DCASE 2016 task 4,
+and --tags sets other tags. An error message names the file, tag or score that
+is missing, unknown, repeated or malformed. docs/reference/metrics.md defines
+the metrics.
 """
 
 import json
@@ -34,8 +35,8 @@ _SCORES = flags.DEFINE_string(
 _TAGS = flags.DEFINE_list(
     "tags",
     list(CHIME_HOME_TAGS),
-    "The scored tags, in order. If one is longer than a letter, ';' separates "
-    "the tags of a clip.",
+    "The tags to score, in order. If any tag has several letters, ';' "
+    "separates the tags of a clip in the labels file.",
 )
 _UNSCORED = flags.DEFINE_list(
     "unscored", ["S", "U"], "Tags that are allowed, but not scored."
@@ -43,20 +44,24 @@ _UNSCORED = flags.DEFINE_list(
 _SEGMENTS = flags.DEFINE_string(
     "segments",
     None,
-    "CSV file with rows filename,segment: the recording of each file, for "
-    "--bootstrap. Clips of the same recording are not independent.",
+    "CSV file with rows filename,segment. The segment is the recording from "
+    "which the file was cut. --bootstrap resamples whole segments, because "
+    "clips of the same recording are not independent.",
 )
 _BOOTSTRAP = flags.DEFINE_integer(
     "bootstrap",
     0,
-    "Number of resamples for 95 % intervals, e.g. 1000; 0: no intervals.",
+    "Number of resamples for 95 % intervals, e.g. 1000. With 0, no intervals "
+    "are computed.",
     lower_bound=0,
 )
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the resampling.", lower_bound=0
 )
-_CSV = flags.DEFINE_string("csv", None, "CSV file to write: all metrics.")
-_JSON = flags.DEFINE_string("json", None, "JSON file to write: all metrics.")
+_CSV = flags.DEFINE_string("csv", None, "Write all metrics to this CSV file.")
+_JSON = flags.DEFINE_string(
+    "json", None, "Write all metrics to this JSON file."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -81,8 +86,9 @@ def main(argv: Sequence[str]) -> None:
         segments = score_files.read_segments(_SEGMENTS.value, filenames)
     elif _BOOTSTRAP.value:
         print(
-            "note: without --segments, each file counts as a recording. If "
-            "files share a recording, the intervals are too narrow.",
+            "note: without --segments, each file counts as a recording of its "
+            "own. If several files were cut from the same recording, the "
+            "intervals are too narrow.",
             file=sys.stderr,
         )
     report = evaluate_tags(
@@ -102,7 +108,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _lines(report: "TagReport") -> list[str]:
-    """Returns a line per tag and one for the mean: name, EER, interval."""
+    """Returns the lines with the EER and interval of each tag and the mean."""
     rows = [
         (tag, row.eer, row.eer_interval) for tag, row in report.tags.items()
     ]
@@ -122,7 +128,7 @@ def _lines(report: "TagReport") -> list[str]:
             for tag in report.undefined
         )
         lines.append(
-            f"undefined, excluded from the mean ({len(report.undefined)}): "
+            f"The mean excludes tags without an EER ({len(report.undefined)}): "
             f"{reasons}"
         )
     return lines

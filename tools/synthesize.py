@@ -2,9 +2,9 @@
 
     synthesize --dataset_dir data/synthetic/chime_home
 
-Equal seeds and sizes give equal bytes. With --plot, draws example log-mel
-spectrograms of each tag instead. docs/reference/synthesizer.md describes the
-sounds and the difficulty of the data set.
+The same seed and sizes give the same bytes. With --plot, the command draws
+example log-mel spectrograms of each tag instead. docs/reference/synthesizer.md
+describes the sounds and the difficulty of the data set.
 """
 
 import sys
@@ -19,31 +19,37 @@ from audiotag_nas.terminal import print_lines
 _DEFAULTS = SyntheticConfig()
 
 _DATASET_DIR = flags.DEFINE_string(
-    "dataset_dir", None, "Directory to write; must be empty or absent."
+    "dataset_dir",
+    None,
+    "Directory of the new data set. It must be empty or absent.",
 )
 _NUM_DEVELOPMENT_CLIPS = flags.DEFINE_integer(
     "num_development_clips",
     _DEFAULTS.num_development_clips,
-    "Number of refined development clips; the raw list has 1.3 times as many.",
+    "Number of clips in the refined development list (clips on which the "
+    "annotators agree). The raw list has 1.3 times as many clips.",
     lower_bound=20,
 )
 _NUM_EVALUATION_CLIPS = flags.DEFINE_integer(
     "num_evaluation_clips",
     _DEFAULTS.num_evaluation_clips,
-    "Number of refined evaluation clips; the raw list has 1.3 times as many.",
+    "Number of clips in the refined evaluation list. The raw list has 1.3 "
+    "times as many clips.",
     lower_bound=10,
 )
 _BROADBAND_BOOST = flags.DEFINE_float(
     "broadband_boost",
     _DEFAULTS.broadband_boost,
-    "Frequency of the tag `b` relative to the real data.",
+    "Frequency of the tag `b` (broadband noise), as a multiple of its "
+    "frequency in the real data.",
     lower_bound=0.01,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Random seed.", lower_bound=0)
 _PLOT = flags.DEFINE_string(
     "plot",
     None,
-    "Write a picture of each tag's log-mels to this .png, .pdf or .svg file.",
+    "Instead of a data set, write a picture with log-mel spectrograms of each "
+    "tag to this .png, .pdf or .svg file.",
 )
 
 

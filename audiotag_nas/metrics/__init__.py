@@ -1,7 +1,7 @@
-"""The metrics of audio tagging, with bootstrap intervals.
+"""Computes the metrics of audio tagging and their bootstrap intervals.
 
-NumPy and the standard library only. docs/reference/metrics.md has the
-definitions.
+This package imports only NumPy and the standard library.
+docs/reference/metrics.md defines the metrics.
 """
 
 from audiotag_nas.metrics.comparison import (

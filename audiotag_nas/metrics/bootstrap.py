@@ -1,11 +1,11 @@
-"""Bootstrap intervals of equal error rates, by resampling segments.
+"""Computes bootstrap intervals of equal error rates by resampling segments.
 
-Clips cut from the same segment (recording) are not independent. Therefore
-segments are drawn with replacement, and a clip counts as often as its segment
-was drawn. A resample is a row of weights, so that one sort of the scores gives
-the EERs of all resamples.
+Clips that were cut from the same segment (recording) are not independent.
+Therefore whole segments are drawn with replacement, and a clip counts as often
+as its segment was drawn. A resample is stored as one weight per clip. Therefore
+the scores are sorted only once for all resamples.
 
-Shapes: n clips, S segments, R resamples, K tags.
+In array shapes, n counts clips, S segments, R resamples and K tags.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -16,14 +16,15 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.metrics.curves import Array
 from audiotag_nas.metrics.eer import equal_error_rates
 
-_BLOCK_BYTES = 2**25  # size of one array of weights
+_BLOCK_BYTES = 2**25  # largest size of one array of weights
 
 
 def check_settings(num_bootstrap: int, confidence: float) -> None:
-    """Checks the settings of intervals.
+    """Checks the settings of bootstrap intervals.
 
     Raises:
-        ConfigError: `num_bootstrap` < 0, or `confidence` outside (0, 1).
+        ConfigError: `num_bootstrap` is negative, or `confidence` is not
+            between 0 and 1.
     """
     if num_bootstrap < 0:
         raise ConfigError(
@@ -38,24 +39,25 @@ def check_settings(num_bootstrap: int, confidence: float) -> None:
 def segment_indices(
     segments: Sequence[Hashable] | Array | None, num_clips: int
 ) -> tuple[Array, int]:
-    """Numbers the segments.
+    """Numbers the segments from 0.
 
     Args:
-        segments: one name per clip; None makes each clip its own segment.
-        num_clips: n.
+        segments: the segment name of each clip. With None, each clip is a
+            segment of its own.
+        num_clips: number of clips, n.
 
     Returns:
         The index of each clip's segment (n,), and the number of segments S.
 
     Raises:
-        ConfigError: not one segment per clip.
+        ConfigError: the number of segment names differs from `num_clips`.
     """
     if segments is None:
         return np.arange(num_clips), num_clips
     if len(segments) != num_clips:
         raise ConfigError(
-            f"there must be one segment per clip, {num_clips}. "
-            f"Received: {len(segments)}"
+            f"there must be one segment for each of the {num_clips} clips. "
+            f"Received: {len(segments)} segments"
         )
     numbers: dict[Hashable, int] = {}
     indices = [numbers.setdefault(name, len(numbers)) for name in segments]
@@ -65,10 +67,10 @@ def segment_indices(
 def resample_weights(
     indices: Array, num_segments: int, *, num_bootstrap: int, seed: int
 ) -> Iterator[Array]:
-    """Yields R rows of weights (n,) in blocks of bounded size.
+    """Yields the weights of the clips in all resamples, as blocks of rows (n,).
 
-    The rows depend on the seed and the segments only, not on the size of the
-    blocks. There are none if fewer than two segments exist.
+    Each row is one resample and depends only on the seed and the segments. The
+    blocks limit the memory. With fewer than two segments, there are no rows.
     """
     rng = np.random.default_rng(seed)
     if num_segments < 2:
@@ -94,15 +96,16 @@ def bootstrap_eers(
     """Returns the EERs of several systems in the same resamples.
 
     Args:
-        labels: (n, K) bool, checked.
-        systems: the scores of each system, (n, K), checked.
-        segments: one name per clip, or None.
-        num_bootstrap: R.
-        seed: of the resampling.
+        labels: the labels (n, K) bool, as `check_tags` returns them.
+        systems: the scores (n, K) of each system, as `check_tags` returns them.
+        segments: the segment name of each clip, or None.
+        num_bootstrap: number of resamples, R.
+        seed: seed of the resampling.
 
     Returns:
-        (systems, R, K) float64; NaN if a resample has no positive or no
-        negative clip of a tag. R is 0 if there are fewer than two segments.
+        The EERs (systems, R, K), float64. An EER is NaN if its resample has no
+        positive or no negative clip of the tag. With fewer than two segments,
+        R is 0.
     """
     num_clips, num_tags = labels.shape
     indices, num_segments = segment_indices(segments, num_clips)
@@ -121,7 +124,7 @@ def bootstrap_eers(
 
 
 def mean_defined(values: Array, axis: int | None = None) -> Array:
-    """Returns the mean of the values that are not NaN, or NaN."""
+    """Returns the mean of the values that are not NaN; NaN if all are NaN."""
     defined = ~np.isnan(values)
     total = np.sum(np.where(defined, values, 0.0), axis=axis)
     count = np.sum(defined, axis=axis)
@@ -131,9 +134,9 @@ def mean_defined(values: Array, axis: int | None = None) -> Array:
 def percentile_interval(
     values: Array, *, confidence: float
 ) -> tuple[float, float]:
-    """Returns the interval with the middle share `confidence` of `values`.
+    """Returns the interval of the middle share `confidence` of `values` (R,).
 
-    NaN in `values` (R,) is excluded; without other values, both ends are NaN.
+    NaN values are excluded. If no values remain, both ends are NaN.
     """
     values = values[~np.isnan(values)]
     if not len(values):

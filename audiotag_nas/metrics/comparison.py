@@ -1,4 +1,4 @@
-"""The difference of two systems on the same clips, with its interval."""
+"""Compares two systems on the same clips, with a bootstrap interval."""
 
 import dataclasses
 import math
@@ -19,7 +19,10 @@ from audiotag_nas.metrics.reports import (
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """EER of b minus EER of a; below 0, b is better."""
+    """The EER of system b minus the EER of system a, for one tag.
+
+    A negative difference means that system b is better.
+    """
 
     difference: float
     interval: Interval
@@ -27,15 +30,16 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """The difference of systems a and b in the same resamples.
+    """The difference between systems a and b, with the same resamples for both.
 
     Attributes:
-        difference: mean EER of b minus mean EER of a; below 0, b is better.
+        difference: mean EER of b minus mean EER of a. A negative difference
+            means that b is better.
         interval: bootstrap interval of the difference.
         share_better: share of the resamples in which b is better.
         share_equal: share of the resamples in which a and b are equal.
-        tags: tag -> difference of its EER.
-        num_bootstrap, confidence: settings of the intervals.
+        tags: the difference of the EERs of each tag.
+        num_bootstrap, confidence: the settings of all intervals.
     """
 
     difference: float
@@ -47,7 +51,7 @@ class PairedDifference:
     confidence: float
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values, with None for NaN."""
+        """Returns the comparison as JSON values, with None instead of NaN."""
         return nan_to_none(dataclasses.asdict(self))
 
 
@@ -64,9 +68,9 @@ def paired_difference(
 ) -> PairedDifference:
     """Compares the EERs of two systems on the same clips.
 
-    Both are scored in the same resamples. Because their errors are correlated,
-    the interval is narrower than the intervals of the two systems suggest.
-    Arguments and errors: `evaluate_tags`.
+    Both systems are scored in the same resamples. Because their errors are
+    correlated, the interval of the difference is narrower than the intervals of
+    the two systems suggest. `evaluate_tags` describes arguments and errors.
     """
     labels_a, scores_a = check_tagged(labels, scores_a, tags)
     _, scores_b = check_tagged(labels, scores_b, tags)
@@ -80,7 +84,7 @@ def paired_difference(
     )
     observed = _eers(labels_a, scores_b) - _eers(labels_a, scores_a)
     by_tag = resampled[1] - resampled[0]
-    # A resample leaves the EER of a tag undefined for both systems or none.
+    # If a tag has no EER in a resample, neither system has this EER.
     means = bootstrap.mean_defined(by_tag, axis=1)
     means = means[~np.isnan(means)]
     return PairedDifference(

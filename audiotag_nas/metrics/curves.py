@@ -1,8 +1,8 @@
-"""The ROC and precision-recall curves of one tag, and their metrics.
+"""Computes the ROC and precision-recall curves of one tag and their metrics.
 
-A curve has one point per distinct score, from the highest score down.
-
-Shapes: n clips, G distinct scores, R weightings (bootstrap resamples).
+A curve has one point per distinct score, from the highest score down. In array
+shapes, n counts clips, G distinct scores and R weightings (bootstrap
+resamples).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,11 @@ Array = npt.NDArray
 
 
 def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the mean precision over the steps of the recall.
+    """Returns the mean of the precisions, weighted by the steps of the recall.
 
-    There is no interpolation, as in scikit-learn's `average_precision_score`.
-    NaN without a positive clip. Arguments and errors: `equal_error_rate`.
+    As in scikit-learn's `average_precision_score`, nothing is interpolated.
+    The result is NaN without a positive clip. `equal_error_rate` describes
+    arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any():
@@ -30,10 +31,10 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 
 def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the area under the ROC; ties count half.
+    """Returns the area under the ROC, in which ties count half.
 
-    NaN without a positive or without a negative clip. Arguments and errors:
-    `equal_error_rate`.
+    The result is NaN without a positive or without a negative clip.
+    `equal_error_rate` describes arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any() or labels.all():
@@ -47,10 +48,10 @@ def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 def f1_score(
     labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.5
 ) -> float:
-    """Returns the F1 score of the decisions score >= `threshold`.
+    """Returns the F1 score if a tag with score >= `threshold` is present.
 
-    0 if every positive clip is missed; NaN without a positive clip. Arguments
-    and errors: `equal_error_rate`.
+    The result is 0 if every positive clip is missed, and NaN without a positive
+    clip. `equal_error_rate` describes arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any():
@@ -67,17 +68,18 @@ def counts(
     """Returns the weighted hits and false alarms at each distinct score.
 
     Args:
-        labels: (n,) bool, n > 0.
-        scores: (n,).
-        weights: (R, n).
+        labels: the labels of the clips, (n,) bool, n > 0.
+        scores: the scores of the clips, (n,).
+        weights: the weights of the clips in each weighting, (R, n).
 
     Returns:
-        The distinct scores (G,) in falling order, and the weights of the
-        positive and of the negative clips with at least this score, (R, G).
+        The distinct scores (G,) in falling order, the hits (R, G) and the false
+        alarms (R, G). Hits are the total weight of the positive clips with at
+        least this score. False alarms are the same for negative clips.
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    # Equal infinities are ties too, but their difference is NaN.
+    # Equal infinities are ties too, but subtracting them would give NaN.
     steps = np.flatnonzero(falling[1:] != falling[:-1])
     ends = np.append(steps, len(falling) - 1)
     sorted_weights = weights[:, order]
@@ -92,8 +94,8 @@ def check_tag(
     """Returns the labels as bool (n,) and the scores as float64 (n,).
 
     Raises:
-        ConfigError: shapes that differ, or more than one dimension.
-        DataError: a label other than 0 and 1, or a NaN score.
+        ConfigError: the shapes differ, or have more than one dimension.
+        DataError: a label is neither 0 nor 1, or a score is NaN.
     """
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape:
@@ -112,8 +114,8 @@ def check_tags(
     """Returns the labels as bool (n, K) and the scores as float64 (n, K).
 
     Raises:
-        ConfigError: shapes that differ, or not one column per tag.
-        DataError: a label other than 0 and 1, or a NaN score.
+        ConfigError: the shapes differ, or there is not one column per tag.
+        DataError: a label is neither 0 nor 1, or a score is NaN.
     """
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     if labels.ndim != 2 or labels.shape != scores.shape:
@@ -123,7 +125,7 @@ def check_tags(
         )
     if tags is not None and len(tags) != labels.shape[1]:
         raise ConfigError(
-            f"there must be one column per tag, {len(tags)}. "
+            f"there must be one column for each of the {len(tags)} tags. "
             f"Received: {labels.shape[1]} columns"
         )
 
@@ -135,13 +137,13 @@ def check_tags(
 
 
 def counts_once(labels: Array, scores: Array) -> tuple[Array, Array, Array]:
-    """Returns `counts` with weight 1 for each clip, all (G,)."""
+    """Returns the three results of `counts`, (G,), with weight 1 per clip."""
     levels, hits, alarms = counts(labels, scores, np.ones((1, len(labels))))
     return levels, hits[0], alarms[0]
 
 
 def from_zero(values: Array) -> Array:
-    """Prepends the 0 of the empty selection to `values` (..., G)."""
+    """Prepends 0, the value above the highest score, to `values` (..., G)."""
     padding = [(0, 0)] * (values.ndim - 1) + [(1, 0)]
     return np.pad(values, padding)
 

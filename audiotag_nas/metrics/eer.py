@@ -1,10 +1,10 @@
-"""The equal error rate (EER) of one tag, and the threshold that belongs to it.
+"""Computes the equal error rate (EER) of one tag and the threshold for it.
 
-The definition is that of DCASE 2016 task 4: the exact point where the
-piecewise linear ROC has equal miss rate and false-alarm rate, neither the
-nearest threshold nor an average of two rates.
+As in DCASE 2016 task 4, the EER is taken at the exact point of the piecewise
+linear ROC where the miss rate equals the false-alarm rate. The EER is neither
+the rate at the nearest threshold nor an average of two rates.
 
-Shapes: n clips, R weightings (bootstrap resamples), K tags.
+In array shapes, n counts clips, R weightings (bootstrap resamples) and K tags.
 """
 
 from statistics import NormalDist
@@ -22,11 +22,11 @@ from audiotag_nas.metrics.curves import (
 )
 
 TOLERANCE = 1e-6
-"""Closer rates are equal, as in the challenge's evaluation."""
+"""Rates that differ by less count as equal, as in the evaluation of DCASE."""
 
 
 def equal_error_rate(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the rate at which miss rate and false-alarm rate are equal.
+    """Returns the EER: the miss rate where it equals the false-alarm rate.
 
     >>> from audiotag_nas.metrics import equal_error_rate
     >>> eer = equal_error_rate([0, 1, 1, 0, 1], [0.2, 0.2, 0.6, 0.6, 0.9])
@@ -36,16 +36,18 @@ def equal_error_rate(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     0.0
 
     Args:
-        labels: (n,), 0 or 1.
-        scores: (n,), higher means more present.
+        labels: the labels of the clips, (n,), 0 or 1.
+        scores: the scores of the clips, (n,). A higher score means that the tag
+            is more probable.
 
     Returns:
-        0 to 1; NaN without a positive or without a negative clip. A constant
-        score gives 0.5, a reversed order 1.0.
+        A rate from 0 to 1, or NaN without a positive or without a negative
+        clip. If all scores are equal, the rate is 0.5. If every positive clip
+        scores lower than every negative clip, the rate is 1.0.
 
     Raises:
-        ConfigError: shapes that differ.
-        DataError: a label other than 0 and 1, or a NaN score.
+        ConfigError: the shapes differ, or have more than one dimension.
+        DataError: a label is neither 0 nor 1, or a score is NaN.
     """
     labels, scores = check_tag(labels, scores)
     weights = np.ones((1, len(labels)))
@@ -56,13 +58,14 @@ def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
     """Returns the EER under each weighting, from one sort of the scores.
 
     Args:
-        labels: (n,) bool, checked.
-        scores: (n,), checked.
-        weights: (R, n), 0 or more; an integer has the effect of repeating the
-            clip.
+        labels: the labels (n,) bool, as `check_tag` returns them.
+        scores: the scores (n,), as `check_tag` returns them.
+        weights: the weights of the clips, (R, n), 0 or more. An integer weight
+            w has the effect of w copies of the clip.
 
     Returns:
-        (R,) float64; NaN if the positive or negative clips weigh nothing.
+        The EERs (R,), float64. An EER is NaN if all positive clips or all
+        negative clips have weight 0.
     """
     if not labels.size:
         return np.full(len(weights), np.nan)
@@ -71,8 +74,9 @@ def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
         true_rate = from_zero(hits / hits[:, -1:])
         false_rate = from_zero(alarms / alarms[:, -1:])
     rows = np.arange(len(weights))
-    # (0, 0) lies before the crossing and (1, 1) after it, so there is a point
-    # before the first one past the crossing. Rows of NaN stay NaN.
+    # The ROC starts at (0, 0), before the crossing, and ends at (1, 1), after
+    # it. So the first point past the crossing has a predecessor. A row of NaN
+    # gives NaN.
     second = np.maximum(_first_past(true_rate, false_rate), 1)
     true1, true2 = true_rate[rows, second - 1], true_rate[rows, second]
     false1, false2 = false_rate[rows, second - 1], false_rate[rows, second]
@@ -90,18 +94,20 @@ def binormal_equal_error_rate(
 ) -> float:
     """Returns the EER of the binormal model of the ROC.
 
-    EER = Phi(-(m1 - m0) / (s1 + s0)), with mean m and standard deviation s
-    of the log-odds of the positive (1) and negative (0) clips (Dorfman and
-    Alf, J. Math. Psych. 1969). It changes with every score, while the EER
-    changes in steps of one clip; this makes it less noisy on few clips.
+    The log-odds of the scores have mean m1 and standard deviation s1 in the
+    positive clips, and m0 and s0 in the negative clips. The EER of the model is
+    Phi(-(m1 - m0) / (s1 + s0)) (Dorfman and Alf, J. Math. Psych. 1969). The EER
+    of the model changes with every score, while the exact EER changes in steps
+    of one clip. Therefore the EER of the model is less noisy on few clips.
 
     Args:
-        labels: (n,), 0 or 1.
-        scores: (n,) in [0, 1]; clipped to [1e-4, 1 - 1e-4].
+        labels: the labels of the clips, (n,), 0 or 1.
+        scores: the scores of the clips, (n,), in [0, 1]. The scores are clipped
+            to [1e-4, 1 - 1e-4].
 
     Returns:
-        0 to 1; NaN without a positive or without a negative clip. If both
-        standard deviations are 0: 0, 0.5 or 1.
+        A rate from 0 to 1, or NaN without a positive or without a negative
+        clip. If s1 and s0 are 0, the rate is 0, 0.5 or 1.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any() or labels.all():
@@ -110,7 +116,7 @@ def binormal_equal_error_rate(
     log_odds = np.log(clipped) - np.log1p(-clipped)
     positive, negative = log_odds[labels], log_odds[~labels]
     if np.ptp(positive) == 0 and np.ptp(negative) == 0:
-        # Rounding would give a standard deviation other than 0.
+        # With rounding errors, the standard deviations may differ from 0.
         return float(0.5 - 0.5 * np.sign(positive[0] - negative[0]))
     difference = positive.mean() - negative.mean()
     spread = positive.std() + negative.std()
@@ -118,13 +124,14 @@ def binormal_equal_error_rate(
 
 
 def best_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the threshold with the closest miss and false-alarm rates.
+    """Returns the threshold at which miss and false-alarm rate are closest.
 
-    Two points of the ROC enclose the EER. The one with the smaller difference
-    of the rates is chosen, the lower threshold if they tie. The threshold is
-    midway between its score and the next lower one, so that rounded scores
-    lead to the same decisions. If the EER is undefined, the threshold is 0.5.
-    Arguments and errors: `equal_error_rate`.
+    Two points of the ROC enclose the EER. The point with the smaller difference
+    of the two rates is chosen. If both differences are equal, the point with
+    the lower score is chosen. The threshold is midway between the score of the
+    chosen point and the next lower score, so that rounded scores lead to the
+    same decisions. If the EER is undefined, the threshold is 0.5.
+    `equal_error_rate` describes arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any() or labels.all():
@@ -140,17 +147,17 @@ def best_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
         return level
     below = float(levels[point + 1])
     middle = below + (level - below) / 2.0
-    # Adjacent floats and infinite scores have no middle.
+    # There is no middle if the floats are adjacent or a score is infinite.
     return middle if below < middle <= level else level
 
 
 def best_thresholds(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Array:
-    """Returns `best_threshold` of each tag, (K,), for arrays (n, K)."""
+    """Returns the `best_threshold` of each tag, (K,), from arrays (n, K)."""
     labels, scores = check_tags(labels, scores)
     columns = zip(labels.T, scores.T, strict=True)
     return np.array([best_threshold(*column) for column in columns])
 
 
 def _first_past(true_rate: Array, false_rate: Array) -> Array:
-    """Returns each row's first point with FPR >= FNR, (R,) ints."""
+    """Returns each row's first point with false-alarm rate >= miss rate."""
     return np.argmax(false_rate + TOLERANCE >= 1.0 - true_rate, axis=1)

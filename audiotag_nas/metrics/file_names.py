@@ -1,4 +1,4 @@
-"""Matches names of sound files that are written with or without ending."""
+"""Matches names of sound files with and without the ending of the file."""
 
 import os
 from collections.abc import Sequence
@@ -10,21 +10,20 @@ SOUND_ENDINGS = (
     *(".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".m4a", ".aac", ".wma"),
     *(".mp1", ".mp2", ".nist", ".sph", ".sf", ".voc"),
 )
-"""In lower case. Any other text after a dot belongs to the name."""
+"""Known endings, in lower case. Other text after a dot is part of the name."""
 
 
 def without_ending(name: str) -> str:
-    """Returns the name without the ending of a sound file, if it has one."""
+    """Returns the name, without the ending of a sound file if there is one."""
     stem, ending = os.path.splitext(name)
     return stem if ending.lower() in SOUND_ENDINGS else name
 
 
 class FileNameIndex:
-    """Finds file names of the labels.
+    """Finds the file of the labels that a name stands for.
 
-    A name without the ending of a sound file also stands for the name with
-    it, and vice versa, if only one file matches. Otherwise names must be
-    equal.
+    If only one of the two names has the ending of a sound file, the ending is
+    ignored. In all other cases, both names must be equal.
     """
 
     def __init__(self, filenames: Sequence[str]) -> None:
@@ -34,16 +33,16 @@ class FileNameIndex:
             self._by_stem.setdefault(without_ending(name), []).append(name)
 
     def find(self, name: str, where: str) -> str | None:
-        """Returns the name of the file in the labels, or None.
+        """Returns the name in the labels that matches `name`, or None.
 
         Raises:
-            DataError: several files match; the message begins with `where`.
+            DataError: several files match. The message begins with `where`.
         """
         if name in self._names:
             return name
         stem = without_ending(name)
         if stem != name:
-            # Two different endings are different files.
+            # Names with two different endings belong to different files.
             return stem if stem in self._names else None
         found = self._by_stem.get(stem, [])
         if len(found) > 1:

@@ -1,4 +1,4 @@
-"""The metrics of one system for all tags.
+"""Computes the metrics of one system for all tags.
 
 The main metric is the unweighted mean of the tags' EERs. A tag without a
 positive or without a negative clip has no EER. The mean excludes it, and the
@@ -22,16 +22,17 @@ Segments = Sequence[Hashable] | npt.NDArray | None
 
 @dataclasses.dataclass(frozen=True)
 class TagMetrics:
-    """The metrics of one tag; NaN if undefined.
+    """The metrics of one tag. An undefined metric is NaN.
 
     Attributes:
-        num_positives, num_negatives: clips with and without the tag.
+        num_positives, num_negatives: number of clips with and without the tag.
         eer: equal error rate.
         eer_interval: bootstrap interval of the EER.
-        average_precision, roc_auc: 0 to 1, higher is better.
-        f1: at `threshold`.
-        threshold: the tag is present if its score reaches this value.
-        num_undefined_resamples: resamples in which the EER is undefined.
+        average_precision, roc_auc: metrics from 0 to 1; higher is better.
+        f1: F1 score with `threshold`.
+        threshold: lowest score with which the tag counts as present.
+        num_undefined_resamples: number of resamples in which the EER is
+            undefined.
     """
 
     num_positives: int
@@ -50,13 +51,13 @@ class TagReport:
     """The metrics of one system.
 
     Attributes:
-        tags: tag -> metrics, in order.
-        num_clips, num_segments: numbers of scored clips and segments.
-        mean_eer: unweighted mean over the tags with an EER.
-        mean_eer_interval: bootstrap interval of the mean; the mean of a
-            resample excludes tags that are undefined in it.
+        tags: the metrics of each tag, in the order of the tags.
+        num_clips, num_segments: number of scored clips and of their segments.
+        mean_eer: unweighted mean of the EERs of all tags with an EER.
+        mean_eer_interval: bootstrap interval of the mean EER. The mean of a
+            resample excludes the tags whose EER is undefined in the resample.
         undefined: the tags without an EER.
-        num_bootstrap, confidence: settings of the intervals.
+        num_bootstrap, confidence: the settings of all intervals.
     """
 
     tags: dict[str, TagMetrics]
@@ -69,7 +70,7 @@ class TagReport:
     confidence: float
 
     def to_json(self) -> dict[str, Any]:
-        """Returns plain values, with None for NaN."""
+        """Returns the report as JSON values, with None instead of NaN."""
         return nan_to_none(dataclasses.asdict(self))
 
 
@@ -97,21 +98,23 @@ def evaluate_tags(
     True
 
     Args:
-        labels: (n, K), 0 or 1.
-        scores: (n, K), higher means more present.
-        tags: K names.
+        labels: the labels of the clips, (n, K), 0 or 1.
+        scores: the scores of the clips, (n, K). A higher score means that the
+            tag is more probable.
+        tags: the names of the K tags.
         segments: the recording of each clip; None if all clips are
             independent.
-        thresholds: for F1, one per tag or one for all; 0.5 if None.
+        thresholds: the thresholds for F1, either one per tag or one for all
+            tags. None means 0.5.
         num_bootstrap: number of resamples of the segments. With 0, or with
             fewer than two segments, the intervals are NaN.
-        seed: of the resampling.
-        confidence: of the intervals.
+        seed: seed of the resampling.
+        confidence: confidence level of the intervals.
 
     Raises:
-        ConfigError: shapes that differ, a repeated tag, or a setting out of
-            range.
-        DataError: a label other than 0 and 1, or a NaN score.
+        ConfigError: the shapes differ, a tag is repeated, or a setting is out
+            of range.
+        DataError: a label is neither 0 nor 1, or a score is NaN.
     """
     labels, scores = check_tagged(labels, scores, tags)
     bootstrap.check_settings(num_bootstrap, confidence)
@@ -170,7 +173,7 @@ def _tag_metrics(
 def check_tagged(
     labels: npt.ArrayLike, scores: npt.ArrayLike, tags: Sequence[str]
 ) -> tuple[npt.NDArray, npt.NDArray]:
-    """Checks the names too; otherwise as `curves.check_tags`."""
+    """Checks the names of the tags, then the arrays by `curves.check_tags`."""
     if len(set(tags)) != len(tags) or not tags:
         raise ConfigError(
             "tags must be different names, at least one. "
@@ -183,8 +186,8 @@ def _check_thresholds(thresholds: Any, num_tags: int) -> npt.NDArray:
     values = np.asarray(0.5 if thresholds is None else thresholds, np.float64)
     if values.shape not in ((), (num_tags,)):
         raise ConfigError(
-            f"`thresholds` must be one number or one per tag, {num_tags}. "
-            f"Received: shape {values.shape}"
+            "`thresholds` must be one number, or one number for each of the "
+            f"{num_tags} tags. Received: shape {values.shape}"
         )
     return np.broadcast_to(values, (num_tags,))
 

@@ -1,9 +1,10 @@
-"""Reads and writes the challenge's CSV files of labels and scores.
+"""Reads and writes CSV files of labels and scores, as in DCASE 2016 task 4.
 
-Scores have a row `filename,label,score` per clip and tag; a higher score means
-more present. Labels have a row `filename,tags` per clip, such as `x.wav,cop`;
-a clip without tags is a negative for all. A header with these names is
-optional. `FileNameIndex` matches the file names of scores and labels.
+A scores file has a row `filename,label,score` for each clip and tag. A higher
+score means that the tag is more probable. A labels file has a row
+`filename,tags` for each clip, such as `x.wav,cop`. If `tags` is empty, the clip
+has no tag. The first row may be a header with these column names.
+`FileNameIndex` matches the file names in scores and labels.
 """
 
 import csv
@@ -26,7 +27,7 @@ UNSCORED = ("S", "U")
 """CHiME-Home's tags for silence and unidentifiable sound."""
 
 TAG_SEPARATOR = ";"
-"""Separates the tags of a clip if a tag is longer than a letter."""
+"""Separates the tags of a clip if any tag has several letters."""
 
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_LINE = 2**20  # characters
@@ -42,18 +43,18 @@ def read_labels(
     """Reads a labels file.
 
     Args:
-        path: rows `filename,tags`. The tags are consecutive letters, or are
-            separated by `;` if a tag is longer than a letter.
-        tags: K names.
-        unscored: tags that are allowed and ignored.
+        path: CSV file with rows `filename,tags`. The tags are consecutive
+            letters, or are separated by `;` if any tag has several letters.
+        tags: the names of the K tags.
+        unscored: tags that may occur in the file and are ignored.
 
     Returns:
         The n file names in the order of the file, and the labels (n, K) bool.
 
     Raises:
-        ConfigError: a repeated tag in `tags`.
+        ConfigError: `tags` is empty, or has an empty or repeated tag.
         DataError: the file can't be read, or has a malformed, repeated or
-            unknown entry; the message has file, line and name.
+            unknown entry. The message names the file, the line and the entry.
     """
     columns = _columns(tags, unscored)
     lines: dict[str, int] = {}
@@ -75,7 +76,7 @@ def read_labels(
                 row[columns[tag]] = True
         rows.append(row)
     if not rows:
-        raise DataError(f"{path}: must have at least one label.")
+        raise DataError(f"{path}: must have a row for at least one clip.")
     return tuple(lines), np.array(rows)
 
 
@@ -86,7 +87,7 @@ def read_scores(
     *,
     unscored: Sequence[str] = UNSCORED,
 ) -> npt.NDArray[np.float64]:
-    """Reads a scores file: a score for each of `filenames` and `tags`.
+    """Reads the score of each of `tags` for each of `filenames`.
 
     >>> from audiotag_nas.metrics.score_files import read_scores
     >>> with open("scores.csv", "w") as file:
@@ -97,13 +98,13 @@ def read_scores(
     Rows of unscored tags are checked, but not returned.
 
     Returns:
-        (n, K) float64, in the order of `filenames` and `tags`.
+        The scores (n, K), float64, in the order of `filenames` and `tags`.
 
     Raises:
-        ConfigError: a repeated tag in `tags`.
+        ConfigError: `tags` is empty, or has an empty or repeated tag.
         DataError: the file can't be read; a row is malformed; a file or tag
-            is unknown; a name matches several files; a pair is missing or
-            repeated; a score is not a finite decimal number.
+            is unknown; a name matches several files; a pair of file and tag is
+            missing or repeated; a score is not a finite decimal number.
     """
     columns = _columns(tags, unscored)
     clips = {name: number for number, name in enumerate(filenames)}
@@ -174,7 +175,7 @@ def write_scores(
     tags: Sequence[str],
     scores: npt.ArrayLike,
 ) -> None:
-    """Writes scores (n, K) so that float32 values are read back unchanged."""
+    """Writes scores (n, K) with enough digits to keep float32 values exact."""
     scores = np.asarray(scores, np.float64)
     rows = [
         [name, tag, f"{score:.9g}"]
@@ -208,7 +209,7 @@ def _write_rows(path: str | os.PathLike, rows: list[list[str]]) -> None:
 def _columns(
     tags: Sequence[str], unscored: Sequence[str]
 ) -> dict[str, int | None]:
-    """Returns the column of each allowed tag; None if it is not scored."""
+    """Returns the column of each allowed tag; None for an unscored tag."""
     if not tags or len(set(tags)) != len(tags) or not all(tags):
         raise ConfigError(
             "tags must be different names, at least one. "
@@ -247,7 +248,7 @@ def _parse_score(text: str, where: str) -> float:
 def _read_rows(
     path: str | os.PathLike, columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields line numbers and stripped cells; skips empty lines and header."""
+    """Yields each row's line number and cells, except empty rows and header."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             # A device or pipe may be endless.
@@ -255,9 +256,9 @@ def _read_rows(
                 f"{path}: must be a regular file, not a directory, pipe or "
                 "device."
             )
-        # Spreadsheets may write a byte-order mark.
+        # `utf-8-sig` skips the byte-order mark of some spreadsheet programs.
         with open(path, encoding="utf-8-sig", newline="") as file:
-            # The csv module refuses the rest of a longer line.
+            # A longer line is read in parts, which the csv module refuses.
             lines = iter(functools.partial(file.readline, _MAX_LINE), "")
             yield from _parse_rows(path, lines, columns)
     except OSError as error:
@@ -269,7 +270,7 @@ def _read_rows(
 def _parse_rows(
     path: str | os.PathLike, lines: Iterator[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """As `_read_rows`, for the lines of the file."""
+    """Yields what `_read_rows` yields, from the lines of the file."""
     reader = csv.reader(lines, strict=True)
     try:
         for row in reader:

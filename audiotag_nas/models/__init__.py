@@ -1,6 +1,6 @@
 """Builds, writes and reads Keras networks.
 
-TensorFlow starts with the first use of a name below, not with this import.
+TensorFlow is imported when a name below is first used, not with this package.
 """
 
 import importlib

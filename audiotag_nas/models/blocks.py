@@ -1,7 +1,7 @@
-"""The parts of the networks, as functions of Keras tensors.
+"""Builds the parts of the networks as functions of Keras tensors.
 
-Shapes: spectrograms (batch, frames, mels, channels), sequences (batch,
-frames, features).
+Spectrograms have the shape (batch, frames, mels, channels), and sequences have
+the shape (batch, frames, features).
 """
 
 from typing import Any
@@ -18,19 +18,19 @@ from audiotag_nas.models.layers import (
 )
 
 NORM_MOMENTUM = 0.9
-"""Momentum of the moving averages in batch norms. [own]: with Keras's 0.99
-they forget their initial values only after 300 steps; short trials end before.
+"""Momentum of the moving averages in batch norms ([own]). With Keras's 0.99,
+the averages keep their initial values for 300 steps. Short trials end earlier.
 """
 
 
 def conv_block(
     inputs: KerasTensor, block: ConvBlock, *, dropout: float, name: str
 ) -> KerasTensor:
-    """Applies convolution, batch norm, ELU, max-pool over two mels, dropout.
+    """Applies convolution, batch norm, max-pool over two mels, ELU, dropout.
 
     A single mel bin is not pooled, so that any number of mels is possible.
-    Pooling comes before the ELU: the ELU is increasing, so the result is the
-    same with half the exponentials.
+    Pooling comes before the ELU, which then computes half as many exponentials.
+    The result is the same in both orders, because the ELU is increasing.
     """
     x = layers.Conv2D(
         block.filters,
@@ -52,7 +52,10 @@ def recurrent_block(
     units: int,
     use_cudnn: bool | str = "auto",
 ) -> KerasTensor:
-    """Applies `Architecture.recurrent`: (batch, frames, 2 units)."""
+    """Applies the recurrent part, which returns (batch, frames, 2 * units).
+
+    `kind` is a value of `Architecture.recurrent`.
+    """
     if kind == "bgru":
         return bgru(
             inputs, units, reset_after=True, use_cudnn=use_cudnn, name="bgru"
@@ -79,10 +82,10 @@ def bgru(
     reset_after: bool,
     **options: Any,
 ) -> KerasTensor:
-    """Applies a bidirectional GRU: (batch, frames, 2 units).
+    """Applies a bidirectional GRU, which returns (batch, frames, 2 * units).
 
-    `reset_after` is False in networks published with Keras 2, whose GRU had
-    this default.
+    `reset_after` is False in networks that were published with Keras 2, because
+    False was the default of Keras 2.
     """
     gru = layers.GRU(
         units, return_sequences=True, reset_after=reset_after, **options
@@ -96,8 +99,8 @@ def attention_localization(
     """Applies the attention and localization branches (ATT-LOC).
 
     Returns:
-        `clip_scores` (batch, tags) and `frame_scores` (batch, frames, tags),
-        float32 in [0, 1]; the frame scores are the localization.
+        A dictionary of `clip_scores` (batch, tags) and `frame_scores` (batch,
+        frames, tags), float32 in [0, 1]. The frame scores are the localization.
     """
     localization = layers.Dense(
         num_tags, activation="sigmoid", dtype="float32", name="localization"
@@ -110,5 +113,8 @@ def attention_localization(
 
 
 def spectrogram_input(num_frames: int | None, num_mels: int) -> KerasTensor:
-    """Returns the input (batch, frames, mels); None allows any `num_frames`."""
+    """Returns the input (batch, frames, mels) of a network.
+
+    If `num_frames` is None, any number of frames is possible.
+    """
     return keras.Input((num_frames, num_mels), name="log_mel")

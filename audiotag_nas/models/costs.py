@@ -1,9 +1,9 @@
-"""Parameters and multiply-adds of a network, counted without TensorFlow.
+"""Counts the parameters and multiply-adds of a network without TensorFlow.
 
-As in papers, the multiply-adds are those of the convolutions, recurrent and
-dense layers for one clip. A convolution counts at every output position,
-padding included. Biases, normalization, activations, pooling and the gating
-of the GRU do not count.
+As in papers, the multiply-adds for one clip are counted in convolutions,
+recurrent layers and dense layers. A convolution has the same number at every
+output position, because padded inputs count too. Biases, normalization,
+activations, pooling and the gating of the GRU do not count.
 """
 
 import dataclasses
@@ -15,11 +15,12 @@ from audiotag_nas.architecture import Architecture
 
 @dataclasses.dataclass(frozen=True)
 class NetworkCosts:
-    """Exact counts.
+    """The exact costs of a network.
 
     Attributes:
-        num_parameters: as in Keras, including the moving averages.
-        multiply_adds: per clip.
+        num_parameters: number of parameters, including the moving averages of
+            batch norms, which Keras counts too.
+        multiply_adds: number of multiply-adds per clip.
     """
 
     num_parameters: int
@@ -40,7 +41,7 @@ def network_costs(
 def _layers(
     architecture: Architecture, num_frames: int, num_mels: int, num_tags: int
 ) -> Iterator[tuple[int, int]]:
-    """Yields parameters and multiply-adds, layer by layer."""
+    """Yields the parameters and the multiply-adds of each layer."""
     if architecture.input_norm:
         yield 4 * num_frames, 0
     channels = 1
@@ -48,7 +49,7 @@ def _layers(
         weights = math.prod(
             (block.height, block.width, channels, block.filters)
         )
-        # 5: bias; scale, offset, mean and variance of the batch norm.
+        # A filter has a bias, and the batch norm adds 4 parameters per filter.
         yield weights + 5 * block.filters, weights * num_frames * num_mels
         channels = block.filters
         if num_mels >= 2:
@@ -56,12 +57,12 @@ def _layers(
     features = num_mels * channels
     units = architecture.recurrent_units
     is_gated = architecture.recurrent == "gated_bgru"
-    # Each of three gates has a matrix for the input and one for the state.
+    # Each of three gates has a matrix for the input and another for the state.
     weights = 3 * units * (features + units)
     # With `reset_after`, each of the two matrices has a bias.
     biases = 3 * units * (1 if is_gated else 2)
     num_layers = 4 if is_gated else 2
     yield num_layers * (weights + biases), num_layers * weights * num_frames
-    # Localization and attention.
+    # The last two dense layers are localization and attention.
     weights = 2 * 2 * units * num_tags
     yield weights + 2 * num_tags, weights * num_frames

@@ -37,22 +37,22 @@ def build_crnn(
     >>> tuple(scores["clip_scores"].shape), tuple(scores["frame_scores"].shape)
     ((2, 3), (2, 50, 3))
 
-    To train it, compile a loss on the clip scores alone, and name the labels
-    (batch, tags) likewise:
+    To train the network, compile a loss for the clip scores only, and give the
+    labels (batch, tags) the name of the clip scores:
 
         network.compile("adam", loss={"clip_scores": "binary_crossentropy"})
         dataset = dataset.map(lambda x, y: (x, {"clip_scores": y}))
 
-    Weights and dropout depend on `keras.utils.set_random_seed`.
+    Weights and dropout depend on the seed of `keras.utils.set_random_seed`.
 
     Args:
-        architecture: the description.
-        num_mels: mel bins of the input.
-        num_tags: number of outputs.
-        num_frames: frames of the input; None allows any number.
-        name: of the model; `crnn_<architecture id>` if None.
-        use_cudnn: Keras's GRU option. False excludes cuDNN operations, which
-            only a GPU can run.
+        architecture: the description of the network.
+        num_mels: number of mel bins of the input.
+        num_tags: number of tags of the output.
+        num_frames: number of frames of the input; None allows any number.
+        name: name of the Keras model; None means `crnn_<architecture id>`.
+        use_cudnn: the option of Keras's GRU. False excludes cuDNN operations,
+            which only a GPU can run.
 
     Raises:
         ConfigError: a size is not positive, or the architecture has
@@ -81,7 +81,7 @@ def build_crnn(
         x = blocks.conv_block(
             x, block, dropout=architecture.dropout, name=f"block{index}"
         )
-    # Remaining mel bins become features; usually there is one.
+    # The mel bins that remain become features. Usually one mel bin remains.
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), name="to_sequence")(x)
     x = blocks.recurrent_block(
         x,

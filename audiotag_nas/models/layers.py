@@ -1,10 +1,10 @@
-"""Layers that Keras lacks: attention pooling, and three faster variants.
+"""Defines attention pooling, which Keras lacks, and three fast Keras layers.
 
-The variants are equivalent to Keras's layers. Together they save a fifth of
-the time of a training step on a CPU, and a quarter of the first step.
+The three fast layers are equivalent to Keras's own layers. Together they save a
+fifth of the time of a training step on a CPU, and a quarter of the first step.
 
-All layers are registered: once this module is imported, `.keras` files with
-them load without `custom_objects`.
+All layers are registered. Once this module is imported, Keras loads `.keras`
+files with these layers without `custom_objects`.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ Shape = tuple[int | None, ...]
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch norm that trains with TensorFlow's fused kernel.
 
-    Keras 3 composes it from about ten operations. Steps are about equally
-    fast, but the fused kernel has much less to trace before the first step.
-    Outputs, gradients and moving averages equal Keras's within float32
-    rounding. Input: float32 (batch, height, width, channels), normalized over
-    the last axis, without a mask.
+    Keras 3 composes batch norm from about ten operations. Training steps are
+    about equally fast, but TensorFlow traces the fused kernel much faster
+    before the first step. Outputs, gradients and moving averages equal those of
+    Keras within float32 rounding. The input is float32 (batch, height, width,
+    channels), is normalized over the last axis, and has no mask.
     """
 
     def build(self, input_shape: Shape) -> None:
@@ -55,7 +55,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=True,
         )
         # The kernel returns the unbiased variance (divided by n - 1), but
-        # Keras averages the biased one (divided by n).
+        # Keras averages the biased variance (divided by n).
         num_values = tf.cast(
             tf.reduce_prod(tf.shape(inputs)[:-1]), variance.dtype
         )
@@ -72,9 +72,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 class PairMaxPooling(keras.layers.Layer):
     """Max-pooling over two neighboring mel bins, as `MaxPooling2D((1, 2))`.
 
-    The gradient of the general kernel searches each maximum again, which costs
-    as much as a convolution. A pair needs one comparison. Input: (batch,
-    frames, mels, channels); an odd last bin is dropped.
+    The gradient of the general kernel searches each maximum again, and this
+    search costs as much as a convolution. For a pair, one comparison is enough.
+    The input is (batch, frames, mels, channels). If the number of mel bins is
+    odd, the last mel bin is dropped.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -96,7 +97,10 @@ class PairMaxPooling(keras.layers.Layer):
 def _pair_maximum(
     pairs: tf.Tensor,
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Returns the maximum over axis -2, of size 2; the first wins a tie."""
+    """Returns the maximum over axis -2, whose size is 2.
+
+    If both values are equal, the first value gets the gradient.
+    """
     first, second = pairs[..., 0, :], pairs[..., 1, :]
 
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
@@ -134,20 +138,19 @@ class FastDropout(keras.layers.Dropout):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class AttentionPooling(keras.layers.Layer):
-    """Clip scores as the attention-weighted mean of frame scores.
+    """Computes clip scores as the attention-weighted means of frame scores.
 
-    y[k] = sum_t p[t, k] a[t, k] / sum_t a[t, k], with the localization p and
-    the attention a (Xu et al., Interspeech 2017, eq. 5). The attention is
-    clipped to [`floor`, 1], so that the divisor is positive. All computations
-    are float32, because half precision would round the floor to 0.
+    y[k] = sum_t p[t, k] a[t, k] / sum_t a[t, k], where p is the localization
+    and a is the attention (Xu et al., Interspeech 2017, eq. 5). The attention
+    is clipped to [`floor`, 1], so that the divisor is positive. All
+    computations are float32, because half precision would round `floor` to 0.
+    The layer takes `localization` and `attention`, float32 (batch, frames,
+    tags) in [0, 1], and returns clip scores (batch, tags) in [0, 1].
 
     Args:
-        floor: the smallest attention.
-        floor_numerator: whether the numerator has the clipped attention too,
+        floor: lower limit of the attention.
+        floor_numerator: whether the attention is clipped in the numerator too,
             as in Wei et al. 2018. Xu et al. 2017 clip only the divisor.
-
-    Call arguments: `localization` and `attention`, float32 (batch, frames,
-    tags) in [0, 1]. Returns (batch, tags) in [0, 1].
     """
 
     def __init__(

@@ -11,19 +11,19 @@ from audiotag_nas.models import layers  # noqa: F401  registers the layers
 def load_model(path: str | os.PathLike) -> keras.Model:
     """Returns the network of a `.keras` file, not compiled.
 
-    Unlike `keras.models.load_model`, it knows the layers of this package.
+    Unlike `keras.models.load_model`, this function knows this package's layers.
 
     Raises:
-        ValueError: from Keras, if there is no such file or no network in it.
+        ValueError: there is no file at `path`, or it has no Keras network.
     """
     return keras.models.load_model(path, compile=False)
 
 
 def save_model(model: keras.Model, path: str | os.PathLike) -> None:
-    """Writes a `.keras` file, whole or not at all, and makes its directory.
+    """Writes a `.keras` file completely or not at all, and makes its directory.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     with atomic_file(path) as temporary:
         model.save(temporary)

@@ -1,8 +1,8 @@
-"""The reference networks by name, with the input and outputs of the papers.
+"""Builds the reference networks with the inputs and outputs of their papers.
 
 `audiotag_nas.architecture` describes `crnn_baseline` and `wei2018`. No
-`Architecture` can describe `xu2017`, so it is described here. The two published
-networks have an eighth output for silence.
+`Architecture` can describe `xu2017`, so this network is described here.
+`wei2018` and `xu2017` have an eighth output for silence.
 """
 
 import keras
@@ -30,27 +30,27 @@ def build_named(name: str) -> keras.Model:
 
 
 def _build_crnn_baseline() -> keras.Model:
-    """Log-mels (any frames, 128), 7 tags."""
+    """Builds a network for log-mels (any frames, 128) and 7 tags."""
     return build_crnn(
         CRNN_BASELINE, num_mels=128, num_tags=7, name="crnn_baseline"
     )
 
 
 def _build_wei2018() -> keras.Model:
-    """Log-mels (124, 128), 7 tags and silence; 210,240 parameters."""
+    """Builds a network of 210,240 parameters for log-mels (124, 128)."""
     return build_crnn(
         WEI2018, num_frames=124, num_mels=128, num_tags=8, name="wei2018"
     )
 
 
 def _build_xu2017() -> keras.Model:
-    """Log-mels (249, 40), 7 tags and silence; 926,373 parameters.
+    """Builds a network of 926,373 parameters for log-mels (249, 40).
 
-    Xu et al., Interspeech 2017 (arXiv 1703.06052).
+    The network is described by Xu et al., Interspeech 2017 (arXiv 1703.06052).
     """
     inputs = blocks.spectrogram_input(249, 40)
     x = layers.Reshape((-1, 40, 1), name="add_channel")(inputs)
-    # A filter spans 30 of 40 mels; pooling keeps one of its 11 positions.
+    # Filters span 30 of 40 mel bins. Pooling keeps one of their 11 positions.
     x = layers.Conv2D(128, (1, 30), activation="relu", name="conv")(x)
     x = layers.MaxPooling2D((1, 11), name="pool")(x)
     features = layers.Reshape((-1, 128), name="to_sequence")(x)

@@ -195,8 +195,8 @@ def test_samples_beyond_the_announced_size_are_read(tmp_path, suffix):
     np.testing.assert_array_equal(samples, steps / np.float32(32768))
     (note,) = notes
     assert note.endswith(
-        "the header announces 31000 bytes of samples, the file holds 120002: "
-        "all are read."
+        "the header announces 31000 bytes of samples, but the file holds "
+        "120002. All of them are read."
     )
 
 

@@ -149,13 +149,13 @@ def test_wrong_arguments_are_refused():
     labels, scores, segments = make_system(14)
     with pytest.raises(ConfigError, match=r"\(61, 7\) and \(60, 7\)"):
         metrics.evaluate_tags(labels, scores[1:], TAGS)
-    with pytest.raises(ConfigError, match="one column per tag, 6"):
+    with pytest.raises(ConfigError, match="each of the 6 tags"):
         metrics.evaluate_tags(labels, scores, TAGS[1:])
     with pytest.raises(ConfigError, match="different names"):
         metrics.evaluate_tags(labels, scores, "cmfvpbb")
-    with pytest.raises(ConfigError, match="one segment per clip, 61"):
+    with pytest.raises(ConfigError, match="each of the 61 clips"):
         metrics.evaluate_tags(labels, scores, TAGS, segments=segments[1:])
     with pytest.raises(ConfigError, match="confidence"):
         metrics.evaluate_tags(labels, scores, TAGS, confidence=95)
-    with pytest.raises(ConfigError, match="one number or one per tag, 7"):
+    with pytest.raises(ConfigError, match="each of the 7 tags"):
         metrics.evaluate_tags(labels, scores, TAGS, thresholds=[0.1, 0.2])

@@ -235,7 +235,7 @@ def test_notes_belong_to_their_file_when_threads_share_a_tagger(
             path.write_bytes(path.read_bytes()[: 44 + kept])
             expected[path] = (
                 f"truncated: the header announces {announced} bytes of "
-                f"samples, the file holds {kept}.",
+                f"samples, but the file holds {kept}.",
             )
     filters = list(warnings.filters)
     with concurrent.futures.ThreadPoolExecutor(4) as executor:

@@ -102,8 +102,8 @@ def test_the_mean_excludes_an_undefined_tag_which_is_named(tmp_path):
     assert done.stdout.splitlines()[1:] == [
         "y     undefined",
         "mean  0.000000",
-        "undefined, excluded from the mean (1): y (0 positive and 2 negative "
-        "clips)",
+        "The mean excludes tags without an EER (1): y (0 positive and 2 "
+        "negative clips)",
     ]
 
 
@@ -159,7 +159,10 @@ def swap(lines, number, old, new):
         (lambda n, s: swap(n, 0, "cm", "cqm"), "unknown tag 'q'"),
         (lambda n, s: swap(n, 0, "cm", "cqm"), "other tags by --tags="),
         (lambda n, s: n.append("filename,tags"), "line 62: 'filename': unk"),
-        (lambda n, s: n.clear(), "L.csv: must have at least one label."),
+        (
+            lambda n, s: n.clear(),
+            "L.csv: must have a row for at least one clip.",
+        ),
     ],
 )
 def test_the_error_for_a_wrong_file_is_one_line_that_names_it(

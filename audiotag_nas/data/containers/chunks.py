@@ -1,7 +1,8 @@
-"""WAV, RF64, W64, AIFF, CAF and AU: files with one block of samples.
+"""Finds the samples of WAV, RF64, W64, AIFF, CAF and AU files.
 
-The announced size of that block may be too small, e.g. wrapped at 4 GB. If no
-chunk follows at the announced end, all bytes are read as samples.
+The samples are in one chunk (a named block). The size that its header announces
+may be too small, because a field of 32 bits can't hold 4 GB. If no other chunk
+starts where the samples should end, all further bytes are read as samples.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from audiotag_nas.data.containers.stream import (
 _RIFF_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _GUID_END = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _MPEG_CODECS = (0x50, 0x55)
-# Written by programs that do not know the length: ffmpeg, SoX, arecord.
+# Sizes that ffmpeg, SoX and arecord write when they do not know the length.
 _UNKNOWN_SIZES = (0, 2**32 - 1, 2**31 - 1, 0x7FFFF000, 2**64 - 1)
 _KNOWN_CHUNKS = frozenset(
     b"LIST|id3 |ID3 |bext|cue |smpl|inst|iXML|axml|fact|PEAK|DISP|JUNK|FLLR"
@@ -31,7 +32,7 @@ _KNOWN_CHUNKS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """The chunk layout of a format."""
+    """How a format arranges its chunks."""
 
     first_at: int
     data_name: bytes
@@ -40,7 +41,7 @@ class _Layout:
     size_format: str = "I"
     size_counts_header: bool = False
     alignment: int = 2
-    extra_bytes: int = 0  # in the data chunk before the samples
+    extra_bytes: int = 0  # bytes of the data chunk before the samples
 
     @property
     def header_bytes(self) -> int:
@@ -55,7 +56,7 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Data:
-    """The block of samples: its offset, announced size and size field."""
+    """Where the samples are, and which size their header announces."""
 
     at: int
     announced: int
@@ -76,7 +77,7 @@ _CAF = _Layout(8, b"data", ">", size_format="Q", alignment=1, extra_bytes=4)
 
 
 def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """The streams of the file; None: another format, or no samples."""
+    """Returns the streams; None for another format or without samples."""
     head = read_at(file, start, 40)
     if head[:4] in (b".snd", b"dns."):
         return _au(head, start, end)
@@ -134,7 +135,7 @@ def _au(head: bytes, start: int, end: int) -> Contents | None:
 def _find_data(
     file: BinaryIO, layout: _Layout, start: int, end: int
 ) -> _Data | None:
-    """The data chunk, None if absent."""
+    """Returns the data chunk; None if there is none."""
     at = start + layout.first_at
     frame_bytes, codec, long_size_at, long_size = 1, None, None, 0
     while at + layout.header_bytes <= end:
@@ -179,14 +180,14 @@ def _find_data(
 
 
 def _aligned(layout: _Layout, start: int, at: int) -> int:
-    """The first offset from `at` on that the layout allows for a chunk."""
+    """Returns the first offset, at or after `at`, where a chunk may start."""
     return at + (start - at) % layout.alignment
 
 
 def _contents(
     file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> Contents:
-    """The streams, with the true size of the samples in their headers."""
+    """Returns the streams, whose headers have the true size of the samples."""
     available = end - data.at
     size = _true_size(file, layout, start, end, data)
     notes = _missing(data.announced, available) or _extended(
@@ -196,7 +197,7 @@ def _contents(
         return Contents((Stream((range(start, end),), notes=notes),))
     part = size
     if layout.size_format == "I" and size >= 2**31:
-        # Beyond the range of a size field: several streams with this header.
+        # The size field can't hold this size, so there are several streams.
         part = 2**30 // data.frame_bytes * data.frame_bytes
     streams = [
         Stream(
@@ -217,11 +218,11 @@ def _contents(
 def _true_size(
     file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> int:
-    """The true size of the block of samples, in bytes."""
+    """Returns the true size of the samples in bytes."""
     available = end - data.at
     if data.announced >= available or data.announced in _UNKNOWN_SIZES[1:]:
         return available
-    # A size field of 32 bits holds the size modulo 4 GB.
+    # If the size exceeds 4 GB, a field of 32 bits holds the size modulo 4 GB.
     step = 2 ** (8 * struct.calcsize(layout.size_format))
     for size in range(data.announced, available, step):
         if _chunks_follow(file, layout, start, data.at + size, end):
@@ -231,7 +232,7 @@ def _true_size(
 
 
 def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
-    """The offset of the size field and its bytes for the given size."""
+    """Returns the offset of the size field, and the bytes of the given size."""
     size += layout.extra_bytes
     if layout is _WAV and data.size_at != data.at - 4:
         return data.size_at, struct.pack("<Q", size)
@@ -243,7 +244,7 @@ def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
 def _chunks_follow(
     file: BinaryIO, layout: _Layout, start: int, at: int, end: int
 ) -> bool:
-    """Whether a known chunk, or chunks up to the end, follow at an offset."""
+    """Returns whether a known chunk, or chunks up to `end`, start at `at`."""
     for first in {_aligned(layout, start, at), at}:
         chunk_at = first
         while chunk_at + layout.header_bytes <= end:
@@ -268,8 +269,8 @@ def _missing(announced: int, available: int) -> tuple[str, ...]:
     if announced in _UNKNOWN_SIZES or announced <= available:
         return ()
     return (
-        f"truncated: the header announces {announced} bytes of samples, the "
-        f"file holds {available}.",
+        f"truncated: the header announces {announced} bytes of samples, but "
+        f"the file holds {available}.",
     )
 
 
@@ -277,6 +278,6 @@ def _extended(announced: int, available: int) -> tuple[str, ...]:
     if announced in _UNKNOWN_SIZES or announced >= available:
         return ()
     return (
-        f"the header announces {announced} bytes of samples, the file holds "
-        f"{available}: all are read.",
+        f"the header announces {announced} bytes of samples, but the file "
+        f"holds {available}. All of them are read.",
     )

@@ -21,7 +21,7 @@ _OTHER_MARKS = (
 
 
 def read_contents(file: BinaryIO) -> Contents:
-    """Finds the streams; a file of unknown format is one stream."""
+    """Returns the streams of the file; one stream if the format is unknown."""
     start, end = sound_start(file), file_size(file)
     head = read_at(file, start, 64)
     contents = None
@@ -34,8 +34,8 @@ def read_contents(file: BinaryIO) -> Contents:
     if contents is None and not _has_other_mark(head):
         contents = mpeg_contents(file, start, end)
     if contents is None and has_sync_word(head):
-        # An empty stream, since libsndfile would take the file for MPEG audio
-        # and mpg123 would print messages.
+        # The stream is empty. Otherwise libsndfile would take the file for MPEG
+        # audio, and mpg123 would print messages.
         return Contents((Stream(()),))
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))
@@ -43,7 +43,7 @@ def read_contents(file: BinaryIO) -> Contents:
 
 
 def sound_start(file: BinaryIO) -> int:
-    """The offset after the ID3 tags at the start of the file."""
+    """Returns the offset after the ID3 tags at the start of the file."""
     start, end = 0, file_size(file)
     while size := id3_bytes(read_at(file, start, 10)):
         if start + size >= end:
@@ -53,5 +53,5 @@ def sound_start(file: BinaryIO) -> int:
 
 
 def _has_other_mark(head: bytes) -> bool:
-    """Whether the file starts with the mark of a format other than MPEG."""
+    """Returns whether `head` has the mark of a format other than MPEG."""
     return unsupported_format(head) is not None or head.startswith(_OTHER_MARKS)

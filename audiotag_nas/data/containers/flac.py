@@ -1,4 +1,4 @@
-"""Finds the streams of FLAC files, and removes their announced length."""
+"""Finds the streams of FLAC files, and removes the length in their headers."""
 
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ _TOTAL_AT = 21  # offset of the number of samples: 4 bits, then 4 bytes
 
 
 def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
-    """The streams; each starts with the mark and a STREAMINFO block."""
+    """Returns the streams, which start with the mark and a STREAMINFO block."""
     starts = []
     at = start
     while at >= 0:
@@ -35,9 +35,9 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
 
 
 def _stream(file: BinaryIO, start: int, end: int) -> Stream:
-    """The stream with length 0 (unknown) in its header.
+    """Returns the stream with length 0 (unknown) in its header.
 
-    Otherwise the decoder would stop at the announced length.
+    The decoder would stop at any other length, even before the stream ends.
     """
     field = read_at(file, start + _TOTAL_AT, 5)
     if len(field) < 5:

@@ -1,9 +1,9 @@
 """Finds the streams of MPEG audio (MP3) frame by frame.
 
-The length of an MP3 stream is in its information frame or nowhere. Without
-one, decoders estimate the length from the bit rate of the first frame, which
-is wrong for variable bit rates. Therefore this module counts the frames,
-omits tags and damaged parts, and corrects the information frame.
+The length of an MP3 stream is only in an information frame, which may be
+absent. Decoders then estimate the length from the bit rate of the first frame,
+and the estimate is wrong if the bit rate varies. Therefore this module counts
+the frames, omits tags and damaged parts, and corrects the information frame.
 """
 
 import dataclasses
@@ -21,10 +21,11 @@ from audiotag_nas.data.containers.stream import Contents, Piece, Stream, read_at
 _MAX_BYTES_BEFORE_FRAME = 1 << 16
 _BLOCK_BYTES = 1 << 20
 _SEARCH_BYTES = 1 << 16
-_MAX_RANGES = 20_000  # per stream: limits memory for heavily damaged files
+_MAX_RANGES = 20_000  # per stream; limits memory for heavily damaged files
 _ID3V1_BYTES = 128
-# The start of a frame or tag. A regular expression is fast in damaged parts
-# full of one bits. The third byte has a valid bit rate and sample rate.
+# Matches the start of a frame or tag. A regular expression is fast even in
+# damaged parts full of one bits. The third byte of a frame must have a valid
+# bit rate and sample rate.
 _CANDIDATE = re.compile(
     rb"\xff[\xe2-\xe7\xf2-\xff][%s]|ID3|TAG|APETAGEX|LYRICSBEGIN"
     % b"".join(
@@ -35,7 +36,7 @@ _CANDIDATE = re.compile(
 
 @dataclasses.dataclass
 class _FoundStream:
-    """A stream's first frame, with its bytes, and the frames found so far."""
+    """The first frame of a stream, its bytes, and the frames found so far."""
 
     first: Frame
     first_bytes: bytes
@@ -53,7 +54,7 @@ class _FoundStream:
 
 
 def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """The streams between two offsets; None: no frame near the start."""
+    """Returns the streams; None if there is no frame near `start`."""
     data = _Window(file, end)
     found: list[_FoundStream] = []
     num_skipped = 0
@@ -66,13 +67,13 @@ def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         frame = parse_header(data.get(at, 4))
         kind = found[-1].first.kind if found else None
         if frame is None or (
-            # Other bytes may look like a single header.
+            # Bytes that are no frame may look like a single header.
             frame.kind != kind and not _is_start(data, at, frame, end)
         ):
             if not found and at - start >= _MAX_BYTES_BEFORE_FRAME:
                 return None
             following = data.next_candidate(at + 1)
-            # Zeros are padding.
+            # Zeros are padding, which is not counted.
             if any(data.get(at, following - at)):
                 num_skipped += following - at
             at = following
@@ -103,7 +104,7 @@ def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
 
 
 class _Window:
-    """The file's bytes, read in large blocks."""
+    """Reads the bytes of the file in large blocks."""
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file, self._end = file, end
@@ -120,7 +121,7 @@ class _Window:
         return self._block[first : first + size]
 
     def next_candidate(self, at: int) -> int:
-        """Where a frame or tag may start next, at most _SEARCH_BYTES ahead."""
+        """Returns where a frame or tag may start next, within _SEARCH_BYTES."""
         block = self.get(at, _SEARCH_BYTES)
         match = _CANDIDATE.search(block)
         if match is not None:
@@ -132,7 +133,7 @@ class _Window:
 
 
 def _tag_bytes(data: _Window, at: int, end: int) -> int:
-    """The length of the tag at an offset; 0: no tag."""
+    """Returns the length of the tag at an offset; 0 if there is no tag."""
     head = data.get(at, 32)
     if head.startswith(b"ID3"):
         return id3_bytes(head)
@@ -156,7 +157,7 @@ def _tag_bytes(data: _Window, at: int, end: int) -> int:
 
 
 def id3_bytes(head: bytes) -> int:
-    """The length of an ID3v2 tag with its header; 0: no such tag."""
+    """Returns the length of an ID3v2 tag with its header; 0 without a tag."""
     if len(head) < 10 or not head.startswith(b"ID3"):
         return 0
     if any(byte & 0x80 for byte in head[6:10]):
@@ -168,7 +169,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
-    """Whether two frames of the same kind, a tag or the end follow."""
+    """Returns whether two frames of the same kind, a tag or the end follow."""
     for _ in range(2):
         at += frame.num_bytes
         if at >= end:
@@ -181,7 +182,7 @@ def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
 
 
 def _stream(found: _FoundStream) -> Stream:
-    """The stream with a corrected information frame if it had a usable one."""
+    """Returns the stream. An information frame with a length is corrected."""
     pieces: list[Piece] = list(found.ranges)
     information, notes = found.information, []
     announced = None if information is None else information.num_frames
@@ -199,7 +200,7 @@ def _stream(found: _FoundStream) -> Stream:
     if announced is not None and announced > found.num_frames:
         notes.append(
             f"truncated or damaged: the header announces "
-            f"{announced * seconds:.2f} s, the file holds "
+            f"{announced * seconds:.2f} s, but the file holds "
             f"{found.num_frames * seconds:.2f} s."
         )
     elif found.cut_bytes:
@@ -210,7 +211,7 @@ def _stream(found: _FoundStream) -> Stream:
     return Stream(
         tuple(pieces),
         estimated=not is_counted,
-        # Decoders omit frames that refer to missing ones.
+        # Decoders omit a frame that refers to a missing frame.
         missing_allowed=2 * found.first.num_samples,
         notes=tuple(notes),
     )

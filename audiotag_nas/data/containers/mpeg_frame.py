@@ -1,7 +1,7 @@
-"""Parses one frame of MPEG audio: its header and its information.
+"""Parses the header and the information of one frame of MPEG audio.
 
-Written after ISO 11172-3 and 13818-3; information frames (Xing, Info, VBRI)
-are a convention of encoders.
+ISO 11172-3 and 13818-3 define the header. Information frames (Xing, Info, VBRI)
+are a convention of encoders and hold the length instead of sound.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import dataclasses
 _RATES_HZ: dict[int, tuple[int, ...]] = {3: (44_100, 48_000, 32_000)}
 _RATES_HZ[2] = tuple(rate // 2 for rate in _RATES_HZ[3])
 _RATES_HZ[0] = tuple(rate // 4 for rate in _RATES_HZ[3])
-# kbit/s of the bit rate indices 1 to 14 by (is MPEG-1, layer).
+# Bit rates in kbit/s with the indices 1 to 14, by (is MPEG-1, layer).
 _KBITS: dict[tuple[bool, int], tuple[int, ...]] = {
     (True, 1): tuple(range(32, 449, 32)),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -24,7 +24,7 @@ _KBITS[False, 3] = _KBITS[False, 2]
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A frame as its header describes it; a stream has frames of one kind."""
+    """The content of a header. All frames of a stream have the same `kind`."""
 
     num_bytes: int
     kind: tuple[int, int, int, bool]  # version bits, layer, rate in Hz, is mono
@@ -36,9 +36,9 @@ class Information:
     """The content of an information frame.
 
     Attributes:
-        num_frames: the announced number of frames, None if unknown.
-        fields_at: offset of that number in the frame, None if it is absent.
-        has_bytes: the number of bytes follows.
+        num_frames: the announced number of frames; None if unknown.
+        fields_at: offset of the number of frames in this frame; None if absent.
+        has_bytes: whether the number of bytes follows the number of frames.
     """
 
     num_frames: int | None
@@ -47,12 +47,12 @@ class Information:
 
 
 def has_sync_word(head: bytes) -> bool:
-    """Whether the bytes start with the 11 one bits of a frame header."""
+    """Returns whether `head` starts with the 11 one bits of a frame header."""
     return len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
 
 
 def parse_header(header: bytes) -> Frame | None:
-    """The frame that a header of four bytes describes; None: no header."""
+    """Returns the frame of a header of four bytes; None if it is no header."""
     if len(header) < 4 or not has_sync_word(header):
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -76,7 +76,7 @@ def parse_header(header: bytes) -> Frame | None:
 
 
 def parse_information(content: bytes, frame: Frame) -> Information | None:
-    """The frame's information; None: the frame has sound."""
+    """Returns the information in the frame; None if the frame has sound."""
     version, layer, _, is_mono = frame.kind
     if layer != 3:
         return None

@@ -1,7 +1,7 @@
-"""Finds the links (chained streams) of Ogg files: Vorbis, Opus, FLAC.
+"""Finds the links (chained streams) of Ogg files with Vorbis, Opus or FLAC.
 
-The first page of a link is marked as its beginning, the last page as its end.
-A link without an end mark is truncated.
+The first page of a link has a start mark, and the last page has an end mark. A
+link without an end mark is truncated.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ _FIRST, _LAST = 2, 4  # bits of a page's header type
 class _Link:
     start: int
     end: int
-    has_only_first_pages: bool = True  # further logical streams may begin
+    has_only_first_pages: bool = True  # if so, more first pages may follow
     has_end: bool = False
     cut_bytes: int = 0  # missing bytes of the last page
 
 
 def ogg_contents(file: BinaryIO, start: int, end: int) -> Contents:
-    """The links, and a note on bytes outside of pages."""
+    """Returns the links, and a note on bytes that are in no page."""
     links: list[_Link] = []
     num_skipped = 0
     at = start
@@ -56,7 +56,7 @@ def ogg_contents(file: BinaryIO, start: int, end: int) -> Contents:
 
 
 def _page(file: BinaryIO, at: int, end: int) -> tuple[int, int] | None:
-    """The header type and the end of the page at an offset; None: no page."""
+    """Returns the header type and the end of a page; None without a page."""
     header = read_at(file, at, _HEADER_BYTES)
     if not header.startswith(MARK) or len(header) < _HEADER_BYTES:
         return None

@@ -1,7 +1,7 @@
-"""A stream: one sound of a file, in the form that the decoder reads.
+"""Presents a stream, one sound of a file, in the form that the decoder reads.
 
-A file holds one or several (chained) streams. A stream consists of ranges of
-the file and of bytes that replace a part of it, e.g. a wrong size field.
+A file holds one stream, or several chained streams. A stream consists of ranges
+of the file and of bytes that replace a part of the file, e.g. a wrong size.
 """
 
 import bisect
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 Piece = bytes | range
-"""Bytes, or a range of offsets in the file."""
+"""Replacing bytes, or a range of offsets in the file."""
 
 _HUGE_BYTES = 2**40
 
@@ -22,12 +22,12 @@ class Stream:
     """One sound of a file.
 
     Attributes:
-        pieces: what the decoder reads, in order.
-        announced_samples: samples per channel according to the header; None:
-            the decoder's number is used instead.
-        estimated: the decoder's number of samples is an estimate.
-        missing_allowed: number of missing samples that is not reported.
-        notes: the stream's faults, without the file's name.
+        pieces: the pieces that the decoder reads, in order.
+        announced_samples: number of samples per channel in the header. If None,
+            the number that the decoder reports is used.
+        estimated: whether the decoder only estimates the number of samples.
+        missing_allowed: largest number of missing samples that is not reported.
+        notes: the faults of the stream, without the name of the file.
     """
 
     pieces: tuple[Piece, ...]
@@ -39,7 +39,7 @@ class Stream:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The streams of a file, and notes on bytes outside of them."""
+    """The streams of a file, and notes on bytes that are in no stream."""
 
     streams: tuple[Stream, ...]
     notes: tuple[str, ...] = ()
@@ -48,8 +48,8 @@ class Contents:
 class StreamFile:
     """A file object through which libsndfile reads a stream (virtual IO).
 
-    An exception must not pass through libsndfile: it is stored in `error`, and
-    the decoder sees the end of the file.
+    An exception must not pass through libsndfile. Therefore it is stored in
+    `error`, and the decoder sees the end of the file.
     """
 
     def __init__(self, file: BinaryIO, stream: Stream) -> None:
@@ -61,7 +61,7 @@ class StreamFile:
             end += len(piece)
             self._ends.append(end)
         # mpg123 estimates the number of frames from the size, and libsndfile
-        # stops there. A huge size moves that limit beyond the end.
+        # stops at this number. A huge size moves the number beyond the end.
         self._size = _HUGE_BYTES if stream.estimated else end
         self._content_size = end
         self._position = 0
@@ -91,7 +91,7 @@ class StreamFile:
 
     def _readinto(self, view: memoryview) -> int:
         if self._position > self._content_size:
-            # mpg123 looks for a tag at the end, and fails if it can't read it.
+            # mpg123 looks for a tag at the end, and fails if it reads nothing.
             num_read = max(0, min(len(view), self._size - self._position))
             view[:num_read] = bytes(num_read)
             self._position += num_read
@@ -117,7 +117,7 @@ class StreamFile:
 
 
 def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Reads `size` bytes at an offset, fewer at the end of the file."""
+    """Reads `size` bytes at an offset, or fewer at the end of the file."""
     file.seek(offset)
     return file.read(size)
 
@@ -127,7 +127,7 @@ def file_size(file: BinaryIO) -> int:
 
 
 def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
-    """The offset of the pattern's first occurrence; -1: none."""
+    """Returns the offset of the first occurrence of the pattern, or -1."""
     block_size = 1 << 20
     while start < end:
         # Blocks overlap, since the pattern may cross their boundary.
@@ -142,7 +142,7 @@ def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
 def replaced(
     start: int, end: int, patches: Sequence[tuple[int, bytes]]
 ) -> tuple[Piece, ...]:
-    """The file's bytes from start to end, patched at the given offsets."""
+    """Returns the bytes from start to end, with `patches` (offset, bytes)."""
     pieces: list[Piece] = []
     for offset, data in sorted(patches):
         pieces += [range(start, offset), data]

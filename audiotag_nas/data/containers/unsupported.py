@@ -32,10 +32,10 @@ _IN_OGG = (
 
 
 def unsupported_format(head: bytes) -> str | None:
-    """The format of a file that starts with `head`, None if unknown.
+    """Returns the format of a file that starts with `head`; None if unknown.
 
     Args:
-        head: at least 64 bytes after any ID3 tag.
+        head: the first 64 or more bytes of the file after ID3 tags.
     """
     for mark, name in _AT_START:
         if head.startswith(mark):
@@ -53,7 +53,7 @@ def unsupported_format(head: bytes) -> str | None:
                 return name
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "AVI video"
-    # A sync word of 12 one bits, and layer 0.
+    # The header has a sync word of 12 one bits, and layer 0.
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
         return "AAC (ADTS)"
     return None

@@ -1,4 +1,4 @@
-"""Broadband noise (tag `b`): appliances and water.
+"""Synthesizes the broadband noise (tag `b`) of appliances and water.
 
 The noise is long, and its spectrum is nearly flat.
 """
@@ -18,9 +18,9 @@ class NoiseSource:
     """An appliance or running water.
 
     Attributes:
-        db_per_octave: slope of its spectrum.
-        hum_hz, hum: pitch and level of its motor, level 0 without one.
-        flutter_hz, flutter: rate and depth of its level fluctuations.
+        db_per_octave: slope of the spectrum.
+        hum_hz, hum: pitch and level of the motor; the level is 0 without motor.
+        flutter_hz, flutter: rate and depth of the level fluctuations.
     """
 
     db_per_octave: float
@@ -31,7 +31,7 @@ class NoiseSource:
 
 
 def draw_noise_source(rng: np.random.Generator) -> NoiseSource:
-    """A random noise source."""
+    """Returns a random noise source."""
     motor = _KINDS[rng.integers(len(_KINDS))] in _WITH_MOTOR
     return NoiseSource(
         db_per_octave=float(rng.uniform(-1.5, 0.8)),
@@ -45,7 +45,7 @@ def draw_noise_source(rng: np.random.Generator) -> NoiseSource:
 def render_noise(
     source: NoiseSource, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """The source's noise, (num_samples,) float32 at 48 kHz."""
+    """Returns the noise of a source, (num_samples,) float32 at 48 kHz."""
     noise = dsp.tilted_noise(
         rng, num_samples, db_per_octave=source.db_per_octave
     )

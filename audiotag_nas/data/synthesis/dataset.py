@@ -1,9 +1,9 @@
 """Writes a synthetic data set in the layout of CHiME-Home.
 
-Each chunk has recordings at both sample rates and an annotation file. There
-are the raw and refined lists of both splits and the list of folds, and
-`synthetic.json` holds seed and settings. Equal seed, settings and library
-versions give equal bytes.
+Each chunk has recordings at 16 kHz and 48 kHz and an annotation file. Each
+split has a raw and a refined list, and the development split has a list of
+folds. `synthetic.json` holds the seed and the settings. The same seed, settings
+and library versions give the same bytes.
 """
 
 import concurrent.futures
@@ -26,10 +26,10 @@ from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
 VERSION = 2
-"""Increased with every change of the bytes that a seed gives."""
+"""A number that increases whenever the bytes for a given seed change."""
 
 Progress = Callable[[int, int], None]
-"""Called with (chunks written, chunks in total)."""
+"""A function that is called with (chunks written, chunks in total)."""
 
 _NUM_THREADS = 2  # FFT, filters, resampling and disk release the GIL
 _CHUNKS_IN_FLIGHT = 16
@@ -44,15 +44,15 @@ def write_dataset(
 ) -> None:
     """Writes a data set into `dataset_dir`, which must be empty or absent.
 
-    The lists are written last: a directory without them is incomplete. Use
+    The lists are written last, so a directory without lists is incomplete. Use
     `files.atomic_directory` to write all or nothing.
 
     Args:
-        dataset_dir: the `chime_home` directory.
+        dataset_dir: the directory to write, in the layout of `chime_home`.
         settings: the number of refined clips per split and the frequency of
-            `b`. The raw lists have 1.3 times as many clips.
+            tag `b`. The raw lists have 1.3 times as many clips.
         seed: random seed, 0 or more.
-        progress: called after each chunk.
+        progress: a function that is called after each chunk.
 
     Raises:
         StoreError: `dataset_dir` is not empty.
@@ -84,11 +84,11 @@ def write_dataset(
 def render_chunk(
     plan: ChunkPlan, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two recordings of a chunk.
+    """Renders the two recordings of a chunk.
 
     Returns:
-        float32 (192000, 2) at 48 kHz, quantized to 16 bits, and the resampled
-        mean of its channels, float32 (64000,) at 16 kHz.
+        The stereo recording at 48 kHz, float32 (192000, 2) in steps of 16 bits,
+        and the mono recording at 16 kHz, float32 (64000,).
     """
     scene = np.round(scenes.render_scene(plan, seed=seed) * 32768) / 32768
     mono = soxr.resample(
@@ -98,7 +98,7 @@ def render_chunk(
 
 
 def chunk_annotation(plan: ChunkPlan) -> chime_home.ChunkAnnotation:
-    """The fields of a chunk's annotation file."""
+    """Returns the fields of a chunk's annotation file."""
     a1, a2, a3 = plan.votes
     s1, s2, s3 = plan.sessions
     return chime_home.ChunkAnnotation(
@@ -119,7 +119,7 @@ def chunk_annotation(plan: ChunkPlan) -> chime_home.ChunkAnnotation:
 def _written(
     root: Path, chunks: list[ChunkPlan], seed: int
 ) -> Iterator[ChunkPlan]:
-    """Writes the chunks in parallel; yields each, in order, when written."""
+    """Writes the chunks in parallel, and yields the written chunks in order."""
     with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
         for start in range(0, len(chunks), _CHUNKS_IN_FLIGHT):
             block = chunks[start : start + _CHUNKS_IN_FLIGHT]

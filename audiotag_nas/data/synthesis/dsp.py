@@ -1,8 +1,8 @@
-"""Signal processing that the sound sources share.
+"""Provides the signal processing that the sound sources share.
 
 Every source returns a mono float32 waveform of shape (samples,) at 48 kHz.
-Sources without content above 8 kHz (voices, television) are computed at
-16 kHz, which takes a third of the time, and resampled by `to_full_rate`.
+Voices and television have no content above 8 kHz. Therefore they are computed
+at 16 kHz in a third of the time, and `to_full_rate` resamples them.
 """
 
 import functools
@@ -22,14 +22,14 @@ _TINY = 1e-12
 
 
 def white_noise(rng: np.random.Generator, num_samples: int) -> np.ndarray:
-    """Gaussian noise of unit power, (num_samples,) float32."""
+    """Returns Gaussian noise of unit power, (num_samples,) float32."""
     return rng.standard_normal(num_samples, dtype=np.float32)
 
 
 def tilted_noise(
     rng: np.random.Generator, num_samples: int, *, db_per_octave: float
 ) -> np.ndarray:
-    """Noise of unit power whose spectrum changes by `db_per_octave`.
+    """Returns noise of unit power whose spectrum has slope `db_per_octave`.
 
     Below 40 Hz the spectrum is flat.
     """
@@ -43,7 +43,7 @@ def tilted_noise(
 
 @functools.lru_cache(maxsize=8)
 def _tilt(size: int, db_per_octave: float) -> np.ndarray:
-    """The gain per bin of a real FFT of `size` samples at 48 kHz."""
+    """Returns the gain per bin of a real FFT of `size` samples at 48 kHz."""
     frequencies_hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
     octaves = np.log2(np.maximum(frequencies_hz, 40) / 1000)
     return (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
@@ -58,8 +58,8 @@ def band_pass(
 ) -> np.ndarray:
     """Applies a second-order Butterworth high-pass, then a low-pass.
 
-    The coefficients are in closed form (Bristow-Johnson's cookbook): SciPy's
-    general filter design takes longer than filtering these short sounds.
+    The coefficients follow closed formulas (Bristow-Johnson's cookbook),
+    because SciPy's filter design takes longer than filtering a short sound.
     """
     sections = np.ones((2, 6))
     edges_hz = (low_hz, min(high_hz, 0.48 * sample_rate_hz))
@@ -79,7 +79,7 @@ def resonators(
     *,
     sample_rate_hz: int,
 ) -> np.ndarray:
-    """A cascade of two-pole resonators as second-order sections, (n, 6).
+    """Returns two-pole resonators in cascade, as second-order sections (n, 6).
 
     Each resonator has unit gain at 0 Hz, as in the cascade branch of Klatt's
     formant synthesizer (1980).
@@ -107,7 +107,7 @@ def contour(
 
 
 def fade(num_samples: int, *, share: float = 0.25) -> np.ndarray:
-    """An envelope with cosine fades at both ends, each a `share` of it."""
+    """Returns an envelope whose cosine fades each take a `share` of it."""
     envelope = np.ones(num_samples, np.float32)
     edge = max(int(share * num_samples), 1)
     slope = 0.5 - 0.5 * np.cos(np.pi * np.arange(edge) / edge)
@@ -117,7 +117,7 @@ def fade(num_samples: int, *, share: float = 0.25) -> np.ndarray:
 
 
 def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
-    """Adds `waveform` to `target` at `start`, cut to the target's range."""
+    """Adds `waveform` to `target` at `start`, without parts beyond `target`."""
     if start < 0:
         waveform, start = waveform[-start:], 0
     stop = min(start + len(waveform), len(target))
@@ -126,17 +126,17 @@ def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
 
 
 def to_full_rate(waveform: np.ndarray) -> np.ndarray:
-    """Resamples from 16 kHz to 48 kHz."""
+    """Resamples a waveform from 16 kHz to 48 kHz."""
     return soxr.resample(
         waveform.astype(np.float32), LOW_RATE_HZ, SAMPLE_RATE_HZ
     )
 
 
 def active_level(waveform: np.ndarray) -> float:
-    """RMS of the 20 ms frames that are within 20 dB of the loudest frame.
+    """Returns the RMS of all 20 ms frames within 20 dB of the loudest frame.
 
-    Silence around a sound does not change its level, hence a short knock and
-    a long sentence of equal level sound about equally loud. 0 for silence.
+    Silence around a sound does not change the level. Hence a short knock and a
+    long sentence of equal level sound about equally loud. Silence has level 0.
     """
     whole = len(waveform) // _LEVEL_FRAME_SAMPLES * _LEVEL_FRAME_SAMPLES
     frames = waveform[:whole].reshape(-1, _LEVEL_FRAME_SAMPLES)

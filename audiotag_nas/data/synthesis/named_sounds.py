@@ -1,4 +1,4 @@
-"""Other identifiable sounds (tag `o`): repeated calls of birds, bells ..."""
+"""Synthesizes other identifiable sounds (tag `o`), e.g. birds and bells."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,9 +17,9 @@ class Source:
 
     Attributes:
         kind: a key of `KINDS`.
-        pitch_hz: its main pitch.
+        pitch_hz: main pitch of the source.
         calls_hz: mean number of calls per second.
-        timbre: in [0, 1]; its meaning depends on the kind.
+        timbre: a number in [0, 1], whose meaning depends on the kind.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Source:
 
 
 def draw_source(rng: np.random.Generator) -> Source:
-    """A random source."""
+    """Returns a random source."""
     kind = list(KINDS)[rng.integers(len(KINDS))]
     ranges = KINDS[kind]
     return Source(
@@ -43,7 +43,7 @@ def draw_source(rng: np.random.Generator) -> Source:
 def render_calls(
     source: Source, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Repeated calls of the source, (num_samples,) float32 at 48 kHz."""
+    """Returns repeated calls of the source, (num_samples,) at 48 kHz."""
     sound = np.zeros(num_samples, np.float32)
     kind = KINDS[source.kind]
     period = _RATE_HZ / source.calls_hz
@@ -68,13 +68,13 @@ def _bird(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
 
 
 def _bell(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
-    # Partials of a church bell: hum, prime, tierce, quint, nominal ...
+    # A church bell has the partials hum, prime, tierce, quint, nominal ...
     ratios = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.74, 3.76])
     time = np.arange(length) / _RATE_HZ
     decay = np.exp(-np.outer(ratios, time) * (1.5 + 4 * source.timbre))
     tones = np.sin(2 * np.pi * source.pitch_hz * np.outer(ratios, time))
     gains = rng.uniform(0.4, 1, len(ratios)) / ratios**0.5
-    # Not a matrix product: BLAS would start its own threads.
+    # There is no matrix product, because BLAS would start its own threads.
     return (gains[:, None] * tones * decay).sum(axis=0)
 
 
@@ -141,7 +141,7 @@ class _Kind:
     Attributes:
         render: renders one call of a given length.
         share: length of a call as a share of the mean time between calls.
-        pitch_hz, calls_hz: ranges that a source draws from.
+        pitch_hz, calls_hz: ranges of these attributes of a source.
     """
 
     render: Callable[[Source, np.random.Generator, int], np.ndarray]

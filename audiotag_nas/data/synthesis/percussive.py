@@ -1,4 +1,4 @@
-"""Percussive sounds (tag `p`): struck bodies.
+"""Synthesizes percussive sounds (tag `p`) of struck bodies.
 
 A stroke is a sum of decaying modes plus a short click of noise.
 """
@@ -12,7 +12,8 @@ from audiotag_nas.data.synthesis import dsp
 _RATE_HZ = dsp.SAMPLE_RATE_HZ
 _NUM_MODES = 8
 
-# Ranges of the lowest mode (Hz), the decay (s), the click and strokes per s.
+# Ranges of the lowest mode (Hz), the decay (s), the level of the click and the
+# number of strokes per second.
 _BODIES = {
     "knock": ((120, 420), (0.015, 0.05), (0.3, 1.0), (2.5, 6.0)),
     "steps": ((50, 120), (0.02, 0.06), (0.2, 0.6), (1.4, 2.6)),
@@ -29,8 +30,8 @@ class StruckBody:
 
     Attributes:
         kind: a key of `_BODIES`.
-        modes_hz, decays_seconds, gains: its modes, each (8,).
-        click: level of the impact's noise.
+        modes_hz, decays_seconds, gains: attributes of its modes, (8,) each.
+        click: level of the noise of the impact.
         strokes_hz: mean number of strokes per second.
     """
 
@@ -43,7 +44,7 @@ class StruckBody:
 
 
 def draw_struck_body(rng: np.random.Generator) -> StruckBody:
-    """A random body."""
+    """Returns a random struck body."""
     kind = list(_BODIES)[rng.integers(len(_BODIES))]
     lowest_hz, decay, click, strokes = _BODIES[kind]
     ratios = np.cumsum(np.append(1, rng.uniform(0.3, 1.3, _NUM_MODES - 1)))
@@ -60,7 +61,7 @@ def draw_struck_body(rng: np.random.Generator) -> StruckBody:
 def strike(
     body: StruckBody, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Repeated strokes, the first at sample 0; (num_samples,) at 48 kHz."""
+    """Returns strokes from sample 0 on, (num_samples,) float32 at 48 kHz."""
     sound = np.zeros(num_samples, np.float32)
     strokes = [_stroke(body, rng), _stroke(body, rng)]
     period = _RATE_HZ / body.strokes_hz
@@ -74,7 +75,7 @@ def strike(
 
 
 def _stroke(body: StruckBody, rng: np.random.Generator) -> np.ndarray:
-    """One stroke; the random gains stand for the place where it lands."""
+    """Returns one stroke. Random gains stand for the place that is struck."""
     length = int(_RATE_HZ * min(0.5, 6 * body.decays_seconds.max()))
     time = np.arange(length) / _RATE_HZ
     gains = body.gains * rng.uniform(0.3, 1.0, _NUM_MODES)

@@ -1,7 +1,7 @@
-"""Plans of a split's chunks: segments, folds and votes, but no sound.
+"""Plans the segments, folds and votes of a split's chunks, but not their sound.
 
-Annotation files and lists follow from the plans, and a chunk's sound follows
-from its own plan. Hence chunks can be rendered in any order.
+The plans determine the annotation files and the lists. The sound of a chunk
+depends only on its own plan. Hence chunks can be rendered in any order.
 """
 
 import dataclasses
@@ -12,30 +12,33 @@ from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data.splits import NUM_FOLDS
 from audiotag_nas.data.synthesis import tag_sets, votes
 
-# The real data has 2.2: chunks outside the refined list are rarely used, and
-# cost time to render.
+# The real data has 2.2 raw chunks per refined chunk. Here there are fewer,
+# because unrefined chunks are rarely used and cost time to render.
 _RAW_PER_REFINED = 1.3
 _PLACES_PER_SEGMENT = 75  # a segment lasts five minutes, a chunk four seconds
 _RAW_PER_SEGMENT = 25
 _SPLIT_SEEDS = {"development": 0, "evaluation": 1}
 _MIN_SEGMENTS = {"development": 15, "evaluation": 4}
 _MIN_EVALUATION_POSITIVES = 2
-# How strongly a tag decides which chunks share a segment; as tags `cmfvpbo`.
+# How strongly the tags `cmfvpbo`, in this order, decide which chunks share a
+# segment.
 _TAG_WEIGHTS = np.array([1.0, 0.6, 0.8, 2.0, 0.3, 0.0, 0.3])
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkPlan:
-    """One chunk to be rendered.
+    """The plan of one chunk.
 
     Attributes:
         split: `development` or `evaluation`.
-        index: its number in the split; seeds its sound.
-        segment: number of its segment in the split; seeds the household.
-        chunk_number: its place in the segment, 0 to 74.
+        index: number of the chunk in the split, which seeds the sound.
+        segment: number of the segment in the split, which seeds the household
+            (room and sound sources).
+        chunk_number: place of the chunk in the segment, 0 to 74.
         votes: the labels of each annotator.
         sessions: the session of each annotator.
-        fold: cross-validation fold of a refined development chunk, or None.
+        fold: cross-validation fold of a refined development chunk; None for
+            any other chunk.
     """
 
     split: str
@@ -64,17 +67,18 @@ class ChunkPlan:
 
 
 def generator(seed: int, split: str, *place: int) -> np.random.Generator:
-    """The random generator of one place in a split."""
+    """Returns the random generator of a place in a split, e.g. (1, segment)."""
     return np.random.default_rng([seed, _SPLIT_SEEDS[split], *place])
 
 
 def plan_split(
     settings: SyntheticConfig, split: str, *, seed: int
 ) -> list[ChunkPlan]:
-    """All chunks of a split, ordered by segment and chunk number.
+    """Returns the plans of a split, ordered by segment and chunk number.
 
-    `settings` has the number of refined chunks. For each, 0.3 disputed chunks
-    are added, which are in the raw list only.
+    `settings` has the number of refined chunks. In addition, there are 0.3
+    times as many disputed chunks, on which the annotators disagree. Disputed
+    chunks are only in the raw list.
     """
     rng = generator(seed, split, 0)
     tags, refined = _draw_tags(rng, settings, split)
@@ -117,7 +121,7 @@ def plan_split(
 def _draw_tags(
     rng: np.random.Generator, settings: SyntheticConfig, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tag sets, bool (chunks, 7), and which chunks are refined, (chunks,)."""
+    """Returns the tag sets (chunks, 7), and which chunks are refined; bool."""
     num_refined = {
         "development": settings.num_development_clips,
         "evaluation": settings.num_evaluation_clips,
@@ -132,10 +136,10 @@ def _draw_tags(
 def _assign_segments(
     rng: np.random.Generator, tags: np.ndarray, refined: np.ndarray, split: str
 ) -> np.ndarray:
-    """The segment of each chunk, (chunks,).
+    """Returns the segment of each chunk, (chunks,).
 
     Chunks with similar tags share a segment. Refined and disputed chunks are
-    assigned separately: every segment has its share of both.
+    assigned separately, so that every segment has its share of both kinds.
     """
     num_segments = max(
         min(_MIN_SEGMENTS[split], int(refined.sum())),
@@ -155,17 +159,18 @@ def _assign_folds(
     tags: np.ndarray,
     refined: np.ndarray,
 ) -> np.ndarray:
-    """The fold of each chunk, (chunks,); a segment lies in one fold.
+    """Returns the fold of each chunk, (chunks,).
 
-    Greedy: segments are assigned from the largest to the smallest, each to
-    the fold that keeps the numbers of clips and of positives most even.
+    All chunks of a segment have the same fold. The segments are assigned from
+    the largest to the smallest. Each segment goes to the fold that keeps the
+    numbers of chunks and of positive chunks most equal (greedy assignment).
     """
     counted = np.column_stack([np.ones(len(tags)), tags]) * refined[:, None]
     num_segments = segments.max() + 1
     weights = np.zeros((num_segments, counted.shape[1]))
     np.add.at(weights, segments, counted)
     weights /= np.maximum(weights.sum(axis=0), 1)
-    weights[:, 0] *= 3  # even numbers of clips matter most
+    weights[:, 0] *= 3  # equal numbers of chunks matter most
     order = rng.permutation(num_segments)
     order = order[np.argsort(-weights[order].sum(axis=1), kind="stable")]
     held = np.zeros((NUM_FOLDS, weights.shape[1]))
@@ -181,9 +186,9 @@ def _assign_folds(
 def _ensure_positives(
     tags: np.ndarray, members: np.ndarray, positives: int
 ) -> None:
-    """Gives each tag `positives` positives and a negative among `members`.
+    """Gives each tag `positives` positive `members` and a negative member.
 
-    Changes `tags` in place, and thus the statistics of small data sets.
+    This changes `tags` in place, and thus the statistics of small data sets.
     Silent chunks remain silent.
     """
     for tag in np.argsort(tags.mean(axis=0)):

@@ -1,8 +1,8 @@
-"""Stereo rooms: direct sound, early reflections, late tail and background.
+"""Simulates the reverberation and the background noise of rooms in stereo.
 
 Each source is panned by level and time difference and has four early
-reflections. All sources share one diffuse tail, to which distant sources are
-sent more strongly. Hence a clip needs a single convolution.
+reflections. All sources share one diffuse tail (late reverberation), to which
+distant sources contribute more. Hence a clip needs only one convolution.
 """
 
 import dataclasses
@@ -26,12 +26,14 @@ class Room:
     """A room's acoustics and background noise.
 
     Attributes:
-        tail_spectrum: the late reverberation at unit energy per channel: the
-            real FFT of (2, _FFT_SAMPLES).
-        reflections: delay in samples, left and right gain; (n, 3).
+        tail_spectrum: real FFT of the tail (2, _FFT_SAMPLES), which has unit
+            energy per channel.
+        reflections: delay in samples, left gain and right gain of each early
+            reflection, (n, 3).
         background_db_per_octave: slope of the background's spectrum.
-        background_db: level of the background, dB relative to full scale.
-        hum_hz, hum_db: mains or refrigerator hum, relative to the background.
+        background_db: level of the background in dB relative to full scale.
+        hum_hz, hum_db: frequency of the mains or refrigerator hum, and its
+            level in dB relative to the background.
     """
 
     tail_spectrum: np.ndarray
@@ -45,12 +47,12 @@ class Room:
 def draw_room(
     rng: np.random.Generator, *, background_db: tuple[float, float]
 ) -> Room:
-    """A random room; `background_db` is the range of the background level."""
+    """Returns a random room whose background level lies in `background_db`."""
     rt60_seconds = rng.uniform(*_RT60_SECONDS)
     length = int(_RATE_HZ * rt60_seconds)
     time = np.arange(length) / _RATE_HZ
     noise = rng.standard_normal((2, length))
-    # High frequencies decay twice as fast.
+    # High frequencies decay twice as fast as low frequencies.
     high = np.diff(noise, axis=1, prepend=0)
     total = np.cumsum(noise, axis=1)
     lagged = np.pad(total, ((0, 0), (64, 0)), mode="edge")[:, :-64]
@@ -77,7 +79,7 @@ def draw_room(
 
 @dataclasses.dataclass(frozen=True)
 class PlacedSound:
-    """A sound and its place: azimuth in [-1, 1], distance in [0, 1]."""
+    """A sound and its place, with azimuth in [-1, 1] and distance in [0, 1]."""
 
     waveform: np.ndarray
     azimuth: float
@@ -85,7 +87,7 @@ class PlacedSound:
 
 
 def reverberate(room: Room, sounds: list[PlacedSound]) -> np.ndarray:
-    """The sounds with the room's reverberation, (2, CLIP_SAMPLES) float32."""
+    """Returns the sounds with reverberation, (2, CLIP_SAMPLES) float32."""
     stereo = np.zeros((2, dsp.CLIP_SAMPLES), np.float32)
     send = np.zeros(dsp.CLIP_SAMPLES, np.float32)
     for sound in sounds:
@@ -108,18 +110,18 @@ def reverberate(room: Room, sounds: list[PlacedSound]) -> np.ndarray:
 
 
 def background(room: Room, rng: np.random.Generator) -> np.ndarray:
-    """The room's background in one clip, (2, CLIP_SAMPLES) float32.
+    """Returns the background of one clip, (2, CLIP_SAMPLES) float32.
 
-    Without the hum, its level is `room.background_db`.
+    Without the hum, the level is `room.background_db`.
     """
     length = dsp.CLIP_SAMPLES
     common = dsp.tilted_noise(
         rng, length, db_per_octave=room.background_db_per_octave
     )
-    # The second channel adds the same noise, delayed.
+    # The second channel is the sum of this noise and its delayed copy.
     noise = np.stack([common, 0.7 * (common + np.roll(common, 331))])
     noise *= np.exp(dsp.contour(rng, length, num_knots=5, spread=0.15))
-    # 48 kHz is a multiple of the hum frequency: repeat one period.
+    # 48 kHz is a multiple of the hum frequency, so one period is repeated.
     period = _RATE_HZ // room.hum_hz
     phase = 2 * np.pi * np.arange(period) / period + rng.uniform(0, 6)
     hum = 10 ** (room.hum_db / 20) * (np.sin(phase) + 0.4 * np.sin(3 * phase))

@@ -1,10 +1,10 @@
-"""The sound of a chunk, made from its plan.
+"""Renders the sound of a chunk from its plan.
 
 All chunks of a segment share the same room and sound sources. The votes for a
-tag decide how loud its events are and whether they are heard at all: some
-marked tags are absent, and some tags without a vote are present. This label
-noise and the levels decide how difficult the data set is. The constants at
-the top of this file control the difficulty.
+tag decide how loud the events of the tag are, and whether they are heard at
+all. Some tags with votes are not heard, and some tags without a vote are heard.
+This label noise and the levels decide how difficult the data set is. The
+constants at the top of this file control label noise and levels.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ from audiotag_nas.data.synthesis import (
 from audiotag_nas.data.synthesis.plan import ChunkPlan, generator
 
 EVENT_LEVEL_DB = {3: (7.0, 26.0), 2: (2.0, 15.0), 1: (-8.0, 2.0)}
-"""Range of a tag's level over the background by number of votes."""
+"""Range of a tag's level over the background, if it has 3, 2 or 1 votes."""
 
 UNMARKED_LEVEL_DB = (-10.0, 2.0)
-"""Range of the level of a tag that no annotator marked."""
+"""Range of a tag's level over the background, if it is heard without votes."""
 
 UNMARKED_RATE = 0.03
 """P(a tag without a vote is heard)."""
@@ -39,15 +39,15 @@ ABSENT_RATE = {3: 0.005, 2: 0.05, 1: 0.5}
 """P(a tag with 3, 2 or 1 votes is not heard)."""
 
 DISTRACTOR_RATE = 0.35
-"""P(a chunk has a distractor: rustling without a tag)."""
+"""P(a chunk has a distractor, i.e. rustling without a tag)."""
 
-DISTRACTOR_LEVEL_DB = (-4.0, 12.0)
+DISTRACTOR_LEVEL_DB = (-4.0, 12.0)  # over the background
 
 BACKGROUND_DB = (-56.0, -42.0)
 """Range of a room's background level relative to full scale."""
 
 _MAX_PEAK = 0.89  # louder scenes are attenuated, as by a recorder's gain
-# Range of an event's length, and the largest number of events in a clip.
+# Range of the length of an event, and maximum number of events in a clip.
 _SECONDS = {
     "c": (0.5, 2.5),
     "m": (0.7, 3.0),
@@ -62,7 +62,7 @@ _MAX_EVENTS = {"c": 2, "m": 1, "f": 2, "v": 1, "p": 2, "b": 1, "o": 2}
 
 @dataclasses.dataclass(frozen=True)
 class Household:
-    """The room and the sound sources of a segment, and each tag's place."""
+    """The room and sound sources of a segment, and the place of each tag."""
 
     room: rooms.Room
     speakers: dict[str, tuple[voices.Speaker, ...]]
@@ -75,7 +75,7 @@ class Household:
 
 @functools.lru_cache(maxsize=4)
 def draw_household(seed: int, split: str, segment: int) -> Household:
-    """The household of a segment."""
+    """Draws the household of a segment."""
     rng = generator(seed, split, 1, segment)
     return Household(
         room=rooms.draw_room(rng, background_db=BACKGROUND_DB),
@@ -97,7 +97,7 @@ def draw_household(seed: int, split: str, segment: int) -> Household:
 def _render_event(
     household: Household, tag: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """One event of a tag, (samples,) float32 at 48 kHz, at most 4 s."""
+    """Renders one event of a tag, (samples,) float32 at 48 kHz, up to 4 s."""
     low, high = _SECONDS[tag]
     length = int(dsp.SAMPLE_RATE_HZ * rng.uniform(low, high))
     if tag in household.speakers:
@@ -118,7 +118,7 @@ def _render_event(
 def render_track(
     household: Household, tag: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """All events of a tag in a clip at unit level, (CLIP_SAMPLES,) float32."""
+    """Renders all events of a tag in a clip at unit level, (CLIP_SAMPLES,)."""
     track = np.zeros(dsp.CLIP_SAMPLES, np.float32)
     for _ in range(rng.integers(1, _MAX_EVENTS[tag] + 1)):
         event = _render_event(household, tag, rng)
@@ -129,7 +129,7 @@ def render_track(
 
 
 def _draw_level_db(rng: np.random.Generator, num_votes: int) -> float | None:
-    """A tag's level over the background; None: it is not heard."""
+    """Draws a tag's level over the background; None if it is not heard."""
     if num_votes == 0:
         if rng.random() >= UNMARKED_RATE:
             return None
@@ -140,7 +140,7 @@ def _draw_level_db(rng: np.random.Generator, num_votes: int) -> float | None:
 
 
 def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
-    """The sound of a chunk, (CLIP_SAMPLES, 2) float32 at 48 kHz."""
+    """Renders the sound of a chunk, (CLIP_SAMPLES, 2) float32 at 48 kHz."""
     household = draw_household(seed, plan.split, plan.segment)
     rng = generator(seed, plan.split, 2, plan.index)
     room = household.room
@@ -155,7 +155,7 @@ def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
         azimuth, distance = household.places[tag]
         gain = np.float32(reference * 10 ** (level_db / 20))
         track = gain * render_track(household, tag, rng)
-        if tag in household.speakers:  # people move
+        if tag in household.speakers:  # people move about
             azimuth, distance = rng.uniform(-1, 1), rng.random()
         sounds.append(rooms.PlacedSound(track, azimuth, distance))
     if not is_silent and rng.random() < DISTRACTOR_RATE:
@@ -170,7 +170,7 @@ def render_scene(plan: ChunkPlan, *, seed: int) -> np.ndarray:
 def _distractor(
     rng: np.random.Generator, reference: float
 ) -> rooms.PlacedSound:
-    """An untagged sound; `reference` is the background's amplitude."""
+    """Renders an untagged sound. The background has amplitude `reference`."""
     sound = _rustle(rng)
     level = dsp.active_level(sound)
     gain = reference * 10 ** (rng.uniform(*DISTRACTOR_LEVEL_DB) / 20)
@@ -180,7 +180,7 @@ def _distractor(
 
 
 def _rustle(rng: np.random.Generator) -> np.ndarray:
-    """Swells of band-limited noise, as of cloth; (CLIP_SAMPLES,) float32."""
+    """Renders noise like rustling cloth, (CLIP_SAMPLES,) float32."""
     sound = np.zeros(dsp.CLIP_SAMPLES, np.float32)
     low_hz = rng.uniform(150, 2500)
     for _ in range(rng.integers(1, 4)):

@@ -1,24 +1,25 @@
-"""Tag sets of clips with the statistics of the real CHiME-Home data.
+"""Draws tag sets of clips with the statistics of the real CHiME-Home data.
 
-The published counts of the refined lists (DCASE 2016 task 4) are the number
-of clips per tag, per number of tags and per most frequent tag set. Iterative
-proportional fitting (Deming and Stephan 1940) finds probabilities of the 2^7
-tag sets that match them. For the evaluation split, the development split's
-probabilities are fitted to the evaluation split's tag counts.
+DCASE 2016 task 4 published how many clips of the refined lists have each tag,
+each number of tags and each frequent tag set. Iterative proportional fitting
+(Deming and Stephan 1940) finds probabilities of the 2^7 tag sets that match
+these counts. For the evaluation split, the probabilities of the development
+split are fitted to the tag counts of the evaluation split.
 """
 
 import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
 
-# Refined clips: in all, per tag and silent ones.
+# Numbers of refined clips in total, with each tag, and with silence.
 _NUM_CLIPS = {"development": 1946, "evaluation": 816}
 _TAG_COUNTS = {
     "development": (1214, 174, 409, 1181, 765, 19, 361),
     "evaluation": (328, 79, 140, 590, 269, 31, 125),
 }
 _SILENCE_COUNTS = {"development": 27, "evaluation": 15}
-# Refined development clips with 0, 1, ... 6 tags, and per frequent tag set.
+# Numbers of refined development clips with 0, 1, ... 6 tags, and with each
+# frequent tag set.
 _SIZE_COUNTS = (27, 541, 734, 505, 101, 33, 5)
 _SET_COUNTS = {"v": 410, "cv": 263, "cp": 211, "cfv": 156, "cop": 101, "c": 82}
 _MAX_BROADBAND_SHARE = 0.3
@@ -30,11 +31,11 @@ _SETS = (np.arange(128)[:, None] >> np.arange(7)) & 1 == 1  # (128, 7)
 
 
 def tag_set_probabilities(split: str, *, broadband_boost: float) -> np.ndarray:
-    """P(tag set) for refined clips, (128,).
+    """Returns the probability of each tag set in refined clips, (128,).
 
-    Bit k of the index i says whether set i has tag k; set 0 is silence.
-    `broadband_boost` multiplies P(`b`), up to 0.3, and leaves the
-    probabilities of the other tags unchanged.
+    Bit k of the index i says whether set i has tag k. Set 0 is silence.
+    `broadband_boost` multiplies the probability of tag `b`, up to 0.3. The
+    probabilities of the other tags do not change.
     """
     table = _fit(np.ones(len(_SETS)), "development", with_sets=True)
     if split != "development":
@@ -50,14 +51,14 @@ def tag_set_probabilities(split: str, *, broadband_boost: float) -> np.ndarray:
 def _margins(
     frequencies: np.ndarray, silence: int, clips: int
 ) -> list[tuple[np.ndarray, float]]:
-    """Target probabilities: pairs of a mask over the sets and P(mask)."""
+    """Returns pairs of a mask over the tag sets and a target probability."""
     margins = [(~_SETS.any(axis=1), silence / clips)]
     margins += [(_SETS[:, k], f) for k, f in enumerate(frequencies)]
     return margins
 
 
 def _fit(table: np.ndarray, split: str, *, with_sets: bool) -> np.ndarray:
-    """Fits the table to the tag counts, `with_sets` also to the set counts."""
+    """Fits the table to the tag counts and, if `with_sets`, the set counts."""
     clips = _NUM_CLIPS[split]
     frequencies = np.array(_TAG_COUNTS[split]) / clips
     margins = _margins(frequencies, _SILENCE_COUNTS[split], clips)
@@ -79,7 +80,7 @@ def _set_index(letters: str) -> int:
 def _rake(
     table: np.ndarray, margins: list[tuple[np.ndarray, float]]
 ) -> np.ndarray:
-    """Iterative proportional fitting of the table to all margins."""
+    """Fits the table to all margins by iterative proportional fitting."""
     table = table / table.sum()
     for _ in range(_FIT_ROUNDS):
         before = table
@@ -99,6 +100,6 @@ def _rake(
 def draw_tag_sets(
     rng: np.random.Generator, count: int, *, split: str, broadband_boost: float
 ) -> np.ndarray:
-    """Tag sets of `count` clips, bool (count, 7); no tag means silence."""
+    """Draws tag sets, bool (count, 7). A clip without tags is silent."""
     table = tag_set_probabilities(split, broadband_boost=broadband_boost)
     return _SETS[rng.choice(len(_SETS), count, p=table)]

@@ -1,9 +1,9 @@
-"""The sound of a television or a video game (tag `v`).
+"""Synthesizes the sound of a television or a video game (tag `v`).
 
-Speech of presenters, music and game sounds are mixed and pass through a small
-loudspeaker: soft clipping, a narrow band and two resonances of its box. The
-speech is tagged `v` only. This makes `v` and the voices hard to tell apart,
-as in a real living room.
+Speech of presenters, music and game sounds are mixed. A small loudspeaker plays
+the mix with soft clipping, a narrow band and two resonances of its box. The
+speech has only the tag `v`. Therefore `v` and the voices are hard to tell
+apart, as in a real living room.
 """
 
 import dataclasses
@@ -23,23 +23,23 @@ _GENRES = {
     "music": (0.15, 1.0, 0.0),
     "cartoon": (0.7, 0.8, 0.4),
 }
-# Major, minor and minor pentatonic.
+# The scales are major, minor and minor pentatonic.
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 3, 5, 7, 10))
 _RATE_HZ = dsp.LOW_RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
 class Television:
-    """A television set and what it plays.
+    """A television set and its program.
 
     Attributes:
         genre: a key of `_GENRES`.
         presenters: the speakers.
         tonic_hz: tonic of the music.
-        scale: semitones above the tonic.
-        beats_hz: beats per second.
+        scale: semitones of the scale above the tonic.
+        beats_hz: number of beats per second.
         band_hz: pass band of the loudspeaker.
-        box_hz: resonances of its box.
+        box_hz: resonances of the loudspeaker's box.
         drive: gain before the soft clipping.
     """
 
@@ -54,7 +54,7 @@ class Television:
 
 
 def draw_television(rng: np.random.Generator) -> Television:
-    """A random television."""
+    """Returns a random television."""
     kinds = rng.choice(["m", "f", "c"], 2, p=[0.55, 0.38, 0.07])
     return Television(
         genre=list(_GENRES)[rng.choice(4, p=GENRE_SHARES)],
@@ -71,7 +71,7 @@ def draw_television(rng: np.random.Generator) -> Television:
 def play(
     television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """What the television plays, (num_samples,) float32 at 48 kHz."""
+    """Renders the program of the television, (num_samples,) at 48 kHz."""
     length = -(-num_samples // 3)
     parts = rng.random(3) < _GENRES[television.genre]
     if not parts.any():
@@ -91,12 +91,12 @@ def play(
 
 
 def _unit(waveform: np.ndarray) -> np.ndarray:
-    """The waveform at unit power."""
+    """Returns the waveform scaled to unit power."""
     return waveform / np.float32(np.sqrt(np.mean(waveform**2)) + 1e-9)
 
 
 def _loudspeaker(television: Television, mix: np.ndarray) -> np.ndarray:
-    """The mix as the loudspeaker plays it, 16 kHz."""
+    """Returns the mix as the loudspeaker plays it, at 16 kHz."""
     sound = np.tanh(np.float32(television.drive / 3) * mix)
     sound = dsp.band_pass(sound, *television.band_hz, sample_rate_hz=_RATE_HZ)
     for box_hz in television.box_hz:
@@ -108,7 +108,7 @@ def _loudspeaker(television: Television, mix: np.ndarray) -> np.ndarray:
 def _notes_hz(
     television: Television, rng: np.random.Generator, count: int, octave: int
 ) -> np.ndarray:
-    """A random walk over the scale, (count,) Hz."""
+    """Returns pitches of a random walk over the scale, (count,) Hz."""
     steps = np.cumsum(rng.integers(-2, 3, count)) + rng.integers(7)
     size = len(television.scale)
     semitones = np.take(television.scale, steps % size) + 12 * (steps // size)
@@ -123,12 +123,12 @@ def _held(values: np.ndarray, num_samples: int) -> np.ndarray:
 
 
 def _phase(pitch_hz: np.ndarray) -> np.ndarray:
-    """The phase of an oscillator, in periods: [0, 1)."""
+    """Returns the phase of an oscillator, in periods from 0 to 1."""
     return np.cumsum(pitch_hz, dtype=np.float64) / _RATE_HZ % 1
 
 
 def _decay(num_notes: int, num_samples: int, share: float) -> np.ndarray:
-    """An envelope with attack and decay per note; `share` is the decay time."""
+    """Returns an envelope of notes whose decay time is a `share` of a note."""
     position = np.arange(num_samples) * num_notes / num_samples % 1
     attack = np.minimum(position / 0.03, 1)
     return (attack * np.exp(-position / share)).astype(np.float32)
@@ -137,7 +137,7 @@ def _decay(num_notes: int, num_samples: int, share: float) -> np.ndarray:
 def _music(
     television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """A tune over chords, with drums in half of all cases; 16 kHz."""
+    """Renders a tune over chords at 16 kHz. Half of all tunes have drums."""
     beats = max(2, round(num_samples / _RATE_HZ * television.beats_hz))
     bars = max(1, beats // 2)
     mix = np.zeros(num_samples, np.float32)
@@ -164,7 +164,7 @@ def _music(
 def _game(
     television: Television, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Square-wave tunes, blips, zaps and explosions; 16 kHz."""
+    """Renders square-wave tunes, blips, zaps and explosions at 16 kHz."""
     notes = int(num_samples / _RATE_HZ * television.beats_hz * 4) + 1
     pitch_hz = _held(_notes_hz(television, rng, notes, 2), num_samples)
     duty = rng.choice([0.125, 0.25, 0.5])

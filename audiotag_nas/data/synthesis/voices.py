@@ -1,11 +1,11 @@
-"""Speech-like voices by a source-filter model.
+"""Synthesizes speech-like voices with a source-filter model.
 
 The source is a pulse train (the derivative of Rosenberg's glottal flow, 1971)
-with intonation, jitter and breath. A cascade of formant resonators (Klatt
-1980) filters it syllable by syllable. Vowels are Peterson and Barney's (1952)
-averages for men; shorter vocal tracts scale the formants up. Consonants are
-bursts of noise between the vowels. There are no words: children, women and
-men differ by pitch, formants and rhythm, whose ranges overlap.
+with intonation, jitter and breath. A cascade of formant resonators (Klatt 1980)
+filters the source syllable by syllable. The vowels have the average formants of
+men (Peterson and Barney 1952). For shorter vocal tracts, the formants are
+scaled up. Consonants are bursts of noise between the vowels. There are no
+words. Children, women and men differ in pitch, formants and intonation.
 """
 
 import dataclasses
@@ -16,10 +16,10 @@ from scipy import signal
 from audiotag_nas.data.synthesis import dsp
 
 PITCH_HZ = {"c": (235.0, 380.0), "f": (165.0, 250.0), "m": (85.0, 150.0)}
-"""Range of a speaker's mean pitch: child, adult female, adult male."""
+"""Range of the mean pitch of a child, an adult female and an adult male."""
 
 FORMANT_SCALE = {"c": (1.24, 1.45), "f": (1.10, 1.20), "m": (0.94, 1.05)}
-"""Formant frequencies as a multiple of the average man's."""
+"""Range of the factor by which the formants of the average man are scaled."""
 
 VOWELS_HZ = np.array(
     [
@@ -49,11 +49,11 @@ class Speaker:
     """One person's voice.
 
     Attributes:
-        kind: `c`, `f` or `m`.
+        kind: `c` (child), `f` (adult female) or `m` (adult male).
         pitch_hz: mean fundamental frequency.
-        formant_scale: see FORMANT_SCALE.
+        formant_scale: factor by which the average man's formants are scaled.
         breath: level of the aspiration noise.
-        syllables_hz: syllables per second.
+        syllables_hz: number of syllables per second.
         intonation: standard deviation of the pitch contour, in octaves.
     """
 
@@ -66,7 +66,7 @@ class Speaker:
 
 
 def draw_speaker(rng: np.random.Generator, kind: str) -> Speaker:
-    """A random speaker of a kind (`c`, `f` or `m`)."""
+    """Returns a random speaker of a kind (`c`, `f` or `m`)."""
     low, high = PITCH_HZ[kind]
     return Speaker(
         kind=kind,
@@ -79,7 +79,7 @@ def draw_speaker(rng: np.random.Generator, kind: str) -> Speaker:
 
 
 def formants_hz(speaker: Speaker, vowel: int) -> np.ndarray:
-    """The formants of a vowel of the speaker, (5,) Hz."""
+    """Returns the formants of a vowel for this speaker, (5,) Hz."""
     formants = np.append(VOWELS_HZ[vowel], _HIGHER_FORMANTS_HZ)
     return np.minimum(formants * speaker.formant_scale, 0.45 * _RATE_HZ)
 
@@ -87,7 +87,7 @@ def formants_hz(speaker: Speaker, vowel: int) -> np.ndarray:
 def speak(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """An utterance, (num_samples,) float32 at 48 kHz."""
+    """Returns an utterance, (num_samples,) float32 at 48 kHz."""
     low = speak_low_rate(speaker, rng, -(-num_samples // 3))
     return dsp.to_full_rate(low)[:num_samples]
 
@@ -95,7 +95,7 @@ def speak(
 def speak_low_rate(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """An utterance, (num_samples,) float32 at 16 kHz."""
+    """Returns an utterance, (num_samples,) float32 at 16 kHz."""
     source = _glottal_source(speaker, rng, num_samples)
     voice = np.zeros(num_samples, np.float32)
     position = 0
@@ -113,7 +113,10 @@ def speak_low_rate(
 
 
 def _glottal_pulse(num_points: int = 1024) -> np.ndarray:
-    """One period of the derivative of Rosenberg's glottal flow, zero mean."""
+    """Returns one period of the derivative of the glottal flow; mean 0.
+
+    The flow follows Rosenberg (1971).
+    """
     rise, fall = 0.40, 0.16  # shares of the period
     time = np.arange(num_points) / num_points
     opening = np.sin(np.pi * time / rise) * np.pi / 2 / rise
@@ -130,7 +133,7 @@ _PULSE = _glottal_pulse()
 def _glottal_source(
     speaker: Speaker, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Pulses with intonation, jitter and breath; 16 kHz."""
+    """Returns pulses with intonation, jitter and breath at 16 kHz."""
     seconds = num_samples / _RATE_HZ
     octaves = dsp.contour(
         rng,
@@ -158,7 +161,7 @@ def _add_vowel(
     speaker: Speaker,
     rng: np.random.Generator,
 ) -> None:
-    """Filters a part of the source by random vowels, adds it to the voice."""
+    """Adds a part of the source, filtered by random vowels, to the voice."""
     excitation = source[start : start + length]
     if len(excitation) < 32:
         return
@@ -180,7 +183,7 @@ def _filtered(
     vowel: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The source through a vowel's formants, which vary at random by 4 %."""
+    """Filters the source by a vowel's formants, varied by at most 4 %."""
     sections = dsp.resonators(
         formants_hz(speaker, vowel) * rng.uniform(0.96, 1.04),
         _BANDWIDTHS_HZ * speaker.formant_scale,
@@ -190,7 +193,7 @@ def _filtered(
 
 
 def _consonant(rng: np.random.Generator) -> np.ndarray:
-    """A fricative or the burst of a stop; 16 kHz."""
+    """Returns a fricative or the burst of a stop at 16 kHz."""
     if rng.random() < 0.5:
         length = int(_RATE_HZ * rng.uniform(0.05, 0.13))
         low_hz, high_hz = rng.uniform(1800, 4500), 7500.0

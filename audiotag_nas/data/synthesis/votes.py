@@ -1,8 +1,7 @@
-"""Votes of the three annotators on a chunk.
+"""Draws the votes of the three annotators on a chunk.
 
-Votes are drawn so that their majority equals a given tag set. Therefore the
-majority votes have the statistics of `tag_sets`; the sound follows the votes
-(see scenes.py).
+The majority of the votes equals a given tag set. Therefore the majority votes
+have the statistics of `tag_sets`. The sound follows the votes (see scenes.py).
 """
 
 import numpy as np
@@ -10,25 +9,25 @@ import numpy as np
 from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
 from audiotag_nas.data.chime_home import SILENCE, UNIDENTIFIABLE
 
-# Cumulative probability of the annotators 0 and 1 to give a deviating vote.
+# Cumulative probability that annotator 0 or 1 gives the deviating vote.
 _ANNOTATOR_BELOW = np.cumsum([0.22, 0.33])
 TWO_VOTES_RATE = dict(
     zip(TAGS, (0.18, 0.35, 0.30, 0.15, 0.35, 0.25, 0.35), strict=True)
 )
-"""P(only two of three annotators vote for a tag of the majority)."""
+"""P(only two of the three annotators vote for a tag of the majority)."""
 
-# Relative frequency of each tag among single votes.
+# Relative frequency of each tag among votes that only one annotator gives.
 _STRAY_WEIGHTS = np.array([0.12, 0.14, 0.18, 0.12, 0.20, 0.04, 0.20])
 
 
 def draw_votes(
     rng: np.random.Generator, tags: np.ndarray, *, disputed: bool
 ) -> tuple[str, str, str]:
-    """The labels that the three annotators give to a clip with `tags` (7,).
+    """Draws the labels that the three annotators give to a clip with `tags`.
 
     The votes of an undisputed clip satisfy `is_refined`, and their majority
-    is `tags`. In a disputed clip, one label has a single vote: a tag outside
-    `tags`, or with probability 0.3 one of `tags`.
+    is `tags` (7,). In a disputed clip, one label has a single vote. With
+    probability 0.3 this label is one of `tags`, otherwise it is another tag.
     """
     votes: list[set[str]] = [set(), set(), set()]
     names = [tag for tag, has in zip(TAGS, tags, strict=True) if has]
@@ -72,16 +71,19 @@ def _dispute(
 
 
 def count_votes(votes: tuple[str, str, str], label: str) -> int:
-    """The number of annotators who gave the label."""
+    """Returns the number of annotators who gave the label."""
     return sum(label in labels for labels in votes)
 
 
 def majority(votes: tuple[str, str, str]) -> str:
-    """The labels of at least two annotators: tags sorted, then `S` and `U`."""
+    """Returns the labels of two or more annotators, tags before `S` and `U`."""
     labels = (*sorted(TAGS), SILENCE, UNIDENTIFIABLE)
     return "".join(x for x in labels if count_votes(votes, x) >= 2)
 
 
 def is_refined(votes: tuple[str, str, str]) -> bool:
-    """CHiME-Home's rule: no label except `U` has exactly one vote."""
+    """Returns whether no label except `U` has exactly one vote.
+
+    This is CHiME-Home's rule for the refined lists.
+    """
     return all(count_votes(votes, x) != 1 for x in (*TAGS, SILENCE))
