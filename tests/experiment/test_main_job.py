@@ -408,7 +408,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     (found,) = (
         line["trial"]["architecture"]
         for line in ranked
-        if recommended.endswith(f" {line['trial']['trial_id']}")
+        if f": {line['trial']['trial_id']} (" in recommended
     )
     assert [found, found] == [
         line["trial"]["architecture"]
