@@ -258,8 +258,9 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
         (
             "run",
             ["20.wav,dog,evaluation,", "21.wav,dog;cow,evaluation,"],
-            "the evaluation split, 2 clips: at least one tag of dog, cat must "
-            "be carried by some of them and not by all. Received: no such tag",
+            "the evaluation split (2 clips): at least one of the tags dog, cat "
+            "must be carried by some clips, but not by all clips. Received: no "
+            "such tag",
         ),
     ],
 )
