@@ -47,8 +47,8 @@ class Candidate:
 def candidates(entries: Sequence[JournalEntry]) -> list[Candidate]:
     """Returns the architectures of one stage, in the order of their trials.
 
-    Failed trials and trials that were stopped early are ignored. Repeated trials
-    of an architecture are averaged, because their minimum would be biased.
+    Failed trials and trials stopped early are ignored. The metrics of repeated
+    trials are averaged, because their minimum would be biased.
     """
     trials: dict[str, list[JournalEntry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.order):

@@ -81,7 +81,7 @@ def test_an_experiment_accepts_moved_data_and_refuses_other_data(
     shutil.rmtree(workdir / "features")
     for features_dir in ("", tmp_path / "g"):
         with pytest.raises(
-            StoreError, match="31x16/evaluation: the data must be those"
+            StoreError, match="31x16/evaluation: must be the data that"
         ):
             tuner(workdir, manifest, features_dir=features_dir).prepare()
     assert (workdir / "config.json").read_bytes() == before
