@@ -1,6 +1,6 @@
 """Lists the trials of a working directory, or the Pareto front.
 
-Trials are sorted by reward; the order of their EERs may differ. The Pareto front
+Trials are sorted by reward; the order by EER may differ. The Pareto front
 (--pareto) has the architectures of the search that no other architecture
 dominates in validation EER and costs (see docs/reference/rewards.md). The tool
 works during a search and after it.

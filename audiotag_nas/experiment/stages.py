@@ -35,8 +35,8 @@ BASELINE_SPACE = SearchSpace((Decision("system", ("baseline",)),))
 FINAL_SPACE = SearchSpace(
     (Decision("system", ("baseline", "found"), ordinal=False),)
 )
-"""A stage without a search is a grid of one or two points. It therefore uses the
-same loop, runners and journal as the search."""
+"""A stage without a search is a grid of one or two points. It therefore uses
+the same loop, runners and journal as the search."""
 
 _PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
 """1 - EER, for trials whose networks are compared with each other."""

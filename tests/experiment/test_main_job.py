@@ -221,7 +221,8 @@ def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
     eer = line["result"]["metrics"]["validation_eer"]
     assert manifest["metrics"] == {"validation_mean_eer": eer}
-    assert f"{trial_id}, validation EER {eer:.4f}: exported" in done.stdout
+    text = f"{trial_id} (validation EER {eer:.4f}) was exported to "
+    assert text in done.stdout
     architecture = line["trial"]["architecture"]
     assert manifest["architecture"] == architecture
     features = manifest["features"]
