@@ -1,8 +1,8 @@
 """Exports a trained network of a working directory, for tagging.
 
 A completed trial of any stage can be exported if its network is kept. Most
-stages keep their ten best networks, and `train` keeps all. The tool `run`
-exports the network of `final-found` or of `final-baseline`.
+stages keep their ten best networks, and `train` keeps all networks. The tool
+`run` exports the better of the networks `final-found` and `final-baseline`.
 
   audiotag-nas export --workdir=runs/demo --trial=final-found \\
       --export_dir=models/found

@@ -29,7 +29,7 @@ _NUM_TRIALS = flags.DEFINE_integer(
     "num_trials", 10, "Number of trials to list.", lower_bound=1
 )
 _PARETO = flags.DEFINE_bool(
-    "pareto", False, "Print the Pareto front of the search, not a list."
+    "pareto", False, "Print the Pareto front of the search instead of the list."
 )
 _COSTS = flags.DEFINE_list(
     "costs",

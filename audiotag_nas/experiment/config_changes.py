@@ -57,7 +57,7 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
         trained: the stages that have finished trials.
     """
     if path in path_fields.DATA_PATHS:
-        # Data may move. `data_digests` checks their content instead.
+        # The data may move. `data_digests` checks their content instead.
         return False
     first = first_stage(path)
     if first == "baseline":

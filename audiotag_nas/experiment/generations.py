@@ -102,7 +102,8 @@ def split_generations(
         entries: all entries of the journal.
         config: the experiment.
         session: the last session, which names the trial that the search
-            recommends. Without it, the last grid trial has the architecture.
+            recommends. Without a session, the architecture of the last grid
+            trial counts as recommended.
     """
     architecture = _found_architecture(entries, session)
     grid = {} if architecture is None else _grid_trials(config, architecture)
@@ -125,11 +126,11 @@ def split_generations(
 def find_entry(
     generations: Generations, trial_id: str
 ) -> tuple[JournalEntry | None, bool]:
-    """Returns the entry that a trial id means, and whether it is superseded.
+    """Returns an entry by its trial id, and whether the entry is superseded.
 
     `final-found` means the current entry or, without a current entry, the
-    superseded first one. If the id names a generation (`final-found.1`), its
-    entry does not count as superseded. Without an entry, it is None.
+    superseded entry of the first generation. If the id names a generation
+    (`final-found.1`), the second value is False. An unknown id gives None.
     """
     for entry in generations.current:
         if trial_id in (entry.trial.trial_id, base_id(entry.trial.trial_id)):

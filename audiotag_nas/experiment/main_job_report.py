@@ -50,7 +50,7 @@ class FinalSystem:
         result: the result of the final training.
         model: the network with the weights of its best epoch.
         thresholds: one per tag, chosen on the validation folds.
-        scored: its scores of the clips of the evaluation split.
+        scored: its scores for the evaluation clips.
         compared: its column in the comparison table.
     """
 
@@ -208,7 +208,7 @@ def _report_text(
         f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
         for s in systems
     )
-    # The lines form a code block, because names may contain Markdown syntax.
+    # A code block shows file names with Markdown syntax unchanged.
     data = "\n".join(f"    {line}" for line in data_lines)
     return (
         f"# {config.name}: baseline and found network\n\n{table}\n\n"

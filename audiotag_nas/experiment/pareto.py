@@ -94,9 +94,8 @@ def pareto_front(
         for candidate in tried:
             if cost not in candidate.costs:
                 raise ConfigError(
-                    f"{candidate.trial_id} has no {cost}. A cost must be "
-                    "measured in all trials, as these costs are: "
-                    f"{list(common_costs(tried))}"
+                    f"{candidate.trial_id} has no {cost}. A cost must be one "
+                    f"of {list(common_costs(tried))}, which all trials have."
                 )
     if not costs:
         raise ConfigError(
@@ -174,7 +173,7 @@ def _candidate(repeats: Sequence[JournalEntry]) -> Candidate:
     results = [entry.result for entry in repeats]
 
     def mean(name: str) -> float:
-        # Each term is divided, because a sum of large numbers could overflow.
+        # Divide each term first, because a sum of large numbers can overflow.
         return math.fsum(each.metric(name) / len(results) for each in results)
 
     return Candidate(

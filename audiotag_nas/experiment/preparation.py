@@ -92,7 +92,7 @@ def prepare_split(
         StoreError: the log-mels can't be replaced or written.
     """
     if split == "development":
-        # These checks come first, because log-mels may take hours.
+        # These checks come first, because making log-mels may take hours.
         check_carried(clips, config.data.tags, what="development clips")
         split_folds(
             {clip.fold for clip in clips},
@@ -122,7 +122,7 @@ def _describe(prepared: PreparedSet, size: str, split: str) -> str:
     if prepared.rejected:
         text += (
             f", {len(prepared.rejected)} rejected (see "
-            f"{prepared.split_dir}/rejected.csv), the first because: "
+            f"{prepared.split_dir}/rejected.csv); reason of the first: "
             f"{prepared.rejected[0].reason}"
         )
     return text

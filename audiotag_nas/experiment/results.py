@@ -23,8 +23,8 @@ def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
 def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
     """Returns a sort key that puts the best trial first.
 
-    Trials that were trained to the end come first, sorted by reward. Trials
-    that were stopped early follow, because their rewards stem from fewer
+    Trials that were trained to the end come first, by decreasing reward. Then
+    come trials that were stopped early, because their rewards are from fewer
     epochs. Failed trials come last.
     """
     reward = entry.result.reward
@@ -108,7 +108,7 @@ def results_lines(
             f"{result.metric('num_parameters'):>9,.0f} parameters  {what}"
         )
     if len(done) > num_trials:
-        order = ", with the trials stopped early last" if stopped else ""
+        order = "; trials stopped early come last" if stopped else ""
         lines.append(
             f"shown: {num_trials} of {len(done)}{order}; "
             f"{setting}={len(done)} lists all"
@@ -117,7 +117,7 @@ def results_lines(
 
 
 def decisions_text(trial: Trial) -> str:
-    """Returns the decisions of a trial, e.g. `batch_size 22`, or its system."""
+    """Returns a trial's decisions as text, or the name of its network."""
     text = "  ".join(f"{name} {v}" for name, v in trial.hparams.items())
     systems = {"system baseline": "baseline", "system found": "found network"}
     return systems.get(text, text)

@@ -1,4 +1,4 @@
-"""`running.json`: the present work of the driver, for the tool `status`.
+"""`running.json`: the present work of the driver, for `status` and other tools.
 
 The driver is the process that trains in a working directory. A session is the
 work of one driver. The journal has the finished trials, and this file has the

@@ -1,4 +1,4 @@
-"""Runs the stages of an experiment, and locks the working directory for it.
+"""Runs the stages of an experiment, and locks its working directory.
 
 After each trial, `running.json`, the TensorBoard log, the kept networks and
 the progress display are updated.
@@ -200,7 +200,7 @@ class StageDriver:
         self._hparams.write(
             event.trial, event.result, from_journal=event.from_journal
         )
-        # The user requested each trial of `train`, so all networks stay.
+        # The user requested each trial of `train`, so no network is removed.
         if not event.from_journal and stage != "train":
             current = self._generations(stage).current
             remove_networks(self._workspace, sorted(current, key=entry_rank))

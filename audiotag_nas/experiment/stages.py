@@ -3,7 +3,7 @@
 `baseline` trains the CRNN baseline for as many epochs as a search trial.
 `search` trains the proposed architectures. `grid` trains the found architecture
 with each mixup coefficient, spectrogram size and batch size. `final` trains the
-baseline and the found network for more epochs. `train` retrains the
+baseline and the found network, usually for more epochs. `train` retrains the
 architecture of any trial on request. A trial depends only on the config and the
 tokens, so a resumed experiment requests the same trials.
 """
@@ -39,7 +39,7 @@ FINAL_SPACE = SearchSpace(
 the same loop, runners and journal as the search."""
 
 _PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
-"""1 - EER, for trials whose networks are compared with each other."""
+"""The reward is 1 - EER if networks are compared with each other."""
 
 
 def derive_seed(seed: int, name: str) -> int:

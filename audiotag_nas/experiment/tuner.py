@@ -143,7 +143,7 @@ class ArchitectureTuner:
                 self.workspace.keep_data(self.config, digests)
             except StoreError:
                 if not self.config.data.features_dir:
-                    # These would block the log-mels of the right data.
+                    # The wrong log-mels would block the right data.
                     self.workspace.remove_other_features(digests)
                 raise
             self._development = development
@@ -220,7 +220,7 @@ class ArchitectureTuner:
 
         Args:
             architecture: the found architecture.
-            grid_tokens: the point of the grid with the settings for it.
+            grid_tokens: the grid point with the settings for `architecture`.
 
         Returns:
             The results of the baseline and of `architecture`.

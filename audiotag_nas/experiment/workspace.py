@@ -29,7 +29,7 @@ from audiotag_nas.search.lock import LOCK_NAME, driver_lock
 from audiotag_nas.serving.model_directory import check_replaceable
 
 _SYNTHETIC_PREFIXES = ("seed:", "synthetic.")
-"""Differences in fields that determine a synthetic data set start like this."""
+"""Prefixes of differences that would change a synthetic data set."""
 
 
 class Workspace:
@@ -173,8 +173,8 @@ class Workspace:
     def check_kept(self, config: ExperimentConfig) -> None:
         """Checks that `config` is still the stored config; needs the lock.
 
-        Another command may have changed the stored config since `start`. It
-        may have a greater `search.num_trials` and other data paths.
+        Another command may have changed the stored config since `start`. A
+        greater `search.num_trials` and other data paths are accepted.
 
         Raises:
             ConfigError: other fields differ.

@@ -140,7 +140,7 @@ def test_an_existing_synthetic_data_set_is_not_written_again(tmp_path):
 
 
 def with_evaluation(dataset_dir, chunk: str, *, refined: bool) -> None:
-    """Adds an evaluation split of this chunk and another one."""
+    """Adds an evaluation split of this chunk and of another chunk."""
     names = [chunk, "E.s9_chunk0"]
     for name in names:
         write_chunk(dataset_dir / "chunks", name)

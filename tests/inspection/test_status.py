@@ -340,8 +340,8 @@ def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     some = results_lines(entries, num_trials=4, setting="--num_trials")
     assert some[:-1] == lines[:5]
     assert some[-1] == (
-        "shown: 4 of 6, with the trials stopped early last; --num_trials=6 "
-        "lists all"
+        "shown: 4 of 6; trials stopped early come last; --num_trials=6 lists "
+        "all"
     )
 
     headers, rows = export_table(entries)
