@@ -47,11 +47,8 @@ def run_main_job(tuner: ArchitectureTuner) -> MainJobResult:
                 f"{', '.join(missing)}; step 6 retrains them"
             )
         dataset = _prepare(tuner)
-        _step(
-            tuner,
-            3,
-            "CRNN baseline, trained for as many epochs as a search trial",
-        )
+        title = "CRNN baseline, trained for as many epochs as a search trial"
+        _step(tuner, 3, title)
         tuner.train_baseline()
         search = _search(tuner)
         trial, trained = search.recommended
