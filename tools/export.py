@@ -1,8 +1,8 @@
 """Exports a trained network of a working directory, for tagging.
 
-Any completed trial can be exported if its network is kept (the best ten of
-each stage): a trial of the search or the grid, `final-found` or
-`final-baseline`. `run` exports the better of the last two.
+A completed trial of any stage can be exported if its network is kept. Most
+stages keep their ten best networks, and `train` keeps all networks. The tool
+`run` exports the better of the networks `final-found` and `final-baseline`.
 
   audiotag-nas export --workdir=runs/demo --trial=final-found \\
       --export_dir=models/found
@@ -19,13 +19,13 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Working directory of the experiment.", required=True
 )
 _TRIAL = flags.DEFINE_string(
-    "trial", None, "Id of the trial, as `results` lists it.", required=True
+    "trial", None, "Id of the trial; `results` lists the ids.", required=True
 )
 _EXPORT_DIR = flags.DEFINE_string(
     "export_dir",
     None,
-    "Directory for the model: new, empty, or an exported model, which is "
-    "replaced; may be remote (s3://).",
+    "Directory for the model. It must be new or empty, or contain an exported "
+    "model, which is replaced. It may be remote (s3://).",
     required=True,
 )
 
@@ -42,8 +42,8 @@ def main(argv: Sequence[str]) -> None:
     check_replaceable(place)
     result = export_trial(config, workspace, _TRIAL.value, place)
     print_lines(
-        f"{_TRIAL.value}, validation EER "
-        f"{result.metrics['validation_eer']:.4f}: exported to {place}"
+        f"{_TRIAL.value} (validation EER "
+        f"{result.metrics['validation_eer']:.4f}) was exported to {place}"
     )
 
 

@@ -1,9 +1,9 @@
 """Writes all trials of a working directory as one CSV table.
 
-It has one row per trial, of all stages, in the order in which they finished,
-and one column per field, decision, setting and metric: see
-docs/reference/journal.md. Trials superseded by later settings are omitted and
-counted. Works during a search.
+The table has one row per trial of any stage, in the order in which the trials
+finished. It has one column per field, decision, setting and metric (see
+docs/reference/journal.md). Trials superseded by later settings are omitted and
+counted. The tool also works during a search.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """
@@ -20,7 +20,7 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "The experiment's directory.", required=True
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The CSV file; default: standard output."
+    "output", None, "The CSV file. Default: standard output."
 )
 
 

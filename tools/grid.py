@@ -1,7 +1,7 @@
 """Grid search over mixup, spectrogram size and batch size.
 
-It trains the architecture that the search in --workdir recommends. An
-unfinished search is finished first.
+The grid search trains the architecture that the search in --workdir recommends.
+An unfinished search is finished first.
 
   audiotag-nas grid --config=demo --workdir=runs/demo
 """
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     architecture = tuner.get_recommended_architecture()
     print(f"grid search for {architecture.describe()}")
     outcome = tuner.grid_search(architecture)
-    print(f"best: {outcome.best_trial.hparams}")
+    print(f"best settings: {outcome.best_trial.hparams}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Lists the trials of a working directory, or the Pareto front.
 
-Trials are listed by reward, which may rank them differently than the EER. The
-Pareto front (--pareto) has the architectures of the search that no other
-dominates in validation EER and costs; see docs/reference/rewards.md. Works
-during a search and after it.
+Trials are sorted by reward; the order by EER may differ. The Pareto front
+(--pareto) has the architectures of the search that no other architecture
+dominates in validation EER and costs (see docs/reference/rewards.md). The tool
+works during a search and after it.
 
   audiotag-nas results --workdir=runs/demo --stage=grid
   audiotag-nas results --workdir=runs/demo --pareto
@@ -29,13 +29,13 @@ _NUM_TRIALS = flags.DEFINE_integer(
     "num_trials", 10, "Number of trials to list.", lower_bound=1
 )
 _PARETO = flags.DEFINE_bool(
-    "pareto", False, "Print the Pareto front of the search instead."
+    "pareto", False, "Print the Pareto front of the search instead of the list."
 )
 _COSTS = flags.DEFINE_list(
     "costs",
     None,
-    "Costs of the Pareto front: num_parameters, multiply_adds, "
-    "latency_seconds; default: those that every trial has.",
+    "Costs of the Pareto front, from num_parameters, multiply_adds and "
+    "latency_seconds. Default: all costs that every trial has.",
 )
 
 

@@ -1,7 +1,7 @@
 """Runs the whole job: data, baseline, search, grid, training, export.
 
-Ends with an exported tagger and a table that compares the found network with
-the CRNN baseline. After an interruption, the same command continues.
+The job ends with an exported tagger and a table that compares the found network
+with the CRNN baseline. After an interruption, the same command continues.
 
   audiotag-nas run --config=demo --workdir=runs/demo
 """

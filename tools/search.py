@@ -1,7 +1,7 @@
-"""Searches architectures and lists the best.
+"""Searches architectures and lists the best trials.
 
-Prepares the data if necessary, runs `search.num_trials` trials and keeps the
-best networks. After an interruption, the same command continues.
+The tool prepares the data if necessary, runs `search.num_trials` trials and
+keeps the best networks. After an interruption, the same command continues.
 
   audiotag-nas search --config=demo --workdir=runs/demo
 """

@@ -1,8 +1,8 @@
 """Retrains the architecture of a completed trial, usually for more epochs.
 
-It uses the settings of the trial, with the epochs and patience of the final
-training. --epochs and fields of --config.training override them. The new
-trial belongs to the stage `train`; `export` exports its network.
+The new trial has the settings of the completed trial, and the epochs and
+patience of the final training. --epochs and --config.training.FIELD override
+them. The new trial belongs to the stage `train`; `export` exports its network.
 
   audiotag-nas train --workdir=runs/demo --trial=search-0007 --epochs=40
 """
@@ -18,13 +18,13 @@ _RUNNER = runner_flags.define_runner_flags()
 _TRIAL = flags.DEFINE_string(
     "trial",
     None,
-    "The trial whose architecture to train: an id listed by `results`.",
+    "Id of the trial whose architecture is retrained; `results` lists the ids.",
     required=True,
 )
 _EPOCHS = flags.DEFINE_integer(
     "epochs",
     None,
-    "Maximum number of epochs; default: that of the final training.",
+    "Maximum number of epochs. Default: the epochs of the final training.",
     lower_bound=1,
 )
 
@@ -43,10 +43,10 @@ def main(argv: Sequence[str]) -> None:
     tuner = ArchitectureTuner(config, workdir=workdir, runner=runner)
     result = tuner.train(_TRIAL.value, settings)
     print(
-        f"{result.trial_id}, validation EER "
-        f"{result.metrics['validation_eer']:.4f}: `audiotag-nas export "
+        f"{result.trial_id}: validation EER "
+        f"{result.metrics['validation_eer']:.4f}. `audiotag-nas export "
         f"--workdir={workdir} --trial={result.trial_id} "
-        "--export_dir=DIRECTORY` exports it"
+        "--export_dir=DIRECTORY` exports the network."
     )
 
 

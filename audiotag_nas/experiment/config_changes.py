@@ -9,7 +9,7 @@ from collections.abc import Collection
 from audiotag_nas.experiment import path_fields
 
 STAGES = ("baseline", "search", "grid", "final", "evaluation")
-"""In order: each depends on all before it. `evaluation` has no trials."""
+"""Each stage depends on all stages before it. `evaluation` has no trials."""
 
 _FIRST_STAGES = {
     "": "baseline",
@@ -25,14 +25,14 @@ _FIRST_STAGES = {
 }
 """Prefix of a field's path -> the first stage that depends on the field.
 
-The longest matching prefix counts."""
+If several prefixes match, the longest prefix counts."""
 
 NUM_TRIALS = "search.num_trials"
-"""May grow: a longer search starts with the same trials."""
+"""This field may grow: a longer search starts with the same trials."""
 
 _EFFECTS = {
     "search": "the search continues; grid and final training are repeated if "
-    "it recommends another architecture",
+    "the search recommends another architecture",
     "grid": "the grid is repeated, and then the final training",
     "final": "the final training is repeated",
     "evaluation": "nothing is retrained",
@@ -57,7 +57,7 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
         trained: the stages that have finished trials.
     """
     if path in path_fields.DATA_PATHS:
-        # The content of the data is checked instead (`data_digests`).
+        # The data may move. `data_digests` checks their content instead.
         return False
     first = first_stage(path)
     if first == "baseline":
@@ -66,10 +66,10 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
 
 
 def effect(path: str, trained: Collection[str]) -> str:
-    """Returns the effect of a change; "" if no finished trial depends on it.
+    """Returns what a change of a field causes; "" if it affects no trial.
 
     Args:
-        path, trained: as `is_fixed`.
+        path, trained: see `is_fixed`.
     """
     if path in path_fields.DATA_PATHS:
         return "the experiment continues if the content is the same"

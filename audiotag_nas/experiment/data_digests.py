@@ -1,8 +1,8 @@
 """`data.json`: the digests of the data that an experiment is trained on.
 
-A digest is the key of prepared log-mels (`data.feature_key`): it covers all
-that determines their content. It is stored apart from them, to recognize data
-that moved and log-mels that were made again elsewhere.
+A digest is the key of prepared log-mels (see `data.feature_key`). It covers
+everything that determines their content. It is stored apart from the log-mels,
+so that moved data and log-mels that were computed again are recognized.
 """
 
 import json
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 def read(path: Path) -> dict[str, str]:
-    """Reads the digests by `<size>/<split>`; empty if there is no file.
+    """Reads the digests, by `<size>/<split>`; returns {} without a file.
 
     Raises:
         StoreError: the file is damaged or can't be read.
@@ -34,38 +34,38 @@ def read(path: Path) -> dict[str, str]:
     ):
         raise StoreError(
             f"{path}: damaged: must be a JSON object of schema_version "
-            f"{SCHEMA_VERSION} with `keys`. Remove it to store the digests of "
-            "the present data."
+            f"{SCHEMA_VERSION} with the field `keys`. Remove the file to store "
+            "the digests of the present data."
         )
     return keys
 
 
 def differing(path: Path, keys: Mapping[str, str]) -> list[str]:
-    """Returns the names whose stored digest differs; raises as `read`."""
+    """Returns the names whose stored digest differs. Raises like `read`."""
     kept = read(path)
     return [name for name, key in keys.items() if kept.get(name, key) != key]
 
 
 def keep(path: Path, keys: Mapping[str, str], *, may_differ: bool) -> None:
-    """Adds `keys` to the file.
+    """Adds digests to the file.
 
     Args:
         path: the file.
-        keys: digests by `<size>/<split>`.
-        may_differ: replace the stored digests instead.
+        keys: the digests, by `<size>/<split>`.
+        may_differ: True replaces all stored digests by `keys`.
 
     Raises:
-        StoreError: a digest differs from the stored one and may not, or the
-            file can't be read or written.
+        StoreError: a digest differs from the stored digest although
+            `may_differ` is False, or the file can't be read or written.
     """
     kept = {} if may_differ else read(path)
     if changed := ([] if may_differ else differing(path, keys)):
         name = changed[0]
         raise StoreError(
-            f"{name}: the data must be those that the finished trials were "
-            f"trained on: the digest of clips, annotations, sounds and "
-            f"library versions is {keys[name][:12]} here, {kept[name][:12]} "
-            f"in {path}. Restore the data, or use another --workdir."
+            f"{name}: must be the data that the finished trials were trained "
+            "on. The digest of clips, annotations, sounds and library versions "
+            f"is {kept[name][:12]} in {path}. Received: {keys[name][:12]}. "
+            "Restore the data, or use another --workdir."
         )
     new = kept | dict(keys)
     if new == kept and path.exists():

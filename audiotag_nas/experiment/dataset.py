@@ -1,4 +1,4 @@
-"""Reads the clips of an experiment's data set, whatever its source is."""
+"""Reads the clips of an experiment's data set, from any source."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ class DataSet:
     """The clips of both splits.
 
     Attributes:
-        clips: the clips of each split, by its name.
+        clips: name of a split -> the clips of the split.
         findings: problems in the data set that do not prevent training.
     """
 
@@ -34,10 +34,10 @@ def write_synthetic_dataset(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Writes the synthetic data set, unless it exists."""
+    """Writes the synthetic data set, unless the data set exists."""
     if workspace.dataset_dir.exists():
-        # It was renamed into place when complete; `Workspace.start` refuses
-        # a config that would have given another one.
+        # The directory exists only if the data set is complete.
+        # `Workspace.start` refuses a config that gives another data set.
         return
     from audiotag_nas.data import synthesis
     from audiotag_nas.files import atomic_directory
@@ -51,12 +51,12 @@ def write_synthetic_dataset(
 def read_dataset(config: ExperimentConfig, workspace: Workspace) -> DataSet:
     """Reads both splits and runs the checks of the tool `check`.
 
-    Sound files are not opened. Errors in those lists of CHiME-Home that the
-    experiment does not use become findings; all other errors are raised.
+    Sound files are not opened. Errors in CHiME-Home lists that the experiment
+    does not use become findings. All other errors are raised.
 
     Raises:
-        ConfigError, DataError: as `read_clips`; also if a segment has clips
-            in both splits.
+        ConfigError: see `read_clips`.
+        DataError: see `read_clips`, or a segment has clips in both splits.
     """
     data, root = config.data, _data_root(config, workspace)
     if data.source == "manifest":
@@ -88,7 +88,7 @@ def read_clips(
 
     Raises:
         ConfigError: the data set or manifest does not exist.
-        DataError: it violates its format, or the split has no clips.
+        DataError: the data set violates its format, or the split is empty.
     """
     data, root = config.data, _data_root(config, workspace)
     if data.source == "manifest":
@@ -105,17 +105,17 @@ def read_clips(
 def check_scorable(clips: Sequence[Clip], tags: Sequence[str]) -> None:
     """Checks that the evaluation clips define an EER for at least one tag.
 
-    Otherwise hours of training would end in a table of "undefined".
+    Without this check, all EERs could be undefined after hours of training.
 
     Raises:
-        DataError: every tag is carried by all clips or by none.
+        DataError: each tag is carried by all clips or by no clip.
     """
     counts = [sum(tag in clip.tags for clip in clips) for tag in tags]
     if not any(0 < count < len(clips) for count in counts):
         raise DataError(
-            f"the evaluation split, {len(clips)} clips: at least one tag of "
-            f"{', '.join(tags)} must be carried by some of them and not by "
-            "all. Received: no such tag"
+            f"the evaluation split ({len(clips)} clips): at least one of the "
+            f"tags {', '.join(tags)} must be carried by some clips, but not by "
+            "all clips. Received: no such tag"
         )
 
 
@@ -139,11 +139,12 @@ def _data_root(config: ExperimentConfig, workspace: Workspace) -> str:
 
 
 def _fold_raw(raw: list[Clip], refined: list[Clip]) -> list[Clip]:
-    """Assigns folds to the raw list, which defines none ([own]).
+    """Assigns a fold to each raw clip (own choice: the raw list has no folds).
 
-    A refined clip keeps its fold. Any other clip takes the fold of its
-    segment's first refined clip, so that no segment of a validation fold is
-    trained on. Segments without a refined clip get a fold by their name.
+    A refined clip keeps its fold. Any other clip gets the fold of the first
+    refined clip in its segment. Otherwise, a segment of a validation fold
+    could be used in training. A segment without refined clips gets a fold
+    that depends on its name.
     """
     of_clip = {clip.clip_id: clip.fold for clip in refined}
     of_segment: dict[str, int | None] = {}

@@ -21,10 +21,10 @@ class ScoredSplit:
     """The scores that a network gives to the clips of one split.
 
     Attributes:
-        clip_ids: the clips, in order.
+        clip_ids: the id of each clip.
         segments: the segment of each clip.
-        labels: (clips, tags), 0 or 1.
-        scores: (clips, tags).
+        labels: array (clips, tags) of 0 and 1.
+        scores: array (clips, tags).
     """
 
     clip_ids: tuple[str, ...]
@@ -34,9 +34,9 @@ class ScoredSplit:
 
     @property
     def filenames(self) -> list[str]:
-        """The file names of the clips, as in the challenge's score files.
+        """The file names of the clips, as in score files of DCASE 2016.
 
-        Ids of CHiME-Home lack the extension; ids from a manifest have it.
+        Clip ids of CHiME-Home lack the extension; ids from a manifest have it.
         """
         return [
             clip_id
@@ -64,7 +64,7 @@ def score_split(
     tags: tuple[str, ...],
     folds: tuple[int, ...] | None = None,
 ) -> ScoredSplit:
-    """Scores the clips of `prepared`, or of some of its folds."""
+    """Scores all clips of `prepared`, or only the clips in `folds`."""
     from audiotag_nas.data import pipeline
     from audiotag_nas.training import trainer
 
@@ -86,7 +86,7 @@ def evaluate(
     *,
     thresholds: np.ndarray | None = None,
 ) -> TagReport:
-    """Returns the metrics, with bootstrap intervals over segments."""
+    """Returns the metrics, with intervals from a bootstrap over segments."""
     return metrics.evaluate_tags(
         scored.labels,
         scored.scores,
@@ -101,7 +101,7 @@ def evaluate(
 def compare(
     baseline: ScoredSplit, found: ScoredSplit, config: ExperimentConfig
 ) -> PairedDifference:
-    """Returns the paired difference, found minus baseline."""
+    """Returns the paired difference of the mean EERs, found minus baseline."""
     found = found.reordered(baseline.clip_ids)
     return metrics.paired_difference(
         baseline.labels,

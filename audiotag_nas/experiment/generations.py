@@ -1,12 +1,11 @@
-"""Trials of grid and final training that later settings superseded.
+"""Separates current trials of grid and final training from superseded trials.
 
-The journal is append-only and its ids are unique. So a trial whose settings
-changed is journaled under the id of a new generation: `final-found`, then
-`final-found.2`. A trial that any generation trained with the same settings is
-not retrained.
+A trial is current if the present config and the results of the earlier stages
+request exactly this trial. Otherwise it is superseded.
 
-A trial is current if the config and the results of the earlier stages request
-exactly this trial now; otherwise it is superseded.
+The journal is append-only, and its trial ids are unique. If the settings of a
+trial change, the new trial is a generation with its own id: `final-found`, then
+`final-found.2`. If a generation with the same settings exists, it is reused.
 """
 
 import dataclasses
@@ -34,15 +33,15 @@ class Generations:
     """The entries of a journal, in its order.
 
     Attributes:
-        current: entries with the settings that apply now.
-        superseded: entries with earlier settings.
+        current: the entries of current trials.
+        superseded: the entries of superseded trials.
     """
 
     current: list[JournalEntry]
     superseded: list[JournalEntry]
 
     def of_stage(self, stage: str) -> "Generations":
-        """The entries of one stage."""
+        """Returns the entries of one stage."""
         return Generations(
             *(
                 [entry for entry in entries if entry.trial.stage == stage]
@@ -52,17 +51,19 @@ class Generations:
 
 
 def base_id(trial_id: str) -> str:
-    """The id without its generation: `final-found` of `final-found.2`."""
+    """Returns the id without its generation (`.2` in `final-found.2`)."""
     return trial_id.partition(_MARK)[0]
 
 
 def with_generation(
     trial: Trial, get_entry: Callable[[str], JournalEntry | None]
 ) -> Trial:
-    """Returns the trial with the id at which the journal has it or can take it.
+    """Returns the trial with the id of its generation.
+
+    If no generation in the journal has the same settings, the id is new.
 
     Args:
-        trial: with the id of the first generation.
+        trial: the trial, with the id of the first generation.
         get_entry: trial id -> its journal entry, if any.
     """
     for generation in itertools.count(2):
@@ -98,10 +99,11 @@ def split_generations(
     """Separates current from superseded entries.
 
     Args:
-        entries: the journal's, of all stages.
+        entries: all entries of the journal.
         config: the experiment.
-        session: the last one; it names the architecture that the search
-            recommends. Without it, that is the grid's last trial's.
+        session: the last session, which names the trial that the search
+            recommends. Without a session, the architecture of the last grid
+            trial counts as recommended.
     """
     architecture = _found_architecture(entries, session)
     grid = {} if architecture is None else _grid_trials(config, architecture)
@@ -124,10 +126,11 @@ def split_generations(
 def find_entry(
     generations: Generations, trial_id: str
 ) -> tuple[JournalEntry | None, bool]:
-    """Returns the entry that an id names, and whether it is superseded.
+    """Returns an entry by its trial id, and whether the entry is superseded.
 
-    An id without a generation names the current entry; `final-found.1` names
-    the first generation's. The entry is None if there is none.
+    `final-found` means the current entry or, without a current entry, the
+    superseded entry of the first generation. If the id names a generation
+    (`final-found.1`), the second value is False. An unknown id gives None.
     """
     for entry in generations.current:
         if trial_id in (entry.trial.trial_id, base_id(entry.trial.trial_id)):
@@ -153,7 +156,7 @@ def _found_architecture(
 def _grid_trials(
     config: ExperimentConfig, architecture: Architecture
 ) -> dict[str, Trial]:
-    """Base id -> trial that the grid requests now."""
+    """Returns the trials that the grid requests now, by base id."""
     points = itertools.product(
         *map(range, stages.grid_space(config).num_choices)
     )
@@ -169,9 +172,9 @@ def _final_trials(
     architecture: Architecture,
     grid_tokens: Tokens | None,
 ) -> dict[str, Trial]:
-    """Base id -> trial that the final stage requests now.
+    """Returns the trials that the final stage requests now, by base id.
 
-    Without `grid_tokens`, only the baseline's, which needs no grid.
+    Without `grid_tokens`, only the baseline is requested; it needs no grid.
     """
     systems: list[Tokens] = [(0,)] if grid_tokens is None else [(0,), (1,)]
     trials = (
@@ -192,7 +195,7 @@ def _is_one_of(entry: JournalEntry, trials: dict[str, Trial]) -> bool:
 def _chosen_tokens(
     in_grid: Sequence[JournalEntry], session: Session | None
 ) -> Tokens | None:
-    """The point that the completed grid chose; None if every trial failed."""
+    """Returns the point that the grid chose; None if every trial failed."""
     recommended = recommended_id(session, "grid")
     for entry in in_grid:
         if entry.trial.trial_id == recommended:

@@ -1,9 +1,9 @@
 """The main job `run`: from sound files to an exported, evaluated tagger.
 
-It has nine steps, all by one `ArchitectureTuner`. A step takes from the working
-directory what an earlier run has finished, so an interrupted job can be
-continued. The evaluation split is first scored in step 7: the search, the grid
-and the choice of the exported network use the validation folds only.
+One `ArchitectureTuner` runs all nine steps. A step reuses the results that an
+earlier run left in the working directory, so an interrupted job can be
+continued. The evaluation split is not scored before step 7. The search, the
+grid and the choice of the exported network use the validation folds only.
 """
 
 from pathlib import Path
@@ -47,7 +47,8 @@ def run_main_job(tuner: ArchitectureTuner) -> MainJobResult:
                 f"{', '.join(missing)}; step 6 retrains them"
             )
         dataset = _prepare(tuner)
-        _step(tuner, 3, "CRNN baseline, with the epochs of the search")
+        title = "CRNN baseline, trained for as many epochs as a search trial"
+        _step(tuner, 3, title)
         tuner.train_baseline()
         search = _search(tuner)
         trial, trained = search.recommended
@@ -65,7 +66,7 @@ def run_main_job(tuner: ArchitectureTuner) -> MainJobResult:
         write_report(
             result, search, config, workspace, data_lines=tuner.data_lines
         )
-        _step(tuner, 8, "export, and an example: tags of one recording")
+        _step(tuner, 8, "export, and the tags of one recording as an example")
         _export(result.winner, config, workspace)
         picture = _tag_one(tuner, result.winner, dataset.clips["evaluation"])
     _step(tuner, 9, "result")
@@ -102,8 +103,8 @@ def _search(tuner: ArchitectureTuner) -> SearchOutcome:
     _step(
         tuner,
         4,
-        f"{search.searcher} search: {search.num_trials} trials, "
-        f"{search.space().size:.3g} architectures",
+        f"{search.searcher} search: {search.num_trials} trials "
+        f"in a space of {search.space().size:.3g} architectures",
     )
     outcome = tuner.search()
     if outcome.stop_reason:
@@ -116,11 +117,11 @@ def _grid(
 ) -> SearchOutcome:
     space = stages.grid_space(tuner.config)
     axes = ", ".join(decision.name for decision in space.decisions)
-    _step(tuner, 5, f"grid over {axes}: {space.size} points")
+    _step(tuner, 5, f"grid search over {axes}: {space.size} points")
     outcome = tuner.grid_search(architecture)
     values = space.values(outcome.recommendation)
     chosen = ", ".join(f"{name} {value}" for name, value in values.items())
-    tuner.progress.line(f"  chosen: {chosen}")
+    tuner.progress.line(f"  chosen settings: {chosen}")
     return outcome
 
 
@@ -131,7 +132,7 @@ def _evaluate(
     results: tuple[TrialResult, TrialResult],
 ) -> MainJobResult:
     config = tuner.config
-    # Convergence: epochs until the baseline's best EER is reached.
+    # `epochs_to_target` counts the epochs until this EER is reached.
     target = results[0].metric("validation_eer")
     default_size = config.features.spectrogram_size(config.data.clip_seconds)
     baseline = _score(
@@ -213,14 +214,16 @@ def _export(
 def _tag_one(
     tuner: ArchitectureTuner, system: FinalSystem, clips: list[Clip]
 ) -> Path | None:
-    """Tags the first clip with two tags (or the most, if none has two).
+    """Tags the first clip that has at least two tags, as an example.
+
+    If no clip has two tags, the first clip with the most tags is used.
 
     Returns:
         The path of the picture; None if the clip could not be tagged.
     """
     from audiotag_nas.serving.tagger import Tagger
 
-    # Step 2 may have rejected clips; these can't be tagged.
+    # A clip that step 2 rejected can't be tagged.
     scored = set(system.scored.clip_ids)
     clips = [clip for clip in clips if clip.clip_id in scored]
     tags = set(tuner.config.data.tags)
@@ -228,7 +231,9 @@ def _tag_one(
     tagger = Tagger.load(tuner.workspace.export_dir)
     tagged = tagger.tag_file(clip.path, keep_first_minute=True)
     annotated = " ".join(clip.tags) or "none"
-    tuner.progress.line(f"  {escaped(clip.path)}, annotated {annotated}:")
+    tuner.progress.line(
+        f"  {escaped(clip.path)}, annotated tags {annotated}, predicted tags:"
+    )
     for line in tagged.describe():
         tuner.progress.line(f"  {line}")
     if tagged.scores is None:

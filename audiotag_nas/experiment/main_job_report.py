@@ -1,7 +1,7 @@
 """The report of the main job: tables, pictures and scores of both networks.
 
 The scores are written in the format of the DCASE 2016 challenge, so that the
-tool `score` and others can recompute the EERs.
+tool `score` and other programs can recompute the EERs.
 """
 
 import csv
@@ -44,13 +44,13 @@ class FinalSystem:
 
     Attributes:
         name: `baseline` or `found`.
-        architecture: its description.
-        size: its spectrogram size, e.g. `124x128`.
+        architecture: the description of the network.
+        size: the spectrogram size of its input, e.g. `124x128`.
         settings: the settings chosen by the grid; empty for the baseline.
         result: the result of the final training.
         model: the network with the weights of its best epoch.
-        thresholds: (tags,), chosen on the validation folds.
-        scored: its scores of the evaluation split.
+        thresholds: one per tag, chosen on the validation folds.
+        scored: its scores for the evaluation clips.
         compared: its column in the comparison table.
     """
 
@@ -75,7 +75,7 @@ class MainJobResult:
 
     @property
     def winner(self) -> FinalSystem:
-        """The network of the lower validation EER, which is exported."""
+        """The exported network, which has the lower validation EER."""
         systems = (self.found, self.baseline)
         return min(systems, key=lambda s: s.result.metric("validation_eer"))
 
@@ -121,7 +121,7 @@ def write_report(
     """Writes `report.md` and its pictures, `results.json` and the scores.
 
     Args:
-        result: both networks.
+        result: both networks and their evaluation.
         search: the outcome of the search.
         config, workspace: the experiment.
         data_lines: notes on the data; see `ArchitectureTuner`.
@@ -172,7 +172,7 @@ def write_report(
 
 
 def _write_front(picture: Path, workspace: Workspace) -> str:
-    """Plots EER over parameters; returns the Pareto front of all costs."""
+    """Plots EER over parameters. Returns a table of the Pareto front."""
     tried = pareto.candidates(ranked_entries(workspace, "search"))
     baselines = pareto.candidates(ranked_entries(workspace, "baseline"))
 
@@ -208,18 +208,19 @@ def _report_text(
         f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
         for s in systems
     )
-    # A code block, because file names may contain Markdown syntax.
+    # A code block shows file names with Markdown syntax unchanged.
     data = "\n".join(f"    {line}" for line in data_lines)
     return (
         f"# {config.name}: baseline and found network\n\n{table}\n\n"
         "![validation EER per epoch](learning_curves.png)\n\n"
         f"![reward per trial](search.png)\n\n{details}\n\n"
         "## Pareto front of the search\n\n"
-        "The architectures that no other dominates in validation EER and all "
-        f"costs, as trained in the search.\n\n{front}\n\n"
+        "No other architecture of the search dominates these architectures in "
+        f"validation EER and all costs.\n\n{front}\n\n"
         "![EER over parameters](pareto.png)\n\n"
         f"## Data\n\n{data}\n\n"
-        "The scores are in this directory. This recomputes the EERs:\n\n"
+        "This directory contains the scores of both networks. This command "
+        "recomputes the EERs of the found network:\n\n"
         f"```\n{score_command(config.data.tags)}\n```\n"
     )
 

@@ -29,14 +29,14 @@ def export_trial(
 ) -> TrialResult:
     """Exports the network of a completed trial.
 
-    The thresholds are chosen on the validation folds, as in `run`; the
+    The thresholds are chosen on the validation folds, as in `run`. The
     evaluation split is not used.
 
     Returns:
         The result of the trial.
 
     Raises:
-        ConfigError: as `completed_entry`.
+        ConfigError: see `completed_entry`.
         StoreError: the network was removed, the log-mels are missing or
             damaged, or `export_dir` can't be written.
     """
@@ -63,7 +63,7 @@ def export_trial(
 def choose_thresholds(
     model: "keras.Model", development: PreparedSet, config: ExperimentConfig
 ) -> np.ndarray:
-    """Returns `metrics.best_thresholds` of the validation folds: (tags,)."""
+    """Returns the best threshold per tag on the validation folds."""
     validation = evaluation.score_split(
         model,
         development,
@@ -83,15 +83,15 @@ def export_network(
     thresholds: np.ndarray,
     reported: Mapping[str, float],
 ) -> None:
-    """Exports a network with the log-mel layer that it was trained with.
+    """Exports a network together with a layer that computes its log-mels.
 
     Args:
         model: the network.
         export_dir: the directory to write.
         config: the experiment.
-        size: its spectrogram size, e.g. `124x128`.
+        size: the spectrogram size of the network's input, e.g. `124x128`.
         architecture, thresholds: see `serving.export_model`.
-        reported: metrics for the manifest, by name.
+        reported: metrics to store in the model's manifest, by name.
     """
     from audiotag_nas.serving.export import export_model
 

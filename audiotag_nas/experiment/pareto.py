@@ -1,8 +1,8 @@
 """The Pareto front of a search: validation EER against costs.
 
-A candidate is on the front if no other candidate dominates it, i.e. is at
-least as good in all objectives and better in one. The objectives, all
-minimized, are the validation EER and one or more costs.
+The front contains each candidate that no other candidate dominates. To dominate
+a candidate means to be at least as good in all objectives and better in one.
+The objectives are the validation EER and one or more costs; all are minimized.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ class Candidate:
     """An architecture that was trained at least once without early stopping.
 
     Attributes:
-        trial_id: its first trial.
-        architecture: its description.
-        validation_eer: mean over its trials.
-        costs: means of those of `COSTS` that all its trials measured.
-        num_trials: trials that completed and were not stopped early.
+        trial_id: id of the first trial of the architecture.
+        architecture: the description of the network.
+        validation_eer: mean validation EER of the architecture's trials.
+        costs: cost -> mean over the trials, if all trials measured the cost.
+        num_trials: number of completed trials that were not stopped early.
     """
 
     trial_id: str
@@ -47,8 +47,8 @@ class Candidate:
 def candidates(entries: Sequence[JournalEntry]) -> list[Candidate]:
     """Returns the architectures of one stage, in the order of their trials.
 
-    Failed trials and those stopped early are ignored. Repeated trials of an
-    architecture are averaged: their minimum would be biased.
+    Failed trials and trials stopped early are ignored. The metrics of repeated
+    trials are averaged, because their minimum would be biased.
     """
     trials: dict[str, list[JournalEntry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.order):
@@ -70,18 +70,18 @@ def common_costs(tried: Sequence[Candidate]) -> tuple[str, ...]:
 def pareto_front(
     tried: Sequence[Candidate], costs: Sequence[str] | None = None
 ) -> list[Candidate]:
-    """Returns the candidates that no other dominates in EER and `costs`.
+    """Returns the candidates that no other candidate dominates.
 
     Args:
         tried: all candidates.
-        costs: keys of `COSTS`; `common_costs` if None.
+        costs: keys of `COSTS`; None means `common_costs`.
 
     Returns:
-        The front, sorted by the first cost, then by the EER. Candidates that
-        are equal in all objectives are all on it, or none of them.
+        The front, sorted by the first cost, then by the EER. It contains all
+        or none of the candidates that are equal in all objectives.
 
     Raises:
-        ConfigError: `costs` is empty, or a cost is unknown or missing.
+        ConfigError: `costs` is empty, or a candidate lacks one of the costs.
     """
     costs = common_costs(tried) if costs is None else tuple(costs)
     if not tried:
@@ -94,11 +94,13 @@ def pareto_front(
         for candidate in tried:
             if cost not in candidate.costs:
                 raise ConfigError(
-                    f"{candidate.trial_id} has no {cost}; a cost must be one "
-                    f"that all trials have: {list(common_costs(tried))}"
+                    f"{candidate.trial_id} has no {cost}. A cost must be one "
+                    f"of {list(common_costs(tried))}, which all trials have."
                 )
     if not costs:
-        raise ConfigError("a front must have at least one cost. Received: none")
+        raise ConfigError(
+            "a Pareto front must have at least one cost. Received: no cost"
+        )
     objectives = np.array(
         [[c.validation_eer, *(c.costs[cost] for cost in costs)] for c in tried]
     )
@@ -146,10 +148,10 @@ def front_table(front: Sequence[Candidate], *, markdown: bool = False) -> str:
 def front_lines(
     entries: Sequence[JournalEntry], costs: Sequence[str] | None = None
 ) -> list[str]:
-    """Returns the screen of `results --pareto`.
+    """Returns the lines that `results --pareto` prints.
 
     Raises:
-        ConfigError: as `pareto_front`.
+        ConfigError: see `pareto_front`.
         StoreError: no trial has completed yet.
     """
     tried = candidates(entries)
@@ -171,7 +173,7 @@ def _candidate(repeats: Sequence[JournalEntry]) -> Candidate:
     results = [entry.result for entry in repeats]
 
     def mean(name: str) -> float:
-        # Divide first: a sum of large numbers could overflow.
+        # Divide each term first, because a sum of large numbers can overflow.
         return math.fsum(each.metric(name) / len(results) for each in results)
 
     return Candidate(

@@ -1,4 +1,4 @@
-"""The config fields that are paths: made absolute, and compared by target.
+"""Makes the paths in a config absolute, and compares them by target.
 
 `./data`, `data/`, `~/work/data` and `/home/me/work/data` may be one directory.
 Remote paths (`s3://...`) are compared as strings.
@@ -16,7 +16,7 @@ FIELDS = (
     ("data", "features_dir"),
     ("final", "export_dir"),
 )
-"""(section, name) of each path; "" stands for the default path."""
+"""(section, name) of each path. The value "" means the default path."""
 
 DATA_PATHS = frozenset(
     f"{section}.{name}" for section, name in FIELDS if section == "data"
@@ -25,9 +25,9 @@ DATA_PATHS = frozenset(
 
 
 def absolute(config: ExperimentConfig) -> ExperimentConfig:
-    """Returns a copy with absolute paths.
+    """Returns a copy of `config` with absolute paths.
 
-    `~` is expanded, because a shell does not expand it after a `=`.
+    `~` is expanded here, because a shell does not expand `~` after `=`.
     """
     config = copy.deepcopy(config)
     for section, name in FIELDS:
@@ -50,7 +50,7 @@ def with_data_of(
 
 
 def differences(config: ExperimentConfig, kept: ExperimentConfig) -> list[str]:
-    """Returns `config.differences(kept)` without equivalent paths."""
+    """Returns `config.differences(kept)`; equivalent paths do not differ."""
     kept = copy.deepcopy(kept)
     for section, name in FIELDS:
         value = getattr(getattr(config, section), name)

@@ -1,4 +1,4 @@
-"""Makes the log-mels of an experiment: every spectrogram size, both splits."""
+"""Makes the log-mels of an experiment, for every spectrogram size and split."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -29,19 +29,20 @@ def prepare_all(
     progress: Progress | None = None,
     on_line: Callable[[str], None],
 ) -> list[PreparedSet]:
-    """Makes the missing log-mels of every size and both splits.
+    """Makes the missing log-mels of every spectrogram size and split.
 
     Args:
         config, workspace: the experiment.
-        dataset: from `read_dataset`.
-        progress: called per set with the numbers of finished and of all clips.
-        on_line: called with notes on the data set and one line per set.
+        dataset: the result of `read_dataset`.
+        progress: see `prepare_split`.
+        on_line: called with each note on the data set, and with one line per
+            spectrogram size and split.
 
     Returns:
-        The sets of the development split, the default size first.
+        The log-mels of the development split; the default size is the first.
 
     Raises:
-        UserError: as `prepare_split`.
+        UserError: see `prepare_split`.
     """
     for line in finding_lines(dataset.findings):
         on_line(line)
@@ -73,25 +74,25 @@ def prepare_split(
 ) -> PreparedSet:
     """Makes the log-mels of one spectrogram size and split, unless they exist.
 
-    Complete log-mels of other input are replaced only if no trial was trained
-    on them and they are not in a directory that the config names, which other
-    experiments may share.
+    Complete log-mels of another input are replaced only before the first trial
+    and only in the working directory. Other experiments may share the directory
+    that `data.features_dir` names.
 
     Args:
         config, workspace: the experiment.
         size: spectrogram size, e.g. `124x128`.
         split: `development` or `evaluation`.
         clips: the clips of the split.
-        progress: called with the numbers of finished and of all clips.
+        progress: called with the number of finished clips and of all clips.
 
     Raises:
-        ConfigError: no development clip carries some tag of the config.
-        DataError: the validation folds contain none or all of the clips, or
+        ConfigError: a tag of the config is carried by no development clip.
+        DataError: the validation folds contain no clips or all clips, or
             every clip is rejected.
         StoreError: the log-mels can't be replaced or written.
     """
     if split == "development":
-        # Checked here because computing log-mels may take hours.
+        # These checks come first, because making log-mels may take hours.
         check_carried(clips, config.data.tags, what="development clips")
         split_folds(
             {clip.fold for clip in clips},
@@ -121,7 +122,7 @@ def _describe(prepared: PreparedSet, size: str, split: str) -> str:
     if prepared.rejected:
         text += (
             f", {len(prepared.rejected)} rejected (see "
-            f"{prepared.split_dir}/rejected.csv), first: "
+            f"{prepared.split_dir}/rejected.csv); reason of the first: "
             f"{prepared.rejected[0].reason}"
         )
     return text
@@ -139,7 +140,7 @@ def read_digests(
 
 
 def spectrogram_sizes(config: ExperimentConfig) -> list[str]:
-    """Returns every size that the experiment trains on, the default first."""
+    """Returns the experiment's spectrogram sizes; the default is the first."""
     default = config.features.spectrogram_size(config.data.clip_seconds)
     return list(dict.fromkeys([default, *config.grid.spectrogram_size]))
 
@@ -147,11 +148,11 @@ def spectrogram_sizes(config: ExperimentConfig) -> list[str]:
 def prepare_on_node(
     config: ExperimentConfig, *, size: str, split_dir: Path, cache_dir: Path
 ) -> None:
-    """Makes the development log-mels on another machine than the driver's.
+    """Makes the development log-mels on a node of a Ray cluster.
 
     A synthetic data set is written once into `cache_dir`, under a name that
-    is unique to its settings. Any other data set must exist on the machine
-    at the place that the config names.
+    is unique to its settings. Any other data set must exist on the node, at
+    the path that the config names.
     """
     made_of = {"seed": config.seed} | dataclasses.asdict(config.synthetic)
     workspace = Workspace(cache_dir / f"dataset-{json_digest(made_of)[:16]}")
@@ -166,4 +167,4 @@ def prepare_on_node(
 
 
 PREPARE_ON_NODE = f"{__name__}:{prepare_on_node.__name__}"
-"""The name by which a Ray node imports the function."""
+"""The name under which a Ray node imports `prepare_on_node`."""

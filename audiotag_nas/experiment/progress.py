@@ -1,6 +1,6 @@
 """Prints the progress of an experiment: steps, trials, time left.
 
-On a terminal, the last line is rewritten within a step. A log file gets
+On a terminal, the current line is rewritten during a step. A log file gets
 complete lines only.
 """
 
@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TextIO
 
+from audiotag_nas.experiment.results import decisions_text
 from audiotag_nas.search.events import TrialFinished
 from audiotag_nas.terminal import escaped_text
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
@@ -22,7 +23,7 @@ def is_eer(result: TrialResult) -> bool:
 
 def _best_text(result: TrialResult) -> str:
     if is_eer(result):
-        return f"{result.metrics['validation_eer']:.3f}"
+        return f"EER {result.metrics['validation_eer']:.3f}"
     return f"reward {result.reward:.3f}"
 
 
@@ -41,7 +42,7 @@ class Progress:
 
     Args:
         stream: where to print; standard output if None.
-        quiet: print nothing.
+        quiet: True prints nothing.
     """
 
     def __init__(
@@ -112,9 +113,9 @@ class Progress:
         self.line("  ".join(parts) + self._left(done, total))
 
     def _left(self, done: int, total: int) -> str:
-        """Returns e.g. `, about 3 min 00 s left`, from the pace of this run.
+        """Returns e.g. `, about 3 min 00 s left`, from the pace of this step.
 
-        Trials taken from the journal do not count towards the pace.
+        The pace does not count trials from the journal.
         """
         if self._first_done is None:
             self._first_done = done - 1
@@ -136,4 +137,4 @@ class Progress:
 def _describe(trial: Trial) -> str:
     if trial.stage == "search":
         return trial.architecture.describe().partition(" |")[0]
-    return "  ".join(f"{name} {v}" for name, v in trial.hparams.items())
+    return decisions_text(trial)

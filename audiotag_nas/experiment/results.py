@@ -1,6 +1,6 @@
-"""The finished trials of a working directory: found, ranked, as text.
+"""Finds, ranks and describes the finished trials of a working directory.
 
-Needs no TensorFlow.
+This file needs no TensorFlow.
 """
 
 import math
@@ -21,10 +21,11 @@ def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
 
 
 def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
-    """Sort key: fully trained before stopped before failed, by reward.
+    """Returns a sort key that puts the best trial first.
 
-    The highest reward comes first. The rewards of trials that were stopped
-    early are not comparable: they stem from fewer epochs.
+    Trials that were trained to the end come first, by decreasing reward. Then
+    come trials that were stopped early, because their rewards are from fewer
+    epochs. Failed trials come last.
     """
     reward = entry.result.reward
     value = math.inf if reward is None else -reward
@@ -51,24 +52,24 @@ def completed_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
 
 
 def completed_entry(workspace: Workspace, trial_id: str) -> JournalEntry:
-    """Returns the completed trial named by `--trial` (`find_entry`).
+    """Returns the completed trial with the id `trial_id`; see `find_entry`.
 
     Raises:
-        ConfigError: there is no such trial, or it is superseded and
-            `trial_id` does not name its generation.
+        ConfigError: there is no such trial, or the trial is superseded and
+            `trial_id` names no generation.
         StoreError: the config or the journal can't be read.
     """
     entry, is_superseded = find_entry(read_generations(workspace), trial_id)
     if entry is None or entry.result.status is not TrialStatus.COMPLETED:
         raise ConfigError(
             f"--trial: must be a completed trial of {workspace.workdir}; "
-            f"`results` lists them. Received: {trial_id!r}"
+            f"`results` lists these trials. Received: {trial_id!r}"
         )
     if is_superseded:
         raise ConfigError(
-            f"--trial: {trial_id} is superseded by later settings, and `run` "
-            f"retrains it; {trial_id}.1 names the earlier trial. Received: "
-            f"{trial_id!r}"
+            f"--trial: {trial_id} is superseded by later settings. `run` "
+            f"retrains it. The id {trial_id}.1 means the earlier trial. "
+            f"Received: {trial_id!r}"
         )
     return entry
 
@@ -79,24 +80,26 @@ def results_lines(
     num_trials: int = 10,
     setting: str = "num_trials",
 ) -> list[str]:
-    """Returns the counts, and one line per trial for the best trials.
+    """Returns a line with the number of trials, and a line per best trial.
 
     Args:
-        entries: from `ranked_entries`.
-        num_trials: how many trials to list.
+        entries: the result of `ranked_entries`.
+        num_trials: maximum number of trials to list.
         setting: the name under which the user sets `num_trials`.
     """
     done = [e for e in entries if e.result.status is TrialStatus.COMPLETED]
     stopped = [e for e in done if e.result.stopped_epoch]
     lines = [f"{len(done)} trials completed, {len(entries) - len(done)} failed"]
     if stopped:
-        lines[0] += f"; {len(stopped)} of the completed were stopped early"
+        lines[0] += (
+            f"; {len(stopped)} of the completed trials were stopped early"
+        )
     for entry in done[:num_trials]:
         result, trial = entry.result, entry.trial
         if trial.stage == "search":
             what = trial.architecture.describe()
         else:
-            what = "  ".join(f"{k} {v}" for k, v in trial.hparams.items())
+            what = decisions_text(trial)
         if result.stopped_epoch:
             what += f"  stopped at epoch {result.stopped_epoch}"
         lines.append(
@@ -105,7 +108,7 @@ def results_lines(
             f"{result.metric('num_parameters'):>9,.0f} parameters  {what}"
         )
     if len(done) > num_trials:
-        order = ", those stopped early last" if stopped else ""
+        order = "; trials stopped early come last" if stopped else ""
         lines.append(
             f"shown: {num_trials} of {len(done)}{order}; "
             f"{setting}={len(done)} lists all"
@@ -113,22 +116,32 @@ def results_lines(
     return lines
 
 
+def decisions_text(trial: Trial) -> str:
+    """Returns a trial's decisions as text, or the name of its network."""
+    text = "  ".join(f"{name} {v}" for name, v in trial.hparams.items())
+    systems = {"system baseline": "baseline", "system found": "found network"}
+    return systems.get(text, text)
+
+
 def superseded_lines(num_superseded: int) -> list[str]:
     """Returns one line with the number of omitted trials, if there are any."""
     if not num_superseded:
         return []
-    return [f"omitted: {num_superseded} superseded by later settings"]
+    return [f"omitted: {num_superseded} trials, superseded by later settings"]
 
 
 def recommended_lines(workspace: Workspace) -> list[str]:
-    """Returns one line with the searcher's recommendation, if it has ended.
+    """Returns one line with the searcher's choice, if the search has ended.
 
-    The recommended trial need not have the highest reward, which is noisy.
+    Rewards are noisy, so the chosen trial need not have the highest reward.
     """
     trial_id = recommended_id(read_session(workspace.running_path), "search")
     if not trial_id:
         return []
-    return [f"recommended for grid and final training: {trial_id}"]
+    return [
+        f"recommended for grid and final training: {trial_id} (the searcher's "
+        "choice; it need not have the highest observed reward)"
+    ]
 
 
 def export_table(
@@ -136,7 +149,7 @@ def export_table(
 ) -> tuple[list[str], list[list[object]]]:
     """Returns the column names and one row per trial.
 
-    Decisions, settings and metrics that a trial does not have are None. The
+    If a trial lacks a decision, setting or metric, its cell is None. The
     learning curves are omitted; `num_epochs` is their length.
     """
     hparams = _union(entry.trial.hparams for entry in entries)
@@ -168,7 +181,7 @@ def export_table(
 
 
 def _settings(trial: Trial) -> dict[str, object]:
-    """The training overrides, and the stop rule if there is one."""
+    """Returns the training overrides, and the stop rule if there is one."""
     rule = [list(pair) for pair in trial.stop_rule]
     return trial.overrides.to_json() | ({"stop_rule": rule} if rule else {})
 

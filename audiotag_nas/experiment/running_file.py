@@ -1,9 +1,10 @@
-"""`running.json`: what the driver is doing, for `status` and other readers.
+"""`running.json`: the present work of the driver, for `status` and other tools.
 
-A session is the work of one process, the driver, on the directory. The journal
-has the finished trials; this file has the running ones, their starting times
-and the load of the runner's slots. It is rewritten at each event. No search is
-resumed from it. After a crash it names the trials that were lost.
+The driver is the process that trains in a working directory. A session is the
+work of one driver. The journal has the finished trials, and this file has the
+running trials, their starting times and the load of the workers. The driver
+rewrites the file at each event, but resumes no search from it. After a crash,
+the file names the trials that were lost.
 """
 
 import contextlib
@@ -32,15 +33,15 @@ class StageRun:
     Attributes:
         stage: its name.
         num_total: number of trials to train.
-        num_slots: number of trials that the runner trains in parallel.
-        started_at: when its runner was ready.
-        ended_at: when the stage ended; None before.
+        num_slots: number of workers, i.e. of trials trained in parallel.
+        started_at: time at which the runner was ready.
+        ended_at: time at which the stage ended; None while it runs.
         num_trained: trials finished in this session.
         busy_seconds: total training time of these trials.
-        running: trial id -> starting time.
-        architectures: trial id -> architecture, for the running trials.
-        recommended: id of the trial that the searcher recommends; empty
-            before the stage has ended.
+        running: id of a running trial -> starting time.
+        architectures: id of a running trial -> architecture.
+        recommended: id of the trial that the searcher recommends; "" while
+            the stage runs.
     """
 
     stage: str
@@ -59,14 +60,14 @@ class StageRun:
 
 @dataclasses.dataclass
 class Session:
-    """The work of one driver on the directory.
+    """The work of one driver in the directory.
 
     Attributes:
-        pid, host: the driver's process.
+        pid, host: process id and host name of the driver.
         updated_at: time of the last event.
-        stages: in the order in which they started.
-        stop_reason: the error or interrupt that ended the session; empty if
-            the driver is running, has finished or was killed.
+        stages: the stages, in the order of their start.
+        stop_reason: the error or interrupt that ended the session; "" if the
+            driver is running, has finished or was killed.
     """
 
     pid: int
@@ -77,7 +78,7 @@ class Session:
 
 
 class RunningFile:
-    """Writes the file; errors in writing (a full disk) are ignored.
+    """Writes `running.json`, and ignores write errors such as a full disk.
 
     Attributes:
         session: the content of the file.
@@ -111,7 +112,7 @@ class RunningFile:
         self._write()
 
     def end(self, recommended: str) -> None:
-        """Ends the last stage, which recommends this trial."""
+        """Records the end of the last stage, and its recommended trial."""
         self.session.stages[-1].ended_at = time.time()
         self.session.stages[-1].recommended = recommended
         self._write()
@@ -119,8 +120,8 @@ class RunningFile:
     def stop(self, error: BaseException) -> None:
         """Records the error that ended the session.
 
-        A session without stages does not overwrite the file: the previous
-        session there may name lost trials.
+        A session without stages does not overwrite the file, because the
+        previous session in the file may name lost trials.
         """
         self.session.stop_reason = _describe(error)
         if self.session.stages or not self._path.exists():
@@ -145,7 +146,7 @@ class RunningFile:
 
 
 def _describe(error: BaseException) -> str:
-    """Returns one line; defects of this project include the error's type."""
+    """Returns one line, with the type of an error that is no `UserError`."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())

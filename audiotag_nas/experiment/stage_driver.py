@@ -1,4 +1,4 @@
-"""Runs the stages of an experiment in its working directory, under its lock.
+"""Runs the stages of an experiment, and locks its working directory.
 
 After each trial, `running.json`, the TensorBoard log, the kept networks and
 the progress display are updated.
@@ -37,13 +37,14 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner, TrialStatus
 
 
 class StageDriver:
-    """Runs stages; one lock, journal and runner serve all of them.
+    """Runs stages, which share one lock, one journal and one runner.
 
     Args:
         config: the experiment.
-        workspace: its directory.
+        workspace: the working directory.
         progress: prints the progress.
-        make_runner: called before the first stage of a `driving` block.
+        make_runner: makes the runner before the first stage of a `driving`
+            block.
     """
 
     def __init__(
@@ -73,12 +74,12 @@ class StageDriver:
 
     @contextlib.contextmanager
     def driving(self) -> Iterator[Journal]:
-        """Holds the lock of the directory; may be nested.
+        """Holds the lock of the directory; a nested block shares the lock.
 
         Raises:
             StoreError: another process holds the lock, or the journal is
                 damaged.
-            ConfigError: another config was stored in the directory meanwhile.
+            ConfigError: another command has stored another config.
         """
         if self._journal is not None:
             yield self._journal
@@ -110,10 +111,10 @@ class StageDriver:
         settings: dict[str, Any] | None = None,
         early_stopper: EarlyStopper | None = None,
     ) -> SearchOutcome:
-        """Runs one stage; by default every point of `space` in one round.
+        """Runs one stage. By default, one round trains every point of `space`.
 
         Args:
-            settings: settings of the searcher.
+            settings: keyword arguments of the searcher.
             stage, space, make_trial, searcher, num_trials, trials_per_round,
                 max_open_rounds, early_stopper: see `run_search`.
 
@@ -122,7 +123,7 @@ class StageDriver:
         """
         num_trials = space.size if num_trials is None else num_trials
         with self.driving() as journal:
-            # The runner first: it starts TensorFlow with the right settings.
+            # The runner comes first, because it configures TensorFlow.
             runner = self._ready_runner()
             self._running.begin(
                 stage, num_total=num_trials, num_slots=runner.num_slots
@@ -148,7 +149,7 @@ class StageDriver:
                     on_event=self._on_event,
                 )
             except BaseException:
-                # It may still be training; no caller takes its results.
+                # The runner may still train, but nobody will read a result.
                 self._close_runner()
                 raise
             self._running.end(outcome.recommended[0].trial_id)
@@ -161,7 +162,7 @@ class StageDriver:
             return outcome
 
     def with_generation(self, trial: Trial) -> Trial:
-        """Returns `trial` under its id in the journal: see `generations`."""
+        """Returns `trial` with its id in the journal; see `generations`."""
         with self.driving() as journal:
             return with_generation(trial, journal.get)
 
@@ -199,14 +200,14 @@ class StageDriver:
         self._hparams.write(
             event.trial, event.result, from_journal=event.from_journal
         )
-        # The stage `train` keeps all networks: the user asked for each.
+        # The user requested each trial of `train`, so no network is removed.
         if not event.from_journal and stage != "train":
             current = self._generations(stage).current
             remove_networks(self._workspace, sorted(current, key=entry_rank))
         self._progress.trial(event)
 
     def _remove_superseded_logs(self, stage: str) -> None:
-        """TensorBoard shows current trials only; the journal keeps all."""
+        """Removes the TensorBoard logs of superseded trials of a stage."""
         superseded = self._generations(stage).superseded
         for entry in superseded:
             directory = self._hparams.session_dir(entry.trial)
@@ -215,14 +216,14 @@ class StageDriver:
             self._progress.line(f"  {line}")
 
     def _generations(self, stage: str) -> Generations:
-        """Returns the stage's trials, from the journal that is open."""
+        """Returns the trials of a stage in the open journal."""
         with self.driving() as journal:
             return split_generations(
                 journal.entries, self._config, self._running.session
             ).of_stage(stage)
 
     def _ready_runner(self) -> TrialRunner:
-        """Returns the runner of all stages: its workers start only once."""
+        """Returns the runner, which all stages share to start workers once."""
         if self._runner is None:
             self._runner = self._make_runner()
         return self._runner

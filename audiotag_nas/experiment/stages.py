@@ -1,11 +1,11 @@
-"""The trials of each stage of an experiment, as pure functions.
+"""Pure functions that return the trials of each stage of an experiment.
 
-Stages: `baseline` (the CRNN baseline at the search's budget), `search`
-(architectures), `grid` (mixup coefficient, spectrogram size and batch size for
-the found architecture) and `final` (baseline and found network, at the full
-budget). `train` retrains the architecture of any trial on request. A trial
-depends only on the config and the tokens, so that a resumed experiment requests
-the same trials.
+`baseline` trains the CRNN baseline for as many epochs as a search trial.
+`search` trains the proposed architectures. `grid` trains the found architecture
+with each mixup coefficient, spectrogram size and batch size. `final` trains the
+baseline and the found network, usually for more epochs. `train` retrains the
+architecture of any trial on request. A trial depends only on the config and the
+tokens, so a resumed experiment requests the same trials.
 """
 
 import hashlib
@@ -35,21 +35,21 @@ BASELINE_SPACE = SearchSpace((Decision("system", ("baseline",)),))
 FINAL_SPACE = SearchSpace(
     (Decision("system", ("baseline", "found"), ordinal=False),)
 )
-"""Stages without decisions are grids of one or two points, so that they use the
-same loop, runners and journal as the others."""
+"""A stage without a search is a grid of one or two points. It therefore uses
+the same loop, runners and journal as the search."""
 
 _PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
-"""For networks that are compared with each other."""
+"""The reward is 1 - EER if networks are compared with each other."""
 
 
 def derive_seed(seed: int, name: str) -> int:
-    """Returns a 31-bit seed, different for different names."""
+    """Returns a 31-bit seed that depends on `seed` and `name`."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 
 def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
-    """Returns the trial of the CRNN baseline, at the search's budget."""
+    """Returns the trial of the CRNN baseline, with the search's epochs."""
     return _trial(
         config,
         BASELINE_ID,
@@ -80,7 +80,7 @@ def search_trial(
 
 
 def early_stopper(config: ExperimentConfig) -> EarlyStopper | None:
-    """Returns what stops the search's trials early, if anything does."""
+    """Returns the rule that stops search trials early, or None."""
     search = config.search
     return make_early_stopper(
         search.early_stop,
@@ -156,10 +156,11 @@ def final_trial(
     architecture: Architecture,
     grid_tokens: Tokens,
 ) -> Trial:
-    """Returns a final trial, of the baseline or of the found network.
+    """Returns the final trial of the baseline or of the found network.
 
     Both have the same data, epochs, patience and seed. The found network has
-    the training settings that the grid chose, the baseline the config's.
+    the training settings that the grid chose. The baseline has the training
+    settings of the config.
     """
     values = FINAL_SPACE.values(tokens)
     found = values["system"] == "found"
@@ -177,7 +178,7 @@ def final_trial(
 
 
 def train_space(trial_id: str, epochs: int) -> SearchSpace:
-    """Returns the search space, of one point, of a retraining."""
+    """Returns a search space whose only point describes a retraining."""
     return SearchSpace(
         (Decision("trial", (trial_id,)), Decision("epochs", (epochs,)))
     )
@@ -186,19 +187,19 @@ def train_space(trial_id: str, epochs: int) -> SearchSpace:
 def train_trial(
     config: ExperimentConfig, trial: Trial, overrides: Mapping[str, Choice]
 ) -> Trial:
-    """Returns the trial that retrains a trial's architecture to its end.
+    """Returns a trial that retrains the architecture of another trial.
 
     Args:
         config: the experiment.
-        trial: the trial to retrain; of any stage.
+        trial: the other trial, of any stage.
         overrides: fields of `TrainingConfig`, including `epochs`, that replace
-            the trial's own.
+            the settings of `trial`.
     """
     space = train_space(trial.trial_id, int(overrides["epochs"]))
     tokens = (0,) * space.num_decisions
     return _trial(
         config,
-        # A dot would mark a generation of the new trial.
+        # A dot in the id would mark a generation of the new trial.
         f"train-{trial.trial_id.replace('.', '-')}",
         stage="train",
         tokens=tokens,
@@ -213,7 +214,7 @@ def _budget(section: SearchConfig | GridConfig | FinalConfig) -> dict[str, int]:
 
 
 def _search_reward(config: ExperimentConfig) -> RewardSettings:
-    """The reward of search and grid, which continues the search."""
+    """Returns the reward settings of search and grid trials."""
     return RewardSettings(config.search.reward, config.search.weighs_costs)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
 
 KEPT = 10
-"""Networks kept per stage, to save disk space."""
+"""Maximum number of networks kept per stage, to save disk space."""
 
 
 def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
@@ -33,8 +33,8 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
     path = network_path(workspace, trial_id)
     if not path.exists():
         raise StoreError(
-            f"{path}: the network does not exist: only the best {KEPT} of a "
-            f"stage are kept, or the file was removed. {retrain}"
+            f"{path}: the network does not exist. Each stage keeps only the "
+            f"best {KEPT} networks, or the file was removed. {retrain}"
         )
     check_regular(path)
     try:
@@ -42,23 +42,23 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
     except Exception as error:
         # Keras does not document which errors a damaged file raises.
         raise StoreError(
-            f"{path}: can't be loaded ({type(error).__name__}), the file is "
+            f"{path}: can't be loaded ({type(error).__name__}). The file is "
             f"damaged. {retrain}"
         ) from error
 
 
 def network_path(workspace: Workspace, trial_id: str) -> Path:
-    """Returns the path of a trial's network, whether it exists or not."""
+    """Returns the path of a trial's network, which need not exist."""
     return workspace.trials_dir / trial_id / MODEL_FILE
 
 
 def remove_networks(
     workspace: Workspace, ranked: Sequence[JournalEntry]
 ) -> None:
-    """Removes the networks of all but the first `KEPT` of `ranked`.
+    """Removes the networks of all trials after the first `KEPT`.
 
     Args:
-        workspace: the directory.
+        workspace: the working directory.
         ranked: the current trials of one stage, best first. Networks of
             superseded trials are not removed.
     """

@@ -42,24 +42,24 @@ if TYPE_CHECKING:
 class ArchitectureTuner:
     """Searches architectures for one experiment in one working directory.
 
-    Everything finished is stored in the directory: a new tuner for the same
-    directory continues there. Methods that train prepare the data first.
+    Finished work is stored in the directory, and a new tuner for the same
+    directory continues it. Each method that trains prepares the data first.
 
     Attributes:
-        config: the experiment; a copy with absolute paths.
-        workspace: the directory.
+        config: a copy of the experiment's config, with absolute paths.
+        workspace: the working directory.
         progress: prints the progress.
         data_lines: notes on the data for the user; filled by `prepare`.
 
     Args:
         config: the experiment.
-        workdir: the directory; created if it does not exist.
+        workdir: the working directory, which is created if necessary.
         progress: prints the progress; `Progress(quiet=True)` prints nothing.
         runner: where trials run; in this process by default.
 
     Raises:
-        ConfigError: `config` is invalid, or finished trials in `workdir`
-            depend on fields in which it differs from the stored config.
+        ConfigError: `config` is invalid, or it differs from the stored config
+            in a field on which finished trials in `workdir` depend.
 
     >>> from audiotag_nas import ArchitectureTuner, load_config
     >>> tuner = ArchitectureTuner(load_config("smoke"), workdir="runs/first")
@@ -68,7 +68,7 @@ class ArchitectureTuner:
     >>> tuner.results_summary()
     0 trials completed, 0 failed
 
-    These methods train networks, and return the best of them:
+    The search trains networks, and the best network can be loaded:
 
     >>> outcome = tuner.search()  # doctest: +SKIP
     >>> model = tuner.get_best_models(1)[0]  # doctest: +SKIP
@@ -87,7 +87,7 @@ class ArchitectureTuner:
                 "config: must be an ExperimentConfig, such as "
                 f"load_config('smoke'). Received: {config!r}"
             )
-        # A copy, so that it stays equal to the config in the directory.
+        # The result is a copy, so later changes of `config` have no effect.
         self.config = path_fields.absolute(config.validate())
         self.workspace = Workspace(workdir)
         self.data_lines: list[str] = []
@@ -103,11 +103,11 @@ class ArchitectureTuner:
     # Data
 
     def read_dataset(self) -> DataSet:
-        """Reads the lists of the data set; writes a synthetic one first.
+        """Reads the lists of the data set. Synthetic data are written first.
 
         Raises:
             ConfigError: the data set does not exist.
-            DataError: it violates its format.
+            DataError: the data set violates its format.
         """
         if self.config.data.source == "synthetic":
             with self.driving():
@@ -120,7 +120,7 @@ class ArchitectureTuner:
         """Makes the log-mels of every spectrogram size, unless they exist.
 
         Args:
-            dataset: from `read_dataset`, which is called if None.
+            dataset: the result of `read_dataset`; None reads the data set.
 
         Raises:
             DataError: the data set violates its format, or all clips of a
@@ -143,7 +143,7 @@ class ArchitectureTuner:
                 self.workspace.keep_data(self.config, digests)
             except StoreError:
                 if not self.config.data.features_dir:
-                    # They would be in the way of the right data's log-mels.
+                    # The wrong log-mels would block the right data.
                     self.workspace.remove_other_features(digests)
                 raise
             self._development = development
@@ -155,11 +155,11 @@ class ArchitectureTuner:
     # Stages
 
     def driving(self) -> contextlib.AbstractContextManager[Journal]:
-        """Holds the directory's lock: see `StageDriver.driving`."""
+        """Holds the lock of the directory; see `StageDriver.driving`."""
         return self._driver.driving()
 
     def train_baseline(self) -> TrialResult:
-        """Trains the CRNN baseline with the epochs of the search.
+        """Trains the CRNN baseline for as many epochs as a search trial.
 
         Raises:
             SearchError: the training failed.
@@ -173,7 +173,7 @@ class ArchitectureTuner:
         ).best_result
 
     def search(self) -> SearchOutcome:
-        """Searches architectures until `config.search.num_trials` are done.
+        """Searches architectures with `config.search.num_trials` trials.
 
         Raises:
             SearchError: every trial failed.
@@ -219,8 +219,8 @@ class ArchitectureTuner:
         """Trains the baseline and `architecture` with the final epochs.
 
         Args:
-            architecture: the architecture found.
-            grid_tokens: the point of the grid that gives its settings.
+            architecture: the found architecture.
+            grid_tokens: the grid point with the settings for `architecture`.
 
         Returns:
             The results of the baseline and of `architecture`.
@@ -250,12 +250,12 @@ class ArchitectureTuner:
     ) -> TrialResult:
         """Trains the architecture of a completed trial from scratch.
 
-        The settings are those of the trial, with the epochs and the patience
-        of the final training. The new trial belongs to the stage `train`.
+        The new trial belongs to the stage `train`. It has the settings of the
+        completed trial, and the epochs and patience of the final training.
 
         Args:
-            trial_id: the completed trial; see `generations.find_entry`.
-            settings: fields of `TrainingConfig` that override the settings.
+            trial_id: id of the completed trial; see `generations.find_entry`.
+            settings: fields of `TrainingConfig` that override these settings.
 
         Raises:
             ConfigError: there is no such trial, or a setting is invalid.
@@ -285,8 +285,8 @@ class ArchitectureTuner:
         return outcome.best_result
 
     def _make_runner(self) -> TrialRunner:
-        # Errors in the data are reported before TensorFlow starts; these
-        # settings must be made before it does.
+        # Errors in the data are reported before TensorFlow starts. Threads
+        # and GPUs must be set before TensorFlow starts.
         self.prepare()
         from audiotag_nas.training import strategy as strategies
 
@@ -310,7 +310,7 @@ class ArchitectureTuner:
 
         for prepared in self._development:
             check_trainable(prepared, self.config)
-        # All sizes are of the same clips, so the notes of one are enough.
+        # All sizes have the same clips, so the notes of one size suffice.
         for prepared in self._development[-1:]:
             for note in tag_notes(prepared, self.config):
                 self.progress.line(f"  note: {note}")
@@ -325,9 +325,9 @@ class ArchitectureTuner:
         print(escaped_text("\n".join(lines)))
 
     def get_best_architectures(self, n: int = 1) -> list[Architecture]:
-        """Returns the `n` architectures of the highest reward, best first.
+        """Returns the `n` architectures with the highest rewards, best first.
 
-        An architecture with several trials is ranked by its best one. Trials
+        An architecture with several trials is ranked by its best trial. Trials
         that were stopped early come last.
 
         Raises:
@@ -339,8 +339,8 @@ class ArchitectureTuner:
     def get_recommended_architecture(self) -> Architecture:
         """Returns the architecture that the searcher recommends.
 
-        It need not have the highest reward, which is noisy. An unfinished
-        search is finished first.
+        Rewards are noisy, so this architecture need not have the highest
+        reward. An unfinished search is finished first.
 
         Raises:
             SearchError: every trial failed.
@@ -352,7 +352,7 @@ class ArchitectureTuner:
 
         Raises:
             StoreError: no trial of the search has completed, or a network was
-                removed (the best `trained_networks.KEPT` are kept).
+                removed (each stage keeps `trained_networks.KEPT` networks).
         """
         return [
             self.load_model(entry.trial.trial_id)
@@ -370,23 +370,23 @@ class ArchitectureTuner:
     def pareto_front(
         self, costs: Sequence[str] | None = None
     ) -> list[pareto.Candidate]:
-        """Returns the Pareto front of the search: see `pareto`.
+        """Returns the Pareto front of the search; see `pareto`.
 
         Args:
-            costs: `num_parameters`, `multiply_adds` and, if measured,
-                `latency_seconds`; all that every trial has if None.
+            costs: keys of `pareto.COSTS`; None means all costs that every
+                trial has measured.
 
         Raises:
-            ConfigError: a cost is unknown, or a trial does not have it.
+            ConfigError: a cost is unknown, or a trial lacks one of the costs.
             StoreError: no trial of the search has completed.
         """
         done = results.completed_entries(self.workspace, "search")
         return pareto.pareto_front(pareto.candidates(done), costs)
 
     def missing_final_networks(self) -> list[str]:
-        """Returns the current final trials whose networks were removed.
+        """Returns the ids of current final trials whose networks are missing.
 
-        `train_final` retrains them.
+        `train_final` retrains these networks.
         """
         final = read_generations(self.workspace).of_stage("final").current
         return [
@@ -401,7 +401,7 @@ class ArchitectureTuner:
 
         Raises:
             ConfigError: there is no such completed trial.
-            StoreError: its network was removed, or `export_dir` contains
+            StoreError: the network was removed, or `export_dir` contains
                 files that do not belong to an exported model.
         """
         from audiotag_nas.experiment.model_export import export_trial

@@ -1,16 +1,16 @@
-"""The working directory of an experiment: its files, and which config fits.
+"""The working directory of an experiment: its files and its stored config.
 
 config.json            the resolved config; see `config_changes`
 data.json              digests of the data; see `data_digests`
 driver.lock            held while a command works here
 trials.jsonl           the journal, one finished trial per line
-running.json           what the driver is training; see `running_file`
-dataset/               the synthetic data set, if that is the source
-features/<size>/<split>/   log-mels as TFRecords, unless data.features_dir
-trials/<trial_id>/     model.keras, the network of a trial
+running.json           the running trials; see `running_file`
+dataset/               the synthetic data set, if the source is synthetic
+features/<size>/<split>/   log-mels, unless data.features_dir is set
+trials/<trial_id>/     the network of a trial, as model.keras
 logs/                  TensorBoard
 report/                tables and pictures
-export/                the exported model, unless final.export_dir
+export/                the exported model, unless final.export_dir is set
 """
 
 import json
@@ -29,14 +29,14 @@ from audiotag_nas.search.lock import LOCK_NAME, driver_lock
 from audiotag_nas.serving.model_directory import check_replaceable
 
 _SYNTHETIC_PREFIXES = ("seed:", "synthetic.")
-"""Prefixes of differences in fields that determine a synthetic data set."""
+"""Prefixes of differences that would change a synthetic data set."""
 
 
 class Workspace:
     """The paths and the stored config of one working directory.
 
-    `features_dir` and `export_dir` are the defaults until `start` (or
-    `reopen`, for the features) has read the config.
+    `features_dir` and `export_dir` are the defaults until `start` has read the
+    config. `reopen` changes `features_dir` only.
     """
 
     def __init__(self, workdir: str | os.PathLike) -> None:
@@ -58,24 +58,24 @@ class Workspace:
         return self.features_dir / size / split
 
     def start(self, config: ExperimentConfig) -> list[str]:
-        """Stores `config`, or checks that it fits the stored one.
+        """Stores `config`, or checks that it fits the stored config.
 
-        If there are finished trials, only the fields on which none of them
-        depends may change (`config_changes`). New paths of the data are
-        stored later, by `keep_data`. Without finished trials any config is
-        accepted, so that a failed command can be corrected; only the fields
-        that an existing synthetic data set depends on may not change.
+        With finished trials, a field may change only if no finished trial
+        depends on it (see `config_changes`). `keep_data` stores new paths of
+        the data later. Without finished trials, every field may change, so
+        that a user can correct a failed command. Only fields that determine
+        an existing synthetic data set may not change.
 
         Returns:
             One line per changed field, with the effect of the change.
 
         Raises:
-            ConfigError: finished trials depend on fields that differ, or an
-                export would replace the directory.
+            ConfigError: finished trials depend on a field that differs, or
+                an export would replace a part of the directory.
             StoreError: a file can't be read or written, the journal is
                 damaged, another process works in the directory, a remote
                 directory can't be used, or an export would replace files
-                that are no exported model.
+                that do not belong to an exported model.
         """
         self._find_features(config)
         if config.final.export_dir:
@@ -92,7 +92,7 @@ class Workspace:
             return self._change_config(config)
 
     def _change_config(self, config: ExperimentConfig) -> list[str]:
-        """Stores what may change; needs the lock. Returns as `start`."""
+        """Stores the fields that may change; needs the lock. See `start`."""
         trained = self._check_changes(config)
         kept = self.read_config()
         differing = path_fields.differences(config, kept)
@@ -106,7 +106,7 @@ class Workspace:
         return notes
 
     def _check_changes(self, config: ExperimentConfig) -> set[str]:
-        """Returns the stages that have finished trials; raises as `start`."""
+        """Returns the stages with finished trials. Raises like `start`."""
         kept = self.read_config()
         differing = path_fields.differences(config, kept)
         trained = {e.trial.stage for e in read_entries(self.journal_path)}
@@ -144,7 +144,7 @@ class Workspace:
     def reopen(self) -> ExperimentConfig:
         """Reads the stored config and uses its `features_dir`.
 
-        Unlike `start`, it does not check where the config exports to.
+        Unlike `start`, it does not check `final.export_dir`.
 
         Raises:
             StoreError: the config is missing or damaged, or names a remote
@@ -162,7 +162,7 @@ class Workspace:
         """Removes log-mels whose digests differ from the stored ones.
 
         Args:
-            keys: as `keep_data`.
+            keys: see `keep_data`.
 
         Raises:
             StoreError: `data.json` can't be read.
@@ -171,10 +171,10 @@ class Workspace:
             shutil.rmtree(self.workdir / "features" / name)
 
     def check_kept(self, config: ExperimentConfig) -> None:
-        """Checks that `config` is still the stored one; needs the lock.
+        """Checks that `config` is still the stored config; needs the lock.
 
         Another command may have changed the stored config since `start`. A
-        greater `search.num_trials` and other data paths there are accepted.
+        greater `search.num_trials` and other data paths are accepted.
 
         Raises:
             ConfigError: other fields differ.
@@ -197,7 +197,7 @@ class Workspace:
         )
 
     def _check_export_dir(self) -> None:
-        """Checks, before hours of training, what an export would replace."""
+        """Checks before the training that an export replaces no other file."""
         if isinstance(self.export_dir, RemotePath):
             return
         target = self.export_dir.resolve()
@@ -215,8 +215,8 @@ class Workspace:
             is_within = place != self.workdir and kept in target.parents
             if target == kept or target in kept.parents or is_within:
                 raise ConfigError(
-                    "final.export_dir: must be a separate directory, which an "
-                    f"export may replace; {place} would be overwritten. "
+                    "final.export_dir: must be a separate directory, because "
+                    f"an export replaces it and would overwrite {place}. "
                     f"Received: {str(self.export_dir)!r}"
                 )
         check_replaceable(self.export_dir)
@@ -229,7 +229,7 @@ class Workspace:
 
     def remove_partials(self) -> None:
         """Removes partial files of killed commands; needs the lock."""
-        # Not in data.features_dir, where other commands may be writing.
+        # In data.features_dir, other commands may be writing partial files.
         for directory in (self.workdir, *self.workdir.glob("features/*")):
             remove_partials(directory)
 
@@ -237,7 +237,7 @@ class Workspace:
         """Reads the stored config.
 
         Raises:
-            StoreError: it is missing or damaged.
+            StoreError: the config is missing or damaged.
         """
         if not self.config_path.exists():
             raise StoreError(

@@ -1,8 +1,8 @@
-"""Tables of evaluated systems: one system, or baseline and found network.
+"""Tables of one evaluated network, or of the baseline and the found network.
 
-The comparison shows the two claims of Liu and Zhang (IJCNN 2020), whatever
-the outcome: the mean equal error rate, and the number of epochs until the
-baseline's best validation EER is reached.
+The comparison shows the two quantities that Liu and Zhang (IJCNN 2020) claim to
+improve. They are the mean equal error rate (EER), and the number of epochs
+until the baseline's best validation EER is reached.
 """
 
 import dataclasses
@@ -16,15 +16,15 @@ from audiotag_nas.report.tables import format_csv, format_table
 
 @dataclasses.dataclass(frozen=True)
 class ComparedSystem:
-    """One column of the comparison.
+    """One network, which is one column of the comparison.
 
     Attributes:
         name: the heading.
         report: metrics on the evaluation split.
-        num_parameters: of the network.
-        epochs_to_target: the first epoch, from 1, that reached the baseline's
-            best validation EER; None if none did.
-        num_epochs: epochs trained.
+        num_parameters: number of the network's parameters.
+        epochs_to_target: the first epoch, counted from 1, that reached the
+            baseline's best validation EER; None if no epoch reached it.
+        num_epochs: number of trained epochs.
     """
 
     name: str
@@ -35,7 +35,7 @@ class ComparedSystem:
 
 
 def epochs_until(validation_eer: Sequence[float], target: float) -> int | None:
-    """Returns the first epoch, from 1, with an EER <= `target`, or None."""
+    """Returns the first epoch (from 1) with an EER <= `target`, or None."""
     for epoch, eer in enumerate(validation_eer, start=1):
         if eer <= target:
             return epoch
@@ -61,10 +61,10 @@ def comparison_table(
     """Returns the table of baseline and found network, and the verdict.
 
     Args:
-        baseline, found: scored on the same clips and tags.
-        difference: found minus baseline, from `paired_difference`; without
-            it there is no verdict.
-        markdown: Markdown rather than plain text.
+        baseline, found: the networks, scored on the same clips and tags.
+        difference: found minus baseline, from `paired_difference`; None
+            omits the verdict.
+        markdown: True returns Markdown, False plain text.
 
     Raises:
         ConfigError: the two reports have different tags.
@@ -109,7 +109,7 @@ def comparison_table(
 
 
 def report_table(report: TagReport, *, markdown: bool = False) -> str:
-    """Returns all metrics of one system: a line per tag, and the mean."""
+    """Returns all metrics of one network, with a line per tag and the mean."""
     rows = [
         [
             tag,
@@ -149,21 +149,23 @@ def report_csv(report: TagReport) -> str:
 
 
 def _verdict(difference: PairedDifference, baseline: str, found: str) -> str:
-    """Returns a sentence on the difference and its interval."""
+    """Returns sentences on the difference and its interval."""
     low, high = difference.interval
     if math.isnan(difference.difference):
-        return f"{found} - {baseline}: undefined."
-    text = f"{found} - {baseline}: mean EER {difference.difference:+.4f}"
+        return f"Mean EER of {found} minus {baseline}: undefined."
+    text = f"Mean EER of {found} minus {baseline}: {difference.difference:+.4f}"
     if math.isnan(low):
         return text + "."
     if high < 0:
-        verdict = f"{found} is better"
+        verdict = (
+            f"The {found} network is clearly better: the interval is below"
+        )
     elif low > 0:
-        verdict = f"{baseline} is better"
+        verdict = f"The {found} network is clearly worse: the interval is above"
     else:
-        verdict = "no clear difference, because the interval contains 0"
+        verdict = "No clear difference: the interval contains"
     return (
-        f"{text} [{low:+.4f}, {high:+.4f}], better in "
+        f"{text} [{low:+.4f}, {high:+.4f}]. The {found} network is better in "
         f"{100 * difference.share_better:.1f} % of "
-        f"{difference.num_bootstrap} resamples: {verdict}."
+        f"{difference.num_bootstrap} resamples. {verdict} 0."
     )

@@ -104,7 +104,7 @@ def _run_search(workspace: Workspace, num_trials: int) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A search of nine trials, killed while it ran another."""
+    """A search that was killed in its tenth trial."""
     workspace = Workspace(tmp_path_factory.mktemp("whole"))
     workspace.start(CONFIG)
     _run_search(workspace, 9)
@@ -190,7 +190,7 @@ CONTENTS = {
 
 
 def _outcome(command, workdir: Path) -> str:
-    """Returns the user error, which must be one line, or ""."""
+    """Returns the error of the user, which must be one line, or ""."""
     text = ""
     try:
         command(Workspace(workdir))
@@ -297,7 +297,7 @@ def test_any_value_in_a_journal_line_works_or_gives_one_line(workdir):
     for _, mutant in _mutants(value):
         if not isinstance(mutant, dict):
             continue
-        # The only line: parsing the others would waste time.
+        # The file has this line only, because parsing more would waste time.
         path.write_text(sealed(mutant) + "\n")
         # Every command reads the journal by this function.
         error = _outcome(lambda w: read_entries(w.journal_path), workdir)

@@ -140,7 +140,7 @@ def test_an_existing_synthetic_data_set_is_not_written_again(tmp_path):
 
 
 def with_evaluation(dataset_dir, chunk: str, *, refined: bool) -> None:
-    """Adds an evaluation split of this chunk and another one."""
+    """Adds an evaluation split of this chunk and of another chunk."""
     names = [chunk, "E.s9_chunk0"]
     for name in names:
         write_chunk(dataset_dir / "chunks", name)
@@ -258,8 +258,9 @@ def test_a_segment_in_two_folds_is_noted_once(run_tool, tmp_path):
         (
             "run",
             ["20.wav,dog,evaluation,", "21.wav,dog;cow,evaluation,"],
-            "the evaluation split, 2 clips: at least one tag of dog, cat must "
-            "be carried by some of them and not by all. Received: no such tag",
+            "the evaluation split (2 clips): at least one of the tags dog, cat "
+            "must be carried by some clips, but not by all clips. Received: no "
+            "such tag",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Settings of later stages change; what they supersede is left out."""
+"""If settings of later stages change, superseded trials are omitted."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ FINAL = ["final-baseline", "final-found"]
 
 
 class WholeTuner(FakeTuner):
-    """All stages; every training leaves a file as a network.
+    """Runs all stages; every training writes a file as its network.
 
     Attributes:
         trained: the ids of all trials trained, in order.
@@ -46,7 +46,7 @@ class WholeTuner(FakeTuner):
         )
 
     def run(self) -> "WholeTuner":
-        """All that trains of the main job."""
+        """Runs all trainings of the main job."""
         with self.driving():
             self.train_baseline()
             architecture = self.get_recommended_architecture()
@@ -56,7 +56,7 @@ class WholeTuner(FakeTuner):
 
 
 def run(workdir, **changes):
-    """A run with fields changed, as `final__epochs=40`."""
+    """Runs with changed fields, e.g. `final__epochs=40`."""
     mine = config()
     for path, value in changes.items():
         section, _, name = path.partition("__")
@@ -91,7 +91,7 @@ def test_more_final_epochs_train_the_final_networks_again_alone(tmp_path):
     assert superseded_ids(tuner) == FINAL
     for entry in ranked_entries(tuner.workspace, "final"):
         assert entry.trial.overrides.epochs == 140
-    # The superseded network is there still, and its settings count again.
+    # The superseded network still exists, and its settings are current again.
     assert run(tmp_path).trained == []
     assert current_ids(tuner, "final") == FINAL
 
@@ -99,7 +99,7 @@ def test_more_final_epochs_train_the_final_networks_again_alone(tmp_path):
 def test_other_epochs_of_the_grid_keep_the_search_and_the_baseline(tmp_path):
     run(tmp_path)
     tuner = run(tmp_path, grid__epochs=11)
-    # The same point is chosen: the final trainings are valid still.
+    # The grid chooses the same point, so the final trainings stay valid.
     assert tuner.trained == [f"{name}.2" for name in GRID]
     assert current_ids(tuner, "final") == FINAL
     assert superseded_ids(tuner) == GRID
@@ -112,8 +112,8 @@ def test_other_points_of_the_grid_train_the_found_network_again(tmp_path):
     assert current_ids(tuner, "grid") == [f"{n}.2" for n in GRID[:3]]
     assert current_ids(tuner, "final") == ["final-baseline", "final-found.2"]
     assert superseded_ids(tuner) == sorted([*GRID, "final-found"])
-    # The seed is that of the first generation: a run in a new directory with
-    # these settings from the start has the same trials.
+    # The seed equals the seed of the first generation: a run in a new directory
+    # with these settings from the start has the same trials.
     fresh = run(tmp_path / "fresh", grid__batch_size=(32,))
     mine, theirs = (
         {
@@ -143,7 +143,7 @@ def test_a_search_may_grow_after_the_grid(tmp_path):
 
     assert len(networks(tuner)) == 1
     assert networks(tuner) == networks(fresh)
-    # The best of 23 is none of the first 7, so all that depends on it is new.
+    # The best of 23 trials is not among the first 7, so later stages rerun.
     assert tuner.trained[16:] == [f"{n}.2" for n in GRID] + ["final-found.2"]
     assert superseded_ids(first) == sorted([*GRID, "final-found"])
 
@@ -170,7 +170,7 @@ def test_a_killed_second_generation_is_resumed(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         killed.run()
     assert current_ids(killed, "grid") == ["grid-0000.2", "grid-0001.2"]
-    # Before the grid is whole, nobody knows what it chooses.
+    # Before the grid is complete, its choice is unknown.
     assert current_ids(killed, "final") == ["final-baseline"]
     after = run(tmp_path, grid__epochs=11)
     assert after.trained == [f"{name}.2" for name in GRID[2:]]
@@ -232,7 +232,7 @@ def test_removed_networks_are_named_and_trained_again_without_new_lines(
 def test_an_architecture_is_trained_longer_under_ids_of_its_own(tmp_path):
     run(tmp_path)
     tuner = WholeTuner(config(), workdir=tmp_path)
-    # By default with the budget of the final training.
+    # The default is the number of epochs of the final training.
     for settings in ({"epochs": 40}, {}, {"epochs": 40, "batch_size": 12}):
         tuner.train("grid-0004", settings)
         tuner.train("grid-0004", settings)
@@ -249,7 +249,7 @@ def test_an_architecture_is_trained_longer_under_ids_of_its_own(tmp_path):
     assert first == kept | {"epochs": 40, "patience": 20}
     assert second == kept | {"epochs": 100, "patience": 20}
     assert third == first | {"batch_size": 12}
-    # Nothing else is superseded or trained again by it.
+    # It supersedes no other trial, and no other trial is retrained.
     assert run(tmp_path).trained == []
     assert superseded_ids(tuner) == []
     (stage,) = (s for s in read_status(tmp_path).stages if s.stage == "train")

@@ -207,7 +207,7 @@ def shown_clip(printed: str) -> Path:
 
 def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     workdir, _ = demo
-    # A point of the grid with another than the default spectrogram size.
+    # This grid point does not have the default spectrogram size.
     trial_id, line = next(
         item
         for item in journal(workdir, "grid").items()
@@ -221,7 +221,8 @@ def test_any_kept_network_can_be_exported(demo, run_tool, tmp_path):
     manifest = json.loads((tmp_path / "mine" / "manifest.json").read_text())
     eer = line["result"]["metrics"]["validation_eer"]
     assert manifest["metrics"] == {"validation_mean_eer": eer}
-    assert f"{trial_id}, validation EER {eer:.4f}: exported" in done.stdout
+    text = f"{trial_id} (validation EER {eer:.4f}) was exported to "
+    assert text in done.stdout
     architecture = line["trial"]["architecture"]
     assert manifest["architecture"] == architecture
     features = manifest["features"]
@@ -240,7 +241,7 @@ def test_a_rejected_clip_is_not_the_example_of_step_8(demo, run_tool, tmp_path):
     workdir = shutil.copytree(finished, tmp_path / "damaged")
     for features in (workdir / "features").glob("*/evaluation"):
         shutil.rmtree(features)
-    # Its digest would refuse the damaged clip.
+    # The stored digest would refuse the damaged clip.
     (workdir / "data.json").unlink()
     clip = workdir / shown_clip(printed).relative_to(finished)
     clip.write_bytes(b"not a sound")
@@ -408,7 +409,7 @@ def test_the_tuner_gives_the_best_architectures_and_their_networks(
     (found,) = (
         line["trial"]["architecture"]
         for line in ranked
-        if recommended.endswith(f" {line['trial']['trial_id']}")
+        if f": {line['trial']['trial_id']} (" in recommended
     )
     assert [found, found] == [
         line["trial"]["architecture"]

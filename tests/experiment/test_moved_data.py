@@ -1,4 +1,4 @@
-"""Data that moved are recognized by their content."""
+"""Moved data are recognized by their content."""
 
 import shutil
 
@@ -53,7 +53,7 @@ def test_an_experiment_accepts_moved_data_and_refuses_other_data(
     trial = stages.baseline_trial(first.config, (0,))
     Journal(first.workspace.journal_path).append(trial, fake_train(trial))
 
-    # Run from another directory, then with the data in another one.
+    # The command runs in another directory; then the data move.
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     tuner(workdir, "here/sounds/mine.csv").prepare()
@@ -81,7 +81,7 @@ def test_an_experiment_accepts_moved_data_and_refuses_other_data(
     shutil.rmtree(workdir / "features")
     for features_dir in ("", tmp_path / "g"):
         with pytest.raises(
-            StoreError, match="31x16/evaluation: the data must be those"
+            StoreError, match="31x16/evaluation: must be the data that"
         ):
             tuner(workdir, manifest, features_dir=features_dir).prepare()
     assert (workdir / "config.json").read_bytes() == before

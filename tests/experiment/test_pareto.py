@@ -50,10 +50,10 @@ def test_the_front_is_not_dominated_and_starts_with_the_cheapest():
     entries = [
         entry(0, 0.20, 5000),
         entry(1, 0.25, 3000),
-        entry(2, 0.21, 5000),  # 0 is better at the same cost
-        entry(3, 0.25, 3500),  # 1 is as good and cheaper
+        entry(2, 0.21, 5000),  # trial 0 has the same cost and a lower EER
+        entry(3, 0.25, 3500),  # trial 1 has the same EER and costs less
         entry(4, 0.10, 9000),
-        entry(5, 0.30, 9500),  # 4 is better and cheaper
+        entry(5, 0.30, 9500),  # trial 4 has a lower EER and costs less
         entry(6, 0.40, 1000),
     ]
     assert front_ids(entries) == [6, 1, 0, 4]

@@ -1,4 +1,4 @@
-"""The log-mels of an experiment: which are made, replaced or refused."""
+"""When the log-mels of an experiment are made, replaced or refused."""
 
 import numpy as np
 import pytest

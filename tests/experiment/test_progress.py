@@ -66,7 +66,12 @@ def test_a_finished_trial_is_one_line_with_best_trial_and_time_left():
     Progress(stream=stream).trial(event(2, 0.25))
     line = stream.getvalue()
     assert line.count("\n") == 1
-    for part in ("3/8", "batch_size 22", "EER 0.250", "best 0.100 (grid-0001)"):
+    for part in (
+        "3/8",
+        "batch_size 22",
+        "EER 0.250",
+        "best EER 0.100 (grid-0001)",
+    ):
         assert part in line
     assert "1 min 01 s, about" in line
     assert line.endswith("left\n")
@@ -84,6 +89,19 @@ def test_a_reward_other_than_1_minus_eer_is_shown():
     assert "EER 0.250  reward 0.625  best reward 0.875 (grid-0001)" in (
         stream.getvalue()
     )
+
+
+@pytest.mark.parametrize(
+    ("system", "text"), [("baseline", "baseline"), ("found", "found network")]
+)
+def test_the_two_final_trainings_are_named(system, text):
+    finished = event(0, 0.25)
+    final = dataclasses.replace(
+        finished.trial, stage="final", hparams={"system": system}
+    )
+    stream = io.StringIO()
+    Progress(stream=stream).trial(dataclasses.replace(finished, trial=final))
+    assert f"1/8  {text}  EER 0.250" in stream.getvalue()
 
 
 def test_a_failed_trial_is_shown_with_its_reason():

@@ -1,4 +1,4 @@
-"""The trials of each stage, as functions of config and tokens."""
+"""Each trial of a stage is a function of config and tokens."""
 
 import json
 

@@ -14,7 +14,7 @@ from tests.inspection.status_driver import FAILED, FakeTuner, config
 
 
 class MendedTuner(FakeTuner):
-    """No training fails."""
+    """Trains without failures."""
 
     def _train(self, trial: Trial) -> TrialResult:
         return fake_train(trial)

@@ -182,7 +182,7 @@ def test_new_data_paths_are_stored_after_the_digests_were_compared(
     assert "continues if the content is the same" in note
     workspace.check_kept(moved)
     before = workspace.config_path.read_bytes()
-    with pytest.raises(StoreError, match="31x16/evaluation: the data must be"):
+    with pytest.raises(StoreError, match="31x16/evaluation: must be the data"):
         workspace.keep_data(moved, {"31x16/evaluation": "b" * 64})
     assert workspace.config_path.read_bytes() == before
     # A size that was added to the grid later.
@@ -191,7 +191,7 @@ def test_new_data_paths_are_stored_after_the_digests_were_compared(
     )
     kept = workspace.read_config().data
     assert getattr(kept, field) == str(tmp_path / "there")
-    with pytest.raises(StoreError, match="25x8/evaluation: the data must be"):
+    with pytest.raises(StoreError, match="25x8/evaluation: must be the data"):
         workspace.keep_data(moved, {"25x8/evaluation": "d" * 64})
 
 

@@ -331,7 +331,8 @@ def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     assert ids[4:] == ["search-0005", "search-0006", "search-0004"]
     lines = results_lines(entries)
     assert lines[0] == (
-        "6 trials completed, 1 failed; 2 of the completed were stopped early"
+        "6 trials completed, 1 failed; 2 of the completed trials were "
+        "stopped early"
     )
     assert lines[5].endswith("stopped at epoch 2")
     assert "stopped" not in lines[4]
@@ -339,7 +340,8 @@ def test_trials_stopped_early_are_counted_and_listed_last(workspace):
     some = results_lines(entries, num_trials=4, setting="--num_trials")
     assert some[:-1] == lines[:5]
     assert some[-1] == (
-        "shown: 4 of 6, those stopped early last; --num_trials=6 lists all"
+        "shown: 4 of 6; trials stopped early come last; --num_trials=6 lists "
+        "all"
     )
 
     headers, rows = export_table(entries)

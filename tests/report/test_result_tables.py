@@ -49,17 +49,20 @@ def test_comparison_shows_both_systems_and_the_verdict():
     assert lines["parameters"].split()[-2:] == ["210,240", "98,765"]
     reached = lines["epochs to the baseline's best validation EER"]
     assert reached.split()[-3:] == ["21", "not", "reached"]
-    assert text.endswith("1000 resamples: found is better.")
+    assert text.endswith(
+        "1000 resamples. The found network is clearly better: the interval is "
+        "below 0."
+    )
 
 
 def test_a_difference_whose_interval_contains_0_is_not_clear():
     baseline, found, difference = make_systems()
     unclear = dataclasses.replace(difference, interval=(-0.03, 0.01))
     text = tables.comparison_table(baseline, found, difference=unclear)
-    assert "no clear difference" in text
+    assert text.endswith("No clear difference: the interval contains 0.")
     worse = dataclasses.replace(difference, interval=(0.01, 0.03))
     text = tables.comparison_table(baseline, found, difference=worse)
-    assert text.endswith("crnn_baseline is better.")
+    assert text.endswith("clearly worse: the interval is above 0.")
 
 
 def test_markdown_comparison_has_equal_columns_in_every_row():
