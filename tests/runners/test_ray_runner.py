@@ -216,9 +216,9 @@ def test_threads_are_the_configs_and_no_gpu_is_seen_unless_asked_for(
     target = f"{__name__}:_report_environment"
     metrics = run_trials(make_runner(target), make_trial("a"))["a"].metrics
     assert metrics == {"threads": "1", "gpus": "-1"}
-    with pytest.raises(ConfigError, match=r"1 GPUs .* of one node"):
+    with pytest.raises(ConfigError, match=r"one node with .* 1 GPUs"):
         make_runner(gpus_per_trial=1)
-    with pytest.raises(ConfigError, match="needs 2 CPUs"):
+    with pytest.raises(ConfigError, match="needs one node with 2 CPUs"):
         make_runner(config=ExperimentConfig(threads_per_trial=2))
 
 
@@ -435,7 +435,7 @@ def _daemons(cluster, where: str) -> list[int]:
     ("killed", "says"),
     [
         (["head"], "the driver's raylet"),
-        (["gcs"], "the GCS on its head"),
+        (["gcs"], "the GCS on the head node"),
         # So that trainings end too, which then is not their own failure.
         (["head", "others", "trainings"], "the driver's raylet"),
     ],
@@ -492,7 +492,9 @@ def test_a_trial_whose_nodes_go_one_after_another_has_not_failed(
         with pytest.raises(SearchError) as error:
             runner.next_result()
     text = str(error.value)
-    assert text.startswith("a: its training was lost with its node 2 times")
+    assert text.startswith(
+        "a: the node that trained this trial was lost 2 times"
+    )
     assert text.endswith("run the same command, which continues.")
     assert "\n" not in text
 

@@ -36,4 +36,4 @@ def test_a_gpus_memory_is_shared_though_tensorflow_starts_before_the_training(
 def test_where_tensorflow_runs_already_trials_train_after_one_warning(tmp_path):
     outcome, warnings = run_driver(tmp_path, "started")
     assert outcome == {"reasons": ["", ""], "grows": False}
-    assert warnings.count("may hold all the memory of the GPUs") == 1
+    assert warnings.count("may have allocated all the memory of the GPUs") == 1

@@ -401,9 +401,10 @@ def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
     )
     folds.check_trainable(half, fitting)
     assert folds.tag_notes(half, fitting) == [
-        "no clip of the training folds [0] carries 'loud': it can't be learned",
-        "every clip of the validation folds [1] carries 'loud': it has no EER "
-        "there and decides nothing",
+        "no clip of the training folds [0] carries 'loud': the tag "
+        "can't be learned",
+        "every clip of the validation folds [1] carries 'loud': the tag has "
+        "no EER there and does not count in the mean EER",
     ]
     late = carried_by(
         tones,
@@ -412,8 +413,8 @@ def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
         loud=lambda clip: True,
     )
     assert folds.tag_notes(late, fitting)[0] == (
-        "no clip of the validation folds [1] carries 'high': it has no EER "
-        "there and decides nothing"
+        "no clip of the validation folds [1] carries 'high': the tag has no "
+        "EER there and does not count in the mean EER"
     )
 
 
