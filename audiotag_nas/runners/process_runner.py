@@ -311,7 +311,7 @@ class ProcessRunner:
                 worker.log.close()
 
     def _seconds_to_next_check(self) -> float | None:
-        """Returns the time to the next check of limits; None if there is none."""
+        """Returns the time to the next check of limits, or None for none."""
         checks = [
             limit - worker.seconds
             for worker in self._workers

@@ -395,7 +395,8 @@ class RayRunner:
             raise ConfigError(
                 f"--runner=ray: a trial needs one node with "
                 f"{self._needs['CPU']} CPUs (threads_per_trial) and "
-                f"{self._needs['GPU']} GPUs (--gpus_per_trial). Received: "
+                f"{self._needs['GPU']} GPUs (--gpus_per_trial). "
+                "The nodes have: "
                 f"{[n['Resources'] for n in self._connection.alive_nodes()]}"
             )
 
