@@ -1,8 +1,8 @@
 """Measures how difficult the synthetic data are for the CRNN baseline.
 
 The program trains `crnn_baseline` on the development split, selects the epoch
-on fold 0, and scores the network on the evaluation split. With 1,500 development
-clips, the mean equal error rate (EER) should be between 0.05 and 0.15, and the
+on fold 0, and scores the network on the evaluation split. With 1,500
+development clips, the mean equal error rate (EER) should be between 0.05 and 0.15, and the
 EER of each tag above 0 and at most 0.35.
 
   python -m benchmarks.baseline --workdir=runs/baseline

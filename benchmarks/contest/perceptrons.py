@@ -1,8 +1,8 @@
 """Tables of small perceptrons from other fields, trained with scikit-learn.
 
 If a searcher does well on the recorded table but not on these tables, it is
-tuned to the recorded table. Each table has one network per combination of a search
-space's choices. The networks are trained with two seeds on a data set of
+tuned to the recorded table. Each table has one network per combination of a
+search space's choices. The networks are trained with two seeds on a data set of
 scikit-learn and scored on a validation and a test split. The spaces are this
 project's own:
 

@@ -1,6 +1,6 @@
 """Reads and writes the contest's results.
 
-Each finished task is a line of `contest.jsonl`, which is flushed to disk at once.
+Each finished task is a line of `contest.jsonl`. It is flushed to disk at once.
 If the contest is killed, only the last line can be incomplete.
 """
 

@@ -1,8 +1,8 @@
 """keras-tuner's BayesianOptimization as a searcher (O'Malley et al. 2019).
 
 An oracle is the part of keras-tuner that proposes points. It is used as by a
-tuner with several workers. Each point of a batch is the trial of another worker,
-and this trial ends when the reward is told. All settings are the library's
+tuner with several workers. Each point of a batch is the trial of another
+worker, and this trial ends when the reward is told. All settings are the library's
 defaults. Ordinal decisions are ints, and other decisions are unordered choices.
 The oracle may propose a point again.
 

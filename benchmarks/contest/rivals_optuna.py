@@ -1,14 +1,14 @@
 """Optuna's samplers as searchers.
 
 Optuna is described by Akiba et al. (KDD 2019), and its sampler TPE by Bergstra
-et al. (NeurIPS 2011). All settings are the library's defaults. Ordinal decisions
-are ints, so that the sampler knows their order; other decisions are categorical.
-Points that were asked and not yet told are Optuna's running trials. Its samplers
-take them into account, so that the points of a batch differ (`constant_liar`,
-the default since 5.0, and q-batch log EI).
+et al. (NeurIPS 2011). All settings are the library's defaults. Ordinal
+decisions are ints, so that the sampler knows their order; other decisions are
+categorical. Points that were asked and not yet told are Optuna's running
+trials. Its samplers take them into account, so that the points of a batch
+differ (`constant_liar`, the default since 5.0, and q-batch log EI).
 
-Since Optuna 5, TPE is multivariate by default. `tpe_independent` is the previous
-default. This file needs the extra `contest`, and torch for the Gaussian-process
+Since Optuna 5, TPE is multivariate by default. `tpe_independent` is the
+previous default. This file needs the extra `contest`, and torch for the Gaussian-process
 sampler.
 """
 

@@ -140,7 +140,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
             if row[column]
         ]
         if not rewards[tokens]:
-            raise DataError(f"{path}, line {line}: the row must have a reward.")
+            raise DataError(f"{path}, line {line}: must have a reward.")
         values[tokens] = (
             _number(path, line, "value", row["value"])
             if "value" in header
@@ -152,7 +152,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
 def _read_rows(
     path: str | os.PathLike,
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Returns the header, and each row's line number and dictionary of cells."""
+    """Returns the header, and the line number and cells of each row."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
