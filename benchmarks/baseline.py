@@ -2,8 +2,8 @@
 
 The program trains `crnn_baseline` on the development split, selects the epoch
 on fold 0, and scores the network on the evaluation split. With 1,500
-development clips, the mean equal error rate (EER) should be between 0.05 and 0.15, and the
-EER of each tag above 0 and at most 0.35.
+development clips, the mean equal error rate (EER) should be between 0.05 and
+0.15, and the EER of each tag above 0 and at most 0.35.
 
   python -m benchmarks.baseline --workdir=runs/baseline
 

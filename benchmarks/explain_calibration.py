@@ -1,7 +1,7 @@
 """Measures how often `explain` finds effects of decisions that have none.
 
 The program runs searches with 21 decisions and synthetic rewards. 7 decisions
-have random effects, which are as large as the noise of a trial, and 14 decisions
+have random effects, which are as large as the noise of a trial. 14 decisions
 have no effect. For both kinds, the program counts the decisions whose best
 choice exceeds the worst choice by more than 2 and by more than 3 posterior
 standard deviations. It also counts the searches whose leave-one-out R² is above

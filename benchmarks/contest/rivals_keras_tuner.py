@@ -2,9 +2,9 @@
 
 An oracle is the part of keras-tuner that proposes points. It is used as by a
 tuner with several workers. Each point of a batch is the trial of another
-worker, and this trial ends when the reward is told. All settings are the library's
-defaults. Ordinal decisions are ints, and other decisions are unordered choices.
-The oracle may propose a point again.
+worker, and this trial ends when the reward is told. All settings are the
+library's defaults. Ordinal decisions are ints, and other decisions are
+unordered choices. The oracle may propose a point again.
 
 Three things differ from plain use of the library. The seed is never 0, which
 would mean no seed. No state is written to disk. The Gaussian process skips

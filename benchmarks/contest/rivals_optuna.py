@@ -8,8 +8,8 @@ trials. Its samplers take them into account, so that the points of a batch
 differ (`constant_liar`, the default since 5.0, and q-batch log EI).
 
 Since Optuna 5, TPE is multivariate by default. `tpe_independent` is the
-previous default. This file needs the extra `contest`, and torch for the Gaussian-process
-sampler.
+previous default. This file needs the extra `contest`, and torch for the
+Gaussian-process sampler.
 """
 
 import warnings

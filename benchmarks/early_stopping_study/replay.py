@@ -6,8 +6,8 @@ training. The seed determines which recorded trial is looked up; the stopper has
 no influence. Searches with the same seed and other stoppers are thus compared
 in pairs.
 
-The true EER of a network is its final EER (`RecordedTable.final_eers`), averaged
-over its recorded trials. The regret of a search is the true EER of the
+The true EER of a network is its final EER (`RecordedTable.final_eers`),
+averaged over its recorded trials. The regret of a search is the true EER of the
 recommended network minus the lowest true EER.
 """
 
@@ -334,7 +334,7 @@ class _ReplayRunner:
 
 
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
-    """Returns the trial's result for a curve of `quality`, after its stop rule."""
+    """Returns the trial's result if its curve is `quality`."""
     metrics: dict[str, float] = {}
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):

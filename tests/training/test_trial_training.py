@@ -433,7 +433,7 @@ def test_folds_in_which_no_tag_has_an_eer_are_named_before_any_training(
     assert "data.validation_folds [1]" in message
     assert "data.tags ['low', 'high', 'loud']" in message
     # 7 of the numbers from 0 to 21 leave 1 when divided by 3.
-    assert message.endswith("none does, in 7 clips")
+    assert message.endswith("no such tag, in 7 clips")
 
 
 def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
