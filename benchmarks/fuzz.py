@@ -194,8 +194,7 @@ def _prepared_experiment(workdir: Path) -> Path:
     ended = _run(["run", "--config=smoke", f"--workdir={experiment}"])
     if not (experiment / "export").is_dir():
         raise SearchError(
-            f"{experiment}: the experiment must finish. Its output:
-            {ended.output}"
+            f"{experiment}: must finish. The output was: {ended.output}"
         )
     return experiment
 

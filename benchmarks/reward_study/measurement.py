@@ -31,7 +31,7 @@ from benchmarks.table.recorded_table import RecordedTable
 from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
-"""Name of a choice of folds -> sets of clips. Scores are means over the sets."""
+"""Name of the folds -> sets of clips. Scores are means over the sets."""
 
 TARGETS = ("cross", "same")
 PAPERS_REWARD = "eer"
