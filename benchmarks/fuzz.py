@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
     unknown = set(_KINDS.value or ()) - set(KINDS)
     if unknown:
         raise ConfigError(
-            f"--kinds: must be in {', '.join(KINDS)}. "
+            f"--kinds: each must be one of {', '.join(KINDS)}. "
             f"Received: {', '.join(sorted(unknown))}"
         )
     workdir = Path(flag_paths.directory(_WORKDIR)).resolve()

@@ -82,8 +82,7 @@ class _Worker:
         try:
             self.connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            # The worker has just died. The driver will soon see the end of the
-            # socket.
+            # The worker has died. The driver will see the socket's end.
             return
 
     def end(self) -> int:

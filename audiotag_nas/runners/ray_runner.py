@@ -163,8 +163,7 @@ class RayRunner:
             num_returns="streaming",
             # The runner itself retries tasks, so Ray must not.
             max_retries=0,
-            # With GPUs, each task needs a new process, because TensorFlow can't
-            # change the GPUs of a running process.
+            # TensorFlow can't change the GPUs of a running process.
             max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
             num_cpus=self._needs["CPU"],
             num_gpus=self._needs["GPU"],
@@ -307,8 +306,7 @@ class RayRunner:
             self._kill(task, f"took longer than its limit of {limit:g} s")
 
     def _has_message(self, task: Any) -> bool:
-        # Without `fetch_local`, this call does not wait until a result and its
-        # files are copied from the node.
+        # Does not wait until a result and its files are copied from the node.
         ready, _ = self._connection.call(
             self._ray.wait, [task], timeout=0, fetch_local=False
         )
@@ -327,8 +325,7 @@ class RayRunner:
     def _lose(self, task: Any, reason: str) -> None:
         """Retries a trial whose process has ended, or records that it failed.
 
-        If the cluster or the node is lost, the trial is not the cause, and the
-        loss does not count as a retry.
+        A loss of the cluster or the node does not count as the trial's failure.
         """
         self._connection.wait_for_answer()
         if not self._has_node(task):
@@ -374,8 +371,7 @@ class RayRunner:
     def _seconds_to_next_check(self) -> float:
         if self._timeout_seconds is None:
             return CHECK_SECONDS
-        # A waiting task may begin to train at any time. Its time limit starts
-        # then.
+        # A waiting task, and its time limit, may start at any time.
         left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
         return max(0.0, min(CHECK_SECONDS, *left))
 
@@ -409,10 +405,7 @@ def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
-    """Returns a config with absolute paths.
-
-    A node has another working directory than the driver.
-    """
+    """Returns a config for nodes, which have other working directories."""
     paths: dict[str, Any] = {
         name: str(Path(value).absolute())
         for name in ("dataset_dir", "manifest_path")

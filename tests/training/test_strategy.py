@@ -1,4 +1,4 @@
-"""When TensorFlow is told how to take a GPU's memory: before it starts."""
+"""Tests that TensorFlow is told how to allocate GPU memory before it starts."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_driver(workdir: Path, how: str) -> tuple[dict, str]:
-    """What the driver printed, and its warnings."""
+    """Returns what the driver printed, and its warnings."""
     module = "tests.runners.gpu_memory_driver"
     done = subprocess.run(
         [sys.executable, "-m", module, str(workdir), how],
