@@ -3,8 +3,8 @@
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 
 The sum is over parameters, multiply-adds and latency. `config.search` has their
-weights. A network with ten times the cost must have a quality that is higher by
-the weight to get the same reward. The baseline's cost shifts all rewards
+weights. If a network has ten times the cost of another one, its quality must be
+higher by the weight to give the same reward. The baseline's cost shifts all rewards
 equally. This form is the project's own ([own]); MnasNet (Tan et al., CVPR 2019)
 multiplies the reward by (latency / target)^w instead.
 """

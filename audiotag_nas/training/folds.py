@@ -31,8 +31,8 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
         ConfigError: a tag has no clip, a batch has more examples than the
             training folds have clips, or a mask is longer than the
             spectrogram.
-        DataError: `split_folds` raises it, or no tag has an EER in the
-            validation folds.
+        DataError: `split_folds` fails, or no tag has an EER in the validation
+            folds.
     """
     tags = config.data.tags
     what = "development clips that were not rejected"

@@ -5,7 +5,7 @@
 
 TensorBoard shows one experiment for the directory of `--logdir`. If several
 experiment summaries lie below this directory, TensorBoard takes an arbitrary
-one. If there is none, it collects all hyperparameters and scalars from the
+one. Without a summary, it collects all hyperparameters and scalars from the
 sessions. The parallel coordinates draw only sessions that have a value in every
 displayed column. At first, five hyperparameters (first the ones that differ
 between sessions, then by name) and five metrics are displayed.
@@ -127,7 +127,7 @@ class HParamsWriter:
                 now.
 
         Returns:
-            Whether a session was written. An existing one may be kept.
+            False if an existing session was kept, otherwise True.
 
         Raises:
             StoreError: the session can't be written, e.g. the disk is full.
@@ -190,7 +190,7 @@ def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
 
 
 def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
-    """Returns texts that sort like numbers, or like other choices' given order.
+    """Returns texts that sort numbers by value, and other choices as given.
 
     A space sorts before every visible character.
     """

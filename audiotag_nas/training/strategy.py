@@ -1,4 +1,4 @@
-"""The devices of a training, which are all visible GPUs, or the CPU.
+"""Chooses the devices of a training: all visible GPUs, or the CPU.
 
 `tf.distribute.MirroredStrategy` copies the variables to each device and
 averages the gradients of the devices. With one device, the training is the same

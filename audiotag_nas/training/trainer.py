@@ -103,8 +103,8 @@ def train(
             influence on the training.
         quality: computes the network's quality from its curves.
         stop_rule: the least quality that is required after some epochs. A
-            training whose quality is lower is stopped, unless it has reached
-            its last epoch.
+            training whose quality is lower is stopped, but not at its last
+            epoch.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -342,7 +342,7 @@ class _Watcher:
         return score_numbers(scored.labels, scores)
 
     def _is_best(self) -> bool:
-        """Whether the last epoch has the lowest EER, or loss at equal EER."""
+        """Whether the last epoch is the best epoch, by EER and then by loss."""
         ranks = list(
             zip(
                 self.history["validation_eer"],

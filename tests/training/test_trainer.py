@@ -155,8 +155,9 @@ def test_epochs_are_the_passes_over_the_data_in_turn(num_steps):
         ),
         settings=TrainingConfig(epochs=4, patience=4, learning_rate=1e-9),
     )
-    # The loss is -log(sigmoid(number)), because the kernel is still 1. If another
-    # iterator had read a pass, as in Keras's `fit`, its number would be missing.
+    # The loss is -log(sigmoid(number)), because the kernel is still 1. If
+    # another iterator had read a pass, as in Keras's `fit`, the number of this
+    # pass would be missing.
     assert result.history["training_loss"] == pytest.approx(
         [math.log1p(math.exp(-number)) for number in (2, 3, 4, 5)], rel=1e-5
     )
