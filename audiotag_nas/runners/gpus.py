@@ -1,8 +1,8 @@
 """Assigns GPUs to workers without starting CUDA.
 
-A driver is the process that starts the workers. If the driver asked TensorFlow
-for the GPUs, TensorFlow would allocate memory on every GPU. So the driver reads
-CUDA_VISIBLE_DEVICES or the output of NVIDIA's `nvidia-smi`.
+The driver is the process that starts the workers. If the driver asked
+TensorFlow for the GPUs, TensorFlow would allocate memory on every GPU. So the
+driver reads CUDA_VISIBLE_DEVICES or the output of NVIDIA's `nvidia-smi`.
 """
 
 import os

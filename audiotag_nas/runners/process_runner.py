@@ -7,7 +7,7 @@ much memory. If a crash, a signal, a time limit or a memory limit ends a worker,
 its trial gets a failed result, and the other workers continue.
 
 There is one socket per worker. A worker that is killed while it sends a message
-therefore does not affect the other workers, as it could with one shared queue.
+therefore does not affect the other workers. With one shared queue, it could.
 """
 
 import collections
@@ -310,7 +310,7 @@ class ProcessRunner:
                 worker.log.close()
 
     def _seconds_to_next_check(self) -> float | None:
-        """Returns the time to the next check of limits, or None for none."""
+        """Returns the time to the next check, or None if nothing is limited."""
         checks = [
             limit - worker.seconds
             for worker in self._workers

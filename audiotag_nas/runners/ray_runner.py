@@ -7,8 +7,8 @@ cluster is lost, the search stops and no trial fails (`RayConnection`). The
 journal has the whole state of a search, and Ray has none of it.
 
 The driver is the process that calls the runner. Each trial is a Ray task that
-streams messages to it (`ray_worker`). Ray uses a process for several tasks, so
-TensorFlow is imported once per `MAX_TRIALS_PER_WORKER` trials.
+streams messages to the driver (`ray_worker`). Ray uses a process for several
+tasks, so TensorFlow is imported once per `MAX_TRIALS_PER_WORKER` trials.
 """
 
 import collections
@@ -84,7 +84,7 @@ class RayRunner:
         gpus_per_trial: number of GPUs requested from Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
         retries: number of times that a trial is retried if its process died
-            or exceeded a limit. If its node is lost, it is always retried.
+            or exceeded a limit. A trial whose node is lost is always retried.
         on_epoch: called with the trial, the epoch from 1 and its numbers,
             within `next_result`.
         target: `module:function` that nodes call, like `TARGET`.

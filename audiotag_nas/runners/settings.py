@@ -16,8 +16,8 @@ RUNNERS = (IN_PROCESS, PROCESS, RAY)
 class RunnerSettings:
     """A runner and its limits; see `ProcessRunner` and `RayRunner`.
 
-    If `num_workers` is None, a runner has one worker. The runner for Ray then
-    trains all trials in parallel for which the cluster has room.
+    If `num_workers` is None, the process runner has one worker. The Ray runner
+    then trains in parallel all trials for which the cluster has room.
 
     Raises:
         ConfigError: the runner is unknown, or does not support a limit.
@@ -53,6 +53,6 @@ class RunnerSettings:
             )
         if self.name != RAY and (self.ray_address or self.ray_cache_dir):
             raise ConfigError(
-                f"--ray_address, --ray_cache_dir: need --runner={RAY}. "
+                f"--ray_address, --ray_cache_dir: these need --runner={RAY}. "
                 f"Received: --runner={self.name}"
             )

@@ -4,9 +4,9 @@
 
 The sum is over parameters, multiply-adds and latency. `config.search` has their
 weights. If a network has ten times the cost of another one, its quality must be
-higher by the weight to give the same reward. The baseline's cost shifts all rewards
-equally. This form is the project's own ([own]); MnasNet (Tan et al., CVPR 2019)
-multiplies the reward by (latency / target)^w instead.
+higher by the weight to give the same reward. The baseline's cost shifts all
+rewards equally. This form is the project's own ([own]); MnasNet (Tan et al.,
+CVPR 2019) multiplies the reward by (latency / target)^w instead.
 """
 
 import dataclasses
