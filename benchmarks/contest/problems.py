@@ -294,7 +294,7 @@ def deceptive(
 def needle(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (4,) * 8
 ) -> NeedleProblem:
-    """Returns a problem with a peak of height 6, or 2 at two other tokens."""
+    """Returns a problem with a peak of 6 standard deviations."""
     ordinal = (False,) * len(num_choices)
     return NeedleProblem(
         name="needle",
