@@ -48,7 +48,8 @@ class RunnerSettings:
         if self.name == IN_PROCESS and changed:
             raise ConfigError(
                 f"--runner={IN_PROCESS}: this runner trains one trial after "
-                "the other and can't stop a training, so workers and limits need "
+                "the other and can't stop a training, so "
+                "workers and limits need "
                 f"--runner={PROCESS}."
             )
         if self.name != RAY and (self.ray_address or self.ray_cache_dir):

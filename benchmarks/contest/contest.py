@@ -155,7 +155,7 @@ def make_problem(name: str, seed: int) -> Problem:
 
 
 def missing_points_note(problem: Problem) -> str:
-    """Returns a note on table points without a row; empty if none is missing."""
+    """Returns a note on missing points of a table; empty if none is missing."""
     if not isinstance(problem, TableProblem):
         return ""
     num, size = problem.num_recorded, problem.space.size
