@@ -1,8 +1,8 @@
 """A trial: one training that a stage requests, and its result.
 
-All stages share these types, and with them the runners, the journal and the
-HParams writer. All values survive JSON, so that a trial can travel to another
-process or machine.
+All stages use these types, so one implementation of the runners, the journal
+and the HParams writer serves all stages. Every value can be written as JSON,
+so that a trial can be sent to another process or machine.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from audiotag_nas.space import Choice, Tokens
 MAX_REWARD = 1e15
 """The greatest magnitude of a reward that a searcher is told.
 
-Squares of gradients in single precision overflow from about 1e18."""
+In single precision, the square of a gradient of about 1e18 overflows."""
 
 MODEL_FILE = "model.keras"
 """The file in a trial's directory that holds its trained network."""
@@ -29,7 +29,8 @@ _MAX_ID = 100
 _TRIAL_ID = re.compile(rf"(?!\.)[A-Za-z0-9_.-]{{1,{_MAX_ID}}}")
 
 StopRule = Sequence[Sequence[float]]
-"""(epoch, least quality) pairs: when to stop a training early."""
+"""(epoch, least quality) pairs. A training whose quality after such an epoch is
+lower is stopped early."""
 
 
 def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
@@ -37,8 +38,8 @@ def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
 
     Args:
         rule: the least quality that is required after some epochs.
-        epoch: from 1.
-        quality: after this epoch.
+        epoch: the number of the epoch, from 1.
+        quality: the quality of the network after this epoch.
     """
     return any(at == epoch and quality < least for at, least in rule)
 
@@ -50,7 +51,7 @@ class TrialStatus(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOverrides:
-    """A trial's own training settings; None keeps the config's value.
+    """A trial's own training settings. None means the config's value.
 
     The fields are those of `config.TrainingConfig` and `spectrogram_size`
     (frames x mel bins, e.g. `124x128`).
@@ -66,7 +67,7 @@ class TrainingOverrides:
     mel_mask_bins: int | None = None
 
     def to_json(self) -> dict[str, Choice]:
-        """The fields that are set."""
+        """Returns the fields that are not None."""
         fields = dataclasses.asdict(self).items()
         return {name: value for name, value in fields if value is not None}
 
@@ -77,8 +78,8 @@ class RewardSettings:
 
     Attributes:
         measure: a name in `training.rewards.MEASURES`.
-        weighs_costs: whether the penalty for the network's costs, by the
-            weights of `config.search`, is subtracted.
+        weighs_costs: whether a penalty for the network's costs is subtracted
+            from the reward. `config.search` has the weights of the penalty.
     """
 
     measure: str = "eer"
@@ -90,16 +91,16 @@ class Trial:
     """One training to run.
 
     Attributes:
-        trial_id: unique in a working directory, e.g. `search-0007`.
-        stage: what requests it: `baseline`, `search`, `grid`, `final` or
-            `train`.
+        trial_id: a name, unique in a working directory, e.g. `search-0007`.
+        stage: the stage that requests the trial: `baseline`, `search`,
+            `grid`, `final` or `train`.
         round: the searcher's round, from 0.
-        tokens: the point of the stage's search space.
-        hparams: the same point by name, as the dashboard shows it.
+        tokens: the trial's point in the stage's search space.
+        hparams: the choices of this point by the name of their decision.
         architecture: the network to train.
-        seed: the only source of randomness of this training.
+        seed: the seed of all random numbers of this training.
         overrides: training settings that differ from the config's.
-        stop_rule: when to stop the training early; empty: never.
+        stop_rule: when to stop the training early; an empty rule never does.
         reward: how the reward is computed.
     """
 
@@ -115,7 +116,7 @@ class Trial:
     reward: RewardSettings = RewardSettings()
 
     def __post_init__(self) -> None:
-        # Directories are named by it, and some of them are removed.
+        # The id is the name of a directory that may be removed later.
         if not _TRIAL_ID.fullmatch(self.trial_id):
             raise ConfigError(
                 "`trial_id` must be letters, digits and -_. only, at most "
@@ -136,7 +137,8 @@ class Trial:
         """Returns the trial that `to_json` wrote.
 
         Raises:
-            ConfigError: naming the field that is missing, unknown or wrong.
+            ConfigError: a field is missing, unknown or wrong; the error
+                names it.
         """
         return from_json(cls, value, "trial")
 
@@ -148,14 +150,15 @@ class TrialResult:
     Attributes:
         trial_id: the trial's id.
         status: completed or failed.
-        reward: what the searcher maximizes; finite, None for a failed trial.
+        reward: the finite number that the searcher maximizes; None for a
+            failed trial.
         metrics: named finite numbers: `validation_eer`, `validation_loss`,
             `num_parameters`, `multiply_adds`, ... (docs/reference/journal.md);
             `stopped_epoch` if the stop rule ended the training.
         history: one list per learning curve, one entry per epoch:
             `training_loss`, `validation_loss`, `validation_eer`, ...
         seconds: wall-clock seconds of the training.
-        reason: why it failed, one line; empty for a completed trial.
+        reason: why the trial failed, in one line; empty if it completed.
 
     Raises:
         ConfigError: the fields contradict each other.
@@ -189,7 +192,7 @@ class TrialResult:
         """Returns one metric.
 
         Raises:
-            StoreError: the result does not have it.
+            StoreError: the result does not have this metric.
         """
         if name not in self.metrics:
             raise StoreError(
@@ -199,10 +202,10 @@ class TrialResult:
         return self.metrics[name]
 
     def curve(self, name: str) -> list[float]:
-        """Returns one learning curve; NaN where a number was not finite.
+        """Returns one learning curve, with NaN for values that are not finite.
 
         Raises:
-            StoreError: the result does not have it.
+            StoreError: the result does not have this curve.
         """
         if not self.history.get(name):
             raise StoreError(
@@ -214,7 +217,7 @@ class TrialResult:
 
     @property
     def stopped_epoch(self) -> int:
-        """The epoch after which the stop rule ended it; 0 if it did not."""
+        """The epoch after which the stop rule ended the training, or 0."""
         return int(self.metrics.get("stopped_epoch", 0))
 
     @property
@@ -248,15 +251,15 @@ class TrialResult:
 class TrialRunner(Protocol):
     """Runs trials, one or several at a time.
 
-    `submit` never waits for a training; `next_result` blocks until any
-    submitted trial has ended and returns its result. Results may come in any
-    order. A training that fails gives a failed result; an exception from
-    either method means that the runner itself is unusable.
+    `submit` never waits for a training. `next_result` blocks until any
+    submitted trial has ended, and returns the result of that trial; results
+    may come in any order. A training that fails gives a failed result. If
+    either method raises an exception, the runner itself is unusable.
     """
 
     @property
     def num_slots(self) -> int:
-        """How many trials run in parallel."""
+        """The number of trials that run in parallel."""
         ...
 
     def submit(self, trial: Trial) -> None: ...

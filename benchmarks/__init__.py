@@ -1,1 +1,1 @@
-"""Measurements of the package: see `benchmarks/README.md`."""
+"""Programs that measure the package; see `benchmarks/README.md`."""

@@ -1,13 +1,13 @@
-"""Measures the difficulty of the synthetic data: EERs of the CRNN baseline.
+"""Measures how difficult the synthetic data are for the CRNN baseline.
 
-Trains `crnn_baseline` on the development split (fold 0 selects the epoch) and
-scores it on the evaluation split. Target for the synthesizer: with 1,500
-development clips, a mean EER between 0.05 and 0.15, and each tag's EER above 0
-and at most 0.35.
+The program trains `crnn_baseline` on the development split, selects the epoch
+on fold 0, and scores the network on the evaluation split. With 1,500
+development clips, the mean equal error rate (EER) should be between 0.05 and
+0.15, and the EER of each tag above 0 and at most 0.35.
 
   python -m benchmarks.baseline --workdir=runs/baseline
 
-Time: about 80 s per epoch on one core, after a few minutes of preparation.
+On one core, an epoch takes about 80 s, after a few minutes of preparation.
 """
 
 from collections.abc import Sequence

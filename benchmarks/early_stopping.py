@@ -1,14 +1,15 @@
-"""Costs and savings of early stopping, on recorded learning curves.
+"""Measures the cost and benefit of early stopping on recorded curves.
 
-Replays searches with each stopper, at an equal number of trials (how many
-epochs are saved at which regret) and at equal epochs (how much the regret
-falls with more trials). Differences are paired with the same search without
-stopping.
+A stopper is a rule that stops trials early. The program replays searches with
+each stopper in two ways. With an equal number of trials, it measures how many
+epochs are saved, and how the regret changes. With an equal number of epochs, it
+measures how much the regret falls because there are more trials. Each search is
+compared with the same search without stopping.
 
   python -m benchmarks.early_stopping --quality=binormal_eer
 
-Time: a few minutes with random search, a third of it with --noequal_epochs;
-`reinforce` takes 3 s per search.
+With random search, the program takes a few minutes, or a third of this time
+with --noequal_epochs. With `reinforce`, it takes 3 s per search.
 """
 
 from collections.abc import Sequence
@@ -22,36 +23,38 @@ _TABLE = define_table_flag()
 _TABLE_SEEDS = flags.DEFINE_multi_integer(
     "table_seeds",
     None,
-    "A recorded seed to use (default: all). May be repeated.",
+    "A recorded seed to use (default: all seeds). May be repeated.",
 )
 _SEARCHERS = flags.DEFINE_list(
-    "searchers", ["random"], "Names, comma-separated."
+    "searchers", ["random"], "Names of searchers, comma-separated."
 )
 _STOPPERS = flags.DEFINE_list(
-    "stoppers", ["halving", "curve"], "Names, comma-separated."
+    "stoppers", ["halving", "curve"], "Names of stoppers, comma-separated."
 )
 _NUM_TRIALS = flags.DEFINE_list(
-    "num_trials", ["24", "50", "100"], "Trials per search, comma-separated."
+    "num_trials",
+    ["24", "50", "100"],
+    "Numbers of trials per search, comma-separated.",
 )
 _NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 100, "Searches per row.", lower_bound=2
+    "num_seeds", 100, "Number of searches per row.", lower_bound=2
 )
 _QUALITY = flags.DEFINE_string(
-    "quality", "eer", "The quality that searches maximize."
+    "quality", "eer", "Name of the quality that searches maximize."
 )
 _SHARE = flags.DEFINE_float(
     "share",
     1.0,
-    "Share of the recorded networks in a search's space, drawn anew for each "
-    "search.",
+    "Share of the recorded networks that a search can choose. Each search "
+    "has another random sample.",
     lower_bound=0.1,
     upper_bound=1.0,
 )
 _SETTINGS = flags.DEFINE_list(
-    "settings", [], "Stopper settings, e.g. min_trials=6,min_epochs=3."
+    "settings", [], "Settings of the stoppers, e.g. min_trials=6,min_epochs=3."
 )
 _EQUAL_EPOCHS = flags.DEFINE_bool(
-    "equal_epochs", True, "Also compare at equal epochs (slow)."
+    "equal_epochs", True, "Also compare at equal numbers of epochs (slow)."
 )
 
 

@@ -1,15 +1,16 @@
-"""Measures false positives of `explain`: decisions without any effect.
+"""Measures how often `explain` finds effects of decisions that have none.
 
-Runs searches over synthetic rewards with 21 decisions. 7 of them have random
-effects, as large as the noise of a trial, and 14 have none. Counts, for both
-kinds, the decisions whose best choice exceeds the worst one by more than 2 and
-3 posterior standard deviations; and the searches whose leave-one-out R² is
-above 0 and above 2 standard errors. With `--num_that_matter=0` all rewards
-are noise.
+The program runs searches with 21 decisions and synthetic rewards. 7 decisions
+have random effects, which are as large as the noise of a trial. 14 decisions
+have no effect. For both kinds, the program counts the decisions whose best
+choice exceeds the worst choice by more than 2 and by more than 3 posterior
+standard deviations. It also counts the searches whose leave-one-out R² is above
+0, and above 2 standard errors. With `--num_that_matter=0`, all rewards are
+noise.
 
   python -m benchmarks.explain_calibration
 
-Time: about 3 minutes.
+The program takes about 3 minutes.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,15 @@ from audiotag_nas.command_line import command
 _NUM_SEARCHES = flags.DEFINE_integer(
     "num_searches",
     30,
-    "Number of searches, each with other effects.",
+    "Number of searches, each with other random effects.",
     lower_bound=1,
 )
 _NUM_TRIALS = flags.DEFINE_integer(
-    "num_trials", 100, "Trials per search.", lower_bound=8
+    "num_trials", 100, "Number of trials per search.", lower_bound=8
 )
-_SEARCHER = flags.DEFINE_string("searcher", "reinforce", "Name.")
+_SEARCHER = flags.DEFINE_string(
+    "searcher", "reinforce", "Name of the searcher."
+)
 _NUM_THAT_MATTER = flags.DEFINE_integer(
     "num_that_matter",
     7,
@@ -74,8 +77,9 @@ def _explained(
     """Runs and explains one search.
 
     Returns:
-        (leave-one-out R², its standard error), and per decision whether it
-        has an effect and the posterior z-score of best minus worst choice.
+        A pair (leave-one-out R², its standard error), and a pair per decision:
+        whether it has an effect, and the posterior mean of the best choice
+        minus the worst choice in posterior standard deviations.
     """
     import numpy as np
 
@@ -105,7 +109,7 @@ def _explained(
         searcher.tell(asked, rewards)
         observed.add(asked, rewards)
     model = RewardModel(space)
-    model.learn(observed.rewards, max_iterations=200)  # as `explain` does
+    model.learn(observed.rewards, max_iterations=200)  # like `explain`
     decisions = [
         (
             effect.decision in relevant,

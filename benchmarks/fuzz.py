@@ -1,12 +1,13 @@
 """Fuzz test: runs the commands on damaged files and counts failures.
 
-Runs the smoke experiment once (one minute; kept in the working directory).
-Then it mutates sound files, manifests, configs, journals, score files and
-exported models, and runs the commands that read them. A failure is a
-traceback, an end by a signal, a nonzero exit without output, a hang, or memory
-above the limit. Prints one row per kind of input and the number of failures;
-the exit status is 1 if there are any. Inputs and output of each failed command
-are kept in `failures/`.
+The program first runs the smoke experiment in the working directory (one
+minute), unless this was done before. Then it mutates sound files, manifests,
+configs, journals, score files and exported models, and runs the commands that
+read such files. A failure is a traceback, an end by a signal, a nonzero exit
+without output, a hang, or memory above the limit. The program prints one row
+per kind of input and the number of failures. The exit status is 1 if there is a
+failure. The inputs and the output of each failed command are kept in
+`failures/`.
 
   python -m benchmarks.fuzz --workdir=/tmp/fuzz --seconds=300
 """
@@ -29,21 +30,24 @@ from absl import flags
 from audiotag_nas.command_line import command, flag_paths
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Directory of experiment and inputs.", required=True
+    "workdir",
+    None,
+    "Directory of the experiment and the inputs.",
+    required=True,
 )
 _SECONDS = flags.DEFINE_float(
-    "seconds", 300.0, "Time for all kinds of input.", lower_bound=1.0
+    "seconds", 300.0, "Time for all kinds of input together.", lower_bound=1.0
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the mutations.", lower_bound=0)
 _KINDS = flags.DEFINE_list(
     "kinds", None, "Kinds of input, comma-separated (default: all)."
 )
 _FILES_PER_BATCH = flags.DEFINE_integer(
-    "files_per_batch", 100, "Sound files per command.", lower_bound=1
+    "files_per_batch", 100, "Number of sound files per command.", lower_bound=1
 )
 
 HANG_SECONDS = 120.0
-"""Commands take seconds; the limit allows for a loaded machine."""
+"""A command that takes longer is counted as a hang. Most take a few seconds."""
 MEMORY_LIMIT_MIB = 1536
 EXIT_FOUND = 1
 
@@ -68,9 +72,9 @@ class Ended:
 
     Attributes:
         problem: `traceback`, `signal`, `silent`, `hang` or `memory`; empty
-            if there was none.
-        peak_mib: peak resident memory.
-        output: stdout and stderr.
+            if the command ended as it should.
+        peak_mib: peak of the resident memory.
+        output: standard output and standard error.
     """
 
     problem: str
@@ -79,9 +83,9 @@ class Ended:
 
 
 Case = tuple[int, list[str]]
-"""The number of mutated inputs of a command, and its arguments."""
+"""Number of mutated inputs of a command, and the arguments of the command."""
 MakeCases = Callable[[Path, Path, random.Random], Iterator[Case]]
-"""(experiment, empty directory, generator) -> infinite stream of cases."""
+"""Function (experiment, empty directory, generator) -> endless cases."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -91,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
     unknown = set(_KINDS.value or ()) - set(KINDS)
     if unknown:
         raise ConfigError(
-            f"--kinds: must be of {', '.join(KINDS)}. "
+            f"--kinds: each must be one of {', '.join(KINDS)}. "
             f"Received: {', '.join(sorted(unknown))}"
         )
     workdir = Path(flag_paths.directory(_WORKDIR)).resolve()
@@ -111,7 +115,7 @@ def main(argv: Sequence[str]) -> int:
 def _attack(
     name: str, experiment: Path, workdir: Path, failures: Path, seconds: float
 ) -> int:
-    """Runs commands on one kind of input; returns the number of failures."""
+    """Runs commands on a kind of input, and returns the number of failures."""
     generator = random.Random(f"{_SEED.value} {name}")
     inputs = workdir / "inputs" / name
     end = time.monotonic() + seconds
@@ -144,7 +148,7 @@ def _attack(
 
 
 def _run(arguments: list[str]) -> Ended:
-    """Runs a command of the package; kills it if it hangs."""
+    """Runs a command of the package, and kills the command if it hangs."""
     command = [sys.executable, "-m", "audiotag_nas", *arguments]
     process = subprocess.Popen(
         command,
@@ -165,7 +169,7 @@ def _run(arguments: list[str]) -> Ended:
     output = process.stdout.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
-    # wait4 has reaped the process; Popen must not wait for it again.
+    # wait4 has waited for the process. Popen must not wait for it again.
     process.returncode = os.waitstatus_to_exitcode(status)
     peak_mib = usage.ru_maxrss / 1024
     problem = ""
@@ -189,14 +193,16 @@ def _prepared_experiment(workdir: Path) -> Path:
     experiment = workdir / "experiment"
     ended = _run(["run", "--config=smoke", f"--workdir={experiment}"])
     if not (experiment / "export").is_dir():
-        raise SearchError(f"{experiment}: must finish. Printed: {ended.output}")
+        raise SearchError(
+            f"{experiment}: must finish. The output was: {ended.output}"
+        )
     return experiment
 
 
 def _sound_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Mutated sound files, alternately for `tag` and `check`."""
+    """Yields mutated sound files for `tag` and `check` in turn."""
     from benchmarks.fuzzing.mutations import mutate_bytes
 
     originals = _sounds(inputs.parent / "sounds")
@@ -208,7 +214,7 @@ def _sound_cases(
         for number in range(_FILES_PER_BATCH.value):
             name, data = generator.choice(originals)
             if generator.random() < 0.2:
-                # Chained streams of the same or of two formats.
+                # A file of two concatenated streams, whose formats may differ.
                 data += generator.choice(originals)[1]
             path = batch / f"{number:04d}.{name}"
             path.write_bytes(mutate_bytes(data, generator))
@@ -221,7 +227,7 @@ def _sound_cases(
 
 
 def _sounds(directory: Path) -> list[tuple[str, bytes]]:
-    """Returns (file extension, bytes) of a sound in every format."""
+    """Returns a pair (file extension, bytes) of a sound for each format."""
     import numpy as np
     import soundfile
 
@@ -282,7 +288,7 @@ def _score_cases(
 def _directory_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Config, journal and status files of a working directory."""
+    """Yields damaged config, journal and status files of an experiment."""
     from benchmarks.fuzzing import mutations
 
     names = ("config.json", "trials.jsonl", "running.json", "driver.lock")
@@ -311,7 +317,7 @@ def _directory_cases(
 
 
 def _wrong_content(data: bytes, generator: random.Random) -> bytes:
-    """Returns `data`, JSON or JSON lines, with one wrong value."""
+    """Returns `data` (JSON, or lines of JSON) with one wrong value."""
     from benchmarks.fuzzing.mutations import mutate_json
 
     try:
@@ -321,18 +327,18 @@ def _wrong_content(data: bytes, generator: random.Random) -> bytes:
 
 
 def _wrong_line(data: bytes, generator: random.Random) -> bytes:
-    """Returns a journal with a wrong value in a line of valid checksum."""
+    """Returns a journal with a wrong value, in a line with a right checksum."""
     from audiotag_nas.search.journal import with_checksum
     from benchmarks.fuzzing.mutations import mutate_json
 
-    # The lock file of a finished driver is empty.
+    # The file may be empty, like the lock file after a command has finished.
     lines = data.splitlines() or [b"{}"]
     index = generator.randrange(len(lines))
     document = json.loads(lines[index])
     document.pop("checksum", None)
     document = mutate_json(document, generator)
     line = json.dumps(document).encode()
-    # The mutated document may not be an object with fields any more.
+    # After the mutation, the document may not be an object with fields.
     is_record = isinstance(document, dict) and document
     lines[index] = with_checksum(line) if is_record else line
     return b"\n".join(lines) + b"\n"
@@ -341,7 +347,7 @@ def _wrong_line(data: bytes, generator: random.Random) -> bytes:
 def _model_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Exported models with a damaged file or manifest."""
+    """Yields exported models with a damaged file or manifest."""
     from benchmarks.fuzzing.mutations import mutate_bytes
 
     model = inputs / "export"

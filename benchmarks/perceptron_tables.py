@@ -1,11 +1,12 @@
 """Trains the tables of small perceptrons for the contest.
 
-Writes one CSV file per table of `benchmarks/contest/perceptrons.py`, for
+The program writes one CSV file per table of
+`benchmarks/contest/perceptrons.py`. The file is an argument of
 `benchmarks.searchers --table_csv`. Existing files are kept.
 
   python -m benchmarks.perceptron_tables --output_dir=runs/perceptrons
 
-Time: about 12 minutes of one core for all four tables.
+All four tables together take about 12 minutes on one core.
 """
 
 import concurrent.futures
@@ -20,13 +21,13 @@ from absl import flags
 from audiotag_nas.command_line import command
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Directory of the files.", required=True
+    "output_dir", None, "Directory of the CSV files.", required=True
 )
 _TABLES = flags.DEFINE_list(
-    "tables", None, "Names, comma-separated (default: all)."
+    "tables", None, "Names of tables, comma-separated (default: all)."
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count() or 1, "Processes.", lower_bound=1
+    "workers", os.cpu_count() or 1, "Number of processes.", lower_bound=1
 )
 
 
@@ -36,8 +37,8 @@ def main(argv: Sequence[str]) -> None:
 
     directory = Path(_OUTPUT_DIR.value)
     check_writable_directory(directory)
-    # Small networks train faster with one thread. Only a spawned worker reads
-    # the variables before its libraries are imported.
+    # Small networks train faster with one thread. A spawned worker reads these
+    # variables when it imports its libraries.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     spawn = multiprocessing.get_context("spawn")
     for name in _TABLES.value or perceptrons.TABLES:

@@ -1,16 +1,16 @@
-"""Records the table: trains and scores every network of a small space.
+"""Records a table of every network of a small search space.
 
-Trains each network of `benchmarks/table/table_space.py` with several seeds on
-a fixed synthetic data set, records the learning curves in a journal and
-writes them as a table. An interrupted recording continues with the same
-command; a larger `--num_seeds` extends it.
+The program trains each network of `benchmarks/table/table_space.py` with
+several seeds on a fixed synthetic data set. It records the learning curves in a
+journal and writes them as a table. The same command continues an interrupted
+recording. A larger `--num_seeds` extends a recording.
 
   python -m benchmarks.record_table --workdir=runs/table
 
-Time: about 70 minutes for two seeds on two cores.
+Two seeds take about 70 minutes on two cores.
 
 The journal of the repository's table (two seeds) is in
-benchmarks/results/table. To add a third seed, unpack it first:
+benchmarks/results/table. To add a third seed, unpack this journal first:
 
   mkdir -p runs/table
   xz -dc benchmarks/results/table/recording.jsonl.xz > runs/table/trials.jsonl
@@ -31,10 +31,13 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, experiment_flags.WORKDIR_HELP, required=True
 )
 _NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds", 2, "Trials per network.", lower_bound=1
+    "num_seeds", 2, "Number of trials per network.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count() or 1, "Trials in parallel.", lower_bound=1
+    "workers",
+    os.cpu_count() or 1,
+    "Number of trials in parallel.",
+    lower_bound=1,
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Path of the table (default: <workdir>/table.npz)."
@@ -82,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
     from benchmarks.table.recorded_table import write_table
 
     output = _OUTPUT.value or workspace.workdir / "table.npz"
-    # The journal may have more seeds than were requested.
+    # The journal may have more seeds than `--num_seeds`.
     wanted = {trial.trial_id for trial in trials}
     entries = read_entries(workspace.journal_path)
     write_table([e for e in entries if e.trial.trial_id in wanted], output)

@@ -1,13 +1,13 @@
-"""Measures how well each reward predicts the final EER, and how early.
+"""Measures how well, and how early, each reward predicts the final EER.
 
-Compares every reward of `reward_forms` after several numbers of epochs, on
-one validation fold and on both, with the networks' final evaluation EER in a
-recorded table. Writes `rewards.txt` and `rewards.png`, which
-docs/results/rewards.md explains.
+The program computes every reward of `reward_forms` after several numbers of
+epochs, on one validation fold and on both folds. It compares the rewards with
+the networks' final evaluation EERs in a recorded table. It writes `rewards.txt`
+and `rewards.png`, which docs/results/rewards.md explains.
 
   python -m benchmarks.rewards --output_dir=benchmarks/results/rewards
 
-Time: a few minutes of one core for 1,458 recorded trials.
+With 1,458 recorded trials, it takes a few minutes on one core.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,24 @@ from benchmarks.table.flags import define_table_flag
 
 _TABLE = define_table_flag()
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Directory of the results (default: print only)."
+    "output_dir", None, "Directory of the results (default: none, print only)."
 )
 _EPOCHS = flags.DEFINE_list(
     "epochs",
     ["2", "3", "4", "6", "8", "10", "12"],
-    "Numbers of epochs that a reward sees, comma-separated.",
+    "Numbers of epochs from which rewards are computed, comma-separated.",
 )
 _SUBSET_SIZE = flags.DEFINE_integer(
-    "subset_size", 50, "Networks from which one is selected.", lower_bound=2
+    "subset_size",
+    50,
+    "Number of networks from which one is selected.",
+    lower_bound=2,
 )
 _NUM_RESAMPLES = flags.DEFINE_integer(
-    "num_resamples", 200, "Bootstrap resamples of the networks.", lower_bound=2
+    "num_resamples",
+    200,
+    "Number of bootstrap resamples of the networks.",
+    lower_bound=2,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the bootstrap.", lower_bound=0)
 

@@ -1,8 +1,8 @@
 """Compares the throughput of the runners.
 
-Each runner runs a few warm-up trials, then the same trials in several turns.
-The runners alternate, so that other load on the machine affects all of them.
-The table has the medians.
+Each runner runs a few trials to warm up. Then the runners run the same trials
+in several turns. They alternate, so that other load on the machine affects all
+runners. The table has the medians over turns.
 
   python -m benchmarks.runners --config=demo --workdir=/tmp/benchmark
 """
@@ -26,23 +26,26 @@ _EXPERIMENT = experiment_flags.define_experiment_flags()
 _RUNNERS = flags.DEFINE_list(
     "runners",
     ["in_process", "process", "ray"],
-    "Names, comma-separated; ratios are relative to the first. Ray is started "
-    "on this machine.",
+    "Names of runners, comma-separated. Ratios are relative to the first "
+    "runner. Ray is started on this machine.",
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", 2, "Workers of the runners other than in_process.", lower_bound=1
+    "workers",
+    2,
+    "Number of workers of each runner except in_process.",
+    lower_bound=1,
 )
 _NUM_TRIALS = flags.DEFINE_integer(
-    "num_trials", 6, "Trials per turn.", lower_bound=1
+    "num_trials", 6, "Number of trials per turn.", lower_bound=1
 )
 _NUM_TURNS = flags.DEFINE_integer(
-    "turns", 3, "Turns per runner.", lower_bound=1
+    "turns", 3, "Number of turns per runner.", lower_bound=1
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """A runner's throughput in one turn, and the busy share of its slots."""
+    """A runner's throughput in one turn, and the share of time it trained."""
 
     trials_per_minute: float
     utilization: float
@@ -96,7 +99,7 @@ def _run_turn(runner: "TrialRunner", trials: "Sequence[Trial]") -> Turn:
     """Runs all trials and measures the time.
 
     Raises:
-        SearchError: a trial failed, which makes the time meaningless.
+        SearchError: a trial failed, so the time would be meaningless.
     """
     from audiotag_nas.errors import SearchError
 

@@ -1,13 +1,13 @@
-"""Measures the CPU time of searchers, without the trials.
+"""Measures the CPU time of searchers without trainings.
 
-Runs searchers over the paper's space (21 decisions) with synthetic rewards in
-batches of 4. Prints the CPU seconds until the first batch is told, and the CPU
-milliseconds of `ask` and `tell` per trial at 52, 100 and 200 trials (median of
-the last ten batches).
+The program runs searchers on the paper's search space (21 decisions), with
+synthetic rewards in batches of 4. It prints the CPU seconds until the searcher
+is told the first batch. It also prints the CPU milliseconds of `ask` and `tell`
+per trial at 52, 100 and 200 trials (medians of the last ten batches).
 
   python -m benchmarks.searcher_cost
 
-Time: one minute.
+The program takes one minute.
 """
 
 import statistics
@@ -21,7 +21,7 @@ from audiotag_nas.command_line import command
 _SEARCHERS = flags.DEFINE_list(
     "searchers",
     ["reinforce", "reinforce_plain", "gaussian_process"],
-    "Names, comma-separated.",
+    "Names of searchers, comma-separated.",
 )
 _CHECKPOINTS = (52, 100, 200)
 _BATCH = 4

@@ -1,21 +1,22 @@
-"""The searchers' contest: true regret after 25, 50, 100 and 200 trials.
+"""Compares the true regrets of searchers after 25, 50, 100 and 200 trials.
 
-Runs every searcher on the recorded table and on analytic search spaces with
-many seeds. Reports the mean true regret of the recommended point with its
-standard error, paired comparisons of `reinforce` with the best rival, and the
-same for one common recommendation rule; draws the curves. Each finished
-search is a line of `<output_dir>/contest.jsonl`; an interrupted contest
-continues with the same command. The searchers of other libraries require the
-extra `contest`.
+The program runs every searcher on the recorded table and on analytic search
+spaces, with many seeds. It reports the mean true regret of the recommended
+point with its standard error, and compares `reinforce` with the best rival in
+pairs of searches. It reports the same numbers for one common recommendation
+rule, and draws the regrets over the trials. Each finished search is a line of
+`<output_dir>/contest.jsonl`, and the same command continues an interrupted
+contest. The searchers of other libraries need the extra `contest`.
 
   python -m benchmarks.searchers --output_dir=runs/contest
 
-`--searchers=reinforce,random,evolution` selects searchers, and
-`--table_csv=FILE --problems=` runs them on a table of your own.
+`--searchers=reinforce,random,evolution` selects searchers.
+`--table_csv=FILE --problems=` runs searchers on a table of your own only.
 
-Time, on one core: a search of 200 trials takes a few seconds with the
-searchers of this package and Optuna's TPE, 30 s with Optuna's Gaussian process
-and 20 to 110 s with keras-tuner (4 to 5 hours for 50 seeds on six problems).
+On one core, a search of 200 trials takes a few seconds with the searchers of
+this package and with Optuna's TPE. It takes 30 s with Optuna's Gaussian
+process, and 20 to 110 s with keras-tuner. 50 seeds on six problems take 4 to 5
+hours with keras-tuner.
 """
 
 import dataclasses
@@ -32,32 +33,37 @@ if TYPE_CHECKING:
     from benchmarks.contest.results import TaskResult
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Directory of results and report.", required=True
+    "output_dir",
+    None,
+    "Directory of the results and the report.",
+    required=True,
 )
 _SEARCHERS = flags.DEFINE_list(
-    "searchers", None, "Names, comma-separated (default: all)."
+    "searchers", None, "Names of searchers, comma-separated (default: all)."
 )
 _PROBLEMS = flags.DEFINE_list(
-    "problems", None, "Names, comma-separated (default: all)."
+    "problems", None, "Names of problems, comma-separated (default: all)."
 )
 _TABLE_CSV = flags.DEFINE_multi_string(
     "table_csv",
     [],
-    "A CSV file that is an additional problem: one column per decision, the "
-    "trials' rewards reward_1, reward_2, ..., and the true value. May be "
-    "repeated.",
+    "A CSV file that is an additional problem. It has one column per decision, "
+    "the columns reward_1, reward_2, ... with the rewards of trials, and the "
+    "column value with the true value. May be repeated.",
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", 50, "Searches per searcher and problem.", lower_bound=1
+    "seeds", 50, "Number of searches per searcher and problem.", lower_bound=1
 )
 _TRIALS = flags.DEFINE_integer(
-    "trials", 200, "Trials per search.", lower_bound=1
+    "trials", 200, "Number of trials per search.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", os.cpu_count(), "Searches in parallel.", lower_bound=1
+    "workers", os.cpu_count(), "Number of searches in parallel.", lower_bound=1
 )
 _REPORT_ONLY = flags.DEFINE_bool(
-    "report_only", False, "Report finished searches without running any."
+    "report_only",
+    False,
+    "Report the finished searches without running further searches.",
 )
 
 
@@ -100,7 +106,7 @@ def main(argv: Sequence[str]) -> None:
         )
 
     if not _REPORT_ONLY.value:
-        # Wrong names and files are reported before anything runs.
+        # Wrong names and files are reported before any search runs.
         for problem in problems:
             note = contest.missing_points_note(contest.make_problem(problem, 0))
             if note:
@@ -115,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
                 on_result=print_result,
             )
     done = read_results(results_path)
-    # A CSV problem is reported under its present path.
+    # The report names a CSV problem by the path of this command.
     results = [
         dataclasses.replace(done[task], task=task)
         for task in tasks
@@ -123,7 +129,7 @@ def main(argv: Sequence[str]) -> None:
     ]
     if not results:
         raise SearchError(
-            f"{results_path}: none of these searches is finished."
+            f"{results_path}: none of the requested searches is finished."
         )
     progress.line(contest_report(results))
     report = contest_report(results, markdown=True) + "\n"

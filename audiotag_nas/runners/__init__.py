@@ -1,1 +1,1 @@
-"""Runners: where trials are trained."""
+"""The runners, which train trials in processes or on a cluster."""

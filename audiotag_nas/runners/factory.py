@@ -26,17 +26,19 @@ def make_runner(
     """Returns the runner that `settings` name.
 
     Args:
-        settings: the choice and its limits.
+        settings: the name of the runner, and its limits.
         config: the experiment.
-        features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets one directory per trial.
+        features_dir: directory of the prepared features, which are in
+            `<size>/development`.
+        trials_dir: directory that gets one subdirectory per trial.
         on_epoch: called with the trial, the epoch from 1 and its numbers.
-        prepare: `module:function` by which other machines prepare features
-            that they lack; see `RayRunner`.
+        prepare: `module:function` that prepares features on machines that
+            lack them; see `RayRunner`.
 
     Raises:
-        ConfigError: a setting is out of its range or more than this machine
-            or cluster has, or a required package is not installed.
+        ConfigError: a setting is out of its range, a setting requires more
+            than this machine or the cluster has, or a required package is
+            not installed.
     """
     options: dict[str, Any] = {
         "features_dir": features_dir,

@@ -1,7 +1,8 @@
 """Assigns GPUs to workers without starting CUDA.
 
-If the driver asked TensorFlow, it would hold memory on every GPU. So it reads
-the environment, or the output of NVIDIA's `nvidia-smi`.
+The driver is the process that starts the workers. If the driver asked
+TensorFlow for the GPUs, TensorFlow would allocate memory on every GPU. So the
+driver reads CUDA_VISIBLE_DEVICES or the output of NVIDIA's `nvidia-smi`.
 """
 
 import os
@@ -11,7 +12,7 @@ from audiotag_nas.errors import ConfigError
 
 
 def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
-    """Returns each worker's CUDA_VISIBLE_DEVICES; no two share a GPU.
+    """Returns CUDA_VISIBLE_DEVICES of each worker. No two workers share a GPU.
 
     Raises:
         ConfigError: there are not enough GPUs.
@@ -22,8 +23,8 @@ def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
     if len(gpus) < num_workers * gpus_per_trial:
         raise ConfigError(
             f"`gpus_per_trial`: {num_workers} workers with {gpus_per_trial} "
-            f"GPUs each need {num_workers * gpus_per_trial}, but this machine "
-            f"has {len(gpus)}. Use fewer workers or GPUs."
+            f"GPUs each need {num_workers * gpus_per_trial} GPUs, but this "
+            f"machine has {len(gpus)}. Use fewer workers or GPUs."
         )
     return [
         ",".join(gpus[slot * gpus_per_trial : (slot + 1) * gpus_per_trial])
@@ -32,7 +33,7 @@ def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
 
 
 def _visible_gpus() -> list[str]:
-    """The CUDA devices of this process."""
+    """Returns the CUDA devices that this process may use."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         devices = [device.strip() for device in chosen.split(",")]

@@ -1,4 +1,4 @@
-"""Trains trials in this process, one after the other."""
+"""The runner that trains trials in this process, one after the other."""
 
 import collections
 from pathlib import Path
@@ -15,14 +15,15 @@ from audiotag_nas.trial import Trial, TrialResult
 
 
 class InProcessRunner:
-    """Trains submitted trials in order, each when its result is requested.
+    """Trains submitted trials in order. `next_result` trains the next one.
 
     Args:
         config: the experiment.
-        features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets one directory per trial.
+        features_dir: directory of the prepared features, which are in
+            `<size>/development`.
+        trials_dir: directory that gets one subdirectory per trial.
         on_epoch: called with the trial, the epoch from 1 and its numbers.
-        target: `module:function` that trains, like `TARGET`.
+        target: `module:function` that trains a trial, like `TARGET`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class InProcessRunner:
                 self._on_epoch(trial, epoch, numbers)
 
         return run_target(
-            # Found only now: its import starts TensorFlow.
+            # Not imported earlier, because this import starts TensorFlow.
             find_function(self._target),
             trial,
             config=self._config,

@@ -1,4 +1,4 @@
-"""Limits of runners: their ranges, and the memory that a process uses."""
+"""The ranges of a runner's limits, and the memory that a process uses."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 from audiotag_nas.errors import ConfigError
 
 MAX_TRIALS_PER_WORKER = 25
-"""Trials after which a worker process is replaced: TensorFlow leaks memory."""
+"""A worker process is replaced after this number of trials, because TensorFlow
+leaks memory."""
 
 MEMORY_POLL_SECONDS = 0.2
 
@@ -21,7 +22,7 @@ _MINIMUM = {
 
 
 def check_limits(**limits: float | None) -> None:
-    """Raises ConfigError if a limit is out of its range; None is no limit."""
+    """Raises ConfigError if a limit is out of range. None means no limit."""
     for name, value in limits.items():
         minimum = _MINIMUM[name]
         if value is not None and value < minimum:
@@ -31,7 +32,7 @@ def check_limits(**limits: float | None) -> None:
 
 
 def resident_memory_bytes(pid: int | str = "self") -> int:
-    """Returns a process's resident memory (Linux); 0 if it has ended."""
+    """Returns a process's resident memory (Linux), or 0 after its end."""
     try:
         fields = Path(f"/proc/{pid}/statm").read_text().split()
     except OSError:

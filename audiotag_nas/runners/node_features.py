@@ -1,15 +1,16 @@
 """Finds the features of a trial on the machine where it is trained.
 
-The driver names the features by their key (`PreparedSet.key`, the digest of
-everything that decides their bytes). They are
+The driver, the process that runs the search, sends the key of its features
+(`PreparedSet.key`, the digest of everything that determines their bytes). The
+machine takes the first directory below that has features with this key:
 
-1. at the driver's path, if the disk is shared;
-2. in this machine's cache, `<cache>/<16 digits of key>/<size>/development`;
-3. prepared here, in the cache, from the data set on this machine or from a
-   synthesized one.
+1. the directory at the driver's path, which exists if the disk is shared;
+2. the machine's cache, `<cache>/<16 digits of key>/<size>/development`;
+3. the same cache, after preparing the features from the machine's data set or
+   from a synthesized data set.
 
-Training on other features than the driver's would be a silent error, so
-features with another key are never used.
+A training on features other than the driver's would be an error that nobody
+notices, so features with another key are never used.
 """
 
 import contextlib
@@ -27,9 +28,10 @@ from audiotag_nas.errors import DataError, StoreError
 DEFAULT_CACHE_DIR = "~/.cache/audiotag_nas"
 
 PrepareFeatures = Callable[..., None]
-"""Called as (config, size=..., split_dir=..., cache_dir=...); writes the
-development split's features to split_dir, and may keep intermediate files in
-cache_dir."""
+"""A function of (config, size=..., split_dir=..., cache_dir=...).
+
+It writes the development split's features to split_dir, and may keep
+intermediate files in cache_dir."""
 
 
 def find_features(
@@ -41,15 +43,15 @@ def find_features(
     cache_dir: Path,
     prepare: PrepareFeatures,
 ) -> AnyPath:
-    """Returns a directory that holds `<size>/development` with this key.
+    """Returns a directory whose `<size>/development` has features of `key`.
 
     Args:
         config: the experiment.
         size: the spectrogram size, frames x mels.
-        key: of the driver's prepared set.
+        key: the key of the driver's prepared set.
         features_dir: the driver's directory.
         cache_dir: this machine's cache.
-        prepare: prepares missing features.
+        prepare: function that prepares missing features.
 
     Raises:
         DataError: the features prepared here differ from the driver's.
@@ -68,8 +70,8 @@ def find_features(
         raise DataError(
             f"{split_dir} on {socket.gethostname()}: the features prepared "
             f"there must equal the driver's features, key {key[:16]}. "
-            f"Received: key {made[:16]}. Its data set, or its version of "
-            "soundfile or soxr, differs."
+            f"Received: key {made[:16]}. The data set there, or the version "
+            "of soundfile or soxr, differs from the driver's."
         )
     return cached_dir
 
@@ -83,7 +85,7 @@ def _has_key(features_dir: AnyPath, size: str, key: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(cache_dir: Path, name: str) -> Iterator[None]:
-    """Excludes other processes of this machine; ends with the process."""
+    """Excludes this machine's other processes while the body runs."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         lock = open(cache_dir / f"{name}.lock", "w")  # noqa: SIM115

@@ -1,14 +1,13 @@
-"""Trains trials in parallel in worker processes of this machine.
+"""The runner that trains trials in parallel in processes of this machine.
 
-Each worker is a fresh interpreter that keeps TensorFlow loaded from trial to
-trial and is replaced before it leaks too much memory. Whatever ends a worker
-(a crash, a signal, a time or memory limit) becomes the failed result of its
-trial; the other workers continue. The driver never trains and never uses a
-GPU.
+The driver is the process that calls the runner. It starts the workers, and it
+never trains or uses a GPU. Each worker is a fresh interpreter that keeps
+TensorFlow loaded for its next trial. A worker is replaced before it leaks too
+much memory. If a crash, a signal, a time limit or a memory limit ends a worker,
+its trial gets a failed result, and the other workers continue.
 
-There is one socket per worker, so that a worker killed halfway through a
-message does not affect the others. A pool over one shared queue can't
-guarantee that.
+There is one socket per worker. A worker that is killed while it sends a message
+therefore does not affect the other workers. With one shared queue, it could.
 """
 
 import collections
@@ -41,7 +40,7 @@ from audiotag_nas.runners.target import TARGET, OnTrialEpoch
 from audiotag_nas.runners.tensorflow_log import is_log
 from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
-_START_SECONDS = 300.0  # importing TensorFlow from a slow disk
+_START_SECONDS = 300.0  # enough to import TensorFlow from a slow disk
 _MAX_FAILED_STARTS = 3
 _COMMAND = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -54,14 +53,16 @@ class _Worker:
     """A worker process as its driver sees it.
 
     Attributes:
-        slot: the runner's slot that it fills; decides its GPUs.
+        slot: the worker's place among the runner's slots, which determines
+            its GPUs.
         process: the interpreter.
         connection: the driver's end of the socket.
-        log: its output.
-        since: when it was started, or given its trial (monotonic seconds).
-        is_ready: whether it accepts trials.
-        trial: what it trains; None while it starts or waits.
-        num_trials: number of trials that it was given.
+        log: file with the output of the process.
+        since: when the worker was started or got its trial (monotonic
+            seconds).
+        is_ready: whether the worker accepts trials.
+        trial: the trial that the worker trains; None if it has no trial.
+        num_trials: number of trials that the worker has received.
     """
 
     slot: int
@@ -81,19 +82,20 @@ class _Worker:
         try:
             self.connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            # It has just died; the driver will see the end of the socket.
+            # The worker has died. The driver will see the socket's end.
             return
 
     def end(self) -> int:
-        """Kills the process if it is alive; returns its exit status."""
+        """Kills the process if it is alive, and returns its exit status."""
         self.connection.close()
         self.process.kill()
         return self.process.wait()
 
     def last_line(self, *, has_died: bool) -> str:
-        """The last line of its output, e.g. that of a failed check.
+        """Returns the last line of the output, e.g. the text of a failed check.
 
-        TensorFlow's log is left out, except for errors if the process died.
+        Lines of TensorFlow's log are skipped, except for errors if the process
+        has died.
         """
         with self.log as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
@@ -107,29 +109,32 @@ class _Worker:
 
 
 class ProcessRunner:
-    """A `TrialRunner` over worker processes.
+    """A `TrialRunner` that uses worker processes.
 
     Args:
         config: the experiment.
-        features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets one directory per trial.
+        features_dir: directory of the prepared features, which are in
+            `<size>/development`.
+        trials_dir: directory that gets one subdirectory per trial.
         num_workers: number of trials in parallel.
         trial_timeout_seconds: a training that takes longer is killed, unless
-            it has ended when the driver checks.
-        gpus_per_trial: GPUs of each worker, which mirrors over them; with 0
-            trials are trained on the CPU.
+            it has ended before the driver checks the time.
+        gpus_per_trial: number of GPUs on which each worker trains its trials;
+            0 means the CPU.
         memory_limit_bytes: a worker with more resident memory is killed
             (Linux).
-        max_trials_per_worker: trials after which a worker is replaced.
-        retries: how often a trial is retried whose worker died or exceeded
-            a limit. A training that failed by itself is not retried: with
-            the same seed it would fail the same way.
+        max_trials_per_worker: number of trials after which a worker is
+            replaced.
+        retries: number of times that a trial is retried if its worker died or
+            exceeded a limit. A training that raised an error is not retried,
+            because with the same seed it would raise the error again.
         on_epoch: called with the trial, the epoch from 1 and its numbers,
             within `next_result`.
         target: `module:function` that workers call, like `TARGET`.
 
     Raises:
-        ConfigError: an argument out of its range, or too few GPUs.
+        ConfigError: an argument is out of its range, or there are too few
+            GPUs.
     """
 
     def __init__(
@@ -192,7 +197,7 @@ class ProcessRunner:
 
         Raises:
             UserError: a worker reported an error that would stop every
-                trial, e.g. damaged features; or workers die at their start.
+                trial, e.g. damaged features, or workers die at their start.
             RuntimeError: no trial was submitted.
         """
         while not self._done:
@@ -209,7 +214,7 @@ class ProcessRunner:
         return self._done.popleft()
 
     def close(self) -> None:
-        """Kills the workers, even busy ones; may be called again."""
+        """Kills all workers, even busy ones. A second call has no effect."""
         self._waiting.clear()
         self._done.clear()
         while self._workers:
@@ -220,13 +225,13 @@ class ProcessRunner:
     # Workers
 
     def _dispatch(self) -> None:
-        """Gives waiting trials to free workers; starts missing workers."""
+        """Gives waiting trials to free workers, and starts missing workers."""
         free = [w for w in self._workers if w.is_ready and w.trial is None]
         for worker in free:
             if not self._waiting:
                 return
             if worker.process.poll() is not None:
-                # It was killed while it waited: no trial is lost.
+                # The worker was killed while it had no trial.
                 self._lose(worker, _describe_exit)
                 continue
             worker.trial = self._waiting.popleft()
@@ -244,7 +249,7 @@ class ProcessRunner:
         slot = min(set(range(self._num_workers)) - taken)
         mine, theirs = connections.Pipe()
         with store_errors("a temporary file (TMPDIR)"):
-            # Closed with the worker.
+            # This file is closed when the worker is ended.
             log = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             process = subprocess.Popen(
@@ -260,7 +265,7 @@ class ProcessRunner:
                 stderr=log,
                 env=self._environment(slot),
                 pass_fds=[theirs.fileno()],
-                # Only the driver receives Ctrl-C; it then ends the workers.
+                # Only the driver receives Ctrl-C. It then ends the workers.
                 process_group=0,
             )
         worker = _Worker(slot, process, mine, log, time.monotonic())
@@ -272,7 +277,7 @@ class ProcessRunner:
         return {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
-            # TensorFlow reads them once, at its start.
+            # TensorFlow reads these variables once, at its start.
             "TF_NUM_INTRAOP_THREADS": threads,
             "TF_NUM_INTEROP_THREADS": threads,
             "CUDA_VISIBLE_DEVICES": self._gpus[slot],
@@ -305,7 +310,7 @@ class ProcessRunner:
                 worker.log.close()
 
     def _seconds_to_next_check(self) -> float | None:
-        """How long no limit can be exceeded; None: forever."""
+        """Returns the time to the next check, or None if nothing is limited."""
         checks = [
             limit - worker.seconds
             for worker in self._workers
@@ -323,14 +328,15 @@ class ProcessRunner:
     def _check_limits(self, worker: _Worker) -> None:
         if not self._exceeded_limit(worker):
             return
-        # The driver was busy: the result may be queued behind epochs.
+        # If the driver was busy, the result may be in the socket already, after
+        # the messages of epochs.
         while worker in self._workers and worker.connection.poll():
             self._receive(worker)
         if worker in self._workers and (reason := self._exceeded_limit(worker)):
             self._lose(worker, lambda status: reason)
 
     def _exceeded_limit(self, worker: _Worker) -> str:
-        """How a worker exceeded a limit; empty if it did not."""
+        """Returns which limit a worker exceeded, or an empty text."""
         time_limit = self._time_limit(worker)
         if time_limit is not None and worker.seconds >= time_limit:
             return f"took longer than its limit of {time_limit:g} s"
@@ -345,7 +351,7 @@ class ProcessRunner:
         return ""
 
     def _lose(self, worker: _Worker, describe: Callable[[int], str]) -> None:
-        """Ends a worker; its trial is retried or has failed."""
+        """Ends a worker, and retries its trial or records that it failed."""
         trial, seconds = worker.trial, worker.seconds
         reason = describe(self._remove(worker))
         last_line = worker.last_line(has_died=describe is _describe_exit)

@@ -1,10 +1,11 @@
 """The connection of a driver to a Ray cluster.
 
-Ray does not report that a cluster is lost. If the driver's raylet dies, each
-task fails on its own, some seconds after it was submitted. If the GCS (the
-process on the head node that knows the nodes) dies, calls block for a minute
-and then Ray ends the process. So the connection checks the ports of both when
-a call takes long or fails.
+The driver is the process that submits tasks to Ray. Ray does not tell the
+driver that a cluster is lost. If the driver's raylet (the process of Ray that
+manages a node) dies, each task fails some seconds after it was submitted. If
+the GCS (the process on the head node that knows all nodes) dies, calls block
+for a minute, and then Ray ends the driver. So, when a call takes long or fails,
+the connection checks whether the ports of the raylet and the GCS answer.
 """
 
 import concurrent.futures
@@ -22,27 +23,29 @@ from audiotag_nas.errors import ConfigError, SearchError
 _T = TypeVar("_T")
 
 CHECK_SECONDS = 2.0
-"""Time between two checks that the cluster answers."""
+"""Time between two checks whether the cluster answers."""
 
-# A GCS with external storage may restart. Ray ends this process after 60 s.
+# A GCS with external storage may be restarted. Ray ends this process after 60 s
+# without a GCS.
 _GRACE_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
-# A process that is ending may answer until its last thread has ended.
+# A process that is ending may still answer until its last thread has ended.
 _SETTLE_SECONDS = 1.0
 
 
 def import_ray() -> Any:
-    """Returns the module.
+    """Returns the module `ray`.
 
     Raises:
         ConfigError: Ray is not installed.
     """
-    # No usage reports to Ray's makers; read when a cluster is started.
+    # With 0, Ray sends no usage reports to its makers. Ray reads this variable
+    # when a cluster is started.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Read at the import: hides messages of raylets, e.g. the last lines of
-    # their logs, which Ray prints to this process's standard output.
+    # Hides messages of raylets, e.g. the last lines of their logs, which Ray
+    # prints to this process's standard output. Ray reads it at its import.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-    # Otherwise Ray prints the end of each task that was cancelled.
+    # Otherwise Ray prints a message for each cancelled task.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         import ray
@@ -57,13 +60,13 @@ class RayConnection:
     """The cluster that this process has joined.
 
     Args:
-        ray: the module.
+        ray: the module `ray`.
         address: `auto`, `local` or host:port; ignored if this process has
-            joined a cluster before.
+            already joined a cluster.
 
     Raises:
         ConfigError: the address has another form.
-        SearchError: no cluster answers there.
+        SearchError: no cluster answers at the address.
     """
 
     def __init__(self, ray: Any, address: str) -> None:
@@ -82,8 +85,8 @@ class RayConnection:
     ) -> _T:
         """Calls a function that uses Ray.
 
-        Its exception is raised here only while the cluster answers: then the
-        cluster is not its cause.
+        If the function raises an exception, this method raises it too, unless
+        the cluster is lost and thus may be the cause.
 
         Raises:
             SearchError: the cluster is lost.
@@ -113,7 +116,7 @@ class RayConnection:
         """Blocks until the cluster answers.
 
         Raises:
-            SearchError: it is lost.
+            SearchError: the cluster is lost.
         """
         while not self.check():
             time.sleep(_SETTLE_SECONDS)
@@ -122,17 +125,17 @@ class RayConnection:
         """Whether the cluster answers.
 
         Raises:
-            SearchError: it is lost: the driver's raylet has ended, or the
-                raylet or the GCS has not answered for some time.
+            SearchError: the cluster is lost. The driver's raylet has ended, or
+                the raylet or the GCS has not answered for some time.
         """
         raylet = _probe(self._raylet)
         if raylet is _Answer.REFUSES:
-            # A restarted raylet is another node.
+            # A raylet that is started again would be another node.
             self._raise_lost(f"the driver's raylet ({_text(self._raylet)})")
         if raylet is _Answer.SILENCE:
             silent = f"the driver's raylet ({_text(self._raylet)})"
         elif _probe(self._gcs) is not _Answer.ANSWERS:
-            silent = f"the GCS on its head ({_text(self._gcs)})"
+            silent = f"the GCS on the head node ({_text(self._gcs)})"
         else:
             self._silent_since = None
             return True
@@ -144,7 +147,7 @@ class RayConnection:
         return False
 
     def alive_nodes(self) -> list[dict[str, Any]]:
-        """The living nodes, as Ray describes them."""
+        """Returns Ray's descriptions of the nodes that are alive."""
         return [node for node in self.call(self._ray.nodes) if node["Alive"]]
 
     def node_answers(self, node_id: str) -> bool:
@@ -160,8 +163,8 @@ class RayConnection:
         return self._lost is not None
 
     def close(self) -> None:
-        """Leaves the cluster if it was joined here; may be called again."""
-        # With a lost cluster Ray would block, or end this process.
+        """Leaves the cluster if this object joined it."""
+        # If the cluster is lost, `shutdown` would block or end this process.
         if self._owns_ray and not self.is_lost:
             self._owns_ray = False
             self._ray.shutdown()
@@ -176,18 +179,19 @@ class RayConnection:
 
 
 def _join(ray: Any, address: str) -> bool:
-    """Joins the cluster; returns False if this process had joined one."""
+    """Joins the cluster; returns False if this process already was in one."""
     if ray.is_initialized():
         return False
     if "://" in address:
         raise ConfigError(
-            "--ray_address: must be auto, local or host:port, and the driver "
-            f"run on a machine of the cluster. Received: {address!r}"
+            "--ray_address: must be auto, local or host:port. This command "
+            "must run on a machine of the cluster. Received: "
+            f"{address!r}"
         )
     options = {"include_dashboard": False} if address == "local" else {}
     try:
         if ":" in address:
-            # Ray would try for many minutes.
+            # `ray.init` would try to connect for many minutes.
             socket.create_connection(
                 _host_and_port(address), timeout=10
             ).close()
@@ -211,7 +215,7 @@ class _Answer(enum.Enum):
     """The result of connecting to a port."""
 
     ANSWERS = enum.auto()
-    REFUSES = enum.auto()  # the machine answers, but no process listens
+    REFUSES = enum.auto()  # the machine answers, but no process has the port
     SILENCE = enum.auto()
 
 

@@ -1,14 +1,14 @@
-"""Trains trials on the nodes of a Ray cluster; see docs/guide/ray.md.
+"""The runner that trains trials on a Ray cluster; see docs/guide/ray.md.
 
-Ray assigns a trial to a node with room and reports when a process or a node
-has ended. A process that dies fails its own trial (after `retries`). The trials
-of a node that is lost are retrained elsewhere. If the cluster itself is lost,
-the search stops and no trial fails (`RayConnection`). Ray holds no state: the
-journal is the state of a search.
+Ray assigns each trial to a node with enough free CPUs and GPUs, and reports
+when a process or a node has ended. If a process dies, its trial fails (after
+`retries`). If a node is lost, its trials are retrained on other nodes. If the
+cluster is lost, the search stops and no trial fails (`RayConnection`). The
+journal has the whole state of a search, and Ray has none of it.
 
-Each trial is a Ray task that streams messages (`ray_worker`). Ray reuses a
-task's process, so that TensorFlow is imported once per
-`MAX_TRIALS_PER_WORKER` trials.
+The driver is the process that calls the runner. Each trial is a Ray task that
+streams messages to the driver (`ray_worker`). Ray uses a process for several
+tasks, so TensorFlow is imported once per `MAX_TRIALS_PER_WORKER` trials.
 """
 
 import collections
@@ -41,17 +41,18 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
 
-_MAX_NODES_LOST = 5  # by one trial; then the search stops
+# The search stops if one trial has lost its node this number of times.
+_MAX_NODES_LOST = 5
 
 
 @dataclasses.dataclass
 class _Task:
-    """A trial as a Ray task.
+    """The state of a Ray task, which trains one trial.
 
     Attributes:
         trial: the trial.
-        node_id: the node that trains it; None until the node reports.
-        since: when its training began (monotonic seconds); None before.
+        node_id: the node that trains the trial; None before its first message.
+        since: when the training began (monotonic seconds); None before.
     """
 
     trial: Trial
@@ -64,30 +65,34 @@ class _Task:
 
 
 class RayRunner:
-    """A `TrialRunner` over a Ray cluster.
+    """A `TrialRunner` that uses a Ray cluster.
 
     Args:
         config: the experiment.
-        features_dir: the prepared features, `<size>/development`.
-        trials_dir: gets one directory per trial, written by this process.
-        address: of the cluster: `auto` (this machine's, or RAY_ADDRESS),
-            `host:port`, or `local` to start one here.
-        num_workers: number of trials in parallel; None: as many as the nodes
-            have room for, also nodes that join later.
+        features_dir: directory of the prepared features, which are in
+            `<size>/development`.
+        trials_dir: directory that gets one subdirectory per trial, written by
+            this process.
+        address: address of the cluster. `auto` is the cluster of this machine
+            or of RAY_ADDRESS; `local` starts a cluster on this machine; the
+            other form is `host:port`.
+        num_workers: number of trials in parallel; None for the number of
+            trials for which all nodes have room, including later nodes.
         trial_timeout_seconds: a training that takes longer is killed, unless
-            it has ended when the driver checks. The time that a trial waits
-            for a node or for features does not count.
-        gpus_per_trial: GPUs requested from Ray for each trial.
+            it has ended before the driver checks the time. The time that a
+            trial waits for a node or for features does not count.
+        gpus_per_trial: number of GPUs requested from Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
-        retries: how often a trial is retried whose process died or exceeded
-            a limit. A trial whose node is lost is always retried.
+        retries: number of times that a trial is retried if its process died
+            or exceeded a limit. A trial whose node is lost is always retried.
         on_epoch: called with the trial, the epoch from 1 and its numbers,
             within `next_result`.
         target: `module:function` that nodes call, like `TARGET`.
-        prepare: `module:function` by which a node prepares features that it
-            lacks (`node_features.PrepareFeatures`); None: every node can
+        prepare: `module:function` that prepares features on nodes that lack
+            them (`node_features.PrepareFeatures`); None if every node can
             read `features_dir`.
-        cache_dir: where each node keeps such features, on its own disk.
+        cache_dir: directory on each node's own disk for the features that the
+            node prepares.
 
     Raises:
         ConfigError: Ray is not installed, an argument is out of its range,
@@ -141,7 +146,8 @@ class RayRunner:
                 has_gpus=gpus_per_trial > 0,
             ),
         }
-        self._keys: dict[str, str] = {}  # of the features of each size
+        # Spectrogram size -> key of the features.
+        self._keys: dict[str, str] = {}
         self._tasks: dict[Any, _Task] = {}
         self._done: collections.deque[TrialResult] = collections.deque()
         self._num_lost: collections.Counter[str] = collections.Counter()
@@ -155,9 +161,9 @@ class RayRunner:
             raise
         self._train = self._ray.remote(
             num_returns="streaming",
-            # Ray would retry whatever was lost.
+            # The runner itself retries tasks, so Ray must not.
             max_retries=0,
-            # TensorFlow can't change the GPUs of a process.
+            # TensorFlow can't change the GPUs of a running process.
             max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
             num_cpus=self._needs["CPU"],
             num_gpus=self._needs["GPU"],
@@ -173,7 +179,7 @@ class RayRunner:
         """Submits a trial to Ray, where it waits until a node has room.
 
         Raises:
-            StoreError: its features are missing or damaged here.
+            StoreError: its features on this machine are missing or damaged.
             SearchError: the cluster is lost.
         """
         request = self._setup | {"trial": trial.to_json()}
@@ -206,8 +212,8 @@ class RayRunner:
         return self._done.popleft()
 
     def close(self) -> None:
-        """Kills the trials and leaves the cluster; may be called again."""
-        # A lost cluster trains nothing.
+        """Kills all trials and leaves the cluster. May be called twice."""
+        # If the cluster is lost, no task of it has to be cancelled.
         with contextlib.suppress(SearchError):
             while self._tasks:
                 self._cancel(self._tasks.popitem()[0])
@@ -232,12 +238,12 @@ class RayRunner:
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            # Raised within the worker by Ray or by a connection.
+            # Ray or a connection raised the cause in the worker's process.
             if isinstance(error.cause, (exceptions.RayError, OSError)):
                 self._lose_node(task, str(error.cause))
             else:
                 raise SearchError(
-                    "a node can't train; is audiotag-nas installed there? "
+                    "a node can't train. Is audiotag-nas installed on it? "
                     f"{error}"
                 ) from None
         except exceptions.OutOfMemoryError:
@@ -255,7 +261,7 @@ class RayRunner:
         return self._ray.get(next(task))
 
     def _has_node(self, task: Any) -> bool:
-        """Whether a task's node answers; True if the node is unknown."""
+        """Whether a task's node answers; True if the node is not yet known."""
         node_id = self._tasks[task].node_id
         return node_id is None or self._connection.node_answers(node_id)
 
@@ -292,14 +298,15 @@ class RayRunner:
         limit = self._timeout_seconds
         if limit is None or self._tasks[task].seconds < limit:
             return
-        # The driver was busy: the result may be queued behind epochs.
+        # If the driver was busy, the result may have arrived already, after the
+        # messages of epochs.
         while task in self._tasks and self._has_message(task):
             self._receive(task)
         if task in self._tasks:
             self._kill(task, f"took longer than its limit of {limit:g} s")
 
     def _has_message(self, task: Any) -> bool:
-        # A result, with its files, may still be on its node.
+        # Does not wait until a result and its files are copied from the node.
         ready, _ = self._connection.call(
             self._ray.wait, [task], timeout=0, fetch_local=False
         )
@@ -316,9 +323,9 @@ class RayRunner:
             logging.getLogger(__name__).info("can't be cancelled: %s", error)
 
     def _lose(self, task: Any, reason: str) -> None:
-        """Retries or fails the trial of a task whose process has ended.
+        """Retries a trial whose process has ended, or records that it failed.
 
-        If the whole cluster or node is lost, the process is not the cause.
+        A loss of the cluster or the node does not count as the trial's failure.
         """
         self._connection.wait_for_answer()
         if not self._has_node(task):
@@ -332,7 +339,7 @@ class RayRunner:
             self._fail(task, f"its process {reason}")
 
     def _lose_node(self, task: Any, reason: str) -> None:
-        """Retries a trial whose node is lost: the trial is not the cause."""
+        """Retries a trial whose node is lost. The trial itself did not fail."""
         trial = self._tasks[task].trial
         self._num_nodes_lost[trial.trial_id] += 1
         if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
@@ -340,10 +347,10 @@ class RayRunner:
             return
         text = " ".join(reason.split())[:300]
         raise SearchError(
-            f"{trial.trial_id}: its training was lost with its node "
-            f"{_MAX_NODES_LOST} times; the last time: {text}. Every finished "
-            "trial is in the journal. See `ray status`, then run the same "
-            "command, which continues."
+            f"{trial.trial_id}: the node that trained this trial was lost "
+            f"{_MAX_NODES_LOST} times. The last reason is: {text}. Every "
+            "finished trial is in the journal. See `ray status`, then run the "
+            "same command, which continues."
         )
 
     def _resubmit(self, task: Any) -> None:
@@ -364,12 +371,12 @@ class RayRunner:
     def _seconds_to_next_check(self) -> float:
         if self._timeout_seconds is None:
             return CHECK_SECONDS
-        # A task may begin to train, and its time limit to run, at any time.
+        # A waiting task, and its time limit, may start at any time.
         left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
         return max(0.0, min(CHECK_SECONDS, *left))
 
     def _num_rooms(self) -> int:
-        """Number of trials that the nodes would have room for if idle."""
+        """Returns the number of trials that all nodes can run in parallel."""
         return sum(
             min(
                 int(node["Resources"].get(name, 0) // amount)
@@ -382,9 +389,10 @@ class RayRunner:
     def _check_room(self) -> None:
         if self._num_rooms() == 0:
             raise ConfigError(
-                f"--runner=ray: a trial needs {self._needs['CPU']} CPUs "
-                f"(threads_per_trial) and {self._needs['GPU']} GPUs "
-                f"(--gpus_per_trial) of one node. The cluster has: "
+                f"--runner=ray: a trial needs one node with "
+                f"{self._needs['CPU']} CPUs (threads_per_trial) and "
+                f"{self._needs['GPU']} GPUs (--gpus_per_trial). "
+                "The nodes have: "
                 f"{[n['Resources'] for n in self._connection.alive_nodes()]}"
             )
 
@@ -397,7 +405,7 @@ def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
-    """Returns a config for nodes, whose working directory differs."""
+    """Returns a config for nodes, which have other working directories."""
     paths: dict[str, Any] = {
         name: str(Path(value).absolute())
         for name in ("dataset_dir", "manifest_path")

@@ -1,8 +1,9 @@
 """Trains one trial on a Ray node and yields messages for the driver.
 
-Ray itself is not used here; it streams what `train_messages` yields to the
-driver. Requests and messages are JSON, and the files that a training writes
-(its network) are bytes, so that driver and nodes need no shared disk.
+The driver is the process that runs the search. This file does not import Ray;
+`ray_runner` lets Ray stream the messages of `train_messages` to the driver.
+Requests and messages are JSON. The files of a training (its network) are sent
+as bytes, so the driver and the nodes need no shared disk.
 """
 
 import functools
@@ -37,18 +38,18 @@ _DISTRIBUTIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 
 def train_messages(request: str) -> Iterator[tuple[str, Files]]:
-    """Trains one trial; yields (message, files), the outcome last.
+    """Trains one trial; yields (message, files) pairs, the outcome last.
 
-    A message's `kind` is `training` (the features are ready, the time limit
-    starts), `epoch`, or the last one: `result`, `user_error` (it would stop
-    every trial) or `memory` (the limit is exceeded; the driver must end this
-    process).
+    The `kind` of the first message is `training`: the features are ready, and
+    the time limit starts. One message of kind `epoch` follows per epoch. The
+    last kind is `result`, `user_error` (an error that would stop every trial)
+    or `memory` (the limit is exceeded, so the driver must end this process).
     """
     setup = json.loads(request)
-    # TensorFlow reads them once, at its start.
+    # TensorFlow reads these variables once, at its start.
     os.environ.update(setup["environment"])
     outbox: queue.SimpleQueue[tuple[Message, Files]] = queue.SimpleQueue()
-    # The main thread yields while another one trains.
+    # The main thread yields messages while another thread trains.
     threading.Thread(target=_work, args=(setup, outbox), daemon=True).start()
     limit = setup["memory_limit_bytes"]
     pause = None if limit is None else MEMORY_POLL_SECONDS
@@ -64,25 +65,26 @@ def train_messages(request: str) -> Iterator[tuple[str, Files]]:
         kind = message["kind"]
         yield json.dumps(message), files
     if kind == "memory":
-        # No other trial may start here while this one still trains.
+        # This process must not start another trial, because the other thread is
+        # still training.
         threading.Event().wait()
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide a training's numbers."""
+    """Returns versions of the packages that affect a training's numbers."""
     found = {"audiotag-nas": audiotag_nas.__version__}
     for name in _DISTRIBUTIONS:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        # Driver and node may have different ones of TensorFlow's wheels.
+        # `tensorflow` and `tensorflow-cpu` count as the same package.
         found[name.removesuffix("-cpu")] = version
     return found
 
 
 def environment(*, num_threads: int, has_gpus: bool) -> dict[str, str]:
-    """Variables that TensorFlow reads at its start; Ray assigns GPUs."""
+    """Returns variables for TensorFlow's start. Ray sets the one for GPUs."""
     values = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_NUM_INTRAOP_THREADS": str(num_threads),
@@ -97,7 +99,8 @@ def _work(
     try:
         outbox.put(_train(setup, lambda message: outbox.put((message, {}))))
     except Exception as error:
-        # A machine that can't train would fail every trial.
+        # `run_target` catches errors of the training. Any other error would
+        # fail every trial on this machine, so it must stop the search.
         known = isinstance(error, UserError)
         text = f"{socket.gethostname()}: {type(error).__name__}: {error}"
         message = {
@@ -111,7 +114,7 @@ def _work(
 def _train(
     setup: dict[str, Any], send: Callable[[Message], None]
 ) -> tuple[Message, Files]:
-    """Returns the last message of a trial, and the files that it wrote."""
+    """Trains a trial; returns its last message and the files it wrote."""
     _check_versions(setup["versions"])
     config = ExperimentConfig.from_json(setup["config"])
     features_dir = _features_dir(setup, config)
@@ -138,8 +141,8 @@ def _check_versions(wanted: dict[str, str]) -> None:
     for name, version in wanted.items():
         if mine.get(name) != version:
             raise ConfigError(
-                f"{socket.gethostname()}: must have the driver's {name}, "
-                f"{version}. Received: {mine.get(name)}"
+                f"{socket.gethostname()}: must have version {version} of "
+                f"{name}, like the driver. Received: {mine.get(name)}"
             )
 
 
@@ -160,7 +163,7 @@ def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> AnyPath:
 def _find_features(
     config: str, size: str, key: str, features_dir: str, cache: str, target: str
 ) -> AnyPath:
-    """Once per process: remote features are read whole each time."""
+    """Calls `find_features` once per process, because it may read all data."""
     return node_features.find_features(
         ExperimentConfig.from_json(json.loads(config)),
         size=size,
@@ -172,7 +175,7 @@ def _find_features(
 
 
 def _read_files(trial_dir: Path) -> Files:
-    """Returns the files that the training wrote, by relative path."""
+    """Returns the files of a training by their path in `trial_dir`."""
     return {
         path.relative_to(trial_dir).as_posix(): path.read_bytes()
         for path in sorted(trial_dir.rglob("*"))

@@ -1,7 +1,7 @@
 """The choice of a runner and its limits, as plain values.
 
-It changes how long a search takes but not its results, so it is not part of
-the config.
+The choice affects how long a search takes, but not its results. The config
+therefore does not contain it.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ RUNNERS = (IN_PROCESS, PROCESS, RAY)
 
 @dataclasses.dataclass(frozen=True)
 class RunnerSettings:
-    """Which runner, and its limits; see `ProcessRunner` and `RayRunner`.
+    """A runner and its limits; see `ProcessRunner` and `RayRunner`.
 
-    `num_workers` None means one worker, or with Ray as many as the cluster
-    has room for.
+    If `num_workers` is None, the process runner has one worker. The Ray runner
+    then trains in parallel all trials for which the cluster has room.
 
     Raises:
-        ConfigError: an unknown runner, or a limit that it does not support.
+        ConfigError: the runner is unknown, or does not support a limit.
     """
 
     name: str = IN_PROCESS
@@ -47,12 +47,13 @@ class RunnerSettings:
             changed.remove("num_workers")
         if self.name == IN_PROCESS and changed:
             raise ConfigError(
-                f"--runner={IN_PROCESS}: trains one trial after the other "
-                "and can't stop one; workers and limits need "
+                f"--runner={IN_PROCESS}: this runner trains one trial after "
+                "the other and can't stop a training, so "
+                "workers and limits need "
                 f"--runner={PROCESS}."
             )
         if self.name != RAY and (self.ray_address or self.ray_cache_dir):
             raise ConfigError(
-                f"--ray_address, --ray_cache_dir: are for --runner={RAY}. "
+                f"--ray_address, --ray_cache_dir: these need --runner={RAY}. "
                 f"Received: --runner={self.name}"
             )

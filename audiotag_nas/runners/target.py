@@ -1,7 +1,7 @@
 """The function that runners call for each trial, found by its name.
 
-Only plain values travel to other processes, so a function travels as
-`package.module:function`.
+Only plain values are sent to other processes, so the text
+`package.module:function` is sent instead of a function.
 """
 
 import importlib
@@ -38,16 +38,18 @@ def run_target(
     trials_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:
-    """Runs one trial in this process, as every runner does in the end.
+    """Runs one trial in this process. Every runner calls this function.
 
     Raises:
-        UserError: an error that would stop every other trial too. Any other
+        UserError: an error that would also stop every other trial. Any other
             exception becomes a failed result.
-        KeyboardInterrupt: Ctrl-C, even if the training swallowed it.
+        KeyboardInterrupt: Ctrl-C was pressed, even if the training caught the
+            exception.
     """
     started = time.monotonic()
     try:
-        # Otherwise Ctrl-C within TensorFlow may become a failed result.
+        # `interrupts_kept` is needed because TensorFlow may turn Ctrl-C into
+        # another exception, which would become a failed result.
         with interrupts_kept(), without_retracing_notes():
             return run_trial(
                 trial,

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 
 _LOG = re.compile(
     rb"(?P<level>[IWE])\d{4} |WARNING:|To enable the following instructions"
-    # As TensorFlow wrote them up to 2.17.
+    # The form of TensorFlow 2.17 and earlier.
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: (?P<old_level>[IWE]) "
 )
 
 
 def is_log(line: bytes, *, with_errors: bool) -> bool:
-    """Whether a line belongs to TensorFlow's log; a failed check does not.
+    """Whether a line is in TensorFlow's log. A failed check is not in it.
 
     Args:
         line: a line of a process's output.
-        with_errors: whether errors count. They may say why a process died,
-            but TensorFlow also logs meaningless ones at its start.
+        with_errors: whether errors count as lines of the log. An error may say
+            why a process died, but at its start TensorFlow also logs errors
+            that mean nothing.
     """
     match = _LOG.match(line)
     if match is None:
@@ -28,7 +29,7 @@ def is_log(line: bytes, *, with_errors: bool) -> bool:
 
 @contextlib.contextmanager
 def without_retracing_notes() -> Iterator[None]:
-    """Hides TensorFlow's warnings of retracing: each trial must be traced."""
+    """Hides TensorFlow's warnings of retracing, which every trial causes."""
 
     def is_other(record: logging.LogRecord) -> bool:
         return "retracing" not in record.getMessage()

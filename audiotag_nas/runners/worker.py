@@ -1,8 +1,9 @@
-"""A worker process: trains the trials that its driver sends, one at a time.
+"""A worker process, which trains the trials of its driver, one at a time.
 
-`process_runner` starts it as a fresh interpreter, because TensorFlow does not
-survive a fork. Driver and worker exchange JSON over a socket; the first message
-is the setup, each further one a trial. When the driver ends, in whatever way,
+The driver is the process that runs the search. Its `process_runner` starts the
+worker as a fresh interpreter, because TensorFlow does not work after a fork.
+Driver and worker exchange JSON over a socket. The driver's first message is the
+setup, and each further message is a trial. When the driver ends for any reason,
 the worker sees the end of the socket and exits at once.
 """
 
@@ -25,8 +26,12 @@ Message = dict[str, Any]
 
 
 def main(file_descriptor: int) -> None:
-    """Serves the driver at the other end of the socket; does not return."""
-    # Otherwise a subprocess of a training would keep the socket open.
+    """Trains the trials that the driver sends through a socket.
+
+    Args:
+        file_descriptor: the worker's end of the socket.
+    """
+    # A subprocess of a training must not inherit the socket and keep it open.
     os.set_inheritable(file_descriptor, False)
     connection = Connection(file_descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -54,7 +59,7 @@ def _train(
     run_trial: Callable[..., TrialResult],
     connection: Connection,
 ) -> Message:
-    """Trains `trial`; returns the message with its outcome."""
+    """Trains `trial`, and returns the message with the outcome."""
 
     def on_epoch(epoch: int, numbers: dict[str, float]) -> None:
         _send(connection, {"kind": "epoch", "epoch": epoch, "numbers": numbers})
@@ -77,12 +82,12 @@ def _train(
 def _receive(
     connection: Connection, inbox: "queue.SimpleQueue[Message]"
 ) -> None:
-    """Runs in a thread, so that the driver's end is seen at once."""
+    """Receives messages in a thread, which exits when the driver ends."""
     try:
         while True:
             inbox.put(json.loads(connection.recv_bytes()))
     except (EOFError, OSError):
-        # Not sys.exit: the training in the main thread would continue.
+        # After sys.exit, the training in the main thread would continue.
         os._exit(0)
 
 

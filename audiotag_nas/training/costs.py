@@ -2,10 +2,11 @@
 
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 
-over parameters, multiply-adds and latency, each with its weight in
-`config.search` ([own]). MnasNet (Tan et al., CVPR 2019) multiplies the reward
-by (latency / target)^w. Here a weight is the quality that a tenfold cost is
-worth, at any quality, and the baseline shifts all rewards equally.
+The sum is over parameters, multiply-adds and latency. `config.search` has their
+weights. If a network has ten times the cost of another one, its quality must be
+higher by the weight to give the same reward. The baseline's cost shifts all
+rewards equally. This form is the project's own ([own]); MnasNet (Tan et al.,
+CVPR 2019) multiplies the reward by (latency / target)^w instead.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ from audiotag_nas.models import build_crnn
 from audiotag_nas.models.costs import NetworkCosts, network_costs
 
 NUM_TIMED = 31
-"""Number of clips over which a latency's median is taken."""
+"""The number of times that a clip is scored to measure a median latency."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Costs:
     """The costs of a network.
 
     Attributes:
-        num_parameters: including moving averages.
-        multiply_adds: for scoring one clip.
-        latency_seconds: for scoring one clip on one CPU thread; None if it
-            is not measured.
+        num_parameters: number of parameters, including moving averages.
+        multiply_adds: number of multiply-adds to score one clip.
+        latency_seconds: time to score one clip on the CPU; None if the
+            latency is not measured.
     """
 
     num_parameters: int
@@ -56,10 +57,10 @@ class SizedNetwork:
 def measure_costs(
     network: SizedNetwork, config: ExperimentConfig
 ) -> tuple[Costs, Costs]:
-    """Returns the costs of a network, and of the baseline network.
+    """Returns the costs of a network and those of the baseline network.
 
-    Measured latencies differ from run to run. The two networks take turns, so
-    that a busy machine slows both equally.
+    Measured latencies differ from run to run. The two networks score clips in
+    turn, so that a busy machine slows both equally.
     """
     size = config.features.spectrogram_size(config.data.clip_seconds)
     networks = (network, SizedNetwork(CRNN_BASELINE, size))
@@ -79,7 +80,7 @@ def measure_costs(
 
 
 def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
-    """Returns the penalty; negative if cheaper than the baseline."""
+    """Returns the penalty, negative for costs below the baseline's."""
     penalty = 0.0
     for weight, cost, reference in (
         (
@@ -108,12 +109,13 @@ def measure_latencies(
 ) -> list[float]:
     """Returns the median seconds in which each network scores a clip.
 
-    It runs on the CPU with the threads of this process (`threads_per_trial`).
-    Weights do not matter, so new networks are built, off the GPU.
+    The networks run on the CPU with the number of threads that this process has
+    (`threads_per_trial`). The values of weights do not change the latency, so
+    untrained networks are built for the measurement.
     """
     score = [_make_scorer(network, num_tags) for network in networks]
     for score_clip in score:
-        # The first call traces, and the second may still be slow.
+        # The first call traces the network, and the second may still be slow.
         score_clip()
         score_clip()
     seconds = np.empty((NUM_TIMED, len(score)))

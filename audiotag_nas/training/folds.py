@@ -1,4 +1,4 @@
-"""Training and validation folds: the split, and checks before any training."""
+"""Divides the folds into training and validation folds, and checks them."""
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import clip, pipeline, splits
@@ -12,7 +12,8 @@ def split_folds(
     """Returns the training folds and the validation folds.
 
     Raises:
-        DataError: a validation fold has no clips, or no fold is left to train.
+        DataError: a validation fold has no clips, or all folds are validation
+            folds.
     """
     return splits.split_folds(
         prepared.folds,
@@ -22,15 +23,15 @@ def split_folds(
 
 
 def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
-    """Checks now what a later training would raise at its start.
+    """Raises the errors now that a later training would raise at its start.
 
-    The grid trains after the whole search, when it is too late for a change.
+    For example, the trials of the grid start only after the whole search.
 
     Raises:
-        ConfigError: no clip carries a tag, a batch has more examples than
-            there are clips to train on, or a mask is longer than the
+        ConfigError: a tag has no clip, a batch has more examples than the
+            training folds have clips, or a mask is longer than the
             spectrogram.
-        DataError: as `split_folds`, or no tag has an EER in the validation
+        DataError: `split_folds` fails, or no tag has an EER in the validation
             folds.
     """
     tags = config.data.tags
@@ -58,15 +59,15 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
 
 
 def tag_notes(prepared: PreparedSet, config: ExperimentConfig) -> list[str]:
-    """A line for each tag without positives or without an EER in the folds.
+    """Returns a line for each tag that can't be learned or has no EER.
 
-    This is no error: the other tags are trained and scored.
+    Such a tag is no error, because the other tags are trained and scored.
     """
     training, validation = split_folds(prepared, config)
-    no_eer = "it has no EER there and decides nothing"
+    no_eer = "the tag has no EER there and does not count in the mean EER"
     notes = []
     for which, folds, effect in (
-        ("training", training, "it can't be learned"),
+        ("training", training, "the tag can't be learned"),
         ("validation", validation, no_eer),
     ):
         labels = prepared.labels(config.data.tags, folds=folds)

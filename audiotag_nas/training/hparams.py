@@ -3,34 +3,36 @@
     <log_dir>/events.out.tfevents.experiment
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
-TensorBoard shows one experiment for the directory that it is given. If it finds
-several experiment summaries below it, it takes an arbitrary one. If it finds
-none, it collects the experiment from the sessions: every hyperparameter and
-every scalar that occurs. Its parallel coordinates then draw only the sessions
-that have a value in every displayed column; at first these are five
-hyperparameters (those that differ first, then by name) and five metrics.
+TensorBoard shows one experiment for the directory of `--logdir`. If several
+experiment summaries lie below this directory, TensorBoard takes an arbitrary
+one. Without a summary, it collects all hyperparameters and scalars from the
+sessions. The parallel coordinates draw only sessions that have a value in every
+displayed column. At first, five hyperparameters (first the ones that differ
+between sessions, then by name) and five metrics are displayed.
 
-So there is one experiment summary, at the root, and each stage is an experiment
-of its own without one:
+So there is one experiment summary, in `<log_dir>`, and none in the directories
+of the stages:
 
 - `tensorboard --logdir <log_dir>` compares the stages. The summary names the
-  columns of every completed trial: the stage, and all metrics except latency.
+  columns that every completed trial has: the stage, and all metrics except
+  latency.
 - `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
-  and the metrics that its trials have. Metrics are sorted by tag and have no
-  headings, so the tags are readable, and those that matter most sort first.
+  and the metrics of its trials. TensorBoard sorts metrics by tag and shows the
+  tags as headings. The most important metrics have the tags that sort first.
 
 The dashboard prints every number with five significant digits, 16 as `16.000`.
-Hyperparameters are therefore written as text: `16`. It sorts text as text, so
-each choice gets one leading space for every later choice, which HTML and SVG do
-not show: 8 stays before 16. The price: an axis has equal steps instead of a
-linear or logarithmic scale, a filter has one box per choice, in arbitrary
-order, instead of a minimum and a maximum, and the dashboard's own CSV has the
-leading spaces (`export_trials` writes one without). Metrics must be numbers, so
-a parameter count of 210240 is printed as `2.1024e+5` in the table.
+Hyperparameters are therefore written as text, `16`. The dashboard sorts texts
+by their characters, so each choice gets one leading space for every later
+choice: 8 is sorted before 16. HTML and SVG do not show leading spaces. Texts
+have three disadvantages. An axis has equal steps instead of a linear or
+logarithmic scale. A filter has one box per choice, in arbitrary order, instead
+of a minimum and a maximum. The CSV file that the dashboard exports contains the
+leading spaces (the file that `export_trials` writes does not). Metrics must be
+numbers, so the table shows 210240 parameters as `2.1024e+5`.
 
-A trial's file is made in memory and renamed into place: a session is there
-whole or not at all. An existing one is not written again, unless its trial
-was retrained. Only plain TensorBoard is used, no TensorFlow.
+A trial's file is made in memory, written under another name and then renamed,
+so a session is never incomplete. An existing session is written again only if
+its trial was retrained. This file uses TensorBoard without TensorFlow.
 """
 
 import io
@@ -66,15 +68,15 @@ METRICS = {
     "seconds": "seconds",
     "validation_loss": "validation loss",
 }
-"""A result's metrics and their scalar tags, in the dashboard's order."""
+"""The metrics of a result and their scalar tags, in the dashboard's order."""
 
 OPTIONAL_METRICS = ("latency_seconds",)
-"""Measured on request only: some completed trials lack them."""
+"""Metrics that some completed trials lack, because they were not measured."""
 
 STAGE = "stage"
 CURVES = "values per epoch/"
-"""Prefix of the scalars that have one value per epoch; sorts after `METRICS`,
-so that a stage's dashboard displays none of them at first."""
+"""Prefix of the scalars that have one value per epoch. It sorts after the tags
+of `METRICS`, so that the dashboard does not display these scalars at first."""
 
 
 class HParamsWriter:
@@ -83,14 +85,15 @@ class HParamsWriter:
     def __init__(
         self, log_dir: str | os.PathLike, *, search_spaces: Mapping[str, Axes]
     ) -> None:
-        """Writes the root's experiment, unless it exists.
+        """Writes the experiment summary into `log_dir` if it is missing.
 
         Args:
             log_dir: the directory for `tensorboard --logdir`.
-            search_spaces: by stage (`search`, `grid`), the decisions or axes.
+            search_spaces: the decisions or axes of each stage (`search`,
+                `grid`).
 
         Raises:
-            StoreError: it can't be written, e.g. the disk is full.
+            StoreError: the file can't be written, e.g. the disk is full.
         """
         self._log_dir = Path(log_dir)
         self._labels = {
@@ -113,18 +116,21 @@ class HParamsWriter:
         """Writes one finished trial as a session.
 
         Args:
-            trial: its `hparams` become the hyperparameters.
-            result: its metrics and seconds become the metrics, its history
-                the curves. A failed session has the reason in the Text tab.
-            from_journal: whether it finished in an earlier process. If not,
-                an existing session is of an earlier training and is replaced.
-            end_seconds: when it ended, in seconds since 1970; now if 0.
+            trial: the trial, whose `hparams` become the hyperparameters.
+            result: the trial's result. Its metrics and seconds become metrics,
+                its history becomes curves, and the reason of a failed trial
+                is shown in the Text tab.
+            from_journal: whether the trial finished in an earlier process. If
+                not, an existing session is from an earlier training and is
+                replaced.
+            end_seconds: when the trial ended, in seconds since 1970; 0 means
+                now.
 
         Returns:
-            False if its session existed already.
+            False if an existing session was kept, otherwise True.
 
         Raises:
-            StoreError: it can't be written, e.g. the disk is full.
+            StoreError: the session can't be written, e.g. the disk is full.
         """
         path = self.session_dir(trial) / "events.out.tfevents.trial"
         if from_journal and path.exists():
@@ -144,8 +150,8 @@ class HParamsWriter:
             events.append(_event(end, text_pb("reason", result.reason)))
         events.append(_event(end, _session_end(result.status, end)))
         with store_errors(path):
-            # Removed first: if the disk is full, the old one must not stay,
-            # because a resume writes only missing sessions.
+            # The old session is removed first. It must not remain if the disk
+            # is full, because a resumed command writes only missing sessions.
             path.unlink(missing_ok=True)
             _write_bytes(path, _records(events))
         return True
@@ -157,7 +163,7 @@ class HParamsWriter:
             for name, tag in METRICS.items()
             if name not in OPTIONAL_METRICS
         ]
-        # Without a time: the same stages give the same bytes.
+        # With a time of 0, the same stages give the same bytes.
         summary = summary_v2.hparams_config_pb(
             hparams, metrics, time_created_secs=0.0
         )
@@ -177,14 +183,14 @@ class HParamsWriter:
 
 
 def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
-    """Decision's name -> choice -> its text."""
+    """Returns a dictionary: decision's name -> choice -> text of the choice."""
     if isinstance(axes, SearchSpace):
         axes = {d.name: d.choices for d in axes.decisions}
     return {name: _choice_labels(choices) for name, choices in axes.items()}
 
 
 def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
-    """Texts that sort like the choices: numbers by value, others as given.
+    """Returns texts that sort numbers by value, and other choices as given.
 
     A space sorts before every visible character.
     """
@@ -198,14 +204,14 @@ def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
 
 
 def _text(choice: Choice) -> str:
-    """A choice as text; a whole number without a decimal point."""
+    """Returns a choice as text, and a whole number without a decimal point."""
     if isinstance(choice, float) and choice.is_integer():
         return str(int(choice))
     return str(choice)
 
 
 def _metric_values(result: TrialResult) -> dict[str, float]:
-    """Scalar tag -> the trial's metric."""
+    """Returns a dictionary: scalar tag -> value of the trial's metric."""
     known = {"seconds": result.seconds} | result.metrics
     if result.reward is not None:
         known["reward"] = result.reward
@@ -217,11 +223,11 @@ def _metric_values(result: TrialResult) -> dict[str, float]:
 
 
 def _curve_events(result: TrialResult, start: float) -> list[Any]:
-    """One scalar per epoch and curve; epochs are spread over the seconds."""
+    """Returns one scalar per epoch and curve, at equal steps of time."""
     events = []
     for name, values in result.history.items():
         for epoch, value in enumerate(values, start=1):
-            if value is None:  # it was not finite
+            if value is None:  # the value was not finite
                 continue
             at = start + result.seconds * epoch / len(values)
             events.append(
@@ -250,7 +256,7 @@ def _session_end(status: TrialStatus, end: float) -> summary_pb2.Summary:
 def _event(
     wall_time: float, summary: Any = None, *, step: int = 0
 ) -> event_pb2.Event:
-    """An event with a summary; without a summary, a file's first event."""
+    """Returns an event with a summary, or the first event of a file."""
     if summary is None:
         return event_pb2.Event(
             wall_time=wall_time, file_version="brain.Event:2"
@@ -267,5 +273,5 @@ def _records(events: Sequence[event_pb2.Event]) -> bytes:
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    """Writes under a name that TensorBoard does not read, then renames."""
+    """Writes a file with a name that TensorBoard ignores, then renames it."""
     atomic_write_bytes(path, data, temporary_name="unfinished")

@@ -1,9 +1,10 @@
-"""The quality of a network, by its validation curves: the reward's main part.
+"""Computes a network's quality from its validation curves.
 
-A quality is maximized and lies in [0, 1]: the best value of a measure over the
-epochs so far, so that it is also defined before a training ends. The paper's
-measure is `eer` (1 - mean EER; Liu and Zhang 2020). docs/results/rewards.md
-reports how well each measure ranks networks.
+The reward is the quality less a penalty for costs. The quality is the best
+value of a measure over the epochs so far, so it is also defined before a
+training ends. A higher quality is better. Without a penalty, the quality lies
+in [0, 1]. The paper's measure is `eer` (1 - mean EER; Liu and Zhang 2020).
+docs/results/rewards.md reports how well each measure ranks networks.
 """
 
 import math
@@ -20,7 +21,8 @@ def _complement(value: float) -> float:
 def _likelihood(loss: float) -> float:
     """The geometric mean of the probabilities of the true labels.
 
-    The negated loss would be below the reward of a failed trial.
+    The negated loss is not used, because it would be negative. A failed trial
+    would then have a higher reward than a completed one.
     """
     return math.exp(-loss)
 
@@ -31,7 +33,8 @@ MEASURES: dict[str, Callable[[float], float]] = {
     "loss": _likelihood,
     "binormal_eer": _complement,
 }
-"""Measure (`config.search.reward`) -> its value after an epoch, maximized."""
+"""Measure (a value of `config.search.reward`) -> function that turns the number
+of an epoch into a value to maximize."""
 
 
 def make_quality(measure: str, *, penalty: float = 0.0) -> Quality:
@@ -39,8 +42,8 @@ def make_quality(measure: str, *, penalty: float = 0.0) -> Quality:
 
     Args:
         measure: a name in `MEASURES`.
-        penalty: for the network's costs, subtracted at every epoch, so that
-            early stopping sees it too.
+        penalty: the penalty for the network's costs. It is subtracted at every
+            epoch, so that early stopping compares qualities less the penalty.
     """
 
     def quality(curves: Curves) -> float:

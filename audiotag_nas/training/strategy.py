@@ -1,7 +1,8 @@
-"""The devices of a training: all visible GPUs, mirrored, or the CPU.
+"""Chooses the devices of a training: all visible GPUs, or the CPU.
 
 `tf.distribute.MirroredStrategy` copies the variables to each device and
-averages the gradients; with one device it is ordinary training.
+averages the gradients of the devices. With one device, the training is the same
+as without a strategy.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ from absl import logging
 def use_threads(num_threads: int) -> None:
     """Sets the number of TensorFlow's CPU threads in this process.
 
-    Threads share the sums of a convolution's gradient, so their number decides
-    the last bits of every weight. It can't change once TensorFlow has started.
+    Threads divide the sums of a convolution's gradient among them, so their
+    number affects the last bits of every weight. The number can't change once
+    TensorFlow has started.
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
@@ -22,37 +24,37 @@ def use_threads(num_threads: int) -> None:
     except RuntimeError:
         logging.warning(
             "TensorFlow runs in this process already, so its number of "
-            "threads does not change. Results may differ in their last digits "
-            "from those with %d.",
+            "threads does not change. The last digits of results may differ "
+            "from the results with %d threads.",
             num_threads,
         )
 
 
 def hide_gpus() -> None:
-    """Hides the GPUs from this process: its workers use them."""
+    """Hides the GPUs from this process, because its workers use them."""
     try:
         tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
         logging.warning(
-            "TensorFlow runs in this process already, so it may hold memory "
-            "of the GPUs."
+            "TensorFlow runs in this process already, so it may have allocated "
+            "memory of the GPUs."
         )
 
 
 def share_gpu_memory() -> None:
-    """Allocates GPU memory as it is needed, not all of it at once.
+    """Lets TensorFlow allocate GPU memory as needed, not all of it at once.
 
-    It has no effect after TensorFlow has started in this process.
+    This has no effect after TensorFlow has started in this process.
     """
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
-        # Logged once: this is called for each training.
+        # Logged once, because each training calls this function.
         logging.log_first_n(
             logging.WARNING,
-            "TensorFlow runs in this process already, so it may hold all the "
-            "memory of the GPUs.",
+            "TensorFlow runs in this process already, so it may have allocated "
+            "all the memory of the GPUs.",
             1,
         )
 
@@ -64,9 +66,10 @@ def make_strategy(
 
     Args:
         devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`.
-        batch_size: examples per batch, over all devices. Only as many devices
-            are used as share it evenly: with Keras 3.15, unequal shares fail,
-            and a device without an example aborts the process.
+        batch_size: number of examples per batch, over all devices. The number
+            of devices is reduced until it divides the batch size. With Keras
+            3.15, unequal shares of a batch fail, and a device without an
+            example aborts the process.
     """
     if devices is None:
         share_gpu_memory()
@@ -77,7 +80,8 @@ def make_strategy(
         num_devices -= 1
     if num_devices < len(devices):
         logging.info(
-            "training on %d of %d devices, which share a batch of %s evenly.",
+            "training on %d of %d devices, because this number must divide the "
+            "batch size of %s.",
             num_devices,
             len(devices),
             batch_size,

@@ -1,9 +1,10 @@
-"""Trains one network: the only place where a Keras model is trained.
+"""Trains one network. No other file of the package trains a Keras model.
 
-Binary cross-entropy on the clip scores; Adam; the mean equal error rate (EER)
-of the validation clips after every epoch; early stopping that restores the best
-weights. Wei et al. (2018) stop on the validation loss; here the EER decides,
-because it is the score of the task.
+Adam minimizes the binary cross-entropy of the clip scores. After every epoch,
+the mean equal error rate (EER) of the validation clips is computed. A training
+stops early if the EER no longer improves, and the network gets the weights of
+the best epoch. Wei et al. (2018) compare the validation loss instead; this
+trainer compares the EER, because it is the score of the task.
 """
 
 import collections
@@ -28,8 +29,8 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 class TrainingDivergedError(Exception):
     """Weights or scores are no longer finite.
 
-    NaN weights of a convolution can leave the loss finite, because ReLU and
-    max-pooling turn NaN to 0. So the weights themselves are checked.
+    Weights are checked too, because the loss can be finite although a
+    convolution has weights of NaN: ReLU and max-pooling turn NaN to 0.
     """
 
 
@@ -38,13 +39,13 @@ class TrainingResult:
     """The learning curves of a training, and its best epoch.
 
     Attributes:
-        history: name -> one number per epoch: `training_loss`; `validation_`
-            with each of `loss`, `eer`, `auc` and `binormal_eer` (means over
-            tags); the same for each other scored set; and `quality`, see
-            `rewards`.
+        history: name -> one number per epoch. The names are `training_loss`;
+            `validation_loss`, `validation_eer`, `validation_auc` and
+            `validation_binormal_eer` (means over tags); the same four for each
+            other scored set; and `quality` (see `rewards`).
         best_epoch: the epoch, from 1, whose weights the network has.
-        stopped_epoch: the epoch after which the stop rule ended the training;
-            0 if it did not.
+        stopped_epoch: the epoch after which the stop rule ended the training,
+            or 0.
     """
 
     history: dict[str, list[float]]
@@ -69,7 +70,7 @@ class ScoredData:
     Attributes:
         data: batches of (features, labels, weights), the last one padded
             with examples of weight 0.
-        labels: (clips, tags), in the order of `data`.
+        labels: array of shape (clips, tags), in the order of `data`.
     """
 
     data: tf.data.Dataset
@@ -93,15 +94,17 @@ def train(
     Args:
         build_model: builds the network; called in the strategy's scope.
         training_data: batches of features (batch, frames, mels) and labels
-            (batch, tags), each shared evenly by the replicas.
-        validation: decides which epoch is the best.
+            (batch, tags). The number of devices divides the batch size.
+        validation: the clips whose mean EER decides which epoch is the best.
         settings: epochs, patience and learning rate.
-        strategy: the devices to train on; None: all.
-        on_epoch: called with the epoch, from 1, and its numbers.
-        also_scored: further clips to score, by name; they decide nothing.
+        strategy: the devices that train the network; None means all devices.
+        on_epoch: called with the epoch, from 1, and the numbers of the epoch.
+        also_scored: further clips to score, by name. Their scores have no
+            influence on the training.
         quality: computes the network's quality from its curves.
-        stop_rule: the least quality required after some epochs; a training
-            with a lower one is stopped, unless that epoch is its last.
+        stop_rule: the least quality that is required after some epochs. A
+            training whose quality is lower is stopped, but not at its last
+            epoch.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -121,7 +124,8 @@ def train(
             # XLA is slower on CPU and can't compile cuDNN's GRU.
             jit_compile=False,
         )
-        # Otherwise Keras would trace the whole step once more to build it.
+        # Otherwise Keras would trace the whole training step once more to build
+        # the optimizer.
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
         model,
@@ -145,21 +149,23 @@ def _run_epochs(
     num_epochs: int,
     watcher: "_Watcher",
 ) -> None:
-    """Does what Keras's `fit` does, but reproducibly.
+    """Trains like Keras's `fit`, but reproducibly.
 
-    `fit` first reads a batch through another iterator and drops it. How far
-    that iterator reads ahead is random; if it passes an epoch's end, all later
-    epochs have another order, and the same seed gives another network.
+    `fit` first reads one batch through an iterator of its own, which it then
+    drops. This iterator reads ahead by a random number of batches. If it passes
+    the end of an epoch, all later epochs have another order of examples. The
+    same seed then gives another network.
     """
     num_steps = int(training_data.cardinality())
     if num_steps < 1:
         raise DataError(
-            "the training data: must have one batch or more, and know how "
-            f"many. Received: a cardinality of {num_steps}"
+            "the training data: must have a known number of batches, at least "
+            f"1. Received: a cardinality of {num_steps}"
         )
-    # One endless pass, because making iterators for every epoch costs more
-    # than a small network's steps. Skipping the epoch that `fit` would drop
-    # keeps results that were recorded with `fit` reproducible.
+    # One iterator passes over the data endlessly, because an iterator for every
+    # epoch costs more time than the steps of a small network. `fit` would drop
+    # the first epoch. It is skipped here, so that results that were recorded
+    # with `fit` remain reproducible.
     batches = iter(
         strategy.experimental_distribute_dataset(
             training_data.map(_name_labels).repeat().skip(num_steps)
@@ -180,30 +186,30 @@ def _run_epochs(
 
 
 def check_scorable(labels: np.ndarray, where: str = "") -> None:
-    """Checks that some tag has an EER.
+    """Checks that at least one tag has an EER.
 
     Args:
-        labels: (clips, tags) of the validation clips.
-        where: their tags and folds, for the message.
+        labels: labels of the validation clips, of shape (clips, tags).
+        where: the tags and the folds, for the error message.
 
     Raises:
         DataError: no tag has both a positive and a negative clip.
     """
     if np.isnan(mean_eer(labels, labels)):
         raise DataError(
-            f"the validation clips{where}: some tag must have both a clip "
-            "that carries it and one that does not. Received: none does, in "
-            f"{len(labels)} clips"
+            f"the validation clips{where}: at least one tag must have both a "
+            "clip that carries it and a clip that does not. Received: no such "
+            f"tag, in {len(labels)} clips"
         )
 
 
 def predict(
     model: keras.Model, data: tf.data.Dataset, *, num_clips: int
 ) -> np.ndarray:
-    """Returns the clip scores of the first `num_clips` examples: (clips, tags).
+    """Returns the scores, (clips, tags), of the first `num_clips` examples.
 
-    It uses one device: the setup of `model.predict` under a strategy takes as
-    long as scoring a few hundred clips.
+    `model.predict` is not used, because its setup under a strategy takes as
+    long as scoring a few hundred clips. The scores are computed on one device.
     """
     return _score(_scorer(model), data, num_clips)
 
@@ -226,19 +232,20 @@ def _score(
 
 
 def mean_eer(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The mean EER over the tags that have one; NaN if none has."""
+    """Returns the mean EER over the tags that have one; NaN if no tag has."""
     return _mean_over_tags(metrics.equal_error_rate, labels, scores)
 
 
 def score_numbers(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """The numbers of an epoch: `loss`, `eer`, `auc` and `binormal_eer`.
+    """Returns an epoch's `loss`, `eer`, `auc` and `binormal_eer`.
 
     Args:
-        labels: (clips, tags), 0 or 1.
-        scores: (clips, tags), in [0, 1].
+        labels: array of shape (clips, tags) with values 0 and 1.
+        scores: array of shape (clips, tags) with values in [0, 1].
 
     Returns:
-        Means over the tags that have the number; NaN if none has.
+        The mean of each number over the tags for which it is defined; NaN if
+        there is no such tag.
     """
     return {
         "loss": binary_cross_entropy(labels, scores),
@@ -264,14 +271,14 @@ def _mean_over_tags(
 
 
 def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the mean over clips and tags; scores are clipped as by Keras."""
+    """Returns the mean over clips and tags. Scores are clipped as in Keras."""
     scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
     losses = labels * np.log(scores) + (1 - labels) * np.log1p(-scores)
     return float(-np.mean(losses))
 
 
 class _Watcher:
-    """Scores the validation clips after each epoch; keeps the best weights."""
+    """Scores clips after each epoch, and keeps the best epoch's weights."""
 
     def __init__(
         self,
@@ -295,7 +302,7 @@ class _Watcher:
         self.best_weights: list[np.ndarray] = []
 
     def should_continue(self, epoch: int, training_loss: float) -> bool:
-        """Records an epoch, from 1; returns whether to train another one."""
+        """Records an epoch; returns whether to train a further epoch."""
         weights = self._model.get_weights()
         if not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingDivergedError(
@@ -335,7 +342,7 @@ class _Watcher:
         return score_numbers(scored.labels, scores)
 
     def _is_best(self) -> bool:
-        """Whether the last epoch has the lowest EER; ties: the lowest loss."""
+        """Whether the last epoch is the best epoch, by EER and then by loss."""
         ranks = list(
             zip(
                 self.history["validation_eer"],

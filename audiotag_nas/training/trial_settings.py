@@ -1,4 +1,4 @@
-"""The settings of one trial: the config's with the trial's overrides."""
+"""The config's settings with the overrides of one trial."""
 
 import dataclasses
 from typing import Any

@@ -1,8 +1,9 @@
 """Runs one trial: the function that every runner calls (`runners.target`).
 
-A trial reads prepared log-mels (`PreparedSet`), trains on all development folds
-except the validation folds, and its reward is its quality on those (`rewards`),
-less a penalty for its costs (`costs`). It never sees the evaluation split.
+A trial reads prepared log-mels (`PreparedSet`) and trains on all development
+folds except the validation folds. The reward is the quality of the network on
+the validation folds (`rewards`), less a penalty for the network's costs
+(`costs`). A trial never reads the evaluation split.
 """
 
 import time
@@ -44,19 +45,21 @@ def run_trial(
     """Trains the trial's network and saves it.
 
     Args:
-        trial: what to train.
+        trial: the trial to run.
         config: the experiment.
-        features_dir: holds `<spectrogram size>/development`, prepared.
-        trial_dir: gets `model.keras` with the best epoch's weights.
-        on_epoch: called with the epoch, from 1, and its numbers.
+        features_dir: directory of the prepared features, which are in
+            `<spectrogram size>/development`.
+        trial_dir: directory for `model.keras`, with the best epoch's weights.
+        on_epoch: called with the epoch, from 1, and the numbers of the epoch.
 
     Raises:
-        UserError: an error that would stop every other trial too: prepared
+        UserError: an error that would also stop every other trial. Prepared
             data are missing, damaged or too few, or the disk is full. Any
             other exception means that this training failed.
     """
     started = time.monotonic()
-    # Before TensorFlow starts, as it does when a latency is measured.
+    # This call must precede the first use of TensorFlow, which may be the
+    # measurement of a latency.
     strategies.share_gpu_memory()
     costs, baseline = measure_costs(
         SizedNetwork(trial.architecture, spectrogram_size(trial, config)),
@@ -120,7 +123,7 @@ def train_network(
 
     Args:
         trial, config, features_dir, on_epoch: as in `run_trial`.
-        penalty: subtracted from the quality.
+        penalty: number that is subtracted from the quality.
         also_scored: as in `trainer.train`.
 
     Raises:
@@ -143,7 +146,7 @@ def train_network(
             num_tags=len(tags),
         )
 
-    # Keras draws initial weights and dropout from this seed alone.
+    # In Keras, initial weights and dropout depend on this seed only.
     keras.utils.set_random_seed(trial.seed)
     return trainer.train(
         build,
@@ -179,7 +182,7 @@ def scored_data(
     batch_size: int,
     folds: tuple[int, ...] | None = None,
 ) -> trainer.ScoredData:
-    """Returns the clips of some folds (None: all) for `trainer.train`."""
+    """Returns the clips of some folds, or of all, for `trainer.train`."""
     return trainer.ScoredData(
         pipeline.make_evaluation_dataset(
             prepared, tags=tags, folds=folds, batch_size=batch_size
@@ -190,4 +193,4 @@ def scored_data(
 
 def forget_networks() -> None:
     """Frees the graphs of all networks of this process."""
-    keras.utils.clear_session()  # and collects garbage
+    keras.utils.clear_session()  # also collects garbage

@@ -1,1 +1,1 @@
-"""The searchers' contest: problems, rival searchers, runs and the report."""
+"""The searchers' contest, with its problems, other searchers and report."""

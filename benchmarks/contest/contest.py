@@ -2,15 +2,15 @@
 
 A task is one search: a searcher, a problem and a seed. The seed determines the
 problem's instance, the noise of its rewards and the searcher's random choices.
-Points are asked for in batches, and all rewards of a batch are told before the
-next. Every trial counts, also a repeated point. At checkpoints the contest
-records the true regret (best value minus true value) of two recommendations:
-the searcher's own, and that of `recommend_by_common_rule` on the rewards that
-the searcher observed. The second one separates the choice of trials from the
-choice of the recommendation.
+The contest asks the searcher for a batch of points and tells it all rewards of
+the batch before it asks for the next batch. A repeated point counts as a trial
+too. After some numbers of trials, the checkpoints, the contest records the true
+regret (best value minus true value) of two recommendations. The searcher makes
+the first recommendation. `recommend_by_common_rule` makes the second one from
+the same rewards, to show how good the searcher's trials are by themselves.
 
-Tasks run in worker processes with one thread each. Each finished task becomes
-one line of a file (`results.py`), so an interrupted contest can be continued.
+Tasks run in worker processes with one thread each. Each finished task is a
+line of a file (`results.py`), so an interrupted contest can be continued.
 """
 
 import concurrent.futures
@@ -71,7 +71,7 @@ _REQUIRED_MODULES = {
     "optuna_gp": ("optuna", "torch"),
     _KERAS_TUNER: ("keras_tuner", "sklearn"),
 }
-"""Searcher -> modules of the extra `contest` that it imports."""
+"""Searcher -> modules of the extra `contest` that the searcher imports."""
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -84,7 +84,8 @@ _ONE_THREAD = dict.fromkeys(
     "1",
 )
 _TASKS_PER_WORKER = 100
-"""Workers are then replaced: TensorFlow retains some MB per graph."""
+"""Number of tasks after which a worker is replaced, because TensorFlow keeps
+some MB of memory per graph."""
 
 _DIGITS = 7
 
@@ -94,12 +95,12 @@ def recommend_by_common_rule(
 ) -> Tokens:
     """Returns the observed point of highest posterior mean.
 
-    This is the rule of `reinforce`, applied to any searcher's trials. With
-    fewer than three distinct points it is the highest mean reward.
+    `reinforce` uses this rule for its own trials. With fewer than three
+    different points, the point of highest mean reward is returned.
 
     Args:
         space: the search space.
-        tokens: the point of each trial, in order.
+        tokens: the point of each trial, in the order of the trials.
         rewards: the reward of each trial.
     """
     observed = ObservedRewards(space)
@@ -117,7 +118,8 @@ def problem_names(
     """Returns the names of all selected problems.
 
     Args:
-        names: values of `--problems`; None selects all, empty strings none.
+        names: values of `--problems`. None selects all problems, and empty
+            strings are ignored.
         csv_paths: values of `--table_csv`.
 
     Raises:
@@ -126,7 +128,7 @@ def problem_names(
     given = [name for name in (PROBLEMS if names is None else names) if name]
     if not given and not csv_paths:
         raise ConfigError(
-            "--problems: must name a problem unless --table_csv names a file. "
+            "--problems: must name a problem if --table_csv is not set. "
             "Received: ''"
         )
     return [*given, *(f"{CSV_PREFIX}{path}" for path in csv_paths)]
@@ -153,23 +155,24 @@ def make_problem(name: str, seed: int) -> Problem:
 
 
 def missing_points_note(problem: Problem) -> str:
-    """Says how many points of a table have no row; empty if all have one."""
+    """Returns a note on missing points of a table; empty if none is missing."""
     if not isinstance(problem, TableProblem):
         return ""
     num, size = problem.num_recorded, problem.space.size
     if num == size:
         return ""
     return (
-        f"{problem.name}: {num:,} of {size:,} points have a row; the others "
-        "get the lowest reward"
+        f"{problem.name}: {num:,} of {size:,} points have a row. Points "
+        "without a row get the lowest reward"
     )
 
 
 def check_searcher(name: str) -> None:
-    """Checks that a searcher exists and its library is installed.
+    """Checks that a searcher exists and that its library is installed.
 
     Raises:
-        ConfigError: it does not exist, or a required module is missing.
+        ConfigError: the searcher does not exist, or a required module is
+            missing.
     """
     if name not in SEARCHER_NAMES:
         raise ConfigError(
@@ -215,7 +218,7 @@ def make_contest_searcher(name: str, space: SearchSpace, seed: int) -> Searcher:
 
 
 def library_of(searcher: str) -> str:
-    """Returns name and version of the library that implements a searcher."""
+    """Returns the name and version of the library of a searcher."""
     package = "audiotag-nas"
     if searcher in _OPTUNA:
         package = "optuna"
@@ -247,7 +250,7 @@ def run_task(task: Task) -> TaskResult:
     cpu_seconds = 0.0
     for checkpoint in task.checkpoints:
         while len(tokens) < checkpoint:
-            # No batch extends beyond a checkpoint.
+            # A batch ends at the next checkpoint at the latest.
             num = min(TRIALS_PER_ROUND, checkpoint - len(tokens))
             before = time.process_time()
             asked = searcher.ask(num)
@@ -284,13 +287,14 @@ def make_tasks(
 ) -> list[Task]:
     """Returns all tasks, ordered by seed.
 
-    An interrupted contest has thus about equally many searches per pair.
+    After an interruption, each pair of problem and searcher therefore has about
+    the same number of searches.
 
     Args:
-        problems, searchers: names.
-        num_seeds: searches per pair of problem and searcher.
-        num_trials: trials per search.
-        digests: of the CSV problems, from `csv_digests`.
+        problems, searchers: names of problems and of searchers.
+        num_seeds: number of searches per pair of problem and searcher.
+        num_trials: number of trials per search.
+        digests: digests of the CSV problems, from `csv_digests`.
     """
     problems, searchers = list(problems), list(searchers)
     digests = digests or {}
@@ -319,7 +323,7 @@ def run_contest(
             the number of all tasks.
 
     Raises:
-        UserError: a task raised it; results up to then are kept.
+        UserError: a task raised this error. Earlier results are kept.
     """
     remaining = [task for task in tasks if task not in results.results]
     num_done = len(tasks) - len(remaining)
@@ -345,7 +349,7 @@ def run_contest(
 
 
 def _start_worker() -> None:
-    """Makes the worker exit with its parent, also if that is killed."""
+    """Makes the worker exit when its parent ends, even if it is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -360,5 +364,5 @@ def _run_in_worker(task: Task) -> TaskResult:
     try:
         return run_task(task)
     finally:
-        # TensorFlow graphs are in reference cycles.
+        # TensorFlow graphs contain reference cycles.
         gc.collect()

@@ -1,19 +1,21 @@
 """Tables of small perceptrons from other fields, trained with scikit-learn.
 
-They show whether a searcher is tuned to the recorded table. Each table holds
-every combination of a space's choices, trained with two seeds on a data set
-of scikit-learn and scored on a validation and a test split. The spaces are
-this project's own:
+If a searcher does well on the recorded table but not on these tables, it is
+tuned to the recorded table. Each table has one network per combination of a
+search space's choices. The networks are trained with two seeds on a data set of
+scikit-learn and scored on a validation and a test split. The spaces are this
+project's own:
 
     digits      widths, activation, weight decay, learning rate and batch size
                 of digit classifiers
     layers      widths of four layers, and activation, of digit classifiers
-    diabetes    as `digits`, and epochs, of regressors scored by R^2
-    cancer      one width for all layers, depth and the rest, of classifiers
-                trained on few cases with noisy labels
+    diabetes    the decisions of `digits`, and epochs, of regressors that are
+                scored by R^2
+    cancer      depth, one width for all layers and the other decisions of
+                `digits`, of classifiers trained on few cases with noisy labels
 
-The constants of `reinforce` were chosen on earlier forms of the first three,
-among other spaces. `cancer` was added afterwards.
+The constants of `reinforce` were chosen on several spaces, including earlier
+forms of `digits`, `layers` and `diabetes`. `cancer` was added afterwards.
 """
 
 import csv
@@ -33,7 +35,7 @@ from audiotag_nas.errors import ConfigError
 NUM_SEEDS = 2
 _DIGITS = 5
 _WORST_R2 = -1.0
-"""Lower bound of R^2: regressors that diverge are equally bad."""
+"""The score of a regressor whose R^2 is lower, e.g. because it diverged."""
 
 Choices = Mapping[str, Any]
 Arrays = tuple[npt.NDArray, npt.NDArray]
@@ -44,26 +46,26 @@ class PerceptronTable:
     """A search space and the training of its networks.
 
     Attributes:
-        choices: decision -> its choices; numbers in increasing order.
-        train: (choices, seed) -> validation score and test score; higher is
-            better.
+        choices: decision -> choices of the decision; numbers increase.
+        train: function (choices, seed) -> validation score and test score.
+            Higher scores are better.
     """
 
     choices: Mapping[str, tuple]
     train: Callable[[Choices, int], tuple[float, float]]
 
     def points(self) -> list[Choices]:
-        """Returns every combination; the last decision varies fastest."""
+        """Returns every combination. The last decision varies fastest."""
         return [
             dict(zip(self.choices, values, strict=True))
             for values in itertools.product(*self.choices.values())
         ]
 
     def row(self, point: Choices) -> list[Any]:
-        """Returns a row of the CSV file: choices, rewards, true value.
+        """Returns the row of a point with its choices, rewards and true value.
 
-        A reward is a seed's validation score; the value is the mean test
-        score.
+        Each reward is the validation score with one seed. The true value is the
+        mean of the test scores.
         """
         scores = [self.train(point, seed) for seed in range(NUM_SEEDS)]
         rewards = [round(validation, _DIGITS) for validation, _ in scores]
@@ -90,7 +92,8 @@ def _fit_and_score(
     train, validation, test = splits
     network = make_network(random_state=seed, **settings)
     with warnings.catch_warnings():
-        # Fixed epochs do not converge, and some networks diverge.
+        # With a fixed number of epochs, some trainings do not converge. Some
+        # networks diverge.
         warnings.simplefilter("ignore")
         network.fit(*train)
         return network.score(*validation), network.score(*test)
@@ -103,7 +106,7 @@ def _splits(
     num_train: int,
     num_validation: int,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """Returns a fixed random split: train, validation, test (the rest)."""
+    """Returns fixed random splits for training, validation and test."""
     order = np.random.default_rng(0).permutation(len(targets))
     parts = np.split(order, [num_train, num_train + num_validation])
     train, validation, test = ((features[p], targets[p]) for p in parts)
@@ -111,7 +114,7 @@ def _splits(
 
 
 def _digit_trainer(*, num_train: int) -> Callable[..., tuple[float, float]]:
-    """Returns (seed, settings) -> scores of a digit classifier."""
+    """Returns a function (seed, settings) -> scores of a digit classifier."""
     from sklearn.datasets import load_digits
     from sklearn.neural_network import MLPClassifier
 
@@ -197,7 +200,7 @@ def _diabetes() -> PerceptronTable:
                 batch_size=point["batch"],
                 max_iter=point["epochs"],
             )
-        except ValueError:  # non-finite weights
+        except ValueError:  # the weights are not finite
             return _WORST_R2, _WORST_R2
         return max(validation, _WORST_R2), max(test, _WORST_R2)
 
@@ -256,7 +259,7 @@ def _cancer() -> PerceptronTable:
 
 
 def _widths(*units: int) -> tuple[int, ...]:
-    """Returns the hidden layers' widths without layers of 0 units."""
+    """Returns the widths of hidden layers, without layers of 0 units."""
     return tuple(num for num in units if num)
 
 
@@ -273,7 +276,7 @@ TABLES = tuple(_MAKE)
 
 @functools.cache
 def make_table(name: str) -> PerceptronTable:
-    """Returns the table of this name; its data set is loaded.
+    """Returns the table named `name`, after loading its data set.
 
     Raises:
         ConfigError: the name is unknown.
@@ -286,5 +289,5 @@ def make_table(name: str) -> PerceptronTable:
 
 
 def train_row(name: str, point: Choices) -> list[Any]:
-    """Trains one point of a table in a worker process; returns its row."""
+    """Trains the network of a point and returns its row of the table."""
     return make_table(name).row(point)

@@ -1,19 +1,20 @@
 """Analytic search spaces whose best point is known exactly.
 
 A problem is a search space with a true value and a noisy reward per point.
-Each seed draws another instance, so that a searcher cannot be tuned to one.
-Values are on the scale of 1 - EER: those of random points have a standard
-deviation of about 0.04 (`SPREAD`), the unit of effects and noise below. The
-definitions are this project's own:
+Each seed draws another instance of the problem, so that a searcher cannot be
+tuned to one instance. Values are on the scale of 1 - EER. The values of random
+points have a standard deviation of about 0.04 (`SPREAD`). Effects and noise are
+measured in units of this standard deviation. The definitions are this project's
+own:
 
     additive    21 ordinal decisions with smooth effects, no interactions;
                 1e14 points
     pairwise    14 ordinal and categorical decisions; half of the variance
                 comes from pairs
-    deceptive   12 categorical decisions in four traps: values rise with the
-                distance from the best pattern (Deb and Goldberg 1993)
+    deceptive   12 categorical decisions in four traps (Deb and Goldberg 1993).
+                In a trap, values rise with the distance from the best pattern
     needle      8 categorical decisions, weak effects, one narrow high peak
-    noisy       10 ordinal decisions, smooth; the noise exceeds the
+    noisy       10 ordinal decisions with smooth effects; the noise exceeds the
                 differences between the best few percent of points
 """
 
@@ -31,20 +32,20 @@ from audiotag_nas.space import Decision, SearchSpace, Tokens
 
 CENTER = 0.7
 SPREAD = 0.04
-"""A value is CENTER + SPREAD times a sum of effects."""
+"""The true value of a point is CENTER + SPREAD times a sum of effects."""
 NOT_AVERAGED = ("deceptive",)
 """Problems that are reported but do not enter the average.
 
-In `deceptive` the best point is by construction surrounded by the worst ones. A
-technique made for it never started on any other problem.
+In `deceptive`, the worst points by construction surround the best point. A
+technique made for this problem never took effect on any other problem.
 """
 
 
 class Problem(Protocol):
     """The objective of one search.
 
-    A problem may be stateful (recorded trials are used up in order), so each
-    search needs its own instance.
+    Each search needs its own object, because a problem may have state, such as
+    the recorded trials that were already used.
     """
 
     @property
@@ -55,7 +56,7 @@ class Problem(Protocol):
 
     @property
     def best_value(self) -> float:
-        """The highest true value in the space."""
+        """The highest true value of all points in the space."""
         ...
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
@@ -63,12 +64,15 @@ class Problem(Protocol):
         ...
 
     def true_value(self, tokens: Tokens) -> float:
-        """Returns the expected quality of a point, without noise."""
+        """Returns the value of a point without noise."""
         ...
 
 
 def sum_of_effects(effects: Iterable[npt.NDArray], tokens: Tokens) -> float:
-    """Returns the sum of the tokens' effects, (choices,) per decision."""
+    """Returns the sum of the effects of a point's tokens.
+
+    `effects` has one array of shape (choices,) per decision.
+    """
     return sum(e[t] for e, t in zip(effects, tokens, strict=True))
 
 
@@ -78,7 +82,7 @@ class Edge:
 
     Attributes:
         parent, child: indices of the decisions.
-        effects: (choices of parent, choices of child).
+        effects: array of shape (choices of parent, choices of child).
     """
 
     parent: int
@@ -88,16 +92,18 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True)
 class TreeProblem:
-    """A sum of effects of decisions and of pairs that form a tree.
+    """A problem with effects of single decisions and of pairs of decisions.
 
-    On a tree the best point is found exactly, from the leaves to the root.
+    The pairs form a tree, so the best point can be computed exactly, from the
+    leaves to the root.
 
     Attributes:
-        name: of the problem.
+        name: name of the problem.
         space: the search space.
-        effects: (choices,) per decision.
-        edges: at most one per child, with every child after its parent.
-        noise: standard deviation of a reward.
+        effects: one array of shape (choices,) per decision.
+        edges: the pairs. A decision is the child of at most one pair, and each
+            child comes after its parent.
+        noise: standard deviation of the rewards of a point.
     """
 
     name: str
@@ -130,17 +136,18 @@ class TreeProblem:
 
 @dataclasses.dataclass(frozen=True)
 class TrapProblem:
-    """Blocks of decisions that are traps; without noise.
+    """A problem without noise whose decisions form blocks that are traps.
 
-    If u of a block's b tokens agree with its best pattern, the block adds its
-    weight times 1 for u = b, and times 0.7 (b - 1 - u) / (b - 1) for u < b.
+    In a block of b decisions, u tokens are equal to those of the best point. If
+    u = b, the block adds its weight to the value. If u < b, it adds its weight
+    times 0.7 (b - 1 - u) / (b - 1).
 
     Attributes:
-        name: of the problem.
+        name: name of the problem.
         space: the search space.
         blocks: indices of the decisions of each block.
         best: the best point.
-        weights: of the blocks.
+        weights: weights of the blocks.
     """
 
     name: str
@@ -169,15 +176,16 @@ class TrapProblem:
 
 @dataclasses.dataclass(frozen=True)
 class NeedleProblem:
-    """Weak effects, and a peak that reaches only its nearest points.
+    """A problem with weak effects and a narrow peak.
 
     Attributes:
-        name: of the problem.
+        name: name of the problem.
         space: the search space.
-        effects: (choices,) per decision.
-        needle: the peak's point.
-        heights: of the peak at 0, 1, ... tokens from it; 0 further away.
-        noise: standard deviation of a reward.
+        effects: one array of shape (choices,) per decision.
+        needle: the point of the peak.
+        heights: heights of the peak at points with 0, 1, ... other tokens than
+            `needle`. At further points, the height is 0.
+        noise: standard deviation of the rewards of a point.
     """
 
     name: str
@@ -189,7 +197,8 @@ class NeedleProblem:
 
     @functools.cached_property
     def best_value(self) -> float:
-        # best[h]: the highest sum of effects at h tokens from the needle.
+        # best[h] is the highest sum of effects among points with h other tokens
+        # than the needle.
         best = [0.0] + [-np.inf] * self.space.num_decisions
         for effects, token in zip(self.effects, self.needle, strict=True):
             others = np.delete(effects, token)
@@ -221,7 +230,7 @@ def additive(
     *,
     num_choices: tuple[int, ...] = (5, 4, 5) * 7,
 ) -> TreeProblem:
-    """Independent decisions; a few matter much more than the others."""
+    """Returns a problem of independent decisions, most with weak effects."""
     return _tree(
         "additive",
         generator,
@@ -237,7 +246,7 @@ def pairwise(
     *,
     num_choices: tuple[int, ...] = (4, 3, 5, 4, 3, 4, 5) * 2,
 ) -> TreeProblem:
-    """Alternating ordinal and categorical; pairs are half of the variance."""
+    """Returns a problem with half of the variance in pairs of decisions."""
     return _tree(
         "pairwise",
         generator,
@@ -251,7 +260,7 @@ def pairwise(
 def noisy(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (5,) * 10
 ) -> TreeProblem:
-    """Smooth, with noise as large as the spread of random points."""
+    """Returns a problem whose noise equals the spread of random points."""
     return _tree(
         "noisy",
         generator,
@@ -269,7 +278,7 @@ def deceptive(
     block_size: int = 3,
     num_choices: int = 4,
 ) -> TrapProblem:
-    """Traps whose decisions are spread over the space at random."""
+    """Returns traps whose decisions are at random places in the space."""
     num = num_blocks * block_size
     order = generator.permutation(num).reshape(num_blocks, block_size)
     weights = generator.uniform(0.5, 1.5, num_blocks)
@@ -285,7 +294,7 @@ def deceptive(
 def needle(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (4,) * 8
 ) -> NeedleProblem:
-    """A peak of 6 standard deviations, 2 of them at a distance of 2."""
+    """Returns a problem with a peak of 6 standard deviations."""
     ordinal = (False,) * len(num_choices)
     return NeedleProblem(
         name="needle",
@@ -344,7 +353,7 @@ def _tree(
     pair_variance: float,
     noise: float,
 ) -> TreeProblem:
-    """Effects of total variance 1, `pair_variance` of it from pairs."""
+    """Returns a problem of total variance 1, `pair_variance` of it in pairs."""
     effects = _main_effects(
         generator, num_choices, ordinal, variance=1 - pair_variance
     )
@@ -389,7 +398,7 @@ def _main_effects(
 def _weights(
     generator: np.random.Generator, num: int, variance: float
 ) -> npt.NDArray:
-    """Returns (num,) skewed weights whose squares sum to `variance`."""
+    """Returns `num` skewed weights whose squares sum to `variance`."""
     weights = generator.gamma(1.0, size=num)
     return weights * np.sqrt(variance / np.sum(weights**2))
 
@@ -397,9 +406,9 @@ def _weights(
 def _effect(
     generator: np.random.Generator, num: int, is_ordinal: bool
 ) -> npt.NDArray:
-    """Returns (num,) effects of mean 0 and variance 1.
+    """Returns `num` effects with mean 0 and variance 1.
 
-    Ordinal effects are a parabola whose maximum may lie outside the choices.
+    Ordinal effects lie on a parabola whose maximum may be outside the choices.
     """
     if is_ordinal:
         top = generator.uniform(-0.5, 1.5)

@@ -1,4 +1,4 @@
-"""The picture of a contest: mean regret over the number of trials."""
+"""Plots the mean regrets of a contest over the number of trials."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -25,15 +25,14 @@ def plot_regrets(
 ) -> None:
     """Draws the regret of each searcher's recommendation at each checkpoint.
 
-    Searchers are shifted sideways a little, so that their error bars do not
-    overlap.
+    The curves are shifted sideways a little, so that their error bars do not
+    overlap. A searcher has the same color, line and marker in all panels.
 
     Args:
-        path: of the picture (.png, .pdf or .svg).
+        path: path of the picture (.png, .pdf or .svg).
         checkpoints: numbers of trials.
         panels: title of a panel -> searcher -> (mean regret, standard error)
-            at each checkpoint, NaN if unknown. A searcher has the same color,
-            line and marker in all panels.
+            at each checkpoint; NaN where they are unknown.
     """
     names = list(dict.fromkeys(name for p in panels.values() for name in p))
     positions = _shifted(checkpoints, len(names))
@@ -81,10 +80,10 @@ def plot_regrets(
 
 
 def _shifted(checkpoints: Sequence[int], num: int) -> npt.NDArray:
-    """Returns the positions of `num` searchers, (num, checkpoints).
+    """Returns the positions of `num` curves, of shape (num, checkpoints).
 
-    They spread over 0.28 of the smallest distance of two checkpoints, on the
-    logarithmic scale.
+    On the logarithmic scale, the positions at a checkpoint differ by at most
+    0.28 times the smallest distance between two checkpoints.
     """
     logs = np.log(np.array(checkpoints, np.float64))
     width = 0.28 * np.diff(logs).min() if len(logs) > 1 else 0.1
@@ -93,7 +92,7 @@ def _shifted(checkpoints: Sequence[int], num: int) -> npt.NDArray:
 
 
 def _show_zero(axes: Any) -> None:
-    """Starts the axis a little below 0, so that it does not hide markers."""
+    """Starts the axis a little below 0, so that markers at 0 are visible."""
     top = axes.get_ylim()[1]
     axes.set_ylim(-0.04 * top, top)
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.5)

@@ -1,9 +1,9 @@
-"""The contest's statistics: mean regrets, scaled averages, paired differences.
+"""Statistics of the contest's regrets.
 
-The average over problems first divides each problem's regret by the mean
-regret of random search on the same problem at the same number of trials.
-Errors are standard errors of the mean over seeds; the divisor is treated as
-exact.
+Before regrets are averaged over problems, each problem's regret is divided by
+the mean regret of random search on this problem at the same number of trials.
+Errors are standard errors of the mean over seeds. They do not include the error
+of this divisor.
 """
 
 import dataclasses
@@ -20,11 +20,13 @@ REFERENCE = "random"
 
 @dataclasses.dataclass(frozen=True)
 class PairedComparison:
-    """`OURS` against a rival, on the seeds that both have finished.
+    """Compares `OURS` and a rival on the seeds that both have finished.
 
     Attributes:
-        ratio: our mean regret divided by the rival's; NaN if that is 0.
-        difference: our regret minus the rival's, per seed.
+        ratio: the mean regret of `OURS` divided by the rival's; NaN if the
+            rival's mean regret is 0.
+        difference: the mean over seeds of the regret of `OURS` minus the
+            rival's regret.
     """
 
     ratio: float
@@ -32,7 +34,7 @@ class PairedComparison:
 
     @property
     def ratio_text(self) -> str:
-        """The ratio, or `-` if it is undefined."""
+        """The ratio as text, or `-` if the ratio is undefined."""
         return "-" if math.isnan(self.ratio) else f"{self.ratio:.2f}"
 
 
@@ -40,7 +42,8 @@ class PairedComparison:
 class Estimate:
     """A mean over seeds and its standard error.
 
-    The error is NaN for one seed; the mean is NaN, printed as `-`, for none.
+    The error is NaN for one seed. Without any seed, the mean is NaN and is
+    printed as `-`.
     """
 
     mean: float
@@ -67,13 +70,13 @@ class Regrets:
     """The regrets of a contest, by problem, searcher and seed.
 
     Args:
-        results: all of the same number of trials.
+        results: results of searches with the same number of trials.
         common: whether to use the recommendations of the common rule instead
-            of the searchers' own.
+            of the searchers' recommendations.
 
     Attributes:
-        problems, searchers: in the order of their first result.
-        averaged: the problems without `NOT_AVERAGED`.
+        problems, searchers: their names, in the order of the first result.
+        averaged: the problems that are not in `NOT_AVERAGED`.
         checkpoints: numbers of trials.
     """
 
@@ -100,7 +103,7 @@ class Regrets:
     def by_seed(
         self, problem: str, searcher: str, checkpoint: int
     ) -> dict[int, float]:
-        """Returns finished seed -> regret."""
+        """Returns a dictionary: seed of a finished search -> regret."""
         index = self.checkpoints.index(checkpoint)
         by_seed = self._values.get((problem, searcher), {})
         return {seed: values[index] for seed, values in by_seed.items()}
@@ -112,14 +115,14 @@ class Regrets:
         return Estimate.of(list(values))
 
     def scale(self, problem: str, checkpoint: int) -> float:
-        """Random search's mean regret; NaN if that is 0 or unknown."""
+        """Returns random search's mean regret; NaN if it is 0 or unknown."""
         scale = self.estimate(problem, REFERENCE, checkpoint).mean
         return scale if scale > 0 else math.nan
 
     def why_no_average(self) -> list[str]:
-        """Reasons why the average is undefined at some checkpoint.
+        """Returns reasons why the average is undefined at some checkpoint.
 
-        There is one reason per problem on which random search has no regret.
+        Each problem on which random search has no regret is one reason.
         """
         if not self.averaged:
             return ["no problem enters the average"]
@@ -150,7 +153,7 @@ class Regrets:
         )
 
     def average(self, searcher: str, checkpoint: int) -> Estimate:
-        """The scaled average over problems; NaN if a problem is missing."""
+        """Returns the scaled average over problems; NaN if one is missing."""
         parts = [
             (
                 self.estimate(problem, searcher, checkpoint),
@@ -168,7 +171,10 @@ class Regrets:
         )
 
     def best_rival(self, problem: str | None, checkpoint: int) -> str | None:
-        """The rival of least mean regret on a problem, or on average (None)."""
+        """Returns the rival with the least mean regret.
+
+        If `problem` is None, the scaled averages over problems are compared.
+        """
         means = {}
         for searcher in self.searchers:
             if searcher in (OURS, ABLATION):
@@ -188,7 +194,7 @@ class Regrets:
         """Compares `OURS` with a rival, paired by seed.
 
         If `problem` is None, a seed's regret is the scaled average over
-        problems; there are no pairs if that is undefined.
+        problems. If this average is undefined, there are no pairs.
         """
         problems = self.averaged if problem is None else [problem]
         units = {

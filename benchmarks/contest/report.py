@@ -1,4 +1,4 @@
-"""The contest's report: tables and a picture of the regrets."""
+"""Tables and a picture of the contest's regrets."""
 
 import os
 import statistics
@@ -18,8 +18,8 @@ def contest_report(
     """Returns all tables of a contest, without a final newline.
 
     Args:
-        results: at least one, all of the same number of trials.
-        markdown: Markdown instead of plain text.
+        results: one or more results of searches with the same number of trials.
+        markdown: whether to write Markdown instead of plain text.
     """
     parts = []
     for common, title in (
@@ -52,7 +52,7 @@ def contest_report(
 def plot_contest(
     path: str | os.PathLike, results: Sequence[TaskResult]
 ) -> None:
-    """Draws one panel per problem, and one of the average if defined (PNG)."""
+    """Draws one panel per problem, and one of the average if it is defined."""
     regrets = Regrets(results)
     panels = {
         problem: _estimates(regrets, problem) for problem in regrets.problems
@@ -82,7 +82,7 @@ def _average_name(regrets: Regrets) -> str:
 
 
 def _average_parts(regrets: Regrets, markdown: bool) -> list[str]:
-    """The table of averages, and the reasons for missing values."""
+    """Returns the table of averages, and the reasons for missing values."""
     parts = []
     if regrets.has_average():
         parts.append(_regret_table(regrets, None, markdown))
@@ -98,7 +98,10 @@ def _average_parts(regrets: Regrets, markdown: bool) -> list[str]:
 def _estimates(
     regrets: Regrets, problem: str | None
 ) -> dict[str, list[Estimate]]:
-    """Searcher -> estimate per checkpoint; of the average if None."""
+    """Returns the estimates of each searcher, one per checkpoint.
+
+    If `problem` is None, they are those of the average over problems.
+    """
     return {
         searcher: [
             regrets.average(searcher, checkpoint)
@@ -123,7 +126,7 @@ def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
 
 
 def _paired_table(regrets: Regrets, markdown: bool) -> str:
-    """One row per problem and checkpoint; empty without rivals."""
+    """Returns one row per problem and checkpoint; empty without rivals."""
     rows = []
     for problem in (*regrets.problems, None):
         for checkpoint in regrets.checkpoints:
@@ -155,9 +158,9 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _ratios_table(regrets: Regrets, markdown: bool) -> str:
-    """Ratio and paired difference of the average, one row per searcher.
+    """Returns ratios and paired differences of averages, a row per searcher.
 
-    Empty if no average is defined.
+    The table is empty if no average is defined.
     """
     rows = []
     for searcher in regrets.searchers:
@@ -186,7 +189,7 @@ def _ratios_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _cpu_table(results: Sequence[TaskResult], markdown: bool) -> str:
-    """CPU time of `ask` and `tell` per trial, and of the construction."""
+    """Returns CPU times of `ask` and `tell` per trial, and of construction."""
     by_searcher: dict[str, list[TaskResult]] = {}
     for result in results:
         by_searcher.setdefault(result.task.searcher, []).append(result)

@@ -1,7 +1,7 @@
-"""The contest's results: one line of `contest.jsonl` per finished task.
+"""Reads and writes the contest's results.
 
-Each line is flushed to disk at once. A killed contest loses at most an
-incomplete last line.
+Each finished task is a line of `contest.jsonl`. It is flushed to disk at once.
+If the contest is killed, only the last line can be incomplete.
 """
 
 import dataclasses
@@ -19,25 +19,25 @@ from audiotag_nas.files import file_digest, store_errors
 CHECKPOINTS = (25, 50, 100, 200)
 CSV_PREFIX = "csv:"
 ABLATION = "reinforce_without_policy"
-"""`reinforce` without policy training and policy samples."""
+"""Name of `reinforce` without training of the policy or samples from it."""
 
-_DIGEST_LENGTH = 16  # hexadecimal digits: 64 bits
+_DIGEST_LENGTH = 16  # hexadecimal digits, 64 bits together
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
     """One search of the contest.
 
-    Tasks are equal if they are the same search. CSV files are compared by
-    content, not by path.
+    Two tasks are equal if they describe the same search. CSV files are compared
+    by content, not by path.
 
     Attributes:
         problem: one of `contest.PROBLEMS`, or `csv:` and a path.
         searcher: one of `contest.SEARCHER_NAMES`.
-        seed: from 0.
-        num_trials: trials of the search.
-        digest: of the CSV file, from `csv_digest`; empty for other problems
-            and in lines written before digests were introduced.
+        seed: seed of the problem and of the searcher, from 0.
+        num_trials: number of trials of the search.
+        digest: digest of the CSV file, from `csv_digest`. It is empty for
+            other problems and in lines of earlier versions without digests.
     """
 
     problem: str
@@ -62,7 +62,7 @@ class Task:
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """Numbers of trials after which the regret is recorded."""
+        """The numbers of trials after which the regret is recorded."""
         end = self.num_trials
         return (*(c for c in CHECKPOINTS if c < end), end)
 
@@ -73,10 +73,11 @@ class TaskResult:
 
     Attributes:
         task: the search.
-        regrets: of the searcher's own recommendation, one per checkpoint.
-        common_regrets: of the common rule's recommendation.
-        cpu_seconds: total of `ask` and `tell`.
-        start_cpu_seconds: of the searcher's construction.
+        regrets: regret of the searcher's recommendation at each checkpoint.
+        common_regrets: regret of the common rule's recommendation at each
+            checkpoint.
+        cpu_seconds: CPU time of all calls of `ask` and `tell`.
+        start_cpu_seconds: CPU time of the searcher's construction.
         library: name and version of the searcher's library.
     """
 
@@ -109,13 +110,14 @@ class TaskResult:
 
 
 class ResultsFile:
-    """A results file opened for appending; it must have a single writer.
+    """A results file that is open for appending.
 
-    An incomplete last line is removed with a warning.
+    Only one process may write the file. An incomplete last line is removed with
+    a warning.
 
     Attributes:
-        path: of the file.
-        results: by task.
+        path: path of the file.
+        results: task -> result of the task.
 
     Raises:
         StoreError: another line is damaged, or the file cannot be read.
@@ -126,7 +128,7 @@ class ResultsFile:
         self.results, torn = _read_results(self.path)
         if torn:
             logging.warning(
-                "%s: removed an incomplete last line; its task runs again.",
+                "%s: an incomplete last line was removed. Its task runs again.",
                 self.path,
             )
             with store_errors(self.path):
@@ -148,7 +150,7 @@ class ResultsFile:
 
 
 def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
-    """Reads the finished tasks; another process may be appending.
+    """Reads the finished tasks, while another process may append to the file.
 
     Raises:
         StoreError: see `ResultsFile`.
@@ -174,17 +176,17 @@ def csv_digests(
     *,
     report_only: bool = False,
 ) -> dict[str, str]:
-    """Returns each CSV problem's digest, checked against existing results.
+    """Returns each CSV problem's digest, after comparing it with the results'.
 
     Args:
-        problems: all names; problems without a CSV file are ignored.
+        problems: names of problems. Only those with a CSV file are used.
         done: the finished tasks.
-        report_only: no task will run. A file may then be missing, and results
-            without a digest are accepted.
+        report_only: whether no task will run. A file may then be missing, and
+            results without a digest are accepted.
 
     Raises:
-        ConfigError: two files have the same content, or a file's content
-            differs from the one that its results were made with.
+        ConfigError: two files have the same content, or the content of a file
+            has changed since its results were made.
         DataError: a file cannot be read.
     """
     digests: dict[str, str] = {}
@@ -198,8 +200,8 @@ def csv_digests(
             continue
         if report_only and recorded == {""}:
             logging.warning(
-                "%s: its results have no digest; they may come from a "
-                "different content.",
+                "%s: the results have no digest of this file. The content of "
+                "the file may have been different.",
                 path,
             )
             digests[problem] = ""
@@ -210,7 +212,7 @@ def csv_digests(
         if digest in digests.values():
             raise ConfigError(
                 "--table_csv: files must have different content. Received: "
-                f"{path}, which equals an earlier file"
+                f"{path}, which has the content of an earlier file"
             )
         digests[problem] = digest
     return digests
@@ -226,7 +228,7 @@ def _other_content(path: str, digest: str, recorded: Collection[str]) -> str:
 
 
 def _read_results(path: Path) -> tuple[dict[Task, TaskResult], int]:
-    """Returns the results and the length of an incomplete last line."""
+    """Returns the results, and the length of an incomplete last line."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

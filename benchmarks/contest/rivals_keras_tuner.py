@@ -1,15 +1,16 @@
 """keras-tuner's BayesianOptimization as a searcher (O'Malley et al. 2019).
 
-The oracle is used as by a tuner with several workers: each point of a batch
-is a trial of its own worker, which ends when its reward is told. All settings
-are the library's defaults. Ordinal decisions are ints, others unordered
-choices. The oracle may propose observed points again.
+An oracle is the part of keras-tuner that proposes points. It is used as by a
+tuner with several workers. Each point of a batch is the trial of another
+worker, and this trial ends when the reward is told. All settings are the
+library's defaults. Ordinal decisions are ints, and other decisions are
+unordered choices. The oracle may propose a point again.
 
-Differences from plain use of the library: the seed is never 0, which would
-mean no seed; no state is written to disk; and the Gaussian process skips
-scikit-learn's argument checks, which gives the same numbers in a fifth of the
-time. The oracle cannot take rewards of points that it did not propose; they
-count only for the recommendation.
+Three things differ from plain use of the library. The seed is never 0, which
+would mean no seed. No state is written to disk. The Gaussian process skips
+scikit-learn's argument checks, so it gives the same numbers in a fifth of the
+time. If the oracle did not propose a point, it cannot take the point's reward;
+this reward then counts only for the recommendation.
 """
 
 import contextlib
@@ -44,10 +45,10 @@ _OBJECTIVE = "reward"
 class UncheckedRegressor(GaussianProcessRegressor):
     """scikit-learn's Gaussian process without argument checks in `predict`.
 
-    The oracle optimizes its acquisition function by finite differences: about
-    25,000 predictions of single points per proposal at 21 decisions. Argument
-    checks take four fifths of each call. The arithmetic repeats scikit-learn's
-    step by step, so results are equal bit for bit.
+    The oracle optimizes its acquisition function by finite differences. With 21
+    decisions, a proposal needs about 25,000 predictions of single points, and
+    argument checks take four fifths of the time of each call. The arithmetic is
+    scikit-learn's, step by step, so results are equal bit for bit.
     """
 
     def fit(self, X: Any, y: Any) -> "UncheckedRegressor":  # noqa: N803
@@ -66,7 +67,7 @@ class UncheckedRegressor(GaussianProcessRegressor):
         return_std: bool = False,
         return_cov: bool = False,
     ) -> Any:
-        """See scikit-learn; fast for one point with `return_std`."""
+        """See scikit-learn. It is fast for one point with `return_std`."""
         is_one = isinstance(X, np.ndarray) and X.shape[:-1] == (1,)
         if not (is_one and return_std) or not hasattr(self, "_scaled_train"):
             return super().predict(X, return_std, return_cov)
@@ -89,7 +90,7 @@ class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         return UncheckedRegressor(**settings)
 
     def save(self) -> None:
-        """Does nothing: a contest is not resumed within a search."""
+        """Does nothing, because the contest does not resume a search."""
 
     def _save_trial(self, trial: Any) -> None:
         """Does nothing, like `save`."""
@@ -99,11 +100,11 @@ class KerasTunerSearcher(BaseSearcher):
     """keras-tuner's Bayesian optimization as a `Searcher`.
 
     `ask` returns fewer points if the oracle finds no new random point in 20
-    tries and regards the space as exhausted.
+    tries, because it then regards the space as exhausted.
 
     Args:
         space: the search space.
-        seed: of the oracle.
+        seed: seed of the oracle.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -123,7 +124,7 @@ class KerasTunerSearcher(BaseSearcher):
         self._oracle = _Oracle(
             objective=keras_tuner.Objective(_OBJECTIVE, "max"),
             max_trials=None,
-            # 0 means no seed; NumPy's legacy generator takes 32 bits.
+            # 0 would mean no seed. NumPy's legacy generator takes 32 bits.
             seed=1 + seed % (2**32 - 1),
             hyperparameters=hyperparameters,
             allow_new_entries=False,
@@ -135,7 +136,7 @@ class KerasTunerSearcher(BaseSearcher):
     def _propose(self, num: int) -> list[Tokens]:
         points = []
         for _ in range(num):
-            # A worker that has a trial would get the same trial again.
+            # If a worker that has a trial asks again, it gets the same trial.
             worker = f"worker{self._num_asked}"
             self._num_asked += 1
             with _quiet():

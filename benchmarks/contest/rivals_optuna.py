@@ -1,13 +1,14 @@
 """Optuna's samplers as searchers.
 
-Akiba et al., *Optuna* (KDD 2019); TPE: Bergstra et al. (NeurIPS 2011). All
-settings are the library's defaults. Ordinal decisions are ints, so that the
-sampler knows their order; others are categorical. Pending points are Optuna's
-running trials, from which its samplers diversify a batch (`constant_liar`, on
-by default since 5.0; q-batch log EI).
+Optuna is described by Akiba et al. (KDD 2019), and its sampler TPE by Bergstra
+et al. (NeurIPS 2011). All settings are the library's defaults. Ordinal
+decisions are ints, so that the sampler knows their order; other decisions are
+categorical. Points that were asked and not yet told are Optuna's running
+trials. Its samplers take them into account, so that the points of a batch
+differ (`constant_liar`, the default since 5.0, and q-batch log EI).
 
-The default TPE is multivariate since Optuna 5; `tpe_independent` is the
-previous default. Requires the extra `contest`, and torch for the
+Since Optuna 5, TPE is multivariate by default. `tpe_independent` is the
+previous default. This file needs the extra `contest`, and torch for the
 Gaussian-process sampler.
 """
 
@@ -39,7 +40,7 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     ),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-"""Name -> function from a seed to a sampler with default settings."""
+"""Name -> function that returns a sampler with default settings for a seed."""
 
 
 class OptunaSearcher(BaseSearcher):
@@ -48,7 +49,7 @@ class OptunaSearcher(BaseSearcher):
     Args:
         space: the search space.
         sampler: one of `SAMPLERS`.
-        seed: of the sampler; its last 32 bits are used.
+        seed: seed of the sampler. Only its last 32 bits are used.
 
     Raises:
         ConfigError: the sampler is unknown.
@@ -101,7 +102,7 @@ class OptunaSearcher(BaseSearcher):
     def _finished_trial(
         self, point: Tokens, value: float
     ) -> optuna.trial.FrozenTrial:
-        """Returns a finished trial of a point that was not asked for."""
+        """Returns a finished trial of a point that Optuna did not propose."""
         return optuna.trial.create_trial(
             params=dict(zip(self._distributions, point, strict=True)),
             distributions=self._distributions,

@@ -1,7 +1,7 @@
-"""Problems made of recorded trials: the recorded table, a user's CSV file.
+"""Problems made from the recorded table or from a user's CSV file.
 
-Repeated trials of a point return its recorded rewards in random order, then
-the same rewards again.
+Repeated trials of a point return its recorded rewards in random order. When all
+of them were returned, the same rewards are returned again.
 """
 
 import csv
@@ -16,20 +16,20 @@ from audiotag_nas.errors import DataError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 from benchmarks.table.recorded_table import RecordedTable
 
-_MAX_COLUMNS = 8  # in an error message
+_MAX_COLUMNS = 8  # number of columns shown in an error message
 
 
 class TableProblem:
     """A `Problem` whose trials were recorded.
 
-    A point without a record counts as a failed trial: its reward and its true
-    value are the lowest of the table.
+    A point without a record counts as a failed trial. Its reward and its true
+    value are then the lowest ones in the table.
 
     Args:
-        name: of the problem.
+        name: name of the problem.
         space: the search space.
-        rewards: point -> rewards of its recorded trials, at least one.
-        values: point -> true value.
+        rewards: point -> rewards of its recorded trials, one or more.
+        values: point -> true value of the point.
 
     Attributes:
         num_recorded: number of recorded points.
@@ -73,8 +73,8 @@ def recorded_problem(
 ) -> TableProblem:
     """Returns a recorded table as a problem.
 
-    The reward is 1 - validation EER of the best epoch. The true value is
-    1 - evaluation EER of the kept weights, averaged over the seeds.
+    The reward is 1 - validation EER of the best epoch. The true value is 1 -
+    evaluation EER of the best epoch's weights, averaged over the seeds.
     """
     points = [tuple(map(int, tokens)) for tokens in table.tokens]
     rewards = table.quality("eer").tolist()
@@ -92,7 +92,7 @@ def default_table() -> RecordedTable:
     """Returns this repository's recorded table.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the table cannot be read.
     """
     return RecordedTable.load()
 
@@ -101,13 +101,14 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
     """Reads a problem from a CSV file with one row per point.
 
     The columns `reward_1`, `reward_2`, ... hold the rewards of the point's
-    trials (higher is better; cells may be empty). `value` holds its true
-    value; without this column it is the mean reward. Every other column is a
-    decision: ordinal with sorted choices if all its cells are numbers,
-    otherwise categorical.
+    trials (higher is better; cells may be empty). The column `value` holds the
+    point's true value; without this column, the true value is the mean reward.
+    Every other column is a decision. If all its cells are numbers, the decision
+    is ordinal with sorted choices; otherwise it is categorical.
 
     Raises:
-        DataError: with file, line, column and value.
+        DataError: the file is invalid. The message names the file, the line,
+            the column and the value.
     """
     header, rows = _read_rows(path)
     reward_columns = [h for h in header if _is_reward(h)]
@@ -131,7 +132,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
         if tokens in rewards:
             raise DataError(
                 f"{path}, line {line}: a point must have one row. "
-                f"Received: {[row[name] for name in names]} again"
+                f"Received: another row of {[row[name] for name in names]}"
             )
         rewards[tokens] = [
             _number(path, line, column, row[column])
@@ -151,7 +152,7 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
 def _read_rows(
     path: str | os.PathLike,
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Returns the header and, per row, the line number and column -> cell."""
+    """Returns the header, and the line number and cells of each row."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -186,7 +187,7 @@ def _check_no_empty_choice(
     names: list[str],
     rows: list[tuple[int, dict[str, str]]],
 ) -> None:
-    """An empty cell would be a choice and make a numeric column categorical."""
+    """Raises DataError for empty cells, which would become choices."""
     for line, row in rows:
         for name in names:
             if not row[name]:

@@ -1,1 +1,1 @@
-"""Costs and savings of early stopping: replayed searches and their report."""
+"""Replays searches with early stopping, and reports its cost and benefit."""

@@ -1,13 +1,14 @@
 """Replays searches with early stopping on recorded learning curves.
 
-Loop, searchers and stoppers are the package's. A trial looks up a recorded
-curve and cuts it where the trainer's own function stops it. The recorded
-trials that a network gets depend on the seed but not on the stopper, so that
-stoppers can be compared in pairs.
+Loop, searchers and stoppers (rules that stop trials early) are the package's. A
+trial looks up a recorded curve and cuts it where the trainer would stop the
+training. The seed determines which recorded trial is looked up; the stopper has
+no influence. Searches with the same seed and other stoppers are thus compared
+in pairs.
 
-A search's regret is the true EER of the recommended network minus the lowest
-true EER. A network's true EER is its final EER (`RecordedTable.final_eers`)
-averaged over its recorded trials.
+The true EER of a network is its final EER (`RecordedTable.final_eers`),
+averaged over its recorded trials. The regret of a search is the true EER of the
+recommended network minus the lowest true EER.
 """
 
 import collections
@@ -31,7 +32,8 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus, is_stopped
 from benchmarks.table.recorded_table import RecordedTable
 
 _MAX_TRIALS_FACTOR = 4
-"""Limit on the trials at equal epochs, relative to complete trials."""
+"""Largest ratio of the number of trials with and without stopping, at an equal
+number of epochs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +41,10 @@ class QualityCurves:
     """The quality per epoch of recorded trials, and the true EERs.
 
     Attributes:
-        space: the search space; some of its points may be missing.
-        qualities: tokens -> (trials, epochs), the quality up to each epoch.
-        true_eer: tokens -> true EER, see the module's docstring.
+        space: the search space. Some of its points may have no trials.
+        qualities: point -> array of shape (trials, epochs) with the quality
+            up to each epoch.
+        true_eer: point -> true EER (see the module's docstring).
     """
 
     space: SearchSpace
@@ -112,18 +115,18 @@ class Replay:
     """The result of one replayed search.
 
     Attributes:
-        regret: in EER.
-        num_trials: including stopped trials.
-        num_epochs: total.
-        epochs: per trial.
+        regret: regret of the search, as a difference of EERs.
+        num_trials: number of trials, including stopped trials.
+        num_epochs: total number of epochs.
+        epochs: number of epochs of each trial.
         num_stopped: number of stopped trials.
-        num_would_lead: number of trials with a stop rule whose final quality
-            exceeds that of every earlier complete trial.
-        num_leads_lost: number of these that were stopped.
-        fair_errors: per stopped trial, the fair reward that was told minus
-            the reward of the complete trial.
-        bare_errors: per stopped trial, its reward when stopped minus the
-            reward of the complete trial.
+        num_would_lead: number of trials with a stop rule whose complete
+            training has a higher quality than every earlier complete trial.
+        num_leads_lost: number of trials in `num_would_lead` that were stopped.
+        fair_errors: for each stopped trial, the fair reward that the searcher
+            was told minus the reward of the complete training.
+        bare_errors: for each stopped trial, the reward when it was stopped
+            minus the reward of the complete training.
     """
 
     regret: float
@@ -152,13 +155,13 @@ def replay_search(
 
     Args:
         curves: the recorded trials.
-        searcher: name, see `make_searcher`.
-        early_stop: name of the stopper, see `make_early_stopper`.
-        seed: of the searcher and of the choice of recorded trials.
-        num_trials: trials of the search.
-        trials_per_round: batch size.
-        max_open_rounds: see `run_search`.
-        settings: of the stopper; others keep their defaults.
+        searcher: name of the searcher (see `make_searcher`).
+        early_stop: name of the stopper (see `make_early_stopper`).
+        seed: seed of the searcher and of the choice of recorded trials.
+        num_trials: number of trials of the search.
+        trials_per_round: number of trials of a round.
+        max_open_rounds: an argument of `run_search`.
+        settings: settings of the stopper that differ from their defaults.
     """
     recorded = _RecordedSearcher(
         make_searcher(searcher, curves.space, seed=seed), curves
@@ -183,8 +186,8 @@ def replay_search(
 def _trial_maker(seed: int) -> MakeTrial:
     """Returns a function that makes a search's trials.
 
-    A network's first trial has the same seed in every search of this seed;
-    each retraining increments it.
+    The seed of a network's first trial depends on `seed` and the network only.
+    Each retraining of the network increments the seed.
     """
     num_trained: collections.Counter[Tokens] = collections.Counter()
 
@@ -196,7 +199,7 @@ def _trial_maker(seed: int) -> MakeTrial:
             round=round_number,
             tokens=tokens,
             hparams={},
-            architecture=CRNN_BASELINE,  # nothing is built
+            architecture=CRNN_BASELINE,  # unused, because no network is built
             seed=derive_seed(seed, str(tokens)) + num_trained[tokens] - 1,
         )
 
@@ -210,8 +213,8 @@ def _replay(
 
     Args:
         curves: the recorded trials.
-        outcome: of the search.
-        told: tokens -> the reward last told.
+        outcome: outcome of the search.
+        told: point -> the last reward that the searcher was told.
     """
     finals = [_curve(curves, trial)[-1] for trial in outcome.trials]
     stopped = [r.stopped_epoch > 0 for r in outcome.results]
@@ -248,7 +251,7 @@ def replay_at_budget(
 ) -> Replay:
     """Runs the longest search that needs at most `num_epochs` epochs.
 
-    It has at most four times as many trials as without stopping.
+    It has at most four times the trials of a search without stopping.
 
     Args:
         curves: the recorded trials.
@@ -266,8 +269,8 @@ def replay_at_budget(
             settings=settings,
         )
 
-    # A shorter search equals the start of a longer one, so the longest one
-    # gives the epochs of every length.
+    # A shorter search is equal to the start of a longer search, so the longest
+    # search gives the number of epochs of every shorter search.
     epochs = replay(_MAX_TRIALS_FACTOR * num_epochs // curves.num_epochs).epochs
     num_trials = np.searchsorted(np.cumsum(epochs), num_epochs, side="right")
     return replay(max(1, int(num_trials)))
@@ -276,11 +279,11 @@ def replay_at_budget(
 class _RecordedSearcher:
     """A searcher that proposes recorded points only.
 
-    A point without a record is replaced by the nearest recorded one, so that
-    a sample of a table can be searched.
+    A point without a recorded trial is replaced by the nearest recorded point,
+    so that a sample of a table can be searched.
 
     Attributes:
-        told: tokens -> the reward last told.
+        told: point -> the last reward that the searcher was told.
     """
 
     def __init__(self, searcher: Searcher, curves: QualityCurves) -> None:
@@ -331,7 +334,7 @@ class _ReplayRunner:
 
 
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
-    """Returns the result of a trial with this curve under its stop rule."""
+    """Returns the trial's result if its curve is `quality`."""
     metrics: dict[str, float] = {}
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):
@@ -349,7 +352,7 @@ def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
 
 
 class _UnwrittenJournal(Journal):
-    """A journal in memory, since replays take milliseconds."""
+    """A journal in memory, because writing would take longer than a replay."""
 
     def _read(self) -> tuple[list[JournalEntry], int, int]:
         return [], 0, 0

@@ -1,4 +1,4 @@
-"""Compares early stoppers; prints the comparison as a table."""
+"""Compares early stoppers and formats the comparison as a table."""
 
 import dataclasses
 import math
@@ -23,17 +23,18 @@ class Row:
     """The results of one stopper over all seeds.
 
     Attributes:
-        name: of the stopper, with a mark if epochs instead of trials are
-            equal.
-        regret: mean, in EER.
-        difference, difference_error: mean and standard error of the paired
-            difference in regret to the searches without stopping.
-        num_trials: mean.
-        share_of_epochs: relative to the searches without stopping.
-        share_of_leads_lost: share of stopped trials among those that would
-            have become the best so far; NaN if there are none.
-        fair_bias, bare_bias: mean error of the fair reward and of the bare
-            reward of stopped trials; NaN if none was stopped.
+        name: name of the stopper, marked if the searches have equal numbers
+            of epochs instead of trials.
+        regret: mean regret, as a difference of EERs.
+        difference, difference_error: mean and standard error of the regret
+            minus the regret of the same search without stopping.
+        num_trials: mean number of trials.
+        share_of_epochs: number of epochs, divided by the number of epochs of
+            the searches without stopping.
+        share_of_leads_lost: share of stopped trials among the trials that
+            would have become the best trial so far; NaN without such trials.
+        fair_bias, bare_bias: means of `Replay.fair_errors` and of
+            `Replay.bare_errors`; NaN if no trial was stopped.
     """
 
     name: str
@@ -62,17 +63,17 @@ def compare(
 
     Args:
         curves: the recorded trials.
-        searcher: name.
-        stoppers: names.
-        num_trials: trials per search.
-        num_seeds: searches per row.
-        share: of the recorded points, drawn anew for each seed.
-        settings: of the stoppers; each uses those that it knows.
-        equal_epochs: whether to compare at equal epochs too.
+        searcher: name of the searcher.
+        stoppers: names of the stoppers.
+        num_trials: number of trials per search.
+        num_seeds: number of searches per row.
+        share: share of the recorded points in a random sample per seed.
+        settings: settings of the stoppers. Each stopper uses those that it has.
+        equal_epochs: whether to compare at equal numbers of epochs too.
 
     Returns:
-        Rows without stopping, with each stopper at equal trials, and with
-        each stopper at equal epochs.
+        A row without stopping, a row per stopper at equal numbers of trials,
+        and a row per stopper at equal numbers of epochs.
     """
     num_points = round(share * len(curves.qualities))
     samples = [
@@ -115,7 +116,7 @@ def compare(
 
 
 def table(rows: Sequence[Row], *, markdown: bool = False) -> str:
-    """Formats the rows; EER in units of 0.0001."""
+    """Formats the rows, with EERs in units of 0.0001."""
     headers = [
         *("stopping", "regret", "difference", "trials", "epochs"),
         *("leads lost", "fair bias", "bare bias"),

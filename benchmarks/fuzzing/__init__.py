@@ -1,1 +1,1 @@
-"""Damaged input for `benchmarks.fuzz`."""
+"""Makes the damaged inputs of `benchmarks.fuzz`."""

@@ -1,8 +1,8 @@
 """Damages files as disks, tools and attackers do, reproducibly.
 
-`mutate_bytes` damages any file. `mutate_json` makes the content of a document
-wrong but keeps it valid JSON, which damaged bytes rarely are. `hostile_csv`
-changes cells and rows. All randomness comes from the generator argument.
+`mutate_bytes` damages any file. `mutate_json` changes a document, but the
+result is valid JSON, as a file with damaged bytes rarely is. `hostile_csv`
+changes cells and rows. All randomness comes from the argument `generator`.
 """
 
 import copy
@@ -28,7 +28,7 @@ HOSTILE_VALUES: tuple[Any, ...] = (
     {},
     {"a": {"b": [1]}},
 )
-"""JSON values that few fields allow."""
+"""JSON values that are wrong in most fields."""
 
 HOSTILE_CELLS = (
     "",
@@ -46,16 +46,16 @@ HOSTILE_CELLS = (
     "a;;b",
     "x" * 5000,
 )
-"""CSV cells that are problematic for spreadsheets, terminals and parsers."""
+"""CSV cells that can cause errors in spreadsheets, terminals and parsers."""
 
 _MOST_NOISE_BYTES = 8
 _NESTING = 100_000
 
 
 def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
-    """Returns `data` with one to three random damages.
+    """Returns `data` after damaging it in one to three random places.
 
-    Half of the damages are in the first 128 bytes, where headers are.
+    Half of the places are in the first 128 bytes, where headers are.
 
     Example:
         >>> mutate_bytes(b"RIFF....WAVE", random.Random(1)) != b"RIFF....WAVE"
@@ -68,7 +68,7 @@ def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
 
 
 def mutate_json(document: Any, generator: random.Random) -> Any:
-    """Returns a copy with one value replaced, removed or added."""
+    """Returns a copy in which one value is replaced, removed or added."""
     document = copy.deepcopy(document)
     container = _random_container(document, generator)
     hostile = copy.deepcopy(generator.choice(HOSTILE_VALUES))
@@ -87,12 +87,12 @@ def mutate_json(document: Any, generator: random.Random) -> Any:
 
 
 def deeply_nested_json() -> str:
-    """Returns valid JSON nested beyond any parser's recursion limit."""
+    """Returns valid JSON, nested deeper than any parser's recursion limit."""
     return "[" * _NESTING + "]" * _NESTING
 
 
 def hostile_csv(text: str, generator: random.Random) -> str:
-    """Returns `text` with one cell replaced, or one row cut or repeated."""
+    """Returns `text` after replacing a cell, or cutting or repeating a row."""
     rows = [line.split(",") for line in text.splitlines()]
     row = generator.randrange(len(rows))
     kind = generator.random()
@@ -120,7 +120,7 @@ def _flip(data: bytes, place: int, generator: random.Random) -> bytes:
 
 
 def _set_integer(data: bytes, place: int, generator: random.Random) -> bytes:
-    """Sizes and rates in headers are 32-bit integers at even offsets."""
+    """Sets a 32-bit integer at an even offset, like a header's size or rate."""
     place -= place % 2
     value = generator.choice((0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1))
     written = struct.pack(generator.choice(("<I", ">I")), value)

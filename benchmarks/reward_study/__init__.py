@@ -1,1 +1,1 @@
-"""How well each reward ranks networks: measurement and report."""
+"""Measures and reports how well each reward ranks networks."""

@@ -6,7 +6,7 @@ from scipy import stats
 
 
 def kendall_tau(x: npt.NDArray, y: npt.NDArray) -> float:
-    """Returns Kendall's tau-b; NaN if all values of one side are equal."""
+    """Returns Kendall's tau-b; NaN if all values in `x` or in `y` are equal."""
     return float(stats.kendalltau(x, y).statistic)
 
 
@@ -15,16 +15,18 @@ def resampled_taus(
 ) -> npt.NDArray:
     """Returns Kendall's tau-b of bootstrap resamples.
 
-    Equals `kendall_tau` of the resampled points in a hundredth of the time.
+    The result is equal to that of `kendall_tau` for each resample, but takes a
+    hundredth of the time.
 
     Args:
-        x, y: (n,).
-        counts: (resamples, n), how often each point was drawn.
+        x, y: arrays of shape (n,).
+        counts: array of shape (resamples, n) with the number of times that
+            each pair of `x` and `y` was drawn.
 
     Returns:
-        (resamples,).
+        An array of shape (resamples,).
     """
-    # Sums of up to n^2 signs are exact in float32 for n below 4096.
+    # For n below 4096, sums of up to n^2 signs are exact in float32.
     weights = counts.astype(np.float32)
     signs_x, signs_y = (
         np.sign(v[:, None] - v[None, :]).astype(np.float32) for v in (x, y)

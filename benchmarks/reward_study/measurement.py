@@ -1,18 +1,20 @@
-"""How well a reward predicts a network's final EER, on recorded trials.
+"""Measures on recorded trials how well a reward predicts the final EER.
 
-A reward sees the first epochs of one trial on one or both validation folds.
-The final EER is that of the evaluation split, with the weights that the
-complete trial keeps. Two scores:
+A reward is computed from the first epochs of one trial, on one or both
+validation folds. The final EER of a network is its EER on the evaluation split
+after the complete trial. A reward has two scores:
 
-- Kendall's tau between reward and -(final EER) over the networks;
-- selection regret: of 50 random networks, the final EER of the one with the
-  best reward minus the lowest one. This is the exact mean over all subsets.
+- Kendall's tau between the reward and -(final EER) over the networks;
+- the selection regret. Of 50 random networks, the network with the highest
+  reward is selected. Its regret is its final EER minus the lowest final EER of
+  the 50. The score is the exact mean over all subsets of 50 networks.
 
-The target is the mean final EER of the network's *other* trials (`cross`), as
-a searcher needs it, or of all its trials (`same`). With `same`, reward and
-target share the noise of the reward's own trial, and the scores are too good.
-Standard errors come from a bootstrap over networks. All rewards share the
-resamples, so their differences are paired.
+The final EER is averaged over trials of the network. The target `cross`
+averages over all trials except the one of the reward, as a searcher needs it.
+The target `same` averages over all trials, so reward and target share the noise
+of one trial, and the scores are too good. Standard errors come from a bootstrap
+over networks. All rewards use the same resamples, so their differences are
+paired.
 """
 
 import dataclasses
@@ -29,7 +31,7 @@ from benchmarks.table.recorded_table import RecordedTable
 from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
-"""What a reward sees -> sets of clips; scores are averaged over the sets."""
+"""Name of the folds -> sets of clips. Scores are means over the sets."""
 
 TARGETS = ("cross", "same")
 PAPERS_REWARD = "eer"
@@ -50,13 +52,13 @@ class RewardScore:
     Attributes:
         reward: a key of `REWARDS`.
         folds: a key of `FOLDS`.
-        num_epochs: epochs that the reward sees.
+        num_epochs: number of epochs from which the reward is computed.
         target: `cross` or `same`.
         tau: Kendall's tau; higher is better.
-        tau_gain: tau minus that of the paper's reward at equal epochs and
+        tau_gain: tau minus the tau of the paper's reward with equal epochs and
             folds.
-        regret: selection regret, in EER; lower is better.
-        regret_gain: the selection regret of the paper's reward minus this.
+        regret: selection regret, a difference of EERs; lower is better.
+        regret_gain: selection regret of the paper's reward minus `regret`.
     """
 
     reward: str
@@ -77,21 +79,21 @@ def measure_rewards(
     num_resamples: int = 200,
     seed: int = 0,
 ) -> list[RewardScore]:
-    """Scores every reward at every fidelity, on one fold and on both.
+    """Scores every reward at every fidelity, on one fold and on both folds.
 
     Args:
         table: the recorded trials.
-        fidelities: numbers of epochs.
-        subset_size: networks from which one is selected.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
+        fidelities: numbers of epochs from which rewards are computed.
+        subset_size: number of networks from which one is selected.
+        num_resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
 
     Returns:
-        The scores; without target `cross` if the table has one seed.
+        The scores. If the table has one seed, there is no target `cross`.
 
     Raises:
         ConfigError: a fidelity exceeds the recorded epochs.
-        DataError: the table has fewer than 2 `subset_size` networks.
+        DataError: the table has fewer networks than 2 * `subset_size`.
     """
     wrong = [n for n in fidelities if not 1 <= n <= table.num_epochs]
     if wrong:
@@ -134,13 +136,15 @@ def expected_regret(
 ) -> float:
     """Returns the mean selection regret over all subsets of the networks.
 
-    The network of the r-th highest reward of n is the best of a subset of
-    size k in C(n - r, k - 1) of the C(n, k) subsets.
+    There are C(n, k) subsets of k of the n networks. In C(n - r, k - 1) of
+    these subsets, the network with the r-th highest reward has the highest
+    reward.
 
     Args:
-        rewards: (n,); ties are broken uniformly.
-        final_eers: (n,).
-        subset_size: from 1 to n - 1.
+        rewards: array of shape (n,). Of networks with the same reward, each is
+            selected with the same probability.
+        final_eers: array of shape (n,).
+        subset_size: number of networks in a subset, from 1 to n - 1.
 
     Raises:
         ConfigError: `subset_size` is out of range.
@@ -153,7 +157,7 @@ def expected_regret(
         )
     share = special.comb(num - 1 - np.arange(num), subset_size - 1)
     share /= special.comb(num, subset_size)
-    # Networks of equal reward count with their mean final EER.
+    # If networks have the same reward, each gets the mean of their final EERs.
     _, group = np.unique(-rewards, return_inverse=True)
     means = np.bincount(group, final_eers) / np.bincount(group)
     selected = means[np.sort(group)]
@@ -162,7 +166,7 @@ def expected_regret(
 
 @dataclasses.dataclass(frozen=True)
 class _Samples:
-    """Tau and selection regret of the table and of its resamples."""
+    """Taus and selection regrets of the table and of its resamples."""
 
     tau: float
     taus: npt.NDArray
@@ -171,7 +175,7 @@ class _Samples:
 
 
 class _Scorer:
-    """Scores rewards against one target with shared resamples."""
+    """Compares rewards with one target. All rewards use the same resamples."""
 
     def __init__(
         self, finals: npt.NDArray, counts: npt.NDArray, subset_size: int
@@ -184,7 +188,7 @@ class _Scorer:
         """Returns the scores averaged over sets and seeds.
 
         Args:
-            rewards: per set, (networks, seeds).
+            rewards: one array of shape (networks, seeds) per set of clips.
         """
         parts = [
             self._score(values[:, seed], self._finals[:, seed])
@@ -213,7 +217,7 @@ class _Scorer:
 
 
 def _targets(finals: npt.NDArray, target: str) -> npt.NDArray:
-    """Returns (networks, seeds), the target of a trial of each seed."""
+    """Returns an array (networks, seeds) with the target of each trial."""
     used = [
         np.delete(finals, seed, axis=1) if target == "cross" else finals
         for seed in range(finals.shape[1])

@@ -1,4 +1,4 @@
-"""Noise and cost of the recorded trials."""
+"""Measures the noise and the cost of recorded trials."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from benchmarks.table.recorded_table import RecordedTable
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """Noise and cost of the recorded trials.
+    """The noise and the cost of recorded trials.
 
     Attributes:
-        num_networks: recorded networks.
-        num_trials: recorded trials.
+        num_networks: number of recorded networks.
+        num_trials: number of recorded trials.
         spread: standard deviation of the final EER over trials.
         seed_deviation: standard deviation of the final EER between the seeds
             of a network; NaN for one seed.
         seed_tau: Kendall's tau between the final EERs of two seeds, averaged
             over pairs of seeds; NaN for one seed.
         epoch_taus: epoch -> Kendall's tau between a trial's evaluation EER
-            after it and its final EER.
-        mean_cpu_seconds: per trial.
-        total_cpu_seconds: of all trials.
+            after this epoch and the trial's final EER.
+        mean_cpu_seconds: CPU time per trial.
+        total_cpu_seconds: CPU time of all trials together.
     """
 
     num_networks: int
@@ -38,11 +38,11 @@ class Noise:
 
 
 def measure_noise(table: RecordedTable, *, fidelities: Sequence[int]) -> Noise:
-    """Measures noise and cost.
+    """Returns the noise and the cost of recorded trials.
 
     Args:
         table: the recorded trials.
-        fidelities: epochs for `Noise.epoch_taus`.
+        fidelities: the epochs in `Noise.epoch_taus`.
     """
     finals = table.final_eers()
     pairs = [

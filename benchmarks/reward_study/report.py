@@ -1,4 +1,4 @@
-"""The report on the rewards: text and a picture."""
+"""Reports the scores of the rewards as text and as a picture."""
 
 import os
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _TARGET_NAMES = {
     "cross": "mean final EER of the network's other trials",
     "same": "mean final EER of all the network's trials",
 }
-_MARKERS = "os^D"  # one per measure
+_MARKERS = "os^D"  # one marker per measure
 _FORM_NAMES = {
     "": "best epoch",
     "_last": "last epoch",
@@ -52,9 +52,9 @@ def reward_report(
 def plot_rewards(
     path: str | os.PathLike, scores: Sequence[RewardScore]
 ) -> None:
-    """Draws tau over epochs: one row per folds, one column per form.
+    """Draws tau over epochs, with a row per choice of folds, a column per form.
 
-    The target is `cross` if it was measured.
+    The target is `cross`, or `same` if `cross` was not measured.
     """
     target = _targets(scores)[0]
     figure, grid = pyplot().subplots(
@@ -119,7 +119,7 @@ def _noise_text(noise: Noise) -> str:
 
 
 def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
-    """The reward of highest tau per target, folds and fidelity."""
+    """Returns the best rewards by tau per target, folds and fidelity."""
     parts = []
     for target in _targets(scores):
         rows = []
@@ -158,7 +158,7 @@ def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
 
 
 def _matrix(scores: Sequence[RewardScore], number: str, *, scale: float) -> str:
-    """One row per reward, one column per fidelity."""
+    """Returns a table with a row per reward and a column per fidelity."""
     epochs = list(dict.fromkeys(s.num_epochs for s in scores))
     rows = []
     for reward in dict.fromkeys(s.reward for s in scores):

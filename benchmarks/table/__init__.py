@@ -1,1 +1,1 @@
-"""The recorded table: all networks of a small space, trained and scored."""
+"""The recorded table, with results of all networks of a small search space."""

@@ -1,4 +1,4 @@
-"""The flag of commands that read a recorded table."""
+"""The flag `--table` of programs that read a recorded table."""
 
 from absl import flags
 
@@ -8,5 +8,6 @@ def define_table_flag() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(
         "table",
         None,
-        "A table written by record_table (default: the repository's).",
+        "Path of a table that record_table wrote (default: the repository's "
+        "table).",
     )

@@ -1,8 +1,9 @@
-"""The recorded table: learning curves of every network of a small space.
+"""The recorded table, with learning curves of all networks of a small space.
 
-`write_table` converts a recording's journal to a compact file, and
-`RecordedTable` reads it. The file is a NumPy `.npz` without pickled objects.
-Curves are rounded to 0.0001, which is far below their noise.
+`write_table` converts the journal of a recording to a compact file, which
+`RecordedTable` reads. The file is a NumPy `.npz` without pickled objects.
+Values of curves are rounded to multiples of 0.0001, a step far below their
+noise.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from benchmarks.table.reward_forms import REWARDS, reward_of
 from benchmarks.table.table_space import TABLE_SPACE
 
 TABLE_PATH = Path(__file__).with_name("domestic_table.npz")
-"""The table of this repository."""
+"""Path of this repository's table."""
 
 _VERSION = 2
 _STEP = 1e-4
@@ -40,13 +41,13 @@ class RecordedTable:
 
     Attributes:
         space: the search space.
-        tokens: (points, decisions), each point once, in order.
+        tokens: array (points, decisions) with each point once, in order.
         measures: names of the curves, e.g. `validation_eer`.
-        curves: (points, seeds, epochs, measures).
-        best_epochs: (points, seeds), from 1: the epoch whose weights the
-            trainer kept. The rounded curves may have ties there.
-        num_parameters: (points,).
-        cpu_seconds: (points, seeds), CPU time of the trials.
+        curves: array of shape (points, seeds, epochs, measures).
+        best_epochs: array (points, seeds) of the epochs, from 1, whose weights
+            the trainer kept. Rounded curves may not determine this epoch.
+        num_parameters: array of shape (points,).
+        cpu_seconds: array (points, seeds) of the CPU times of the trials.
     """
 
     space: SearchSpace
@@ -59,7 +60,7 @@ class RecordedTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None) -> "RecordedTable":
-        """Reads a table; the repository's if `path` is None.
+        """Reads a table, or the repository's table if `path` is None.
 
         Raises:
             StoreError: the file is missing or was not written by
@@ -112,12 +113,12 @@ class RecordedTable:
         """Returns the row of a point.
 
         Raises:
-            ConfigError: the tokens are not in the space.
+            ConfigError: the tokens are not a point of the space.
         """
         return self._index_of[self.space.validate(tokens)]
 
     def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
-        """Returns the table with only these seeds, in this order.
+        """Returns the table of the given seeds, in the given order.
 
         Raises:
             ConfigError: `seeds` is empty or has a seed that was not recorded.
@@ -137,7 +138,7 @@ class RecordedTable:
         )
 
     def curve(self, measure: str) -> npt.NDArray:
-        """Returns the curves of one measure, (points, seeds, epochs).
+        """Returns a measure's curves, an array (points, seeds, epochs).
 
         Raises:
             ConfigError: the measure is unknown.
@@ -156,16 +157,17 @@ class RecordedTable:
         num_epochs: int | None = None,
         clips: str = "validation",
     ) -> npt.NDArray:
-        """Returns the quality of each trial, (points, seeds).
+        """Returns the quality of each trial, an array (points, seeds).
 
         Args:
             name: a key of `REWARDS`.
-            num_epochs: only the first epochs are used; all if None.
-            clips: the set of scored clips: `validation`, or another set in
-                the table, e.g. `fold0`.
+            num_epochs: number of first epochs that are used; None means all
+                epochs.
+            clips: name of the scored set of clips, e.g. `validation` or
+                `fold0`.
 
         Raises:
-            ConfigError: quality or clips are unknown, or `num_epochs` is out
+            ConfigError: `name` or `clips` is unknown, or `num_epochs` is out
                 of range.
         """
         if name not in REWARDS:
@@ -187,13 +189,13 @@ class RecordedTable:
         return np.array(values).reshape(self.num_points, self.num_seeds)
 
     def final_eers(self) -> npt.NDArray:
-        """Returns the evaluation EER of the kept weights, (points, seeds)."""
+        """Returns evaluation EERs of the kept weights: (points, seeds)."""
         eers = self.curve("evaluation_eer")
         epochs = self.best_epochs[..., None] - 1
         return np.take_along_axis(eers, epochs, axis=2)[..., 0]
 
     def evaluation_quality(self) -> npt.NDArray:
-        """Returns 1 - final EER, (points, seeds)."""
+        """Returns 1 - final EER of each trial: (points, seeds)."""
         return 1.0 - self.final_eers()
 
 
@@ -208,14 +210,14 @@ def write_table(
     A trial's round is its seed. Values above 6.5535 are clipped.
 
     Args:
-        entries: every point of `space` with the same seeds 0, 1, ..., in any
-            order.
-        path: of the `.npz` file.
+        entries: journal entries in any order. Every point of `space` must have
+            an entry for each of the seeds 0, 1, ...
+        path: path of the `.npz` file.
         space: the search space.
 
     Raises:
-        StoreError: a trial is missing, failed, duplicate, without a metric or
-            with different curves, or a value is negative or not finite.
+        StoreError: a trial is missing, has failed, is recorded twice, lacks a
+            metric or has other curves, or a value is negative or not finite.
     """
     trials = _entries_by_point(entries, space)
     measures, curves = _measures_and_curves(trials)
@@ -237,7 +239,7 @@ def write_table(
 def _entries_by_point(
     entries: Sequence[JournalEntry], space: SearchSpace
 ) -> list[list[JournalEntry]]:
-    """Returns one row per point, in order, with one entry per seed."""
+    """Returns a row per point, in order, with an entry per seed."""
     if not entries:
         raise StoreError("a table needs trials; the journal has none.")
     by_key: dict[tuple[Tokens, int], JournalEntry] = {}
@@ -275,7 +277,7 @@ def _points(space: SearchSpace) -> list[Tokens]:
 def _metric(
     trials: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
 ) -> npt.NDArray:
-    """Returns a metric of the results, (points, seeds)."""
+    """Returns a metric of the results, an array (points, seeds)."""
     for entry in itertools.chain.from_iterable(trials):
         if name not in entry.result.metrics:
             raise StoreError(
@@ -290,7 +292,7 @@ def _metric(
 def _measures_and_curves(
     trials: list[list[JournalEntry]],
 ) -> tuple[tuple[str, ...], npt.NDArray]:
-    """Returns the names of the first trial's curves, and all curves."""
+    """Returns the names of the first trial's curves, and all trials' curves."""
     first = trials[0][0].result.history
     measures = tuple(first)
     shape = len(next(iter(first.values()), [])), len(first)
@@ -301,7 +303,7 @@ def _measures_and_curves(
 def _curves(
     entry: JournalEntry, measures: tuple[str, ...], shape: tuple[int, int]
 ) -> npt.NDArray:
-    """Returns (epochs, measures) in units of 0.0001, as uint16."""
+    """Returns an array (epochs, measures) in units of 0.0001, as uint16."""
     history = entry.result.history
     try:
         values = np.array([history[m] for m in measures], float).T

@@ -1,9 +1,9 @@
 """Trains every network of the table's space and records its learning curves.
 
-Each training is a trial with the package's trainer and worker processes, and
-becomes a line of a journal, so an interrupted recording continues. All points
-are trained with the first seed, in random order, before the second seed; a
-partial recording is therefore a random sample.
+Each training is a trial that uses the package's trainer and worker processes.
+It becomes a line of a journal, so an interrupted recording can be continued.
+All points are trained in random order with the first seed, then with the second
+seed. The points of a partial recording are therefore a random sample.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ _DIGITS = 5
 
 
 def table_trials(config: ExperimentConfig, *, num_seeds: int) -> list[Trial]:
-    """Returns all trials in the order of recording."""
+    """Returns all trials in the order in which they are recorded."""
     points = list(itertools.product(*map(range, TABLE_SPACE.num_choices)))
     order = np.random.default_rng(config.seed).permutation(len(points))
     trials = []
@@ -63,11 +63,11 @@ def record_trial(
     trial_dir: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> TrialResult:
-    """The runner's target: trains one network and scores it on every set.
+    """Trains one network and scores it on every set of clips.
 
-    The history has `training_loss` and the numbers of
-    `trainer.score_numbers` for `validation` (both folds), `fold0`, `fold1`
-    and `evaluation`. The network is not saved.
+    The runner calls this function instead of `run_trial`. The history has
+    `training_loss` and the numbers of `trainer.score_numbers` for `validation`
+    (both folds), `fold0`, `fold1` and `evaluation`. The network is not saved.
     """
     from audiotag_nas.training import trial_training
 

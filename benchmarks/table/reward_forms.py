@@ -1,8 +1,9 @@
-"""Rewards that are compared: each measure, and each form of its curve.
+"""The rewards that are compared, one per measure and form.
 
-A name is a measure and the suffix of a form: `auc_mean3` is the mean AUC of
-the last three epochs. The package itself has the first form only, the best
-epoch (docs/results/rewards.md).
+A form turns the curve of a measure into one number. The name of a reward is the
+measure followed by the suffix of the form: `auc_mean3` is the mean AUC of the
+last three epochs. The package itself uses only the first form, the value of the
+best epoch (docs/results/rewards.md).
 """
 
 import functools
@@ -12,8 +13,8 @@ from collections.abc import Callable, Sequence
 from audiotag_nas.training.rewards import MEASURES
 
 AVERAGE_DECAY = 0.7
-"""Share of the exponential average that each epoch keeps: [own], about five
-epochs count."""
+"""Share of the exponential average that remains after each epoch. With this
+value, the last five epochs or so have most of the weight ([own])."""
 
 
 def _last(values: Sequence[float]) -> float:
@@ -21,7 +22,7 @@ def _last(values: Sequence[float]) -> float:
 
 
 def _mean3(values: Sequence[float]) -> float:
-    """The mean of the last three; of all if there are fewer."""
+    """Returns the mean of the last three values, or of all if fewer exist."""
     last = values[-3:]
     return sum(last) / len(last)
 
@@ -41,7 +42,7 @@ FORMS: dict[str, Callable[[Sequence[float]], float]] = {
     "_mean3": _mean3,
     "_average": _average,
 }
-"""Suffix of a name -> the epochs' values as one number."""
+"""Suffix of a form -> function that turns values per epoch into one number."""
 
 REWARDS = {
     measure + form: (measure, form)
@@ -50,7 +51,7 @@ REWARDS = {
 
 
 def reward_of(name: str, curve: Sequence[float]) -> float:
-    """The reward of a training.
+    """Returns the reward of a training.
 
     Args:
         name: a name in `REWARDS`.

@@ -1,8 +1,9 @@
-"""The search space of the recorded table: filters and kernel of 3 stages.
+"""The search space of the recorded table.
 
-It reduces the paper's space so far that every network can be trained. A stage
-is a convolution block of N filters of k x k. The recurrent layer has 16 units
-per direction and sees 4 of the 32 mel bins.
+The space is a small part of the paper's space, so that all its networks can be
+trained. A network has three convolution blocks. The decisions are the number of
+filters and the kernel size of each block. The recurrent layer has 16 units per
+direction, and 4 of the 32 mel bins remain at its input.
 """
 
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ def table_architecture(tokens: Iterable[int]) -> Architecture:
     """Returns the architecture of a point of `TABLE_SPACE`.
 
     Raises:
-        ConfigError: the tokens are not in the space.
+        ConfigError: the tokens are not a point of the space.
     """
     values = list(TABLE_SPACE.values(tokens).values())
     stages = zip(values[::2], values[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""The contest: regrets computed by hand, and the command itself."""
+"""Compares the contest's regrets with numbers by hand, and runs the command."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def test_the_regret_uses_the_true_value_of_the_recommendation(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(CSV)
     done = run_task(Task(f"csv:{path}", "random", 0, num_trials=60))
-    # 25 trials miss one of the three points with probability 1e-4.
+    # The probability that 25 trials miss one of the three points is 1e-4.
     assert done.task.checkpoints == (25, 50, 60)
     assert done.regrets == pytest.approx((0.2,) * 3)
     assert done.common_regrets == pytest.approx((0.2,) * 3)
@@ -84,7 +84,7 @@ def test_the_common_rule_trusts_four_good_trials_more_than_one_lucky_one():
     kinds = SearchSpace((Decision("kind", tuple("abcdef"), ordinal=False),))
     rewards = {
         0: [0.80],
-        1: [0.75, 0.83, 0.76, 0.82],  # mean 0.79
+        1: [0.75, 0.83, 0.76, 0.82],  # The mean is 0.79.
         2: [0.46, 0.54, 0.45, 0.55],
         3: [0.57, 0.63, 0.56, 0.64],
         4: [0.40],
@@ -115,7 +115,7 @@ def test_an_unknown_searcher_is_refused_with_the_known_ones():
 
 
 def test_an_estimate_has_the_standard_error_of_the_mean():
-    # Deviations -1, 0, 1: a variance of 1 with n - 1, an error of 1/sqrt(3).
+    # Deviations -1, 0, 1 have variance 1 (with n - 1) and error 1/sqrt(3).
     estimate = Estimate.of([1.0, 2.0, 3.0])
     assert estimate.mean == pytest.approx(2.0)
     assert estimate.error == pytest.approx(1 / math.sqrt(3))
@@ -168,7 +168,7 @@ def test_deceptive_is_reported_but_not_averaged(tmp_path):
     text = contest_report([*RESULTS, *deceptive], markdown=True)
     assert text.count("### deceptive: true regret") == 2
     assert text.count("### average of problems without deceptive, ") == 2
-    # Alone it has no average.
+    # With this problem only, there is no average.
     text = contest_report(deceptive)
     assert text.count("Left out: no problem enters the average.") == 2
     plot_contest(tmp_path / "contest.png", deceptive)
@@ -247,7 +247,7 @@ def test_without_regret_of_random_search_there_is_no_average(tmp_path):
     text = contest_report(rest + found)
     assert "nan" not in text
     assert text.count("Left out: random search has no regret on b.") == 2
-    # With regret at the last checkpoint only, there is an average there.
+    # There is an average where random search has a regret, the last checkpoint.
     found[1] = result("b", "random", 1, (0.0, 0.4))
     text = contest_report(rest + found, markdown=True)
     assert "nan" not in text
@@ -350,7 +350,7 @@ def test_an_interrupted_contest_continues_and_reports(tmp_path):
     assert (output_dir / "contest.png").read_bytes()[:4] == b"\x89PNG"
     assert "| optuna_tpe " in (output_dir / "contest.md").read_text()
 
-    # A wrong name is reported in one line, before anything runs.
+    # A wrong name is reported in one line before any search runs.
     wrong = subprocess.run(
         [*command, "--searchers=random,anneal"],
         env=environment,

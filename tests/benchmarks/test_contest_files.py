@@ -1,4 +1,4 @@
-"""The contest's inputs: problems, CSV files and searchers."""
+"""Tests the contest's inputs, i.e. problems, CSV files and searchers."""
 
 import hashlib
 import importlib.util
@@ -75,7 +75,7 @@ def test_a_csv_problem_is_identified_by_content_and_not_by_path(
     )
     file = ResultsFile(tmp_path / "contest.jsonl")
     file.append(run_task(task))
-    # The same search from another directory, and for a copy.
+    # From another directory, or with a copy of the file, it is the same search.
     done = read_results(file.path)
     for path in (mine, copy):
         name = f"csv:{path}"
@@ -101,7 +101,7 @@ def test_an_edited_csv_file_is_another_problem(tmp_path):
     with pytest.raises(DataError, match=r"mine\.csv: must not change while"):
         run_task(done[0])
     path.unlink()
-    # A report does not need the file.
+    # A report does not need the CSV file.
     assert csv_digests([name], done, report_only=True) == {name: digest}
     with pytest.raises(DataError, match=r"mine\.csv: can't be read"):
         csv_digests([name], done)

@@ -1,4 +1,4 @@
-"""Replays of searches on synthetic learning curves, and their report."""
+"""Tests replays of searches on synthetic learning curves, and the report."""
 
 import dataclasses
 import itertools
@@ -24,9 +24,9 @@ SPACE = SearchSpace((Decision("a", tuple(range(9))), Decision("b", (1, 2, 3))))
 
 @pytest.fixture
 def curves() -> QualityCurves:
-    """Curves whose quality after an epoch determines the final one.
+    """Returns curves whose first quality determines the final quality.
 
-    The best point is (8, 2) with true EER 0.1; each step away adds 0.01.
+    The best point is (8, 2) with true EER 0.1. Each step from it adds 0.01.
     """
     points = list(itertools.product(range(9), range(3)))
     finals = {
@@ -58,7 +58,7 @@ def test_without_stopping_all_trials_are_complete(curves):
     assert done.num_trials == 20
     assert done.epochs == (NUM_EPOCHS,) * 20
     assert done.num_stopped == done.num_would_lead == 0
-    # 27 trials are all points, including the best.
+    # 27 trials are all points, including the best point.
     assert replay(curves, "none", num_trials=27).regret == 0.0
 
 
@@ -68,10 +68,10 @@ def test_stopping_is_free_if_early_epochs_determine_the_final_quality(curves):
     assert stopped.num_trials == plain.num_trials
     assert stopped.num_stopped > 5
     assert stopped.num_leads_lost == 0
-    # A stopped trial had one epoch, the others all six.
+    # A stopped trial has one epoch. Each other trial has six epochs.
     num_complete = 20 - stopped.num_stopped
     assert stopped.num_epochs == num_complete * NUM_EPOCHS + stopped.num_stopped
-    # The fair reward is the final one; the bare reward is 0.5 lower.
+    # The fair reward is the final reward. The bare reward is 0.5 lower.
     assert np.allclose(stopped.fair_errors, 0.0, atol=1e-9)
     assert np.allclose(stopped.bare_errors, -0.5)
 

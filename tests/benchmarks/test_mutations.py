@@ -1,4 +1,4 @@
-"""Mutations are reproducible, change their input and are bounded."""
+"""Tests that mutations are reproducible, change their input and are bounded."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Tables of perceptrons against direct use of scikit-learn."""
+"""Compares the tables of perceptrons with direct use of scikit-learn."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 
 def test_a_tables_file_is_a_problem_with_its_rewards_and_values(tmp_path):
-    # The validation score is 0.1 w + 0.01 seed, the test score 1 higher.
+    # The validation score is 0.1 w + 0.01 seed. The test score is higher by 1.
     def train(point, seed):
         validation = 0.1 * point["width"] + 0.01 * seed
         return validation, validation + 1
@@ -77,7 +77,7 @@ def test_every_table_has_networks_better_than_chance(name):
         table.row(point)[-1]
         for point in table.points()[:: len(table.points()) // 20]
     )
-    # Chance is 0.1 for digits, an R^2 of 0, and 0.63 for cancer.
+    # A constant output scores 0.1 on digits, an R^2 of 0, and 0.63 on cancer.
     assert best > {"diabetes": 0.3, "cancer": 0.9}.get(name, 0.7)
 
 

@@ -1,4 +1,4 @@
-"""Analytic problems against enumeration of all their points."""
+"""Compares analytic problems with an enumeration of all their points."""
 
 import itertools
 
@@ -59,7 +59,7 @@ def test_a_traps_value_falls_towards_its_best_point():
         weights=(1.0, 0.5),
     )
     values = [
-        # 0, 1, 2 and 3 tokens of the first block agree with its pattern.
+        # In the first block, 0, 1, 2 and 3 tokens agree with the best pattern.
         ((0, 0, 0, 0, 0), 0.7 + 0.5),
         ((1, 0, 0, 0, 0), 0.35 + 0.5),
         ((1, 0, 1, 0, 0), 0.0 + 0.5),

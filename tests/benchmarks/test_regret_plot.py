@@ -1,4 +1,4 @@
-"""The picture of a contest."""
+"""Tests the picture of a contest."""
 
 import matplotlib.image
 import numpy as np
@@ -14,7 +14,7 @@ def test_regrets_are_drawn_if_they_are_known(tmp_path):
         "random": [(3.0, 0.5), (2.0, 0.4), (1.5, 0.1)],
         "other": [(2.0, nan), (1.0, nan), (nan, nan)],
     }
-    # More panels than a row has, and more searchers than colors.
+    # There are more panels than in one row, and more searchers than colors.
     many = {f"s{i}": [(i, 0.1)] * 3 for i in range(9)}
     panels = {"a": curves, "b": curves, "c": many, "d": curves}
     path = tmp_path / "all.png"
@@ -35,6 +35,6 @@ def test_equal_searchers_are_all_visible_even_at_regret_0(tmp_path):
     above_legend = picture[: int(0.8 * len(picture))]
     for color in COLORS[:3]:
         matches = np.abs(above_legend - to_rgb(color)).max(axis=2) < 0.02
-        # A whole marker, 7 pixels wide, that no other one covers.
+        # A marker of 7 pixels that no other marker covers must be visible.
         columns = np.flatnonzero(matches.sum(axis=0) >= 5)
         assert len(columns) >= 5

@@ -1,4 +1,4 @@
-"""The reward study against enumeration and SciPy, and the command itself."""
+"""Compares the reward study with enumeration and SciPy; runs the command."""
 
 import itertools
 import math
@@ -67,9 +67,9 @@ def test_after_two_epochs_the_mean_of_three_is_that_of_two():
 
 
 def recorded_table(num_networks=23, num_seeds=2, num_epochs=5, *, noise=0.0):
-    """A table whose curves are the network's EER plus a trend and noise.
+    """Returns a table of curves with the network's EER, a trend and noise.
 
-    The last epoch's weights are kept.
+    The weights of the last epoch are kept.
     """
     rng = np.random.default_rng(3)
     true = rng.uniform(0.1, 0.3, (num_networks, 1, 1))

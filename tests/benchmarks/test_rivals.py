@@ -1,4 +1,4 @@
-"""The searchers of other libraries fulfill the contract of `Searcher`."""
+"""Tests that searchers of other libraries behave like every `Searcher`."""
 
 import keras_tuner
 import numpy as np
@@ -39,7 +39,7 @@ EVERY = pytest.mark.parametrize("make", MAKE.values(), ids=list(MAKE))
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """One thread as in the contest; more are slower on small matrices."""
+    """Uses one thread like the contest. Small matrices are slower with more."""
     with threadpoolctl.threadpool_limits(1):
         yield
 
@@ -47,7 +47,7 @@ def _one_thread():
 @pytest.mark.parametrize(
     ("make", "space", "nums"),
     [
-        # Beyond the initial random points: 10, 10 and 3 per decision.
+        # More than the initial random points (10, 10 and 3 per decision).
         (MAKE["tpe"], SPACE, (4, 4, 4, 4)),
         (MAKE["independent"], SPACE, (4, 4, 4, 4)),
         (lambda seed: KerasTunerSearcher(SMALL, seed=seed), SMALL, (4, 2, 1)),
@@ -116,7 +116,7 @@ def test_keras_tuners_model_equals_scikit_learns_bit_for_bit(num_points):
     values = points.sum(axis=1) + rng.normal(size=num_points)
     theirs = GaussianProcessRegressor(**settings).fit(points, values)
     ours = UncheckedRegressor(**settings).fit(points, values)
-    # At a training point the variance rounds to about 0.
+    # At a training point, the variance is about 0 after rounding.
     queries = [*rng.uniform(size=(200, 1, 9)), points[3:4], points[:5]]
     for query in queries:
         for mine, right in zip(

@@ -1,4 +1,4 @@
-"""The recorded table, and problems made of recorded trials."""
+"""Tests the recorded table, and problems made of recorded trials."""
 
 import itertools
 
@@ -23,7 +23,7 @@ NUM_SEEDS, NUM_EPOCHS = 2, 4
 
 
 def entry(tokens, seed, *, history=None, best_epoch=3, failed=False, order=0):
-    """A trial; its default curves differ by point and seed."""
+    """Returns a trial whose default curves depend on the point and the seed."""
     offset = (tokens[0] * 10 + tokens[1] * 5 + seed) / 1000
     history = history or {
         "validation_eer": [0.5, 0.3 + offset, 0.2 + offset, 0.4],
@@ -106,7 +106,7 @@ def test_the_eer_quality_is_that_of_the_best_epoch_so_far(table):
 
 def test_the_final_eer_is_that_of_the_kept_weights(tmp_path):
     entries = all_entries()
-    # Validation EERs that are equal only when rounded.
+    # These validation EERs are equal only after rounding.
     tied = {
         "validation_eer": [0.3, 0.20003, 0.20001, 0.4],
         "evaluation_eer": [0.31, 0.32, 0.33, 0.34],
@@ -121,7 +121,7 @@ def test_the_final_eer_is_that_of_the_kept_weights(tmp_path):
     assert finals.shape == (6, 2)
     assert finals[0, 0] == pytest.approx(0.33)
     assert finals[1, 0] == pytest.approx(0.35)
-    # The third epoch's, although the last is better.
+    # This is the EER of the third epoch, although the last epoch is better.
     assert finals[5, 1] == pytest.approx(0.302)
     assert np.allclose(table.evaluation_quality(), 1 - finals)
 
@@ -200,7 +200,7 @@ def test_repeated_trials_return_all_seeds_and_then_repeat_them(table):
         assert sorted(given[:2]) == pytest.approx(sorted(seeds))
         assert given[2:] == given[:2]
         firsts.add(round(given[0] + offset, 3))
-    assert firsts == {0.8, 0.799}  # each point has its own order
+    assert firsts == {0.8, 0.799}  # each point has another order
 
 
 def test_the_true_value_is_the_mean_over_seeds_on_the_evaluation_set(table):
@@ -232,7 +232,7 @@ def test_a_csv_file_is_a_problem(tmp_path):
     assert problem.true_value((2, 0)) == 0.52
     assert {problem.reward((2, 0), generator) for _ in range(2)} == {0.5, 0.6}
     assert [problem.reward((1, 0), generator) for _ in range(2)] == [0.7, 0.7]
-    # A point without a row.
+    # This point has no row.
     assert problem.reward((1, 1), generator) == 0.1
     assert problem.true_value((1, 1)) == 0.15
 

@@ -1,4 +1,4 @@
-"""A worker that is told to import this is dead before it is ready."""
+"""A module whose import kills a worker before the worker is ready."""
 
 import os
 import signal

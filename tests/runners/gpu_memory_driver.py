@@ -1,15 +1,15 @@
-"""Trainings in this process on a machine with a GPU; what became of its memory.
+"""Trains in this process, and prints how TensorFlow allocates GPU memory.
 
-`python -m tests.runners.gpu_memory_driver WORKDIR HOW`, HOW being
+The command is `python -m tests.runners.gpu_memory_driver WORKDIR HOW`. HOW is
 
-    latency    a trial whose latency is measured first, as a worker has it
-    tuner      a search whose controller is a network
-    started    two trials, in a process that TensorFlow has started in before
+    latency    a trial whose latency is measured first
+    tuner      a search whose policy is a network
+    started    two trials in a process in which TensorFlow runs already
 
-Prints JSON: the trainings' reasons of failure, and whether TensorFlow takes
-the GPU's memory as it needs it. Where there is no GPU, TensorFlow is told of
-one before it starts, so that its own rules on GPUs apply; the trials are
-then trained on the CPU.
+The program prints JSON with the trials' reasons of failure, and whether
+TensorFlow allocates GPU memory as it needs it. If there is no GPU, the program
+gives TensorFlow the description of one before TensorFlow starts, so that the
+rules for GPUs apply. The trials are then trained on the CPU.
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ def run_trial(workdir: Path, number: int, **search) -> TrialResult:
 
 
 class ToneTuner(ArchitectureTuner):
-    """On the tones."""
+    """A tuner that trains on the data set of tones."""
 
     def prepare(self) -> None:
         trials_driver.prepare(self.workspace.workdir)

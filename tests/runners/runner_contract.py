@@ -1,7 +1,7 @@
-"""What every runner keeps, whatever it runs trials on.
+"""Tests that every runner must pass.
 
-A test module of a runner defines the fixture `make_runner`, which gives a
-function (target, on_epoch=None) -> runner, and takes these tests in by
+The test module of a runner defines the fixture `make_runner`, which returns a
+function (target, on_epoch=None) -> runner. The module imports these tests with
 `from tests.runners.runner_contract import *`.
 """
 

@@ -8,7 +8,7 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 
 
 def run_trials(runner: TrialRunner, *trials: Trial) -> dict[str, TrialResult]:
-    """Returns trial id -> result."""
+    """Returns a dictionary: trial id -> result."""
     for trial in trials:
         runner.submit(trial)
     results = [runner.next_result() for _ in trials]
@@ -16,10 +16,10 @@ def run_trials(runner: TrialRunner, *trials: Trial) -> dict[str, TrialResult]:
 
 
 class BusyDriver:
-    """An `on_epoch` that takes long at its first call.
+    """An `on_epoch` whose first call takes long.
 
     Attributes:
-        heard: (trial id, epoch) of each call.
+        heard: pair (trial id, epoch) of each call.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The runner that trains in its own process."""
+"""Tests the runner that trains in the process of its caller."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def _make_runner(tmp_path):
 
 
 def swallows_an_interrupt(trial, **kept):
-    """As TensorFlow does where Ctrl-C strikes in its C code."""
+    """Raises another error for Ctrl-C, like TensorFlow in its C code."""
     try:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)

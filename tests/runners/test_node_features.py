@@ -1,4 +1,4 @@
-"""Features by key on a machine that is not the driver's."""
+"""Tests how a machine other than the driver's finds features by their key."""
 
 import dataclasses
 import shutil
@@ -27,7 +27,7 @@ def config() -> ExperimentConfig:
 
 @pytest.fixture(scope="module")
 def driver(config, tmp_path_factory):
-    """The driver's features and their key."""
+    """Returns the driver's features and their key."""
     workspace = Workspace(tmp_path_factory.mktemp("driver"))
     dataset.write_synthetic_dataset(config, workspace)
     clips = dataset.read_clips(config, workspace, "development")

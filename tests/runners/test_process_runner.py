@@ -1,4 +1,4 @@
-"""Worker processes: real ones, really killed, in trainings of a moment."""
+"""Tests the runner with real worker processes, which are really killed."""
 
 import contextlib
 import os
@@ -179,7 +179,7 @@ def test_a_training_over_its_memory_is_stopped_before_the_machine_is_full(
         (1, "be killed once", 2, ""),
         (0, "be killed once", 1, "SIGKILL"),
         (2, "be killed", 3, "SIGKILL"),
-        # The same seed would raise the same again.
+        # With the same seed, a second try would raise the same error.
         (2, "raise", 1, "ValueError"),
     ],
 )
@@ -227,7 +227,7 @@ class _EnoughError(Exception):
 
 @contextlib.contextmanager
 def _interrupted_after(seconds):
-    """A signal that raises, as Ctrl-C does."""
+    """Lets a signal raise an exception, as Ctrl-C does."""
 
     def stop(number, frame):
         raise _EnoughError
@@ -330,13 +330,13 @@ command.run(main, positional="a directory", interrupted=command.RESUMABLE)
 
 @pytest.fixture
 def spinning_driver(tmp_path):
-    """A driver of two workers in endless trainings, and their ids."""
+    """Starts a driver whose two workers train endlessly; returns their ids."""
     driver = subprocess.Popen(
         [sys.executable, "-c", _DRIVER, str(tmp_path / "trials")],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # as a terminal would, to interrupt it all
+        start_new_session=True,  # like a terminal's processes
     )
     paths = [tmp_path / "trials" / name / "pids.txt" for name in "ab"]
     wait_until(lambda: all(p.exists() and p.read_text() for p in paths))

@@ -1,7 +1,7 @@
-"""A real Ray cluster of several nodes on this machine, really broken.
+"""Tests the runner with a real Ray cluster of several nodes on this machine.
 
-Trainings of a moment show the mechanics; one search has real trials. The
-nodes speak over loopback only.
+Processes and nodes are really killed. Most trainings are fakes that take a
+moment; one search has real trials. All nodes use the loopback interface.
 """
 
 import contextlib
@@ -50,17 +50,19 @@ LOG = "TEST_RAY_RUNNER_LOG"
 
 @pytest.fixture(scope="module")
 def node_environment(tmp_path_factory):
-    """What the nodes' processes inherit; see `_train_slowly`."""
+    """Sets variables for the nodes' processes (see `_train_slowly`)."""
     with pytest.MonkeyPatch.context() as patch:
         log = tmp_path_factory.mktemp("log") / "trainings.txt"
         patch.setenv(LOG, str(log))
-        patch.setenv("PYTHONPATH", str(ROOT))  # as if it were installed there
+        patch.setenv(
+            "PYTHONPATH", str(ROOT)
+        )  # as if it were installed on the nodes
         yield
 
 
 @contextlib.contextmanager
 def _start_cluster():
-    """A head that trains nothing and two nodes of one trial each."""
+    """A head node that trains nothing, and two nodes for one trial each."""
     cluster = Cluster(
         initialize_head=True,
         head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False},
@@ -82,7 +84,7 @@ def cluster(node_environment):
 
 @pytest.fixture
 def doomed_cluster(node_environment):
-    """A cluster for one test, which may kill all of it."""
+    """A cluster for one test, which may kill the whole cluster."""
     with _start_cluster() as cluster:
         yield cluster
 
@@ -112,8 +114,8 @@ def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
     runner = make_runner()
     assert runner.num_slots == 2
     pids = []
-    # The first ones outlast the start of a second process on a busy machine;
-    # else the first process, done early, would train both.
+    # The first trials last longer than a second process needs to start, even on
+    # a busy machine. Otherwise the first process would train all trials.
     for name, seconds in (("a", 4.0), ("b", 0.5), ("c", 0.5)):
         trials = [
             make_trial(f"{name}{n}", "sleep", seconds=seconds) for n in range(2)
@@ -123,7 +125,7 @@ def test_trials_train_on_all_nodes_in_processes_that_stay_warm(
     assert pids[0] == pids[1] == pids[2]
     assert len(pids[0]) == 2
     assert os.getpid() not in pids[0]
-    # What a training leaves came over the wire, not over a shared disk.
+    # The files of a training were sent over the network, without a shared disk.
     text = (tmp_path / "trials" / "c1" / "pids.txt").read_text()
     assert int(text) in pids[0]
 
@@ -156,12 +158,12 @@ def test_a_trial_that_lost_its_process_is_tried_again_as_often_as_said(
     assert log.read_text() == "a\n" * 2
     result = run_trials(runner, make_trial("b", log=str(log), num=4))["b"]
     assert result.status is TrialStatus.FAILED
-    # The same seed would raise the same again.
+    # With the same seed, a second try would raise the same error.
     assert log.read_text() == "a\n" * 2 + "b\n" * 2
 
 
 def _die_at_first(trial, *, trial_dir, **unused):
-    """Dies by SIGKILL in its first `num` tries."""
+    """Is killed by SIGKILL in its first `num` tries."""
     from tests.fakes import fake_train
 
     log = Path(trial.hparams["log"])
@@ -202,7 +204,7 @@ def test_a_training_over_its_memory_is_killed_with_its_process(make_runner):
     results = run_trials(
         runner,
         make_trial("big", "hoard"),
-        # They would be killed too if they came into that process.
+        # If these trials ran in the same process, they would be killed too.
         *[make_trial(f"t{n}", "sleep", seconds=0.5) for n in range(5)],
     )
     limit = "GiB of memory, more than its limit of 0.75 GiB"
@@ -216,9 +218,9 @@ def test_threads_are_the_configs_and_no_gpu_is_seen_unless_asked_for(
     target = f"{__name__}:_report_environment"
     metrics = run_trials(make_runner(target), make_trial("a"))["a"].metrics
     assert metrics == {"threads": "1", "gpus": "-1"}
-    with pytest.raises(ConfigError, match=r"1 GPUs .* of one node"):
+    with pytest.raises(ConfigError, match=r"one node with .* 1 GPUs"):
         make_runner(gpus_per_trial=1)
-    with pytest.raises(ConfigError, match="needs 2 CPUs"):
+    with pytest.raises(ConfigError, match="needs one node with 2 CPUs"):
         make_runner(config=ExperimentConfig(threads_per_trial=2))
 
 
@@ -275,7 +277,7 @@ def _search(runner, journal_path, on_event=None):
 
 
 def _journaled(path: Path) -> list[dict]:
-    """What the journal says, less what depends on the clock, by trial."""
+    """Returns each trial's journal entry without values that depend on time."""
     entries = []
     for line in path.read_text().splitlines():
         value = json.loads(line)
@@ -292,7 +294,7 @@ def local_search(tmp_path_factory):
 
 
 def _train_slowly(trial, **unused):
-    """Tells the test where it runs; some would take for ever at first."""
+    """Tells the test where it runs. Some first tries never end."""
     from tests.fakes import fake_train
 
     node = ray.get_runtime_context().get_node_id()
@@ -347,7 +349,7 @@ def test_a_search_outlives_killed_workers_and_nodes_that_leave_and_join(
     trained = sorted(trial_id for trial_id, _, _ in _trainings())
     ids = [trial.trial_id for trial in expected.trials]
     assert trained == sorted([*ids, LOSES_NODE, LOSES_PROCESS])
-    # Two nodes, of which one left, and one that came.
+    # There were two nodes. One of them left, and a third node came.
     assert len({node_id for _, node_id, _ in _trainings()}) == 3
 
 
@@ -413,7 +415,7 @@ command.run(main)
 
 
 def _run_program(directory: Path, address: str) -> subprocess.Popen:
-    """A search as a command; its output goes to files in the directory."""
+    """Starts a search as a command that writes its output into files."""
     code = _PROGRAM.format(directory=str(directory), address=address)
     with (
         open(directory / "stdout.txt", "w") as stdout,
@@ -425,7 +427,7 @@ def _run_program(directory: Path, address: str) -> subprocess.Popen:
 
 
 def _daemons(cluster, where: str) -> list[int]:
-    """The pids of a cluster's processes of one kind."""
+    """Returns the ids of a cluster's processes of one kind."""
     kind = "gcs_server" if where == "gcs" else "raylet"
     nodes = cluster.worker_nodes if where == "others" else [cluster.head_node]
     return [node.all_processes[kind][0].process.pid for node in nodes]
@@ -435,8 +437,8 @@ def _daemons(cluster, where: str) -> list[int]:
     ("killed", "says"),
     [
         (["head"], "the driver's raylet"),
-        (["gcs"], "the GCS on its head"),
-        # So that trainings end too, which then is not their own failure.
+        (["gcs"], "the GCS on the head node"),
+        # Trainings end too, and must not be recorded as failed.
         (["head", "others", "trainings"], "the driver's raylet"),
     ],
 )
@@ -444,7 +446,7 @@ def test_a_lost_cluster_stops_the_search_with_one_line_and_loses_no_trial(
     doomed_cluster, cluster, tmp_path, local_search, killed, says
 ):
     Path(os.environ[LOG]).write_text("")
-    # It keeps the search from ending before the cluster does.
+    # This trial keeps the search from ending before the cluster ends.
     doomed = Path(os.environ[LOG]).with_name("search-0005")
     doomed.touch()
     journal = tmp_path / "trials.jsonl"
@@ -456,7 +458,7 @@ def test_a_lost_cluster_stops_the_search_with_one_line_and_loses_no_trial(
         **{w: _daemons(doomed_cluster, w) for w in ("head", "gcs", "others")},
     }
     for pid in sorted({pid for where in killed for pid in pids[where]}):
-        # A raylet takes its workers along.
+        # The workers of a raylet end with it.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert program.wait(timeout=120) == 1
@@ -492,13 +494,15 @@ def test_a_trial_whose_nodes_go_one_after_another_has_not_failed(
         with pytest.raises(SearchError) as error:
             runner.next_result()
     text = str(error.value)
-    assert text.startswith("a: its training was lost with its node 2 times")
+    assert text.startswith(
+        "a: the node that trained this trial was lost 2 times"
+    )
     assert text.endswith("run the same command, which continues.")
     assert "\n" not in text
 
 
 def _kill_node(trial, **unused):
-    """Takes its node down, and ends as such a process does."""
+    """Kills its node, and then ends like a process on a lost node."""
     os.kill(int(os.environ["RAY_RAYLET_PID"]), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -521,7 +525,7 @@ def test_an_address_without_a_cluster_is_one_line(tmp_path, address, says):
 
 
 def test_without_the_extra_the_flag_says_what_to_install(tmp_path):
-    # As an interpreter without Ray: what has it is not on its path.
+    # Like an interpreter without Ray, because Ray is not on its path.
     (tmp_path / "ray.py").write_text("raise ImportError('no Ray here')\n")
     code = (
         "from audiotag_nas.command_line import command\n"
@@ -563,7 +567,7 @@ def test_real_trials_on_nodes_that_make_their_own_features_learn_the_same(
         trials_driver.prepare(tmp_path / name)
         module = "tests.runners.trials_driver"
         return subprocess.Popen(
-            # Its own directory to each process: no node sees the driver's.
+            # Each process has its own directory. No node sees the driver's.
             [
                 sys.executable,
                 "-m",
@@ -592,7 +596,7 @@ def test_real_trials_on_nodes_that_make_their_own_features_learn_the_same(
             load_model(tmp_path / "far" / model).count_params()
             == (line["result"]["metrics"]["num_parameters"])
         )
-    # Made once, though two processes wanted it.
+    # The features were prepared once, although two processes needed them.
     assert len(list((tmp_path / "cache").glob("made-*"))) == 1
     [made] = (tmp_path / "cache").glob("*/*/development/index.json")
     [at_driver] = (tmp_path / "far").glob("features/*/development/index.json")

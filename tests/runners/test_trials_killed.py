@@ -1,7 +1,7 @@
-"""Real trainings on worker processes whose driver is killed again and again.
+"""Tests real trainings in worker processes whose driver is killed repeatedly.
 
-One search, undisturbed in one process and killed five times on two workers:
-everything that was learned, to the last bit, must be the same.
+One search runs undisturbed in one process. The same search runs on two workers
+and is killed five times. All results must be equal, bit for bit.
 """
 
 import json
@@ -48,11 +48,11 @@ def test_real_trials_killed_five_times_learn_the_same_to_the_last_bit(tmp_path):
     undisturbed = _outcome(_start(alone, "in_process", 1))
     assert undisturbed["reasons"] == [""] * trials_driver.NUM_TRIALS
 
-    # (the file that grows first, lines that it grows by, seconds from then)
+    # (file to wait for, number of new lines in it, seconds after these lines)
     moments = [
         (None, 0, 1.0),  # while the workers start
         ("epochs.txt", 1, 0.0),  # in the first epochs
-        ("trials.jsonl", 1, 0.0),  # a trial done, another on its way
+        ("trials.jsonl", 1, 0.0),  # after one trial, during another trial
         (None, 0, 6.0),  # while TensorFlow traces
         ("trials.jsonl", 1, 0.0),
     ]

@@ -1,8 +1,8 @@
-"""A whole driver of real, tiny trainings on a data set of tones.
+"""A driver of real, small trainings on a data set of tones.
 
 `python -m tests.runners.trials_driver WORKDIR RUNNER NUM_WORKERS [JSON]`
-searches with two open rounds, JSON being more runner settings; prints the
-outcome as JSON. Epochs are noted in `WORKDIR/epochs.txt`.
+searches with two open rounds and prints the outcome as JSON. The argument JSON
+has further runner settings. Each epoch is a line of `WORKDIR/epochs.txt`.
 """
 
 import json
@@ -53,7 +53,7 @@ def config() -> ExperimentConfig:
 
 
 def prepare(workdir: Path) -> None:
-    """Tones, low and high, soft and loud, in two folds, as log-mels."""
+    """Prepares log-mels of low, high, soft and loud tones in two folds."""
     import numpy as np
     import soundfile
 
@@ -86,7 +86,7 @@ def prepare(workdir: Path) -> None:
 def prepare_elsewhere(
     config: ExperimentConfig, *, size: str, split_dir: Path, cache_dir: Path
 ) -> None:
-    """On a node that does not see the driver's disk."""
+    """Prepares features on a node that does not see the driver's disk."""
     made_dir = cache_dir / f"made-{os.getpid()}"
     prepare(made_dir)
     split_dir.parent.mkdir(parents=True)

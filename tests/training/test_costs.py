@@ -1,4 +1,4 @@
-"""What costs are worth, by hand; the latency of networks that are built."""
+"""Compares penalties with numbers by hand, and measures real latencies."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_a_tenfold_cost_is_worth_its_weight(weights, costs, penalty):
 
 
 def test_costs_are_against_the_baseline_on_the_configs_clips():
-    # 31 x 13 is the config's; the trial's clips have the grid's 61 x 16.
+    # The config has 31 x 13, but the trial has the grid's size of 61 x 16.
     config = ExperimentConfig(
         data=DataConfig(clip_seconds=1.0, min_clip_seconds=1.0),
         features=FeatureConfig(num_mels=13).resized("31x13", 1.0),

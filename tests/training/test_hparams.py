@@ -1,4 +1,4 @@
-"""Trials as the HParams dashboard itself reads them back."""
+"""Tests that the HParams dashboard reads the written trials."""
 
 import subprocess
 import sys
@@ -79,7 +79,7 @@ def log_dir(tmp_path):
 
 
 def hparams(group):
-    """The hyperparameters as the page shows them, without leading spaces."""
+    """Returns the hyperparameters without leading spaces, as on the page."""
     return {k: v.string_value.strip() for k, v in group.hparams.items()}
 
 
@@ -134,7 +134,7 @@ def test_a_stage_names_its_decisions_and_the_metrics_that_it_has(log_dir):
 
 
 def test_the_metrics_that_a_stage_shows_first_are_no_curves(log_dir):
-    # The page displays the first five.
+    # At first, the page displays the first five columns.
     experiment = Dashboard(log_dir / "search").experiment()
     assert [info.name.tag for info in experiment.metric_infos[:5]] == [
         "EER",

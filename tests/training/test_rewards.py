@@ -1,4 +1,4 @@
-"""Qualities, compared with numbers worked out by hand."""
+"""Compares qualities with numbers computed by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""When TensorFlow is told how to take a GPU's memory: before it starts."""
+"""Tests that TensorFlow is told how to allocate GPU memory before it starts."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_driver(workdir: Path, how: str) -> tuple[dict, str]:
-    """What the driver printed, and its warnings."""
+    """Returns what the driver printed, and its warnings."""
     module = "tests.runners.gpu_memory_driver"
     done = subprocess.run(
         [sys.executable, "-m", module, str(workdir), how],
@@ -36,4 +36,4 @@ def test_a_gpus_memory_is_shared_though_tensorflow_starts_before_the_training(
 def test_where_tensorflow_runs_already_trials_train_after_one_warning(tmp_path):
     outcome, warnings = run_driver(tmp_path, "started")
     assert outcome == {"reasons": ["", ""], "grows": False}
-    assert warnings.count("may hold all the memory of the GPUs") == 1
+    assert warnings.count("may have allocated all the memory of the GPUs") == 1

@@ -1,4 +1,4 @@
-"""The one trainer: what it keeps, when it stops, what it refuses."""
+"""Tests which weights the trainer keeps, when it stops, what it refuses."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ def build_linear() -> keras.Model:
 
 
 def make_examples(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tags that a linear network can learn, but not at once."""
+    """Returns data whose tags a linear network learns after some epochs."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(num, FRAMES, MELS)).astype(np.float32)
     direction = np.random.default_rng(99).normal(size=(FRAMES * MELS, TAGS))
@@ -68,7 +68,7 @@ def test_the_network_returned_has_the_weights_of_its_best_epoch():
     keras.utils.set_random_seed(3)
     data, _, _ = make_data(0)
     features, labels = make_examples(19, 1)
-    # A learning rate this high makes the EER jump about, so that the last
+    # With this high learning rate, the EER rises and falls, so that the last
     # epoch is not the best.
     model, result = train(
         data, features, labels, epochs=8, patience=8, learning_rate=0.5
@@ -84,7 +84,7 @@ def test_the_network_returned_has_the_weights_of_its_best_epoch():
 def test_training_stops_after_patience_epochs_without_a_better_eer():
     data, _, _ = make_data(0)
     features, labels = make_examples(11, 1)
-    # Weights that can't move: epoch 1 is the best there will be.
+    # The weights can't change, so epoch 1 remains the best epoch.
     _, result = train(
         data, features, labels, epochs=9, patience=3, learning_rate=1e-30
     )
@@ -123,7 +123,7 @@ def test_epochs_are_the_passes_over_the_data_in_turn(num_steps):
     passes = itertools.count(1)
 
     def one_pass():
-        """Batches that hold the number of the pass, in a column of its own."""
+        """Yields batches that hold the pass's number, in a column per pass."""
         number = next(passes)
         features = np.zeros((8, FRAMES * MELS), np.float32)
         features[:, number % (FRAMES * MELS)] = number
@@ -155,8 +155,9 @@ def test_epochs_are_the_passes_over_the_data_in_turn(num_steps):
         ),
         settings=TrainingConfig(epochs=4, patience=4, learning_rate=1e-9),
     )
-    # -log(sigmoid(number)): every row of the kernel is still 1. A pass that
-    # another reader takes, as Keras's `fit` has one, would be missing.
+    # The loss is -log(sigmoid(number)), because the kernel is still 1. If
+    # another iterator had read a pass, as in Keras's `fit`, the number of this
+    # pass would be missing.
     assert result.history["training_loss"] == pytest.approx(
         [math.log1p(math.exp(-number)) for number in (2, 3, 4, 5)], rel=1e-5
     )
@@ -217,7 +218,7 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     )
     curves.append(result.history)
     finals.append(model.get_weights())
-# Five examples can't be shared evenly by two devices, nor can one.
+# Two devices can't evenly share five examples, or one example.
 devices = ["CPU:0", "CPU:1"]
 used = [make_strategy(devices, batch_size=n).num_replicas_in_sync
         for n in (1, 5, 6)]
@@ -238,7 +239,7 @@ json.dump({
 
 
 def test_two_devices_train_to_the_same_weights_as_one():
-    """Within 1e-4 after 12 steps of Adam, which divides by small numbers."""
+    """Allows 1e-4 after 12 steps of Adam, which divides by small numbers."""
     done = subprocess.run(
         [sys.executable, "-c", TWO_REPLICAS],
         capture_output=True,
@@ -253,7 +254,7 @@ def test_two_devices_train_to_the_same_weights_as_one():
     assert two["validation_loss"] == pytest.approx(
         one["validation_loss"], abs=1e-4
     )
-    # An untrained network says about 0.5 of every tag: ln 2 of loss.
+    # An untrained network's scores are about 0.5, so its loss is about ln 2.
     assert outcome["odd_loss"] == pytest.approx(np.log(2), abs=0.2)
     assert outcome["used"] == [1, 1, 2]
 

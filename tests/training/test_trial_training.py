@@ -1,4 +1,4 @@
-"""A trial from plain values to a result."""
+"""Tests how a trial becomes a result."""
 
 import dataclasses
 import itertools
@@ -69,7 +69,7 @@ def config() -> ExperimentConfig:
 
 @pytest.fixture(scope="module")
 def features_dir(config, tmp_path_factory):
-    """Tones, low and high, soft and loud, in two folds."""
+    """Makes low, high, soft and loud tones in two folds."""
     root = tmp_path_factory.mktemp("tones")
     rng = np.random.default_rng(0)
     seconds = np.arange(4000) / 8000
@@ -184,7 +184,7 @@ def test_the_reward_is_the_configs_quality_less_what_the_costs_weigh(
     penalty = sum(w * math.log10(ratio) for w, ratio in ratios.items())
     assert metrics["cost_penalty"] == pytest.approx(penalty)
     assert penalty < 0
-    # After every epoch, so that a stop rule sees it too.
+    # The penalty is part of the quality of every epoch, so stop rules use it.
     best = itertools.accumulate(result.history["validation_auc"], max)
     assert result.history["quality"] == pytest.approx(
         [auc - penalty for auc in best]
@@ -211,7 +211,7 @@ def test_a_trial_is_stopped_by_its_rule_and_keeps_its_curves(
     assert whole.is_whole
     assert "stopped_epoch" not in whole.metrics
 
-    # Below 2 every quality is, at epoch 1 no more is asked than there was.
+    # Every quality is below 2. The quality of epoch 1 is just high enough.
     rule = [[1, quality[0]], [2, 2.0], [3, 2.0]]
     trial = make_trial(epochs=3, stop_rule=rule)
     stopped = run(trial, config, features_dir, tmp_path / "b")
@@ -223,7 +223,7 @@ def test_a_trial_is_stopped_by_its_rule_and_keeps_its_curves(
     assert stopped.reward == quality[1]
     assert (tmp_path / "b" / MODEL_FILE).is_file()
 
-    # The last epoch is the end anyway.
+    # The last epoch is not stopped early, because it is the end.
     trial = make_trial(epochs=3, stop_rule=[[3, 2.0]])
     ended = run(trial, config, features_dir, tmp_path / "c")
     assert without_seconds(ended) == without_seconds(whole)
@@ -254,7 +254,7 @@ def test_a_search_of_real_trials_stops_some_and_resumes_from_its_journal(
             trials_per_round=4,
             make_trial=make,
             failure_reward=0.0,
-            # Two of four go on beyond epoch 2.
+            # Two of four trials continue after epoch 2.
             early_stopper=HalvingStopper(num_epochs=3, min_trials=4, eta=2.0),
         )
 
@@ -293,7 +293,7 @@ def test_a_network_that_finds_no_room_stops_the_search_and_leaves_no_piece(
     model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(300)])
     path = tmp_path / "search-0000" / MODEL_FILE
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Really refused by the kernel (EFBIG), as a full disk is (ENOSPC).
+    # The kernel refuses the write (EFBIG), as it does for a full disk (ENOSPC).
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, limits[1]))
     try:
         with pytest.raises(StoreError, match=r"model\.keras: can't be written"):
@@ -354,7 +354,7 @@ def test_what_a_later_training_would_not_survive_is_told_before_the_first(
 
 
 def carried_by(prepared, **carries):
-    """The same clips, but for who carries what: tag -> fold -> whether."""
+    """Returns the clips with other tags, one function per tag."""
     return dataclasses.replace(
         prepared,
         clips=tuple(
@@ -401,9 +401,10 @@ def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
     )
     folds.check_trainable(half, fitting)
     assert folds.tag_notes(half, fitting) == [
-        "no clip of the training folds [0] carries 'loud': it can't be learned",
-        "every clip of the validation folds [1] carries 'loud': it has no EER "
-        "there and decides nothing",
+        "no clip of the training folds [0] carries 'loud': the tag "
+        "can't be learned",
+        "every clip of the validation folds [1] carries 'loud': the tag has "
+        "no EER there and does not count in the mean EER",
     ]
     late = carried_by(
         tones,
@@ -412,8 +413,8 @@ def test_a_tag_that_some_folds_lack_is_a_note_and_no_error(fitting, tones):
         loud=lambda clip: True,
     )
     assert folds.tag_notes(late, fitting)[0] == (
-        "no clip of the validation folds [1] carries 'high': it has no EER "
-        "there and decides nothing"
+        "no clip of the validation folds [1] carries 'high': the tag has no "
+        "EER there and does not count in the mean EER"
     )
 
 
@@ -431,8 +432,8 @@ def test_folds_in_which_no_tag_has_an_eer_are_named_before_any_training(
     message = str(caught.value)
     assert "data.validation_folds [1]" in message
     assert "data.tags ['low', 'high', 'loud']" in message
-    # 7 of the numbers from 0 to 21 leave 1 when divided by 3.
-    assert message.endswith("none does, in 7 clips")
+    # Of the numbers from 0 to 21, 7 have the remainder 1 when divided by 3.
+    assert message.endswith("no such tag, in 7 clips")
 
 
 def test_the_runner_gives_one_result_a_trial_and_reports_epochs(
