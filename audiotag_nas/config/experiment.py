@@ -80,13 +80,10 @@ class DataConfig(Section):
         "<workdir>/features.",
     )
     raw: bool = setting(
-        False,
-        "CHiME-Home: train on the raw instead of the refined development list.",
+        False, "CHiME-Home: use the raw development list, not the refined one."
     )
     tags: tuple[str, ...] = setting(
-        CHIME_HOME_TAGS,
-        "Tags that the network scores, in the order of its outputs.",
-        not_empty=True,
+        CHIME_HOME_TAGS, "Tags to predict, in output order.", not_empty=True
     )
     clip_seconds: float = setting(
         4.0, "Longer clips are cut to this length.", above=0, at_most=86400
@@ -113,9 +110,7 @@ class SyntheticConfig(Section):
         600, "Refined evaluation clips.", at_least=10
     )
     broadband_boost: float = setting(
-        5.0,
-        "Factor by which tag b is more frequent than in CHiME-Home.",
-        above=0,
+        5.0, "Frequency of tag b, relative to CHiME-Home.", above=0
     )
 
 
@@ -135,9 +130,7 @@ class TrainingConfig(Section):
     )
     learning_rate: float = setting(1e-3, "Learning rate of Adam.", above=0)
     mixup_alpha: float = setting(
-        0.2,
-        "Mixup: both parameters of the Beta distribution. 0: off.",
-        at_least=0,
+        0.2, "Mixup: parameter of the Beta distribution. 0: off.", at_least=0
     )
     time_mask_frames: int = setting(
         0, "SpecAugment: longest time mask, in frames. 0: off.", at_least=0
@@ -158,13 +151,9 @@ class SearchConfig(Section):
         "Algorithm that proposes the architectures.",
         choices=tuple(name for name in SEARCHER_SETTINGS if name != "grid"),
     )
-    num_trials: int = setting(
-        24, "Number of trials in the whole search.", at_least=1
-    )
+    num_trials: int = setting(24, "Number of trials in total.", at_least=1)
     trials_per_round: int = setting(
-        4,
-        "Number of architectures that the searcher proposes per round.",
-        at_least=1,
+        4, "Architectures that the searcher proposes per round.", at_least=1
     )
     open_rounds: int = setting(
         1,
@@ -174,9 +163,7 @@ class SearchConfig(Section):
     )
     epochs: int = _epochs(10)
     patience: int = _patience(10)
-    num_blocks: int = setting(
-        7, "Number of convolutional blocks.", choices=(7,)
-    )
+    num_blocks: int = setting(7, "Convolutional blocks.", choices=(7,))
     filters: tuple[int, ...] = setting(
         (8, 16, 32, 64), "Choices for a block's number of filters.", at_least=1
     )
@@ -216,22 +203,18 @@ class SearchConfig(Section):
     )
     early_stop_min_trials: int = setting(
         8,
-        "Number of trials that are trained completely before any trial is "
-        "stopped.",
+        "Trials that are trained completely before any trial is stopped.",
         at_least=4,
     )
     early_stop_min_epochs: int = setting(
         2, "Number of epochs after which a trial can be stopped.", at_least=1
     )
     early_stop_eta: float = setting(
-        3.0,
-        "Early stop halving: of this many trials, one is promoted.",
-        at_least=1.1,
+        3.0, "halving promotes one of this many trials.", at_least=1.1
     )
     early_stop_risk: float = setting(
         0.1,
-        "Early stop curve: accepted probability that a stopped trial would "
-        "have been the best.",
+        "curve accepts this probability of stopping the best trial.",
         above=0,
         below=0.5,
     )
@@ -295,9 +278,7 @@ class FinalConfig(Section):
     epochs: int = _epochs(100)
     patience: int = _patience(20)
     bootstrap_samples: int = setting(
-        1000,
-        "Number of bootstrap resamples for the 95 % intervals.",
-        at_least=100,
+        1000, "Bootstrap resamples for the 95 % intervals.", at_least=100
     )
     export_dir: str = setting(
         "",
@@ -328,8 +309,7 @@ least 1. Received: 0
     seed: int = setting(0, "Seed of all random numbers.", at_least=0)
     threads_per_trial: int = setting(
         1,
-        "CPU threads per training. The last digits of the results depend on "
-        "this number.",
+        "CPU threads per training. They affect the last digits of results.",
         at_least=1,
     )
     data: DataConfig = field(default_factory=DataConfig)

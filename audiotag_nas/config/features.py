@@ -42,23 +42,16 @@ class FeatureConfig(Section):
     """
 
     sample_rate_hz: int = setting(
-        16000,
-        "Sample rate to which clips are converted.",
-        at_least=1000,
-        at_most=768000,
+        16000, "Sample rate after resampling.", at_least=1000, at_most=768000
     )
     window: str = setting(
-        "hamming",
-        "Window function of a frame, in its periodic form.",
-        choices=("hamming", "hann"),
+        "hamming", "Periodic window function.", choices=("hamming", "hann")
     )
     frame_length: int = setting(
         1024, "Length of a frame, in samples.", at_least=16
     )
     frame_step: int = setting(
-        512,
-        "Distance between the starts of two frames, in samples.",
-        at_least=1,
+        512, "Distance between two frame starts, in samples.", at_least=1
     )
     center: bool = setting(
         False, "Pad both ends of a clip with half a frame of zeros."

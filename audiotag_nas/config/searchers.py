@@ -27,9 +27,7 @@ class ReinforceSettings(Section):
     """The default searcher, which runs REINFORCE on a learned reward model."""
 
     num_initial: int = setting(
-        12,
-        "Number of trials before the reward model is first used.",
-        at_least=2,
+        12, "Trials before the reward model is first used.", at_least=2
     )
     policy_steps: int = setting(
         8,
@@ -60,9 +58,7 @@ class PlainReinforceSettings(Section):
     # MAX_REWARD is also the bound of rewards. Settings above it would overflow
     # single precision.
     controller_units: int = setting(
-        64,
-        "Number of units of the LSTM, and size of its token embeddings.",
-        at_least=1,
+        64, "Size of the LSTM and of its token embeddings.", at_least=1
     )
     learning_rate: float = setting(
         5e-3, "Learning rate of Adam.", above=0, at_most=MAX_REWARD
@@ -94,9 +90,7 @@ class EvolutionSettings(Section):
         20, "Size of the population, which holds the latest trials.", at_least=1
     )
     sample: int = setting(
-        5,
-        "Number of members that are drawn for a tournament, with replacement.",
-        at_least=1,
+        5, "Members drawn per tournament, with replacement.", at_least=1
     )
 
 

@@ -148,7 +148,7 @@ def test_an_error_in_a_config_file_is_one_line_without_a_traceback(
     ("text", "parts"),
     [
         ("\ndef get_config(:\n", ["mine.py, line 2: SyntaxError"]),
-        ("config = None\n", ["must define get_config()", "defines none"]),
+        ("config = None\n", ["must define a function get_config()", "none"]),
         ("import nowhere\n", ["mine.py, line 1: ModuleNotFoundError"]),
         (None, ["mine.py', no such file"]),
     ],
@@ -241,7 +241,7 @@ def test_backends_of_the_environment_are_overridden(tmp_path):
     )
     assert (done.returncode, done.stdout) == (0, "tensorflow Agg\n")
     assert done.stderr == (
-        "warning: KERAS_BACKEND: must be 'tensorflow', which is used instead. "
+        "warning: KERAS_BACKEND: must be 'tensorflow'. This value is used. "
         "Received: 'torch'\n"
     )
 
