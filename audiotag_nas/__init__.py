@@ -1,8 +1,8 @@
 """Searches, trains and exports small networks that tag everyday sounds.
 
-Architecture search by reinforcement learning, after Liu and Zhang (IJCNN
-2020). `__all__` lists the public names. TensorFlow is imported at the first
-use of a name that needs it.
+The package implements architecture search by reinforcement learning, after Liu
+and Zhang (IJCNN 2020). `__all__` lists the public names. TensorFlow is imported
+at the first use of a name that needs it.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Errors that a user can cause, each one line that says what to change.
+"""Errors that a user can cause. Each message says what to change, in one line.
 
 The commands print a `UserError` as one line, without a traceback. Any other
 exception is a defect of this project.
@@ -6,11 +6,11 @@ exception is a defect of this project.
 
 
 class UserError(Exception):
-    """Base of all errors that the user's input causes."""
+    """Base class of all errors that the user's input causes."""
 
 
 class ConfigError(UserError, ValueError):
-    """A config field has a value that is not allowed."""
+    """A config field or an argument has a value that is not allowed."""
 
 
 class DataError(UserError, ValueError):

@@ -1,9 +1,9 @@
-"""Types of dataclass fields: checks them, finds them, reads them from JSON.
+"""Checks the types of dataclass fields, and reads dataclasses from JSON.
 
-`audiotag_nas.config` is a tree of dataclasses whose leaves are bool, int,
-float, str or tuples of one of them. The journal and the other files of a
-working directory hold such values as JSON. Errors name a field by its path
-from the root, e.g. `config.training.epochs`.
+`audiotag_nas.config` is a tree of dataclasses. Each leaf is a bool, int, float
+or str, or a tuple of one of these types. The journal and the other files of a
+working directory hold dataclasses as JSON. Errors name a field by its path from
+the root, e.g. `config.training.epochs`.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ from typing import Any
 from audiotag_nas.errors import ConfigError
 
 _MAX_INT = 2**63
-"""NumPy and TensorFlow have no larger integers."""
+"""Exclusive limit of an int, because NumPy and TensorFlow use 64 bits."""
 
 _MAX_FLOAT = sys.float_info.max
 
 _MAX_DEPTH = 16
 
 _SHORT = reprlib.Repr()
-"""Shortens long and deeply nested values in error messages."""
+"""Shortens long values and deeply nested values in error messages."""
 _SHORT.maxlevel = 3
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -39,7 +39,7 @@ def field_type(section: Any, path: str) -> Any:
     """Returns the type of the field at a dotted path, e.g. `training.epochs`.
 
     Raises:
-        ConfigError: no such field; names the wrong part and the valid fields.
+        ConfigError: there is no such field; names the allowed fields.
     """
     hint = section
     where = "config"
@@ -55,7 +55,7 @@ def field_type(section: Any, path: str) -> Any:
         where = f"{where}.{name}"
     if dataclasses.is_dataclass(hint):
         raise ConfigError(
-            f"{where}: is a section; give one of its fields: "
+            f"{where}: is a section. Give one of its fields: "
             f"{', '.join(_hints(hint))}"
         )
     return hint
@@ -71,7 +71,7 @@ def type_name(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_name(argument) for argument in arguments)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return f"one of {[str(member) for member in hint]}"
+        return f"one of {', '.join(str(member) for member in hint)}"
     names = {
         int: "an int",
         float: "a finite number",
@@ -82,12 +82,12 @@ def type_name(hint: Any) -> str:
 
 
 def check_types(section: Any, path: str) -> None:
-    """Checks that every field's value is of its type.
+    """Checks that every field's value has the field's type.
 
-    Replaces lists by tuples in fields of tuples.
+    In a field of type tuple, a list is replaced by a tuple.
 
     Raises:
-        ConfigError: names the first field with a value of another type.
+        ConfigError: a value has another type; names its field.
     """
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)
@@ -112,15 +112,16 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
     """Rebuilds a value from the JSON of `dataclasses.asdict`.
 
     Args:
-        hint: its type: a dataclass, an enumeration of strings, `bool`, `int`,
-            `float`, `str`, a union of these, a `dict`, `Mapping`, `list`,
-            `Sequence` or `tuple` of one type, or `Any` for plain JSON.
-        value: as `json.loads` returns it.
-        path: of the field, for error messages.
+        hint: type of the value. Allowed are a dataclass, an enumeration of
+            strings, `bool`, `int`, `float`, `str`, a union of these, a `dict`,
+            `Mapping`, `list`, `Sequence` or `tuple` of one type, and `Any` for
+            plain JSON.
+        value: the JSON value, as `json.loads` returns it.
+        path: path of the field, for error messages.
 
     Raises:
-        ConfigError: names the first field that is missing, unknown or of
-            another type.
+        ConfigError: a field is missing, unknown or has another type; names the
+            field.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
@@ -133,7 +134,7 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
             for name, item in value.items()
         }
     elif origin in (list, Sequence, tuple) and isinstance(value, list):
-        # Curves are long: building a path for each number would be slow.
+        # Learning curves are long. A path for each number would be slow.
         if not all(_fits(item, arguments[0]) for item in value):
             value = [
                 from_json(arguments[0], item, f"{path}[{index}]")
@@ -226,7 +227,7 @@ def _cached_hints(section: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a field's type; ints are accepted as floats."""
+    """Returns whether a value has a field's type. An int is also a float."""
     if isinstance(hint, types.GenericAlias):
         item = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(v, item) for v in value)

@@ -1,9 +1,9 @@
 """Writes files and directories atomically.
 
-Everything is written to a temporary name in the same directory and renamed, so
-that a kill or a full disk leaves no partial file under the final name. All
-writers of the package use this module: an error of the disk is a StoreError
-that names the final path.
+A file is written under a temporary name in the same directory and then renamed.
+So if the process is killed or the disk is full, no partial file has the final
+name. All writers of the package use this module. Its functions report an error
+of the disk as a StoreError that names the final path.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ def atomic_write_bytes(
     """Writes `data` to `path` atomically and creates its directory.
 
     Args:
-        path: the file.
-        data: its content.
-        temporary_name: base of the temporary file's name; by default that of
-            `path`. For directories whose readers select files by name.
+        path: path of the file.
+        data: content of the file.
+        temporary_name: base of the temporary file's name, by default the name
+            of `path`. Needed if readers of the directory select files by name.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     path = Path(path)
     with store_errors(path):
@@ -52,23 +52,23 @@ def atomic_write_bytes(
 def atomic_write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` as UTF-8 to `path` atomically.
 
-    File names in it that are not UTF-8 keep their bytes.
+    A file name in `text` that is not UTF-8 keeps its bytes.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     atomic_write_bytes(path, text.encode(errors="surrogateescape"))
 
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a path to write to, which is renamed to `path` after the block.
+    """Yields a temporary path; its file is renamed to `path` after the block.
 
-    For libraries that write to a path only. The file name is the same. If the
-    block raises, `path` stays unchanged.
+    For libraries that can write only to a path. Both paths have the same file
+    name. If the block raises, `path` stays unchanged.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     path = Path(path)
     with store_errors(path):
@@ -92,8 +92,8 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     target is replaced.
 
     Raises:
-        StoreError: the directory or a file in it can't be written; names the
-            final path.
+        StoreError: the directory or a file in the directory can't be written;
+            names the final path.
     """
     final = Path(path).resolve()
     with store_errors(path):
@@ -105,7 +105,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
             yield temporary
         with store_errors(path):
             if final.exists():
-                # A directory can't be renamed to one that is not empty.
+                # A directory that is not empty can't be replaced by renaming.
                 old = _temporary_path(final)
                 os.rename(final, old)
                 os.rename(temporary, final)
@@ -118,9 +118,10 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _final_names(temporary: Path, final: Path) -> Iterator[None]:
-    """Errors in the block name files by their final path.
+    """Makes errors in the block name files by their final path.
 
-    An OSError of a file outside of `temporary` (which is read) is kept.
+    An OSError of a file outside of `temporary` is not changed, because such a
+    file is only read.
     """
     try:
         yield
@@ -140,7 +141,7 @@ def temporary_directory() -> Iterator[Path]:
     """Yields a temporary directory, which is removed after the block.
 
     Raises:
-        StoreError: it can't be created.
+        StoreError: the directory can't be created.
     """
     with store_errors("a temporary directory (TMPDIR)", continues=False):
         directory = tempfile.TemporaryDirectory(
@@ -154,9 +155,9 @@ def temporary_directory() -> Iterator[Path]:
 def plain_path(directory: str | os.PathLike) -> Iterator[str]:
     """Yields another path of a directory, without special characters.
 
-    TensorFlow treats some paths as glob patterns (it does not find `exp[1]`)
-    and accepts strict UTF-8 only. The path is valid within the block. Without
-    `/proc`, it is the directory's own path.
+    TensorFlow does not find `exp[1]`, which it reads as a glob pattern, and
+    accepts only paths in UTF-8. The yielded path is valid within the block.
+    Without `/proc`, the directory's own path is yielded.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -169,7 +170,7 @@ def plain_path(directory: str | os.PathLike) -> Iterator[str]:
 def remove_partials(directory: str | os.PathLike) -> None:
     """Removes the temporary files of killed processes from `directory`.
 
-    No other process may be writing there.
+    No other process may be writing to `directory`.
     """
     for path in Path(directory).glob(_partial_name("*", "[0-9a-f]" * 8)):
         if path.is_dir():
@@ -179,10 +180,10 @@ def remove_partials(directory: str | os.PathLike) -> None:
 
 
 def write_output(path: str | os.PathLike, text: str) -> None:
-    """As `atomic_write_text`, for the final output of a tool.
+    """Writes the final output of a tool with `atomic_write_text`.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     with store_errors(path, continues=False):
         atomic_write_text(path, text)
@@ -192,25 +193,25 @@ def check_writable(path: str | os.PathLike) -> None:
     """Checks that a file can be written to `path`, and changes nothing.
 
     Raises:
-        StoreError: it can't be written.
+        StoreError: the file can't be written.
     """
     with store_errors(path, continues=False):
         if Path(path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if Path(path).exists() and not Path(path).is_file():
-            # A rename would replace e.g. /dev/null by a file.
+            # Renaming to /dev/null, for example, would replace it by a file.
             raise OSError("not a regular file")
         _write_probe(Path(path).parent)
 
 
 def check_writable_directory(path: str | os.PathLike) -> None:
-    """As `check_writable`, for a directory, which may be missing."""
+    """Checks that files can be written to a directory, which may be missing."""
     with store_errors(path, continues=False):
         _write_probe(Path(path))
 
 
 def _write_probe(directory: Path) -> None:
-    """Writes to the directory, or to its nearest existing parent."""
+    """Creates and removes a file in `directory` or its nearest parent."""
     while not os.path.lexists(directory):
         directory = directory.parent
     probe = _temporary_path(directory / "probe")
@@ -226,14 +227,15 @@ def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
     """Turns an OSError in the block into a StoreError that names `path`.
 
     Args:
-        path: the file or directory.
-        continues: whether the message says that the same command continues.
-            False also removes that sentence from a StoreError of the block.
+        path: path of the file or directory.
+        continues: whether the message ends with "The same command continues
+            once it can be written." If False, that sentence is also removed
+            from a StoreError in the block.
     """
     try:
         yield
     except BrokenPipeError:
-        # The reader of the output is gone; `path` has no error.
+        # The reader of the output has ended, which is no error of `path`.
         raise
     except StoreError as error:
         if continues or not str(error).endswith(_CONTINUES):
@@ -247,7 +249,7 @@ def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
 
 
 def unwritable(path: object, reason: str) -> StoreError:
-    """Returns the error of a command that can be continued."""
+    """Returns the error of a write in a command that can be continued."""
     return StoreError(f"{path}: can't be written ({reason}).{_CONTINUES}")
 
 
@@ -258,7 +260,7 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def _temporary_path(path: Path) -> Path:
-    # Only the start of a long name: the result must not be too long.
+    # Only 40 characters are used, so that the result is not too long.
     return path.with_name(_partial_name(path.name[:40], uuid.uuid4().hex[:8]))
 
 

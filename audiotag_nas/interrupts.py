@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C and SIGTERM as exceptions that no library can swallow."""
+"""Turns Ctrl-C and SIGTERM into exceptions that no library can suppress."""
 
 import contextlib
 import signal
@@ -12,15 +12,15 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received; see `termination_raised`."""
+    """SIGTERM was received in a block of `termination_raised`."""
 
 
 @contextlib.contextmanager
 def termination_raised() -> Iterator[None]:
     """Within the block, SIGTERM raises `Terminated`.
 
-    Does nothing in other threads than the main one, and where SIGTERM is
-    ignored or already handled.
+    Does nothing outside of the main thread, and if SIGTERM is ignored or
+    already has a handler.
     """
     if not _in_main_thread() or (
         signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
@@ -33,12 +33,12 @@ def termination_raised() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Ctrl-C ends the block even where a library swallows the exception.
+    """Raises Ctrl-C after the block if a library has suppressed the exception.
 
     C code of a library may turn `KeyboardInterrupt` into another error, or
-    ignore it. The same holds for `Terminated` within `termination_raised`.
-    Does nothing where Ctrl-C raises nothing: in other threads than the main
-    one, and where it is ignored.
+    ignore the exception. Within `termination_raised`, this function also keeps
+    `Terminated`. Does nothing outside of the main thread, and if Ctrl-C is
+    ignored.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed within the block.
@@ -67,8 +67,8 @@ def interrupts_deferred() -> Iterator[None]:
     """Defers Ctrl-C and SIGTERM until the end of the block.
 
     For short steps that must be done completely or not at all, and for C
-    libraries that call Python back: an exception there is printed and lost.
-    Does nothing in other threads than the main one.
+    libraries that call a Python function, whose exceptions they lose. Does
+    nothing outside of the main thread.
     """
     before: dict[int, Handler] = {}
     if _in_main_thread():

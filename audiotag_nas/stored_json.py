@@ -1,8 +1,8 @@
 """Reads JSON files of this project, which may be damaged.
 
 A file may be truncated, edited, or replaced by a pipe or a directory. Reading
-never blocks, uses bounded memory, and raises only `StoreError` (files) and
-`ValueError` (text).
+never blocks and uses bounded memory. `StoreError` reports a file that can't be
+read, and `ValueError` reports text that is not valid JSON.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from audiotag_nas.errors import StoreError
 
 MAX_BYTES = 16 * 2**20
-"""Size limit of a small file. Real ones have a few kilobytes."""
+"""Default size limit of a file. Most files have a few kilobytes."""
 
 
 def read_regular_file(
@@ -24,8 +24,8 @@ def read_regular_file(
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: it is not a regular file, has more than `max_bytes` bytes
-            or can't be read.
+        StoreError: the file is not regular, has more than `max_bytes` bytes or
+            can't be read.
     """
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer.
@@ -55,14 +55,14 @@ def read_regular_file(
 def check_regular(
     path: str | os.PathLike, status: os.stat_result | None = None
 ) -> None:
-    """Checks that `path` is a regular file; a missing one is accepted.
+    """Checks that `path` is a regular file or does not exist.
 
     Args:
-        path: the file.
-        status: its status, if known.
+        path: path of the file.
+        status: result of `os.stat` for the file, if known.
 
     Raises:
-        StoreError: it is a directory, a FIFO, a device or a socket.
+        StoreError: `path` is a directory, a FIFO, a device or a socket.
     """
     if status is None:
         try:
@@ -89,9 +89,8 @@ def parse_json(data: bytes) -> Any:
     """Parses JSON in UTF-8.
 
     Raises:
-        ValueError: not UTF-8 or not JSON, a repeated name in an object, a
-            number that JSON lacks (NaN), too deep nesting, or half a
-            surrogate pair.
+        ValueError: `data` is not UTF-8 or not JSON. Also for a repeated name in
+            an object, NaN, infinity, deep nesting and half a surrogate pair.
     """
     try:
         value = json.loads(
@@ -123,7 +122,8 @@ def read_json(path: str | os.PathLike) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        StoreError: as `read_regular_file`, or it is not valid JSON.
+        StoreError: the file can't be read (`read_regular_file`) or is not valid
+            JSON.
     """
     data = read_regular_file(path)
     try:

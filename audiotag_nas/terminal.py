@@ -1,6 +1,6 @@
 """Text that is safe on a terminal.
 
-Names that come from outside are printed without control characters.
+File names and other foreign texts are printed without control characters.
 """
 
 import re
@@ -19,8 +19,8 @@ def escaped(text: object) -> str:
     """Returns `text` as one line that is safe on a terminal.
 
     Control characters, line breaks, characters that change the direction of
-    text, and bytes that are not UTF-8 become escapes as in Python's source,
-    e.g. `\\x1b`. Everything else is kept.
+    text, and bytes that are not UTF-8 become Python escapes, e.g. `\\x1b`. All
+    other characters are kept.
     """
     return _UNPRINTABLE.sub(
         lambda match: match[0].encode("unicode_escape").decode(), str(text)
@@ -28,7 +28,7 @@ def escaped(text: object) -> str:
 
 
 def escaped_text(text: str) -> str:
-    """Returns text of several lines, each of them `escaped`."""
+    """Returns a text of several lines, after escaping each line."""
     return "\n".join(map(escaped, text.split("\n")))
 
 
@@ -36,7 +36,7 @@ def print_lines(*lines: object, file: TextIO | None = None) -> None:
     """Prints each argument as one `escaped` line, and flushes."""
     for line in lines:
         print(escaped(line), file=file)
-    # Without a console (pythonw), there is nothing to flush.
+    # Without a console (pythonw), the stream is None.
     stream = sys.stdout if file is None else file
     if stream is not None:
         stream.flush()

@@ -1,13 +1,14 @@
 """CHiME-Home: the paper's task at the paper's scale.
 
-Purpose: domestic audio tagging, DCASE 2016 task 4, after Liu and Zhang (IJCNN
-2020): search for filters, heights and widths of 7 blocks, grid search, final
-trainings, scored on the 816 refined evaluation clips.
-Data: the unpacked archive (docs/guide/data.md).
+Purpose: repeats the experiment of Liu and Zhang (IJCNN 2020) on domestic audio
+tagging, which is DCASE 2016 task 4. The search chooses filters, heights and
+widths of 7 blocks. A grid search and the final trainings follow. The networks
+are scored on the 816 refined evaluation clips.
+Data: the unpacked CHiME-Home archive (docs/guide/data.md).
 Command: audiotag-nas run --config=chime_home --workdir=runs/chime_home \
     --config.data.dataset_dir=/data/chime_home
-Time: days on a CPU. We have not run it on the real recordings.
-Expected: the paper reports a mean EER of 0.095 for the found network and
+Time: days on a CPU. We have not run this config on the real recordings.
+Expected: the paper reports a mean EER of 0.095 for the found network and of
 0.10 for the CRNN baseline.
 """
 

@@ -1,11 +1,11 @@
 """Domestic table: the trainings of the recorded table.
 
 Purpose: trains every network of a small space with several seeds on one
-synthetic data set, so that searchers can be compared in minutes
-(docs/results/contest.md). With small spectrograms (31 x 32), 300 training clips
-and 12 epochs, a training takes about 6 s of one core. After each epoch,
-networks are scored on the validation folds 0 and 1, separately and together,
-and on the evaluation split.
+synthetic data set. With the recorded results, searchers can be compared in
+minutes (docs/results/contest.md). Spectrograms are small (31 x 32), so one
+training on 300 clips for 12 epochs takes about 6 s on one core. After each
+epoch, a network is scored on the validation folds 0 and 1, separately and
+together, and on the evaluation split.
 Command: python -m benchmarks.record_table --workdir=runs/table
 Time: about 70 minutes for two seeds on two cores.
 """

@@ -1,10 +1,10 @@
-"""Prints a config: the value, the allowed values and the meaning of each field.
+"""Prints each field of a config with its value, allowed values and meaning.
 
   audiotag-nas config --config=demo
   audiotag-nas config --workdir=runs/demo
   audiotag-nas config --config=demo --config.training.batch_size=32
 
---reference prints docs/reference/config.md instead.
+With --reference, prints docs/reference/config.md instead.
 """
 
 from collections.abc import Sequence

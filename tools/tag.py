@@ -3,15 +3,15 @@
     tag --model workdir/export kitchen.mp3 hall.flac
     tag --model workdir/export --csv tags.csv --plot_dir pictures *.wav
 
-Reads any format that soundfile reads, at any sample rate, length and number
-of channels. For each file, prints the tags whose score reaches their
-threshold, and the times at which they are active.
+Reads all formats that soundfile reads, with any sample rate, length and number
+of channels. For each file, prints the tags whose score reaches their threshold,
+and the times at which these tags are active.
 
-A file that can't be tagged is reported with the reason, and the command
-continues with the next file. The exit status is 1 if some files failed and 2
-if all failed. A picture that can't be drawn is reported as a note. Tables grow
-file by file: after Ctrl-C (exit status 130) or SIGTERM (143) they have the
-finished files. docs/reference/file_formats.md describes --csv and --json.
+If a file can't be tagged, the reason is reported and the command continues with
+the next file. The exit status is 1 if some files failed and 2 if all files
+failed. A picture that can't be drawn is reported as a note. Tables grow file by
+file, so after Ctrl-C (exit status 130) or SIGTERM (143) they have the finished
+files. docs/reference/file_formats.md describes the tables of --csv and --json.
 """
 
 import dataclasses
@@ -38,28 +38,32 @@ _MODEL = flags.DEFINE_string(
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     None,
-    "One threshold for all tags, instead of the model's.",
+    "One threshold for all tags, instead of the thresholds of the model.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MERGE_GAP_SECONDS = flags.DEFINE_float(
     "merge_gap_seconds",
     0.2,
-    "Events of a tag with a shorter gap are merged.",
+    "Two events of the same tag are merged if the gap between them is shorter.",
     lower_bound=0.0,
 )
 _MIN_EVENT_SECONDS = flags.DEFINE_float(
     "min_event_seconds",
     0.1,
-    "Shorter events are dropped after merging.",
+    "After merging, events that are shorter are dropped.",
     lower_bound=0.0,
 )
-_CSV = flags.DEFINE_string("csv", None, "CSV file to write: the events.")
+_CSV = flags.DEFINE_string("csv", None, "CSV file to write, with the events.")
 _JSON = flags.DEFINE_string(
-    "json", None, "JSON file to write: scores and events."
+    "json", None, "JSON file to write, with scores and events."
 )
-_APPEND = flags.DEFINE_bool("append", False, "Continue tables that exist.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace tables that exist.")
+_APPEND = flags.DEFINE_bool(
+    "append", False, "Continue the files of --csv and --json if they exist."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace the files of --csv and --json if they exist."
+)
 _PLOT_DIR = flags.DEFINE_string(
     "plot_dir", None, "Directory for a picture of each file's first minute."
 )
@@ -70,7 +74,7 @@ _EXIT_ALL_FAILED = 2
 
 @dataclasses.dataclass
 class _Counts:
-    """Numbers of files."""
+    """Numbers of all, finished and failed files."""
 
     total: int
     done: int = 0
@@ -117,16 +121,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _existing(table_paths: list[str]) -> "Existing":
-    """Returns what happens to tables that exist.
+    """Returns what the flags request for tables that exist.
 
     Raises:
-        ConfigError: contradictory flags.
+        ConfigError: the flags contradict each other.
     """
     from audiotag_nas.errors import ConfigError
     from audiotag_nas.serving.growing_file import Existing
 
     if _APPEND.value and _OVERWRITE.value:
-        raise ConfigError("give only one of --append and --overwrite.")
+        raise ConfigError("--append and --overwrite: only one can be given.")
     if (_APPEND.value or _OVERWRITE.value) and not table_paths:
         name = _APPEND.name if _APPEND.value else _OVERWRITE.name
         raise ConfigError(f"--{name}: needs --csv or --json.")
@@ -177,11 +181,11 @@ def _tag_all(
     counts: _Counts,
     plot_dir: str | None,
 ) -> None:
-    """Tags, records and prints one file after the other."""
+    """Tags one file after the other, adds it to the tables and prints it."""
     for number, path in enumerate(paths, 1):
         with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)
-        # A finished file is in all tables, and counted.
+        # An interrupt must not leave a file in only one of the tables.
         with interrupts.interrupts_deferred():
             for table in tables:
                 table.add(tagged)
@@ -193,18 +197,18 @@ def _tag_all(
 def _tag(
     tagger: "Tagger", path: str, number: int, plot_dir: str | None
 ) -> "TaggedFile":
-    """Tags one file, and draws it if `plot_dir` is given."""
+    """Tags one file and, if `plot_dir` is given, draws its picture."""
     tagged = tagger.tag_file(path, keep_first_minute=plot_dir is not None)
     if plot_dir is None or tagged.scores is None:
         return tagged
-    # Files of different directories may have the same name.
+    # The number distinguishes files of the same name in different directories.
     return _drawn(
         tagged, Path(plot_dir) / f"{number:04d}_{tagged.path.name}.png"
     )
 
 
 def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
-    """Draws a tagged file; an error becomes a note."""
+    """Draws the picture of a tagged file. An error becomes a note."""
     from audiotag_nas.errors import StoreError
     from audiotag_nas.files import store_errors
 
@@ -212,7 +216,7 @@ def _drawn(tagged: "TaggedFile", picture: Path) -> "TaggedFile":
         with store_errors(picture, continues=False):
             tagged.plot(picture)
     except (StoreError, RuntimeError, ValueError) as error:
-        # The name is too long, the disk is full, or matplotlib refuses.
+        # E.g. the name is too long, the disk is full, or matplotlib fails.
         note = f"can't be drawn: {' '.join(str(error).split())}"
         return dataclasses.replace(tagged, notes=(*tagged.notes, note))
     return tagged

@@ -1,1 +1,1 @@
-"""The frame of every command: flags, overrides, errors, exit statuses."""
+"""Code that all commands share: flags, overrides, errors, exit statuses."""

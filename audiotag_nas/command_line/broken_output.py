@@ -1,7 +1,7 @@
 """Ends a command whose standard output can't be written, without a traceback.
 
-Python would report a reader that is gone (`audiotag-nas results ... | head`)
-or a full disk with a traceback.
+Without this module, Python would print a traceback if the disk is full, or if
+the reader of a pipe has ended (`audiotag-nas results ... | head`).
 """
 
 import contextlib
@@ -15,31 +15,31 @@ from audiotag_nas.command_line import exit_status
 
 @contextlib.contextmanager
 def broken_output_ends() -> Iterator[None]:
-    """Ends the process if its output can't be written.
+    """Ends the process if its standard output can't be written.
 
-    Prints nothing if the reader is gone, and one line for another error. The
-    default action of SIGPIPE would also end a search whose worker has died
-    while the search was writing to it.
+    Prints nothing if the reader of a pipe has ended, and one line for any other
+    error. The default action of SIGPIPE is no alternative: it would also end a
+    search that writes to a worker process that has died.
     """
     try:
         try:
             yield
         except SystemExit:
-            # At exit the interpreter flushes too, and prints a traceback.
+            # The interpreter would flush at exit, and print a traceback.
             if sys.stdout is not None:
                 sys.stdout.flush()
             raise
     except BrokenPipeError:
         gone = [number for number in (1, 2) if _reader_is_gone(number)]
         if not gone:
-            # The broken pipe is another one, e.g. to a worker.
+            # Another pipe is broken, e.g. the pipe to a worker.
             raise
         _discard(gone)
         sys.exit(exit_status.READER_GONE)
     except OSError as error:
         if not _output_fails():
             raise
-        # Buffered output would fail again at exit.
+        # Python would write the buffered output at exit, and fail again.
         _discard([1])
         exit_status.fail(
             f"error: standard output: can't be written ({error.strerror}).",
@@ -48,10 +48,10 @@ def broken_output_ends() -> Iterator[None]:
 
 
 def _output_fails() -> bool:
-    """Whether the standard output can't be written."""
+    """Returns whether the standard output can't be written."""
     try:
         if sys.stdout is not None:
-            # Unbuffered output has nothing left to flush.
+            # Write a line, because a flush of unbuffered output does nothing.
             sys.stdout.write("\n")
             sys.stdout.flush()
     except OSError:
@@ -60,7 +60,7 @@ def _output_fails() -> bool:
 
 
 def _discard(file_descriptors: list[int]) -> None:
-    """Discards everything that is written to them from now on."""
+    """From now on, discards all output to these file descriptors."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in file_descriptors:
         os.dup2(nowhere, number)

@@ -1,7 +1,7 @@
 """Runs a tool: parses its command line and reports the user's errors.
 
-Each error of the user is one line that names its cause. TensorFlow is not
-imported here.
+An error of the user is reported as one line that names its cause. This module
+does not import TensorFlow.
 """
 
 import io
@@ -36,16 +36,17 @@ def run(
     positional: str | None = None,
     interrupted: str = "interrupted.",
 ) -> None:
-    """Runs a tool's `main(argv)` and ends the process with its status.
+    """Runs a tool's `main(argv)` and ends the process with its exit status.
 
     Args:
-        tool_main: takes the program's name and the positional arguments;
-            returns the exit status (None: 0).
-        positional: what the positional arguments are, e.g. `files`. None:
-            there must be none.
-        interrupted: printed after Ctrl-C; `RESUMABLE` where that is true.
+        tool_main: function that takes the program's name and the positional
+            arguments, and returns the exit status or None, which means 0.
+        positional: name of the positional arguments, e.g. `files`. None if the
+            tool takes only flags.
+        interrupted: text to print after Ctrl-C. `RESUMABLE` if the same command
+            continues the work.
     """
-    # Print names that the screen can't show as escapes.
+    # Characters that the screen can't show are printed as escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     # TensorFlow's start-up notices would hide the first lines of progress.
@@ -66,9 +67,9 @@ def run(
     def parse(argv: Sequence[str]) -> list[str]:
         app.define_help_flags()
         try:
-            # The config flags look for overrides in sys.argv itself.
+            # The flag `--config` looks for overrides in sys.argv.
             sys.argv, kept = overrides.resolved(
-                # With the contents of flag files: a config may be in there.
+                # Flag files are read first, because one may set `--config`.
                 [
                     argv[0],
                     *flags.FLAGS.read_flags_from_files(
@@ -83,7 +84,7 @@ def run(
             # Only the help flags exit here, with absl's status of 1.
             sys.exit(0)
         except BrokenPipeError:
-            # The reader of the help is gone.
+            # The process that reads the help text has ended.
             raise
         except (flags.Error, UserError) as error:
             exit_status.fail(
@@ -96,7 +97,7 @@ def run(
                 exit_status.USAGE,
             )
         if kept:
-            print_lines(f"config: {kept}, as no --config is given")
+            print_lines(f"config: {kept}, because --config is not given")
         if positional is None and len(rest) > 1:
             exit_status.fail(
                 f"error: a flag is --name=value. Received: {rest[1]!r}",
@@ -114,15 +115,15 @@ def run(
 def _set_backends() -> None:
     """Sets the backends of Keras and matplotlib that this package needs.
 
-    Overrides the environment and Keras's own configuration file.
+    They override the environment and the configuration file of Keras.
     """
     given = os.environ.get("KERAS_BACKEND", _KERAS_BACKEND)
     if given != _KERAS_BACKEND:
         print(
-            f"warning: KERAS_BACKEND: must be {_KERAS_BACKEND!r}, which is "
-            f"used instead. Received: {given!r}",
+            f"warning: KERAS_BACKEND: must be {_KERAS_BACKEND!r}. This value "
+            f"is used. Received: {given!r}",
             file=sys.stderr,
         )
     os.environ["KERAS_BACKEND"] = _KERAS_BACKEND
-    # Plots are only written to files.
+    # The backend agg writes plots to files and needs no display.
     os.environ["MPLBACKEND"] = "agg"

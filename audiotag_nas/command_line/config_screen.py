@@ -14,9 +14,9 @@ _PATH_WIDTH = 40
 
 
 def config_lines(config: ExperimentConfig) -> list[str]:
-    """Returns the screen: two lines or more per field.
+    """Returns the lines of the screen, at least two per field.
 
-    A star marks values that differ from the default.
+    A star marks a value that differs from the default.
     """
     lines = ["* marks values that differ from the default"]
     for title, settings in _sections(config):
@@ -38,13 +38,13 @@ def config_lines(config: ExperimentConfig) -> list[str]:
 
 
 def reference_page() -> str:
-    """Returns docs/reference/config.md: the default config as Markdown."""
+    """Returns docs/reference/config.md, the default config as Markdown."""
     parts = [
         "# Configuration",
-        "Every field of an experiment config. The page is generated: "
-        "`audiotag-nas config --reference > docs/reference/config.md`. On the "
-        "command line, `--config.FIELD=VALUE` sets a field; several values "
-        "are separated by commas.",
+        "This page describes every field of an experiment config. It was "
+        "written by `audiotag-nas config --reference > "
+        "docs/reference/config.md`. On the command line, "
+        "`--config.FIELD=VALUE` sets a field. Commas separate several values.",
     ]
     for title, settings in _sections(ExperimentConfig()):
         rows = [
@@ -63,7 +63,7 @@ def reference_page() -> str:
 
 
 def _sections(config: ExperimentConfig) -> Iterator[tuple[str, list[Setting]]]:
-    """Yields the title and the fields of each section."""
+    """Yields each section's title and fields."""
     for path, settings in itertools.groupby(
         config.settings(), key=lambda setting: setting.path.rpartition(".")[0]
     ):
@@ -74,7 +74,7 @@ def _sections(config: ExperimentConfig) -> Iterator[tuple[str, list[Setting]]]:
 
 
 def _text(value: Any) -> str:
-    """Returns a value as it is given on the command line."""
+    """Returns a value in the form that the command line accepts."""
     if isinstance(value, tuple):
         return ",".join(map(_text, value))
     if isinstance(value, bool):

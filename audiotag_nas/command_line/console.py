@@ -1,7 +1,7 @@
 """The console command `audiotag-nas <tool> --flags`.
 
-Each tool is a file in `tools/`, with absl flags and a `main(argv)`. In a
-checkout, `python tools/<tool>.py` does the same.
+Each tool is a file in `tools/` that defines absl flags and `main(argv)`. In a
+checkout, `python tools/<tool>.py` also runs the tool.
 """
 
 import runpy
@@ -51,6 +51,6 @@ def _overview(tools: dict[str, str]) -> str:
             "",
             *(f"  {name:<{width}}  {text}" for name, text in tools.items()),
             "",
-            f"configs (--config=NAME or a file): {', '.join(list_configs())}",
+            f"configs (for --config=NAME): {', '.join(list_configs())}",
         ]
     )

@@ -11,10 +11,10 @@ USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 READER_GONE = 128 + signal.SIGPIPE
-"""A shell reports 128 + the signal for a tool that a signal ended."""
+"""A shell reports 128 + the signal's number for a tool that a signal ended."""
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """Ends the process with one line on standard error."""
+    """Prints one line on standard error and ends the process."""
     print_lines(message, file=sys.stderr)
     sys.exit(status)

@@ -18,7 +18,7 @@ WORKDIR_HELP = "Working directory of the experiment. Created if missing."
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentFlags:
-    """`--config` and `--workdir`; read after the command line was parsed."""
+    """The values of `--config` and `--workdir`, once flags are parsed."""
 
     config_flag: flags.FlagHolder
     workdir_flag: flags.FlagHolder[Any]
@@ -28,30 +28,31 @@ class ExperimentFlags:
         """The checked config.
 
         Raises:
-            ConfigError: as `unchecked_config`, or a field has a value that is
-                not allowed.
+            ConfigError: the file gives no `ExperimentConfig`, or a field has a
+                value that is not allowed.
         """
         return self.unchecked_config.validate()
 
     @property
     def unchecked_config(self) -> ExperimentConfig:
-        """The config as given.
+        """The config, of which no value was checked.
 
         Raises:
             ConfigError: the file gives no `ExperimentConfig`.
         """
         config = self.config_flag.value
         if not isinstance(config, ExperimentConfig):
-            # The config flags keep an error of a file until the first use.
+            # `--config` stores an error of the file until its first use.
             cause = getattr(config, "_error", None) or type(config)
             raise ConfigError(
-                "--config: the file must define get_config() that returns an "
-                f"audiotag_nas.ExperimentConfig. Received: {cause}"
+                "--config: the file must define a function get_config() that "
+                "returns an audiotag_nas.ExperimentConfig. "
+                f"Received: {cause}"
             )
         return config
 
     def overrides(self, section: str) -> dict[str, Any]:
-        """Returns the fields of one section that the command line sets.
+        """Returns the fields that the command line sets, all in one section.
 
         Raises:
             ConfigError: the command line sets a field of another section.
@@ -64,15 +65,15 @@ class ExperimentFlags:
             parent, _, name = path.rpartition(".")
             if parent != section:
                 raise ConfigError(
-                    f"config.{path}: only fields of config.{section} can be "
-                    f"given here. Received: {value!r}"
+                    f"config.{path}: this command accepts only fields of "
+                    f"config.{section}. Received: {value!r}"
                 )
             result[name] = value
         return result
 
     @property
     def workdir(self) -> str:
-        """The working directory, as by `flag_paths.directory`."""
+        """The working directory, checked by `flag_paths.directory`."""
         return flag_paths.directory(self.workdir_flag)
 
 
@@ -85,13 +86,13 @@ def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
             "config",
             help_string=(
                 "Experiment: a shipped config's name, a Python file, or the "
-                "config.json of a working directory. Default: that of "
-                f"--workdir if it has one, else {DEFAULT_CONFIG}. Fields can "
-                "be overridden, e.g. --config.training.batch_size=32."
+                "config.json of a working directory. Default: the config.json "
+                f"in --workdir if there is one, else {DEFAULT_CONFIG}. Fields "
+                "can be overridden, e.g. --config.training.batch_size=32."
             ),
         )
     except flags.CantOpenFlagFileError as error:
-        # Defining the flag already reads overrides in flag files.
+        # Defining the flag already reads the flag files.
         exit_status.fail(
             f"error: {flag_errors.describe_flagfile(error)}", exit_status.USAGE
         )
@@ -104,7 +105,7 @@ def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
 def define_early_stop_flag() -> None:
     """Defines `--early_stop`, short for `--config.search.early_stop`.
 
-    `overrides.resolved` replaces it before the command line is parsed.
+    `overrides.resolved` replaces the short form before flags are parsed.
     """
     flags.DEFINE_string(
         EARLY_STOP,

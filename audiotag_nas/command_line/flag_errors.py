@@ -1,7 +1,7 @@
-"""Describes what is wrong with a command line, as one line.
+"""Describes an error in a command line, as one line.
 
-The messages of absl and ml_collections do not name a missing flag clearly, and
-report an error in a config file as a traceback.
+absl does not name a missing flag clearly. ml_collections reports an error in a
+config file as a traceback.
 """
 
 import re
@@ -15,13 +15,13 @@ _MISSING = re.compile(r"flag --(\w+)=None: .* other than None\.")
 
 
 def describe(error: Exception) -> str:
-    """Describes an error that parsing the command line raised."""
+    """Describes an error that was raised while flags were parsed."""
     text = _one_line(error)
     if _FILE_RAISED in text:
         return _describe_config_file(_cause(error))
     missing = _MISSING.fullmatch(text)
     if missing:
-        return f"--{missing[1]}: must be given, as --{missing[1]}=VALUE"
+        return f"--{missing[1]}: must be given: --{missing[1]}=VALUE"
     if isinstance(error, flags.UnrecognizedFlagError):
         names = sorted(
             flag.name
@@ -37,10 +37,10 @@ def describe_flagfile(error: flags.CantOpenFlagFileError) -> str:
 
 
 def describe_unforeseen(error: Exception) -> str:
-    """Describes an error that is no `flags.Error`.
+    """Describes an error that is not a `flags.Error`.
 
-    The config file raised it, or a flag: absl raises a bare `ValueError` for
-    `--noflag=value`.
+    Either the config file or a flag raised the error. For `--noflag=value`,
+    absl raises a bare `ValueError`.
     """
     frames = traceback.extract_tb(error.__traceback__)
     if any("config_flags" in frame.filename for frame in frames):
@@ -49,15 +49,15 @@ def describe_unforeseen(error: Exception) -> str:
 
 
 def _describe_config_file(error: BaseException) -> str:
-    """Describes an error of a config file, with the line that raised it."""
+    """Describes an error in a config file and names the file's line."""
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}, line {error.lineno}"
         return f"--config: {where}: {name}: {error.msg}"
     if isinstance(error, AttributeError) and error.name == "get_config":
         return (
-            "--config: the file must define get_config() that returns an "
-            "audiotag_nas.ExperimentConfig. It defines none."
+            "--config: the file must define a function get_config() that "
+            "returns an audiotag_nas.ExperimentConfig. The file defines none."
         )
     where = path = _config_path()
     for frame in traceback.extract_tb(error.__traceback__):
@@ -73,7 +73,7 @@ def _config_path() -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Returns the error that the config flags wrapped in a traceback."""
+    """Returns the error in the file, of which `error` has the traceback."""
     while _FILE_RAISED in str(error):
         inner = error.__cause__ or error.__context__
         if inner is None:

@@ -1,4 +1,4 @@
-"""Files and directories that flags name, checked before the work."""
+"""Checks the files and directories that flags name, before a tool works."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ def directory(flag: flags.FlagHolder[Any]) -> str:
     Shells do not expand `~` after `=`.
 
     Raises:
-        ConfigError: it is empty, e.g. because a shell variable is not set.
+        ConfigError: the name is empty, e.g. from an unset shell variable.
     """
     if not flag.value:
         raise ConfigError(f"--{flag.name}: must name a directory. Received: ''")
@@ -23,11 +23,11 @@ def directory(flag: flags.FlagHolder[Any]) -> str:
 
 
 def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
-    """Returns the file that a flag names, with `~` expanded; None if not given.
+    """Returns the file that a flag names, with `~` expanded; None for no flag.
 
     Raises:
-        ConfigError: it is empty or `-`.
-        StoreError: it can't be written.
+        ConfigError: the name is empty or `-`.
+        StoreError: the file can't be written.
     """
     if flag.value is None:
         return None
@@ -41,10 +41,12 @@ def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
 
 
 def picture_path(flag: flags.FlagHolder[str | None]) -> str | None:
-    """Returns `output_path` of a picture and checks its file type.
+    """Returns `output_path` of a picture, after checking its file type.
 
     Raises:
-        ConfigError, StoreError: as `output_path`, or another file type.
+        ConfigError: the name is empty or `-`, or has another ending than those
+            of pictures.
+        StoreError: the file can't be written.
     """
     from audiotag_nas.report.figures import picture_ending
 

@@ -1,8 +1,8 @@
 """Drops messages of C libraries that do not help a user.
 
-TensorFlow's import writes notices to standard error before its log level takes
-effect. The MP3 decoder reports each damaged frame. All other lines are kept,
-e.g. warnings and the last line of a process that crashes.
+While TensorFlow is imported, it writes notices to standard error before its log
+level takes effect. The MP3 decoder reports each damaged frame. All other lines
+are kept, e.g. warnings and the last line of a process that crashes.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ from audiotag_nas.command_line import stderr_relay
 def without_library_messages() -> Iterator[None]:
     """Drops known messages of C libraries on standard error.
 
-    For commands only: it replaces file descriptor 2 of the whole process.
-    Within the block, `sys.stderr` writes to the screen directly.
+    Only commands may use this function, because it replaces file descriptor 2
+    of the whole process. Within the block, `sys.stderr` writes to the screen.
     """
     stderr = sys.stderr
     if stderr is None:
         yield
         return
     stderr.flush()
-    # Never closed: log handlers that are created in the block may keep it.
+    # This file is never closed, because log handlers may keep it.
     screen = open(  # noqa: SIM115
         os.dup(2), "w", buffering=1, errors="backslashreplace"
     )
-    # In a separate session, so that Ctrl-C does not end it too early.
+    # The relay has its own session, so that Ctrl-C does not end it too early.
     relay = subprocess.Popen(
         [sys.executable, "-I", "-S", stderr_relay.__file__],
         stdin=subprocess.PIPE,
@@ -47,8 +47,8 @@ def without_library_messages() -> Iterator[None]:
     finally:
         screen.flush()
         sys.stderr = stderr
-        # Wait for an answer, not for the relay's end: child processes, such as
-        # a resource tracker, may keep its standard input open.
+        # Wait for the relay's answer, not for its end: child processes, such as
+        # a resource tracker, may keep the relay's standard input open.
         with contextlib.suppress(BrokenPipeError), relay.stdout:
             os.write(2, stderr_relay.FLUSH)
             relay.stdout.read(len(stderr_relay.FLUSHED))

@@ -22,6 +22,6 @@ def print_warnings_as_lines() -> None:
 
 
 def escape_record(record: logging.LogRecord) -> bool:
-    """A filter of log handlers that keeps each record and escapes its text."""
+    """Escapes the text of a log record; is a filter that keeps all records."""
     record.msg, record.args = escaped_text(record.getMessage()), None
     return True

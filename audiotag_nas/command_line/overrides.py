@@ -1,9 +1,9 @@
 """Translates `--config` and its overrides for the flags of ml_collections.
 
-These take a file and `--config.a.b=<literal>`. This module replaces the names
-of shipped configs by files, checks values against the fields' types, writes
-them as literals, and expands `--early_stop`. Without `--config`, a working
-directory's stored config is used.
+ml_collections accepts `--config=<file>` and `--config.a.b=<literal>`. This
+module replaces the name of a shipped config by its file, checks each override
+against the type of its field, writes the value as a Python literal, and expands
+`--early_stop`. Without `--config`, the config.json in `--workdir` is used.
 """
 
 import os
@@ -31,20 +31,21 @@ _ITEM = re.compile(
 def resolved(
     argv: list[str], *, has_config: bool, has_early_stop: bool
 ) -> tuple[list[str], str]:
-    """Returns the command line as the config flags read it.
+    """Returns the command line in the form that ml_collections reads.
 
     Args:
-        argv: as typed, the program's name first.
-        has_config: whether the tool has `--config`. If it is not given, the
-            result names the config of `--workdir`, or else the default one.
+        argv: the typed command line, which begins with the program's name.
+        has_config: whether the tool has `--config`. If the flag is not given,
+            the result names the config.json in `--workdir`, or else the default
+            config.
         has_early_stop: whether the tool has `--early_stop`.
 
     Returns:
-        The command line; and the stored config's file if that was chosen
+        The command line, and the path of the config.json if it was chosen
         because `--config` is not given, else an empty string.
 
     Raises:
-        ConfigError: an unknown config or field, or a value of a wrong type.
+        ConfigError: a config or field is unknown, or a value has a wrong type.
     """
     result = []
     pending: str | None = None
@@ -65,7 +66,7 @@ def resolved(
         result.append(argument)
     if pending is not None:
         raise ConfigError(
-            f"--config: give a file or one of {', '.join(list_configs())}"
+            f"--config: must be a file or one of {', '.join(list_configs())}"
         )
     if not has_config or any(a.startswith(_CONFIG) for a in result):
         return result, ""
@@ -80,7 +81,7 @@ def _config_flag(name: str) -> str:
 
 
 def _kept_config(argv: list[str]) -> str:
-    """Returns the config's file in the directory of --workdir, or ''."""
+    """Returns the config.json in `--workdir`, or '' if there is none."""
     workdir = ""
     for argument, following in zip(argv, [*argv[1:], ""], strict=True):
         name, equals, value = argument.partition("=")
@@ -91,7 +92,7 @@ def _kept_config(argv: list[str]) -> str:
 
 
 def _with_early_stop_as_field(argv: list[str]) -> list[str]:
-    """Replaces `--early_stop=NAME` by the override of the field."""
+    """Replaces `--early_stop=NAME` by `--config.search.early_stop=NAME`."""
     field = f"--config.search.{EARLY_STOP}"
     result: list[str] = []
     for argument in argv:
@@ -106,12 +107,14 @@ def _with_early_stop_as_field(argv: list[str]) -> list[str]:
 
 
 def _override(argument: str) -> str:
-    """Checks `--config.section.field=value`; returns it with a literal."""
+    """Checks `--config.section.field=value` and makes `value` a literal."""
     path, equals, text = argument.removeprefix("--config.").partition("=")
     hint = field_type(ExperimentConfig, path)
     item = typing.get_args(hint)[0] if typing.get_args(hint) else hint
     if not equals and item is not bool:
-        raise ConfigError(f"config.{path}: give a value, --config.{path}=VALUE")
+        raise ConfigError(
+            f"config.{path}: must have a value: --config.{path}=VALUE"
+        )
     if not equals:
         return argument
     several = item is not hint
@@ -128,7 +131,7 @@ def _override(argument: str) -> str:
 
 
 def _within(text: str) -> str:
-    """Removes parentheses or brackets around the whole text."""
+    """Removes parentheses or brackets that enclose the whole text."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("()", "[]"):
         return text
@@ -136,15 +139,15 @@ def _within(text: str) -> str:
     for index, character in enumerate(text):
         depth += (character == text[0]) - (character == text[-1])
         if depth == 0:
-            # In `(loud) dog,rain (light)` they are not around the whole.
+            # In `(loud) dog,rain (light)` no pair encloses the whole text.
             return text[1:-1] if index == len(text) - 1 else text
     return text
 
 
 def _split(text: str, path: str) -> list[str]:
-    """Splits at commas that are not within quotes.
+    """Splits `text` at the commas that are not within quotes.
 
-    As in a CSV file, a quote within double quotes is written twice.
+    As in a CSV file, a double quote within double quotes is written twice.
 
     Raises:
         ConfigError: a double quote is not closed.

@@ -1,4 +1,4 @@
-"""Flags that select where trials are trained, and their limits."""
+"""Flags that select where trials are trained, and the limits of a training."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,58 +16,62 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     """Defines the flags.
 
     Returns:
-        Reads them, after the command line was parsed; raises ConfigError if
-        they contradict one another.
+        A function that returns the flags' values, once flags are parsed. It
+        raises ConfigError if two flags contradict each other.
     """
     name = flags.DEFINE_string(
         "runner",
         "in_process",
-        "Where trials are trained. in_process: one after the other in this "
-        "process; process: in parallel worker processes; ray: on a Ray "
+        "Place where trials are trained. in_process: one after the other in "
+        "this process. process: in parallel worker processes. ray: on a Ray "
         "cluster (docs/guide/ray.md).",
     )
     num_workers = flags.DEFINE_integer(
         "workers",
         None,
-        "Parallel trainings. Default: 1; with --runner=ray, as many as the "
-        "cluster has resources for.",
+        "Number of workers, which train in parallel. Default: 1. With "
+        "--runner=ray, the default is set by the cluster's resources.",
         lower_bound=1,
     )
     timeout = flags.DEFINE_float(
         "trial_timeout",
         None,
-        "Seconds after which a training is stopped and fails.",
+        "Number of seconds after which a training is stopped and fails.",
         lower_bound=1e-3,
     )
     gpus = flags.DEFINE_integer(
         "gpus_per_trial",
         0,
-        "GPUs per training. 0: the CPU; in_process: all GPUs of the machine.",
+        "GPUs per training. 0 means the CPU. With --runner=in_process, all "
+        "GPUs of the machine are used.",
         lower_bound=0,
     )
     memory = flags.DEFINE_float(
         "memory_limit_gib",
         None,
-        "Memory above which a worker is stopped and its training fails.",
+        "Memory limit of a worker. A worker that exceeds it is stopped, and "
+        "its training fails.",
         lower_bound=1e-3,
     )
     retries = flags.DEFINE_integer(
         "retries",
         0,
-        "Retries of a training that a crash or a limit ended.",
+        "Number of times that a training is repeated if a crash, the timeout "
+        "or the memory limit ended it.",
         lower_bound=0,
     )
     ray_address = flags.DEFINE_string(
         "ray_address",
         None,
-        "Ray cluster. auto: the running one (default); host:port; local: "
-        "start one on this machine for this command.",
+        "Ray cluster. auto (default): the running cluster. HOST:PORT: the "
+        "cluster at this address. local: a new cluster on this machine, for "
+        "this command.",
     )
     ray_cache_dir = flags.DEFINE_string(
         "ray_cache_dir",
         None,
-        "Where each Ray node caches the features that it prepares. Default: "
-        "~/.cache/audiotag_nas.",
+        "Directory in which each Ray node caches the features that it "
+        "prepares. Default: ~/.cache/audiotag_nas.",
     )
 
     def read() -> "RunnerSettings":

@@ -1,11 +1,11 @@
-"""The experiment config: typed, validated, plain values only.
+"""The experiment config: a tree of dataclasses with checked, plain values.
 
 Each Python file in `configs/` returns one `ExperimentConfig`. The command line
-overrides its fields (`--config.training.epochs=3`); then `validate` checks
-them. The working directory keeps the resolved config, and `differences` names
-the fields that changed since.
+overrides its fields (`--config.training.epochs=3`). Then `validate` checks all
+fields. The working directory keeps the resulting config. `differences` names
+the fields in which two configs differ.
 
-This module imports no TensorFlow, so that a wrong value is reported at once.
+This module does not import TensorFlow, so a wrong value is reported at once.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ from audiotag_nas.space import SearchSpace
 from audiotag_nas.trial import MAX_REWARD
 
 CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
-"""The seven scored tags of DCASE 2016 task 4, in the challenge's order."""
+"""The seven tags that DCASE 2016 task 4 scores, in the order of the task."""
 
 REWARDS = ("eer", "auc", "loss", "binormal_eer")
-"""Measures of a network's quality; see `training.rewards`."""
+"""Measures of a network's quality, which `training.rewards` defines."""
 
 
 def _epochs(default: int) -> int:
@@ -43,7 +43,8 @@ def _epochs(default: int) -> int:
 def _patience(default: int) -> int:
     return setting(
         default,
-        "Epochs without a better validation mean EER that end a training.",
+        "A training ends after this many epochs without a better validation "
+        "mean EER.",
         at_least=1,
     )
 
@@ -51,7 +52,7 @@ def _patience(default: int) -> int:
 def _cost_weight(cost: str) -> float:
     return setting(
         0.0,
-        f"Reward subtracted per factor of 10 in {cost}. 0: off.",
+        f"Reward that is subtracted per factor of 10 in {cost}. 0: off.",
         at_least=0,
     )
 
@@ -67,8 +68,8 @@ class DataConfig(Section):
     )
     dataset_dir: str = setting(
         "",
-        "Root directory of the data set. Required for chime_home; synthetic "
-        "clips are always written to <workdir>/dataset.",
+        "Root directory of the data set. Required for source chime_home. "
+        "Source synthetic always writes its clips to <workdir>/dataset.",
     )
     manifest_path: str = setting(
         "", "CSV file that lists the clips. Required for source manifest."
@@ -79,21 +80,22 @@ class DataConfig(Section):
         "<workdir>/features.",
     )
     raw: bool = setting(
-        False, "CHiME-Home: train on the raw development list, not the refined."
+        False, "CHiME-Home: use the raw development list, not the refined one."
     )
     tags: tuple[str, ...] = setting(
-        CHIME_HOME_TAGS, "Outputs of the network, in order.", not_empty=True
+        CHIME_HOME_TAGS, "Tags to predict, in output order.", not_empty=True
     )
     clip_seconds: float = setting(
         4.0, "Longer clips are cut to this length.", above=0, at_most=86400
     )
     min_clip_seconds: float = setting(
         4.0,
-        "Shorter clips are rejected. Clips between the two are padded.",
+        "Shorter clips are rejected. Clips that are shorter than clip_seconds, "
+        "but not shorter than min_clip_seconds, are padded with zeros.",
         above=0,
     )
     validation_folds: tuple[int, ...] = setting(
-        (0,), "Development folds that trainings validate on.", at_least=0
+        (0,), "Development folds used for validation.", at_least=0
     )
 
 
@@ -108,7 +110,7 @@ class SyntheticConfig(Section):
         600, "Refined evaluation clips.", at_least=10
     )
     broadband_boost: float = setting(
-        5.0, "How many times more often tag b occurs than in reality.", above=0
+        5.0, "Frequency of tag b, relative to CHiME-Home.", above=0
     )
 
 
@@ -118,7 +120,8 @@ class TrainingConfig(Section):
 
     epochs: int = setting(
         100,
-        "Maximum number of epochs. Search, grid and final have their own.",
+        "Maximum number of epochs per training. The stages search, grid and "
+        "final have their own fields.",
         at_least=1,
     )
     patience: int = _patience(20)
@@ -148,21 +151,21 @@ class SearchConfig(Section):
         "Algorithm that proposes the architectures.",
         choices=tuple(name for name in SEARCHER_SETTINGS if name != "grid"),
     )
-    num_trials: int = setting(24, "Trials in total.", at_least=1)
+    num_trials: int = setting(24, "Number of trials in total.", at_least=1)
     trials_per_round: int = setting(
-        4, "Architectures that the searcher proposes at a time.", at_least=1
+        4, "Architectures that the searcher proposes per round.", at_least=1
     )
     open_rounds: int = setting(
         1,
-        "Rounds in training at the same time. More rounds leave fewer workers "
-        "idle.",
+        "Number of rounds that are trained at the same time. With more rounds, "
+        "fewer workers are idle.",
         at_least=1,
     )
     epochs: int = _epochs(10)
     patience: int = _patience(10)
     num_blocks: int = setting(7, "Convolutional blocks.", choices=(7,))
     filters: tuple[int, ...] = setting(
-        (8, 16, 32, 64), "Choices for the filters of a block.", at_least=1
+        (8, 16, 32, 64), "Choices for a block's number of filters.", at_least=1
     )
     heights: tuple[int, ...] = setting(
         (1, 3, 5, 7), "Choices for a kernel's height, in frames.", at_least=1
@@ -177,15 +180,15 @@ class SearchConfig(Section):
     )
     reward: str = setting(
         "binormal_eer",
-        "Quality that rewards search and grid trials, a measure of the "
-        "validation curves. The paper's is eer.",
+        "Measure of the validation curves from which the reward of search and "
+        "grid trials is computed. The paper uses eer.",
         choices=REWARDS,
     )
     parameters_weight: float = _cost_weight("parameters")
     multiply_adds_weight: float = _cost_weight("multiply-adds")
     latency_weight: float = _cost_weight("latency")
     measure_latency: bool = setting(
-        False, "Measure the latency even where its weight is 0."
+        False, "Measure the latency even if latency_weight is 0."
     )
     failure_reward: float = setting(
         0.0,
@@ -200,18 +203,18 @@ class SearchConfig(Section):
     )
     early_stop_min_trials: int = setting(
         8,
-        "Trials that are trained completely before one is stopped.",
+        "Trials that are trained completely before any trial is stopped.",
         at_least=4,
     )
     early_stop_min_epochs: int = setting(
-        2, "Epochs of every trial before it can be stopped.", at_least=1
+        2, "Number of epochs after which a trial can be stopped.", at_least=1
     )
     early_stop_eta: float = setting(
-        3.0, "halving: one of this many trials is promoted.", at_least=1.1
+        3.0, "halving promotes one of this many trials.", at_least=1.1
     )
     early_stop_risk: float = setting(
         0.1,
-        "curve: probability of stopping a trial that would be the best.",
+        "curve accepts this probability of stopping the best trial.",
         above=0,
         below=0.5,
     )
@@ -236,7 +239,7 @@ class SearchConfig(Section):
 
     @property
     def searcher_settings(self) -> dict[str, Any]:
-        """The settings of `searcher`, for `make_searcher`."""
+        """The settings of the selected searcher, for `make_searcher`."""
         settings = getattr(self, self.searcher, None)
         return dict(vars(settings)) if settings else {}
 
@@ -251,7 +254,7 @@ class SearchConfig(Section):
 
 @dataclasses.dataclass
 class GridConfig(Section):
-    """The grid search over training settings: the product of its axes."""
+    """The grid search, which tries all combinations of training settings."""
 
     mixup_alpha: tuple[float, ...] = setting(
         (0.0, 0.2, 1.5), "Values of training.mixup_alpha.", at_least=0
@@ -270,12 +273,12 @@ class GridConfig(Section):
 
 @dataclasses.dataclass
 class FinalConfig(Section):
-    """The final trainings, of the baseline and of the found network."""
+    """The final trainings of the baseline and of the found network."""
 
     epochs: int = _epochs(100)
     patience: int = _patience(20)
     bootstrap_samples: int = setting(
-        1000, "Bootstrap samples for the 95 % intervals.", at_least=100
+        1000, "Bootstrap resamples for the 95 % intervals.", at_least=100
     )
     export_dir: str = setting(
         "",
@@ -306,7 +309,7 @@ least 1. Received: 0
     seed: int = setting(0, "Seed of all random numbers.", at_least=0)
     threads_per_trial: int = setting(
         1,
-        "CPU threads per training. The last digits of results depend on it.",
+        "CPU threads per training. They affect the last digits of results.",
         at_least=1,
     )
     data: DataConfig = field(default_factory=DataConfig)
@@ -321,14 +324,14 @@ least 1. Received: 0
         """Checks every field and returns self.
 
         Raises:
-            ConfigError: names the field, the rule and the value.
+            ConfigError: a value is not allowed; names the field and the rule.
         """
         self.check("config")
         self._check_together()
         return self
 
     def _check_together(self) -> None:
-        """Checks the rules between fields."""
+        """Checks the rules that concern several fields."""
         data, features = self.data, self.features
         if data.source == "chime_home" and not data.dataset_dir:
             raise ConfigError(
@@ -388,9 +391,10 @@ least 1. Received: 0
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """Checks that the grid has a size with the search's frames.
+        """Checks that a spectrogram size of the grid fits the search.
 
-        The search's size follows from `data.clip_seconds`.
+        Its number of frames must be that of the search, which follows from
+        `features` and `data.clip_seconds`.
         """
         data, features = self.data, self.features
         default = features.spectrogram_size(data.clip_seconds)
@@ -403,10 +407,11 @@ least 1. Received: 0
                     f"{frames}x{mels}" for _, mels in parsed
                 )
                 raise ConfigError(
-                    f"must have a size of the {frames} frames that the search "
-                    f"trains on ({default}, by config.features and "
-                    f"data.clip_seconds={data.clip_seconds}), e.g. "
-                    f"{','.join(fitting)}. Received: {','.join(sizes)}"
+                    f"must have a size of {frames} frames, e.g. "
+                    f"{','.join(fitting)}, because the search trains on "
+                    f"{default} (by config.features and "
+                    f"data.clip_seconds={data.clip_seconds}). "
+                    f"Received: {','.join(sizes)}"
                 )
             for size in sizes:
                 features.resized(size, data.clip_seconds)
@@ -420,16 +425,16 @@ least 1. Received: 0
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "ExperimentConfig":
-        """Returns the config that `to_json` was called on.
+        """Rebuilds a config from the value that `to_json` returned.
 
         Raises:
-            ConfigError: an unknown field, or a value of the wrong type.
+            ConfigError: a field is unknown, or a value is not allowed.
         """
         config: ExperimentConfig = from_json(cls, value, "config")
         return config.validate()
 
     def differences(self, other: "ExperimentConfig") -> list[str]:
-        """One line per differing field: `training.epochs: 3 here, 5 there`."""
+        """Lists the differing fields: `training.epochs: 3 here, 5 there`."""
         return [
             f"{mine.path}: {mine.value!r} here, {theirs.value!r} there"
             for mine, theirs in zip(

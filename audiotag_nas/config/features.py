@@ -1,4 +1,4 @@
-"""The config of the log-mel front end, and spectrogram sizes."""
+"""The config of the log-mel front end, and sizes of its spectrograms."""
 
 import dataclasses
 import re
@@ -13,7 +13,7 @@ def parse_spectrogram_size(size: str) -> tuple[int, int]:
     """Returns the frames and mel bins: `"124x128"` -> (124, 128).
 
     Raises:
-        ConfigError: another form, or a number below 1.
+        ConfigError: `size` has another form, or a number below 1.
     """
     match = _SIZE.fullmatch(size)
     if match is None or min(map(int, match.groups())) < 1:
@@ -28,8 +28,8 @@ def parse_spectrogram_size(size: str) -> tuple[int, int]:
 class FeatureConfig(Section):
     """The log-mel front end.
 
-    The defaults are the baseline's (Wei et al. 2018): 4 s give 124 frames of
-    128 mel bins.
+    The defaults are the front end of the CRNN baseline (Wei et al. 2018). A
+    clip of 4 s then has 124 frames of 128 mel bins.
 
     Example:
         >>> from audiotag_nas import FeatureConfig
@@ -42,57 +42,61 @@ class FeatureConfig(Section):
     """
 
     sample_rate_hz: int = setting(
-        16000, "Clips are resampled to it.", at_least=1000, at_most=768000
+        16000, "Sample rate after resampling.", at_least=1000, at_most=768000
     )
     window: str = setting(
-        "hamming", "Periodic window of a frame.", choices=("hamming", "hann")
+        "hamming", "Periodic window function.", choices=("hamming", "hann")
     )
     frame_length: int = setting(
         1024, "Length of a frame, in samples.", at_least=16
     )
     frame_step: int = setting(
-        512, "Distance between frames, in samples.", at_least=1
+        512, "Distance between two frame starts, in samples.", at_least=1
     )
     center: bool = setting(
         False, "Pad both ends of a clip with half a frame of zeros."
     )
     normalize_window: bool = setting(
-        True, "Divide by the root of the sum of the squared window."
+        True, "Divide the window by the square root of the sum of its squares."
     )
     power: float = setting(
         1.0,
-        "Exponent of the spectrum: 1 magnitude, 2 power.",
+        "Exponent of the magnitude spectrum. 1 gives magnitudes, 2 powers.",
         choices=(1.0, 2.0),
     )
-    num_mels: int = setting(128, "Mel bins.", at_least=1)
+    num_mels: int = setting(128, "Number of mel bins.", at_least=1)
     fmin_hz: float = setting(
         0.0, "Lower edge of the lowest mel band.", at_least=0
     )
     fmax_hz: float = setting(
         8000.0,
-        "Upper edge of the highest mel band: above fmin_hz, at most half the "
-        "sample rate.",
+        "Upper edge of the highest mel band. Must be above fmin_hz and at most "
+        "half the sample rate.",
     )
     mel_scale: str = setting(
         "slaney", "Formula of the mel scale.", choices=("slaney", "htk")
     )
     mel_norm: str = setting(
         "peak",
-        "Scale of a mel band: a peak of 1, an area of 1 (slaney) or none.",
+        "Scale of a mel band's filter. peak: its maximum is 1; slaney: its "
+        "area is 1; none: it is not scaled.",
         choices=("peak", "slaney", "none"),
     )
     log: str = setting(
         "ln",
-        "ln: ln(x + log_floor); db: 10 log10(max(x, log_floor)).",
+        "Logarithm of a mel energy x. ln: ln(x + log_floor); db: 10 "
+        "log10(max(x, log_floor)).",
         choices=("ln", "db"),
     )
-    log_floor: float = setting(1e-8, "See log.", above=0)
+    log_floor: float = setting(
+        1e-8, "Value of log_floor in the formula of log.", above=0
+    )
 
     @classmethod
     def librosa_defaults(cls) -> "FeatureConfig":
         """Returns the front end of librosa's default log-mel spectrogram.
 
-        That is `melspectrogram` followed by `power_to_db(top_db=None)`.
+        librosa's calls are `melspectrogram` and `power_to_db(top_db=None)`.
         """
         return cls(
             sample_rate_hz=22050,
@@ -112,7 +116,7 @@ class FeatureConfig(Section):
         )
 
     def num_frames(self, num_samples: int) -> int:
-        """Returns how many frames `num_samples` samples give."""
+        """Returns the number of frames of a clip of `num_samples` samples."""
         if self.center:
             return 1 + num_samples // self.frame_step if num_samples else 0
         if num_samples < self.frame_length:
@@ -127,11 +131,12 @@ class FeatureConfig(Section):
     def resized(self, size: str, clip_seconds: float) -> "FeatureConfig":
         """Returns the same front end for spectrograms of `size`.
 
-        The frame length is doubled until frames overlap by half or more
-        ([own]). The step is the longest that gives the number of frames.
+        The frame step is the longest with which a clip has the frames of
+        `size`. The frame length is doubled until neighboring frames overlap by
+        half or more ([own]).
 
         Raises:
-            ConfigError: no step gives the number of frames.
+            ConfigError: no frame step gives the number of frames.
         """
         frames, mels = parse_spectrogram_size(size)
         if size == self.spectrogram_size(clip_seconds):
@@ -146,7 +151,7 @@ class FeatureConfig(Section):
             length *= 2
         else:
             raise ConfigError(
-                f"spectrogram size {size}: {clip_seconds} s at "
+                f"spectrogram size {size}: a clip of {clip_seconds} s at "
                 f"{self.sample_rate_hz} Hz can't be cut into {frames} frames "
                 "that overlap."
             )
@@ -155,7 +160,8 @@ class FeatureConfig(Section):
         )
         if result.spectrogram_size(clip_seconds) != size:
             raise ConfigError(
-                f"spectrogram size {size}: the nearest that {clip_seconds} s "
-                f"give is {result.spectrogram_size(clip_seconds)}."
+                f"spectrogram size {size}: a clip of {clip_seconds} s can't "
+                "have it. The nearest possible size is "
+                f"{result.spectrogram_size(clip_seconds)}."
             )
         return result

@@ -1,7 +1,7 @@
 """The settings of each searcher: names, defaults, ranges and meanings.
 
-`make_searcher` takes them by name. In the experiment config they are the
-sections `search.<searcher>`.
+`make_searcher` takes the settings as keyword arguments. In the experiment
+config, each searcher's settings are the section `search.<searcher>`.
 """
 
 import dataclasses
@@ -14,29 +14,29 @@ from audiotag_nas.space import plain
 from audiotag_nas.trial import MAX_REWARD
 
 MAX_POLICY_STEPS = 1000
-"""Per round: each of them has its own seed."""
+"""Maximum number of policy steps per round; each step has its own seed."""
 
 
 @dataclasses.dataclass
 class NoSettings(Section):
-    """Searchers without settings."""
+    """The empty settings of the searchers that have none."""
 
 
 @dataclasses.dataclass
 class ReinforceSettings(Section):
-    """The default searcher: REINFORCE on a learned reward model."""
+    """The default searcher, which runs REINFORCE on a learned reward model."""
 
     num_initial: int = setting(
-        12, "Trials before the reward model is used.", at_least=2
+        12, "Trials before the reward model is first used.", at_least=2
     )
     policy_steps: int = setting(
         8,
-        "Policy-gradient steps on the reward model per round.",
+        "Number of policy-gradient steps on the reward model per round.",
         at_least=0,
         at_most=MAX_POLICY_STEPS,
     )
-    # At 1000 the policy is uniform: advantages are at most 3. From 1e20 on,
-    # the norm of the gradient overflows.
+    # Advantages are at most 3, so a weight of 1000 already makes the policy
+    # uniform. From 1e20 on, the norm of the gradient would overflow.
     policy_entropy: float = setting(
         0.1,
         "Weight of the policy's entropy bonus, per nat.",
@@ -45,25 +45,27 @@ class ReinforceSettings(Section):
     )
     reevaluate: bool = setting(
         True,
-        "Retrain good architectures where the noise of their rewards decides "
-        "which is best. False: only once every point was asked or told.",
+        "Retrain good architectures if the noise of their rewards hides which "
+        "of them is the best. False: only after every architecture of the "
+        "space was proposed.",
     )
 
 
 @dataclasses.dataclass
 class PlainReinforceSettings(Section):
-    """REINFORCE with an LSTM policy, without a reward model (the paper's)."""
+    """The paper's searcher: REINFORCE with an LSTM policy, no reward model."""
 
-    # Rewards have the same bound. Larger values overflow single precision.
+    # MAX_REWARD is also the bound of rewards. Settings above it would overflow
+    # single precision.
     controller_units: int = setting(
-        64, "Width of the LSTM and of the embedding.", at_least=1
+        64, "Size of the LSTM and of its token embeddings.", at_least=1
     )
     learning_rate: float = setting(
         5e-3, "Learning rate of Adam.", above=0, at_most=MAX_REWARD
     )
     baseline_decay: float = setting(
         0.9,
-        "Share of the return baseline that is kept at an update.",
+        "Share of the old return baseline that an update keeps.",
         at_least=0,
         below=1,
     )
@@ -82,12 +84,13 @@ class PlainReinforceSettings(Section):
 class EvolutionSettings(Section):
     """Regularized evolution."""
 
-    # [own] for 200 trials; Real et al. use 100 for 20,000.
+    # [own]: 20 suits searches of 200 trials. Real et al. use 100 members for
+    # 20,000 trials.
     population: int = setting(
-        20, "Size of the population: the latest trials.", at_least=1
+        20, "Size of the population, which holds the latest trials.", at_least=1
     )
     sample: int = setting(
-        5, "Members per tournament, drawn with replacement.", at_least=1
+        5, "Members drawn per tournament, with replacement.", at_least=1
     )
 
 
@@ -107,11 +110,11 @@ def searcher_settings(name: str) -> tuple[str, ...]:
     """Returns the names of the settings of searcher `name`.
 
     Raises:
-        ConfigError: no such searcher; names the existing ones.
+        ConfigError: there is no such searcher; names the existing searchers.
     """
     if name not in SEARCHER_SETTINGS:
         raise ConfigError(
-            f"a searcher must be one of {list(SEARCHER_SETTINGS)}. "
+            f"a searcher must be one of {', '.join(SEARCHER_SETTINGS)}. "
             f"Received: {name!r}"
         )
     return setting_names(SEARCHER_SETTINGS[name])
@@ -121,12 +124,12 @@ def make_settings(name: str, values: Mapping[str, Any]) -> Section:
     """Returns the checked settings of searcher `name`.
 
     Args:
-        name: the searcher.
-        values: setting -> value; NumPy scalars are accepted.
+        name: name of the searcher.
+        values: name of a setting -> value, which may be a NumPy scalar.
 
     Raises:
-        ConfigError: no such searcher or setting (names the allowed ones), or
-            a value that is not allowed.
+        ConfigError: there is no such searcher or setting, or a value is not
+            allowed.
     """
     allowed = searcher_settings(name)
     unknown = ", ".join(f"`{key}`" for key in sorted(set(values) - {*allowed}))

@@ -1,7 +1,7 @@
 """Sections of a config: dataclasses whose fields carry default, rule and help.
 
-`setting` is the one home of what is known about a field. The checks, the error
-messages, the `config` command and docs/reference/config.md derive from it.
+The call of `setting` is the only place that describes a field. The checks, the
+error messages, the `config` command and docs/reference/config.md read it there.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ _T = TypeVar("_T")
 class Rule:
     """The values that a field accepts, in addition to its type.
 
-    The rule of a tuple holds for each of its items, which must also be
-    different and at least one. None means no bound.
+    The rule of a tuple holds for each of its items. A tuple must also have at
+    least one item, and no item twice. A bound of None does not limit the value.
     """
 
     at_least: float | None = None
@@ -44,9 +44,10 @@ class Rule:
         )
 
     def __str__(self) -> str:
-        """The rule of one value, e.g. `above 0 and at most 1`; or empty."""
+        """The rule of one value, e.g. `above 0 and at most 1`; may be empty."""
         if self.choices:
-            return f"one of {list(self.choices)}"
+            names = ", ".join(map(str, self.choices))
+            return f"one of {names}" if len(self.choices) > 1 else names
         bounds = [
             f"{name.replace('_', ' ')} {bound:.15g}"
             for name in ("at_least", "above", "at_most", "below")
@@ -60,12 +61,12 @@ class Setting:
     """One field of a section, with its value.
 
     Attributes:
-        path: from the root section, e.g. `training.epochs`.
-        hint: its type.
-        value: the current one.
-        default: the value of a section that nothing was set in.
-        rule: what it accepts.
-        help: its meaning, with the unit.
+        path: path of the field from the root section: `training.epochs`.
+        hint: type of the field.
+        value: current value of the field.
+        default: value of the field in a new section.
+        rule: the rule of its values.
+        help: meaning of the field, with the unit.
     """
 
     path: str
@@ -77,7 +78,7 @@ class Setting:
 
     @property
     def rule_text(self) -> str:
-        """The rule of the whole value, for error messages; or empty."""
+        """The rule of the whole value, for error messages; may be empty."""
         if not get_args(self.hint):
             return str(self.rule)
         each = f", each {self.rule}" if str(self.rule) else ""
@@ -97,9 +98,9 @@ class Setting:
 
 @dataclasses.dataclass
 class Section:
-    """Base of a config's dataclasses. Only existing fields can be set.
+    """Base class of a config's dataclasses. Only existing fields can be set.
 
-    A misspelled name would otherwise create an attribute that nothing reads.
+    Otherwise a misspelled name would create an attribute that no code reads.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,10 +116,10 @@ class Section:
         super().__setattr__(name, value)
 
     def settings(self, path: str = "") -> Iterator[Setting]:
-        """Yields all fields, with those of nested sections, in order.
+        """Yields all fields in order, including the fields of nested sections.
 
         Args:
-            path: of this section; the start of the fields' paths.
+            path: path of this section, with which the fields' paths begin.
         """
         hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
@@ -140,10 +141,10 @@ class Section:
         """Checks the type and the rule of every field.
 
         Args:
-            path: of this section, for the error.
+            path: path of this section, for the error.
 
         Raises:
-            ConfigError: names the field, the rule and the value.
+            ConfigError: a value is not allowed; names the field and the rule.
         """
         check_types(self, path)
         for setting in self.settings(path):
@@ -155,17 +156,17 @@ class Section:
 
 
 def setting_names(section: type[Section]) -> tuple[str, ...]:
-    """The names of a section's fields, in order."""
+    """Returns the names of a section's fields, in order."""
     return tuple(field.name for field in dataclasses.fields(section))
 
 
 def setting(default: _T, help: str, **rule: Any) -> _T:
-    """A field of a `Section`.
+    """Defines a field of a `Section`.
 
     Args:
-        default: its value where none is given.
-        help: its meaning, with the unit; a sentence for the reference page.
-        **rule: the fields of its `Rule`.
+        default: value of the field in a new section.
+        help: meaning of the field, with the unit, as a sentence.
+        **rule: the fields of the field's `Rule`.
     """
     metadata = {"help": help, "rule": Rule(**rule)}
     return dataclasses.field(default=default, metadata=metadata)

@@ -1,6 +1,7 @@
 """The tools and configs that are shipped with the package.
 
-In a checkout they are in its root directory; installed, inside the package.
+In a checkout, `tools/` and `configs/` are in the root directory. In an
+installation, both are inside the package.
 """
 
 import ast
@@ -24,7 +25,7 @@ def tool_path(name: str) -> Path:
 
 
 def list_tools() -> dict[str, str]:
-    """Returns the tools, with the first line of each one's docstring."""
+    """Returns the name of each tool and the first line of its docstring."""
     summaries = {}
     for path in sorted(_shipped_dir("tools").glob("[a-z]*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
@@ -40,14 +41,14 @@ def list_configs() -> list[str]:
 
 
 def config_path(name: str, *, argument: str = "`name`") -> str:
-    """Returns the file of a shipped config (`demo`), or `name` if it is a file.
+    """Returns the path of a config's file.
 
     Args:
-        name: of a config, or a path.
-        argument: the argument or flag that has this value, for the error.
+        name: name of a shipped config, e.g. `demo`, or path of a file.
+        argument: argument or flag that has this value, for the error.
 
     Raises:
-        ConfigError: no such config and no such file.
+        ConfigError: there is no such config and no such file.
     """
     shipped = _shipped_dir("configs") / f"{name}.py"
     if shipped.is_file():
@@ -55,7 +56,7 @@ def config_path(name: str, *, argument: str = "`name`") -> str:
     if Path(name).is_file():
         return name
     looks_like_path = "/" in name or Path(name).suffix
-    what = "no such file" if looks_like_path else "no such name"
+    what = "no such file" if looks_like_path else "no such config"
     raise ConfigError(
         f"{argument} must be a Python file, a working directory's "
         f"{stored.CONFIG_NAME} or one of {', '.join(list_configs())}. "
@@ -64,7 +65,7 @@ def config_path(name: str, *, argument: str = "`name`") -> str:
 
 
 def is_stored(path: str) -> bool:
-    """Whether a config's file is the config.json of a working directory."""
+    """Returns whether `path` is the config.json of a working directory."""
     return path.endswith(".json")
 
 
@@ -72,12 +73,12 @@ def load_config(name: str) -> ExperimentConfig:
     """Returns a shipped config, or the config of your own file.
 
     Args:
-        name: of a shipped config, a Python file, or the config.json of a
-            working directory.
+        name: name of a shipped config, or path of a Python file or of a working
+            directory's config.json.
 
     Raises:
-        ConfigError: there is no such config, or the file gives none.
-        StoreError: a config.json can't be read.
+        ConfigError: there is no such config, or the file defines no config.
+        StoreError: the config.json can't be read.
 
     Example:
         >>> from audiotag_nas import load_config
@@ -93,7 +94,7 @@ def load_config(name: str) -> ExperimentConfig:
     config = get_config() if callable(get_config) else None
     if not isinstance(config, ExperimentConfig):
         raise ConfigError(
-            f"{path}: must define get_config() that returns an "
+            f"{path}: must define a function get_config() that returns an "
             f"audiotag_nas.ExperimentConfig. Received: {config!r}"
         )
     return config

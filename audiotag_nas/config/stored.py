@@ -1,7 +1,7 @@
 """The config of a working directory, stored as JSON.
 
-The config flags need a Python file: `--config=config/stored.py:<path>` calls
-`get_config(<path>)`.
+The flag `--config` of ml_collections needs a Python file. With the value
+`config/stored.py:<path>`, it calls `get_config(<path>)` of this file.
 """
 
 import os
@@ -18,7 +18,7 @@ def get_config(path: str | os.PathLike) -> ExperimentConfig:
     """Reads a config from the JSON of `ExperimentConfig.to_json`.
 
     Raises:
-        StoreError: it can't be read, or is not a valid config.
+        StoreError: the file can't be read, or is not a valid config.
     """
     try:
         return ExperimentConfig.from_json(read_json(path))
@@ -29,5 +29,5 @@ def get_config(path: str | os.PathLike) -> ExperimentConfig:
 
 
 def flag_value(path: str | os.PathLike) -> str:
-    """Returns the value of `--config` for a stored config."""
+    """Returns the value of `--config` that selects a stored config."""
     return f"{Path(__file__)}:{path}"

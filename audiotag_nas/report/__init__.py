@@ -1,1 +1,1 @@
-"""Results for people: tables (text, Markdown, CSV) and plots (PNG)."""
+"""Tables (text, Markdown, CSV) and plots (PNG, PDF, SVG) of results."""

@@ -1,7 +1,7 @@
 """Colors, axes and files of all pictures.
 
-matplotlib is imported on first use and draws without a display. No meaning
-depends on color alone.
+matplotlib is imported at its first use and draws without a display. Line styles
+and markers also distinguish what colors distinguish.
 """
 
 import io
@@ -21,13 +21,13 @@ COLORS = (
     "#56B4E9",
     "#000000",
 )
-"""Distinct for color-blind readers (Okabe and Ito 2008)."""
+"""Colors that color-blind readers can distinguish (Okabe and Ito 2008)."""
 
 LINE_STYLES = ("-", "--", "-.", ":")
 
 _DPI = 120
 
-# Removes dates and versions, so that equal pictures have equal bytes.
+# These values remove dates and versions, so equal pictures have equal bytes.
 _METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None},
@@ -36,14 +36,14 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def picture_ending(path: str | os.PathLike, argument: str = "`path`") -> str:
-    """Returns the ending of a picture's path, which names its format: `.png`.
+    """Returns the ending of a picture's path, which names the file's format.
 
     Args:
-        path: the file.
+        path: path of the picture.
         argument: name of the argument or flag, for the error.
 
     Raises:
-        ConfigError: pictures are not written in this format.
+        ConfigError: the ending is not .png, .pdf or .svg.
     """
     ending = Path(path).suffix.lower()
     if ending not in _METADATA:
@@ -55,7 +55,7 @@ def picture_ending(path: str | os.PathLike, argument: str = "`path`") -> str:
 
 
 def pyplot() -> Any:
-    """Returns `matplotlib.pyplot`, which draws in memory only."""
+    """Returns `matplotlib.pyplot`, set to draw without a display."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -79,20 +79,20 @@ def style_axes(axes: Any, xlabel: str, ylabel: str) -> None:
 
 
 def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
-    """Writes and closes a figure; equal figures give equal bytes.
+    """Writes and closes a figure. Equal figures give files of equal bytes.
 
     The ending of the path selects the format. A `$` in the title does not
     begin a formula.
 
     Raises:
-        ConfigError: as `picture_ending`.
+        ConfigError: the ending is not .png, .pdf or .svg.
     """
     ending = picture_ending(path)
     if title:
         figure.suptitle(title, parse_math=False)
     buffer = io.BytesIO()
     try:
-        # Without a salt, the ids in an SVG are random.
+        # Without this salt, matplotlib chooses random ids in an SVG.
         with pyplot().rc_context({"svg.hashsalt": "audiotag-nas"}):
             figure.savefig(
                 buffer, format=ending[1:], dpi=_DPI, metadata=_METADATA[ending]

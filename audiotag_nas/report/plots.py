@@ -21,13 +21,13 @@ def plot_learning_curves(
     title: str = "",
     target: float,
 ) -> None:
-    """Draws the validation EER per epoch, with the best epochs marked.
+    """Draws each network's validation EER per epoch and marks the best epoch.
 
     Args:
-        path: of the picture (.png, .pdf or .svg).
+        path: path of the picture (.png, .pdf or .svg).
         histories: name of a network -> validation EER per epoch, from epoch 1.
-        title: of the figure.
-        target: the baseline's best EER, drawn as a line.
+        title: title of the figure.
+        target: the baseline's best EER, which is drawn as a line.
     """
     figure, axes = pyplot().subplots(figsize=(8, 4.2), layout="constrained")
     for number, (name, values) in enumerate(histories.items()):
@@ -46,7 +46,7 @@ def plot_learning_curves(
         color="0.4",
         linewidth=1.0,
         linestyle=":",
-        label=f"best of the baseline ({target:.4f})",
+        label=f"best EER of the baseline ({target:.4f})",
     )
     style_axes(axes, "epoch", "validation mean EER")
     write_figure(figure, path, title)
@@ -55,12 +55,12 @@ def plot_learning_curves(
 def plot_search(
     path: str | os.PathLike, rewards: Sequence[float | None], *, title: str = ""
 ) -> None:
-    """Draws the reward of each trial, and the best so far.
+    """Draws the reward of each trial, and the best reward so far.
 
     Args:
-        path: of the picture (.png, .pdf or .svg).
-        rewards: in the order of the trials; None or NaN for a failed trial.
-        title: of the figure.
+        path: path of the picture (.png, .pdf or .svg).
+        rewards: one reward per trial, in order; None or NaN for a failed trial.
+        title: title of the figure.
     """
     values = np.array([np.nan if r is None else r for r in rewards], float)
     numbers = np.arange(1, len(values) + 1)
@@ -102,12 +102,12 @@ def plot_pareto(
     """Draws the EER and cost of each network, and the Pareto front.
 
     Args:
-        path: of the picture (.png, .pdf or .svg).
+        path: path of the picture (.png, .pdf or .svg).
         points: (cost, EER) of each network.
-        front: the points on the Pareto front.
-        cost: name of the cost, for the axis.
+        front: (cost, EER) of each network on the Pareto front.
+        cost: name of the cost, for the label of the axis.
         reference: (cost, EER) of the baseline.
-        title: of the figure.
+        title: title of the figure.
     """
     from matplotlib.ticker import LogLocator
 
@@ -115,7 +115,7 @@ def plot_pareto(
     tried = np.array(points, float).reshape(-1, 2)
     best = np.array(sorted(front), float).reshape(-1, 2)
     axes.plot(*tried.T, "o", color="0.6", markersize=5, label="network")
-    # The front dominates all points above and to the right of the steps.
+    # All other networks lie above and to the right of these steps.
     axes.step(
         *best.T,
         where="post",

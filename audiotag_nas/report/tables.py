@@ -22,11 +22,11 @@ def format_table(
     """Returns aligned lines, without a newline at the end.
 
     Args:
-        rows: one cell per column; `escaped` turns cells into text.
-        headers: one per column.
-        align: one letter per column: l, r or c. None aligns the first column
-            left and the others right.
-        markdown: a Markdown table rather than plain text.
+        rows: rows of one cell per column. `escaped` turns cells into text.
+        headers: one header per column.
+        align: one letter (l, r or c) per column. None aligns the first column
+            left and all other columns right.
+        markdown: whether to return a Markdown table instead of plain text.
 
     Raises:
         ConfigError: the length of a row or `align` differs from `headers`.
@@ -66,8 +66,8 @@ def format_csv(
 ) -> str:
     """Returns CSV text with a header line.
 
-    Text that a spreadsheet would run as a formula is quoted. Cells with NaN or
-    None are empty.
+    Text that a spreadsheet would run as a formula is quoted. NaN and None
+    become empty cells.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

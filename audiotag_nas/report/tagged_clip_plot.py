@@ -11,7 +11,7 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.report.figures import COLORS, pyplot, write_figure
 
 TagSpan = tuple[str, float, float]
-"""Tag, start and end in seconds."""
+"""A tag, and the start and end of its event in seconds."""
 
 
 def plot_tagged_clip(
@@ -26,20 +26,21 @@ def plot_tagged_clip(
     events: Sequence[TagSpan],
     title: str,
 ) -> None:
-    """Draws the log-mel above and the frame scores of the tags below.
+    """Draws the log-mels, and below them the frame scores of the tags.
 
     Args:
-        path: of the picture (.png, .pdf or .svg).
-        log_mel: (frames, mel bins).
+        path: path of the picture (.png, .pdf or .svg).
+        log_mel: log-mels of the clip, (frames, mel bins).
         frame_seconds: time from one frame to the next.
-        tags: K names.
-        frame_scores: (frames, K) in [0, 1].
-        clip_scores, thresholds: (K,), printed beside the names of the tags.
-        events: drawn as rectangles.
-        title: of the figure.
+        tags: names of the K tags.
+        frame_scores: scores in [0, 1], (frames, K).
+        clip_scores: scores of the clip (K,), printed beside the tags' names.
+        thresholds: one threshold per tag, printed beside the clip scores.
+        events: events of the tags, drawn as rectangles.
+        title: title of the figure.
 
     Raises:
-        ConfigError: shapes that do not match, or an event of an unknown tag.
+        ConfigError: the shapes do not match, or an event has an unknown tag.
     """
     log_mel, frame_scores = np.asarray(log_mel), np.asarray(frame_scores)
     _check_clip(log_mel, frame_scores, tags, events)
@@ -103,7 +104,7 @@ def _check_clip(
     unknown = sorted({tag for tag, _, _ in events} - set(tags))
     if unknown:
         raise ConfigError(
-            f"the tag of an event must be one of {list(tags)}. "
+            f"the tag of an event must be one of {', '.join(tags)}. "
             f"Received: {unknown[0]!r}"
         )
 

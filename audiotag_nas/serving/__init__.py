@@ -1,6 +1,6 @@
 """Exports a trained network as a SavedModel, and tags sound files with it.
 
-TensorFlow starts with the first use of a name below, not with this import.
+This import does not load TensorFlow. The first use of a public name loads it.
 """
 
 import importlib

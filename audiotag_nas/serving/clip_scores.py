@@ -13,15 +13,15 @@ class ClipScores:
     """The network's scores of one sound.
 
     Attributes:
-        tags: their names, in the network's order.
-        thresholds: the thresholds in use, one per tag.
+        tags: names of the tags, in the order of the network's outputs.
+        thresholds: the thresholds that were applied, one per tag.
         seconds: length of the sound.
-        clip_scores: (tags,).
-        events: the times at which present tags are active, by onset.
-        first_minute: None unless it was requested.
+        clip_scores: the score of each tag for the whole sound, (tags,).
+        events: the times at which present tags are active, sorted by onset.
+        first_minute: the frames of the first minute; None if not requested.
         frame_step_seconds: time from one frame to the next.
-        notes: irregularities of samples in memory, e.g. channels that cancel.
-            `TaggedFile` has the notes on a file.
+        notes: irregularities of samples in memory, e.g. channels that cancel
+            each other. `TaggedFile` has the notes on a file.
     """
 
     tags: tuple[str, ...]
@@ -35,7 +35,7 @@ class ClipScores:
 
     @property
     def present(self) -> tuple[str, ...]:
-        """The tags whose score reaches their threshold, highest first."""
+        """The tags whose score reaches their threshold, highest score first."""
         order = np.argsort(-self.clip_scores, kind="stable")
         return tuple(
             self.tags[k]

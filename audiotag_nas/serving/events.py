@@ -1,9 +1,9 @@
 """Turns active frames into events: the times at which a tag is active.
 
-A frame stands for the time that is nearer to its center than to the centers
-of its neighbors. The first frame begins at 0, and the last one ends with the
-file. Active stretches of a tag that are less than `merge_gap_seconds` apart
-are merged; then stretches shorter than `min_event_seconds` are dropped.
+A frame covers the time that is nearer to its center than to the center of any
+other frame. The first frame begins at 0, and the last frame ends with the file.
+Two active stretches of a tag are merged if the gap between them is shorter than
+`merge_gap_seconds`. Then stretches below `min_event_seconds` are dropped.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from audiotag_nas.config import FeatureConfig
 from audiotag_nas.errors import ConfigError
 
 _SLACK_SAMPLES = 0.01
-"""Tolerance of comparisons. Edges lie on half samples, rounded in seconds."""
+"""Tolerance of comparisons: times in seconds are rounded half samples."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -23,10 +23,10 @@ class Event:
     """A stretch of time in which a tag is active.
 
     Attributes:
-        onset_seconds: start, counted from the start of the file.
-        offset_seconds: end, counted from the start of the file.
+        onset_seconds: time from the start of the file to the event's start.
+        offset_seconds: time from the start of the file to the event's end.
         tag: name of the tag.
-        score: the highest frame score of the event.
+        score: the tag's highest frame score within the event.
     """
 
     onset_seconds: float
@@ -37,11 +37,12 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class EventSettings:
-    """How active frames become events. [own]
+    """Settings that determine how active frames become events. [own]
 
     Attributes:
-        merge_gap_seconds: stretches with a shorter gap are merged.
-        min_event_seconds: shorter events are dropped after merging.
+        merge_gap_seconds: two active stretches of a tag are merged if the gap
+            between them is shorter.
+        min_event_seconds: after merging, shorter events are dropped.
     """
 
     merge_gap_seconds: float = 0.2
@@ -68,12 +69,12 @@ class EventFinder:
         self._features = features
         self._settings = settings
         self._num_frames = 0
-        # Per tag: first frame, frame after the last, highest score.
+        # Per tag, the open run: first frame, frame after the last, best score.
         self._open: list[tuple[int, int, float] | None] = [None] * len(tags)
         self._events: list[Event] = []
 
     def add(self, scores: np.ndarray, active: np.ndarray) -> None:
-        """Takes the scores and activity of the next frames, (frames, tags)."""
+        """Adds the scores and activity of the next frames, (frames, tags)."""
         for index in range(len(self._tags)):
             for start, end in _runs(active[:, index]):
                 score = float(scores[start:end, index].max())
@@ -86,7 +87,7 @@ class EventFinder:
         self._num_frames += len(scores)
 
     def finish(self, seconds: float) -> tuple[Event, ...]:
-        """Returns all events by onset; `seconds` is the file's length."""
+        """Returns all events, sorted by onset. The file ends at `seconds`."""
         for index, pending in enumerate(self._open):
             if pending is not None:
                 at_end = pending[1] == self._num_frames
@@ -97,7 +98,7 @@ class EventFinder:
         pending = self._open[index]
         if pending is not None:
             gap = self._edge(start) - self._edge(pending[1])
-            # Runs that touch were cut by the border of two blocks.
+            # A border between two blocks cuts one run into two that touch.
             if start == pending[1] or self._is_shorter(
                 gap, self._settings.merge_gap_seconds
             ):
@@ -119,12 +120,12 @@ class EventFinder:
             self._events.append(Event(onset, offset, self._tags[index], score))
 
     def _is_shorter(self, seconds: float, limit: float) -> bool:
-        """Whether `seconds` < `limit`, despite rounding of the edges."""
+        """Returns whether `seconds` < `limit`, tolerating rounding errors."""
         slack = _SLACK_SAMPLES / self._features.sample_rate_hz
         return seconds < limit - slack
 
     def _edge(self, frame: int) -> float:
-        """Returns the time between frame `frame` and the one before it."""
+        """Returns the time at which frame `frame` begins."""
         features = self._features
         center = 0.0 if features.center else features.frame_length / 2
         samples = center + (frame - 0.5) * features.frame_step
@@ -132,7 +133,7 @@ class EventFinder:
 
 
 def _runs(active: np.ndarray) -> list[tuple[int, int]]:
-    """Returns the runs of True as (first, one after the last)."""
+    """Returns the runs of True, as (first index, index after the last)."""
     edges = np.diff(np.concatenate([[0], active.astype(np.int8), [0]]))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return list(zip(starts.tolist(), ends.tolist(), strict=True))

@@ -4,10 +4,10 @@
         -> LogMel -> network -> clip_scores (batch, tags)
                                 frame_scores (batch, frames, tags)
 
-The endpoints are `serve` (the default signature) and `log_mel`, which returns
-the network's input. Before its directory appears, the written model is loaded
-and compared with the live network, and its operations are checked: a CPU must
-be able to run them.
+The endpoints are `serve`, which is the default signature, and `log_mel`, which
+returns the network's input. The written model is checked before its directory
+gets its final name: its scores must equal those of the network in memory, and a
+CPU must be able to run all its operations.
 """
 
 import math
@@ -34,11 +34,11 @@ from audiotag_nas.serving.portable import operations_without_cpu, portable_copy
 from audiotag_nas.serving.saved_model import open_saved_model
 
 TOLERANCE = 1e-4
-"""The largest allowed difference of the reloaded and the live scores."""
+"""Largest allowed difference between scores before and after the export."""
 
 
 class ExportError(Exception):
-    """The written model is wrong: a defect, not an error of the user."""
+    """The written model is wrong, by a defect and not by a user's error."""
 
 
 def export_model(
@@ -58,23 +58,24 @@ def export_model(
     Args:
         model: a network that `audiotag_nas.models` built, for log-mels with
             any number of frames.
-        export_dir: appears whole or not at all; may be remote (`storage`).
-        features: the front end that the network was trained with.
-        tags: the network's outputs, in order.
-        thresholds: by tag or in the order of the tags, each in [0, 1]. NaN (a
-            tag without examples to choose from) becomes 0.5.
+        export_dir: directory of the exported model, which is written completely
+            or not at all. It may be remote (`storage`).
+        features: the front end with which the network was trained.
+        tags: names of the network's outputs, in order.
+        thresholds: the threshold of each tag in [0, 1], as a mapping or in the
+            order of `tags`. NaN, for a tag without examples, becomes 0.5.
         metrics: named numbers for the manifest; NaN if undefined.
-        clip_seconds: length of the training clips; longer files are tagged in
+        clip_seconds: length of the training clips. Longer files are tagged in
             windows of this length.
-        pads_short_clips: whether training had shorter clips too, padded with
-            zeros; shorter files are then padded likewise.
-        architecture: of the network, for the manifest.
+        pads_short_clips: whether some training clips were shorter, and padded
+            with zeros. If so, shorter files are also padded.
+        architecture: the network's architecture, for the manifest.
 
     Raises:
         ConfigError: the network has a fixed number of frames, or its sizes
             differ from `features` and `tags`.
-        ExportError: the written model differs from the live one, or has an
-            operation that a CPU can't run.
+        ExportError: the written model gives other scores than `model`, or has
+            an operation that a CPU can't run.
         StoreError: `export_dir` can't be written, or is a local directory
             with other files than those of an exported model.
     """
@@ -111,7 +112,7 @@ def export_model(
 
 
 def check_operations(directory: Path) -> None:
-    """Raises ExportError if a CPU can't run an operation of a SavedModel."""
+    """Raises ExportError if a SavedModel has an operation for GPUs only."""
     path = directory / model_directory.SAVED_MODEL_FILE_NAME
     for operation in operations_without_cpu(path):
         raise ExportError(
@@ -148,7 +149,7 @@ def _check_equal(
     features: FeatureConfig,
     clip_seconds: float,
 ) -> None:
-    """Compares the SavedModel with the live model on random waveforms."""
+    """Compares the SavedModel with `model` on random waveforms."""
     reloaded = open_saved_model(directory)
     front_end = LogMel(features)
     rng = np.random.default_rng(0)
@@ -164,9 +165,9 @@ def _check_equal(
             difference = np.abs(scores - written[name]).max()
             if not difference <= TOLERANCE:
                 raise ExportError(
-                    f"{name} of the exported and the live model differ by "
-                    f"{difference:.2g} for waveforms of shape {shape}; "
-                    f"at most {TOLERANCE} is allowed."
+                    f"{name} of the exported model and of the network differ "
+                    f"by {difference:.2g} for waveforms of shape {shape}. "
+                    f"A difference of {TOLERANCE} is allowed."
                 )
 
 
@@ -176,8 +177,8 @@ def _check_sizes(
     _, num_frames, num_mels = model.input_shape
     if num_frames is not None:
         raise ConfigError(
-            "an exported network must take any number of frames; build it with "
-            "num_frames=None and an architecture without `input_norm`. "
+            "an exported network must take any number of frames. Build the "
+            "network with num_frames=None, without `input_norm`. "
             f"Received: {num_frames} frames"
         )
     if num_mels != features.num_mels:

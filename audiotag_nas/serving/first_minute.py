@@ -1,4 +1,4 @@
-"""The first minute of a sound, kept for its picture."""
+"""The first minute of a sound, from which its picture is drawn."""
 
 import dataclasses
 
@@ -14,8 +14,8 @@ class FirstMinute:
     """The network's input and output for the start of a sound.
 
     Attributes:
-        log_mel: (frames, mels).
-        frame_scores: (frames, tags).
+        log_mel: the network's input, (frames, mel bins).
+        frame_scores: the score of each tag in each frame, (frames, tags).
     """
 
     log_mel: np.ndarray
@@ -38,7 +38,7 @@ class FirstMinuteKeeper:
         return self._num_missing == 0
 
     def add(self, log_mel: np.ndarray, frame_scores: np.ndarray) -> None:
-        """Takes the next frames; `log_mel` may have more than the scores."""
+        """Adds the next frames. Frames that have no scores are dropped."""
         num_kept = min(len(frame_scores), self._num_missing)
         self._log_mels.append(log_mel[:num_kept])
         self._scores.append(frame_scores[:num_kept])

@@ -2,9 +2,9 @@
 
     <head><entry><separator><entry>...<tail>
 
-One write replaces the tail by an entry and a new tail. The file keeps all
-earlier entries, whatever ends the process. Several processes may append to
-the same file.
+One write replaces the tail by an entry and a new tail. All earlier entries stay
+in the file, even if the process is killed. Several processes may append to the
+same file.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _MAX_SHOWN = 60
 
 
 class Existing(enum.Enum):
-    """What happens to a file that exists."""
+    """What `GrowingFile` does with a file that exists."""
 
     REFUSE = "refuse"
     APPEND = "append"
@@ -29,33 +29,31 @@ class Existing(enum.Enum):
 
 
 def check_absent(path: str | os.PathLike) -> None:
-    """Checks that there is no file, or an empty one, at `path`.
+    """Checks that the file at `path` does not exist or is empty.
 
     Raises:
-        StoreError: there is a file with content.
+        StoreError: the file exists and is not empty.
     """
     if os.path.exists(path) and os.path.getsize(path):
         raise StoreError(
-            f"{path}: exists and is not overwritten. Give --append to "
-            "continue it or --overwrite to replace it."
+            f"{path}: exists and is not overwritten. --append continues this "
+            "file, and --overwrite replaces it."
         )
 
 
 class GrowingFile:
-    """Writes a growing file; nothing is written before the first entry.
+    """Writes a growing file. Nothing is written before the first entry.
 
     Args:
         path: the file.
         head: text before the first entry.
         tail: text after the last entry.
         separator: text between two entries.
-        existing: what happens to a file that exists. The first entry replaces
-            a file to overwrite. An empty file counts as absent.
+        existing: what happens to a file that exists and is not empty.
 
     Raises:
-        StoreError: the file exists and is to be refused; or it is to be
-            continued, but can't be written, does not begin with `head`, or
-            does not end with `tail`.
+        StoreError: `existing` is REFUSE and the file exists; or `existing` is
+            APPEND and the file can't be written or has another head or tail.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class GrowingFile:
 
         Raises:
             StoreError: the file can't be written, or another process changed
-                it so that it can't be continued.
+                its beginning or end.
         """
         if self._existing is Existing.OVERWRITE:
             whole = self._head.decode() + entry + self._tail.decode()
@@ -92,7 +90,7 @@ class GrowingFile:
         else:
             with self._opened() as descriptor:
                 if self._existing is Existing.REFUSE:
-                    # Another process may have created it since.
+                    # Another process may have created the file meanwhile.
                     check_absent(self.path)
                 self._check(descriptor)
                 self._append(descriptor, entry.encode())
@@ -100,7 +98,7 @@ class GrowingFile:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
-        """Opens the file, locked against other processes that append."""
+        """Opens the file and locks it against other processes that append."""
         with store_errors(self.path, continues=False):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
@@ -110,22 +108,22 @@ class GrowingFile:
                 os.close(descriptor)
 
     def _check(self, descriptor: int) -> None:
-        """Checks that the file can be continued, or is empty."""
+        """Checks that the file is empty or can be continued."""
         size = os.fstat(descriptor).st_size
         if not size:
             return
         begin = os.pread(descriptor, len(self._head), 0)
         if begin != self._head:
             raise StoreError(
-                f"{self.path}: must begin like a table of this command and "
-                "model to be continued. Received: "
+                f"{self.path}: can't be continued. It must begin like a table "
+                "of this command and model. Received: "
                 f"{_shown(begin[:_MAX_SHOWN])}"
             )
         end = os.pread(descriptor, _MAX_SHOWN, max(0, size - _MAX_SHOWN))
         if not end.endswith(self._tail):
             raise StoreError(
-                f"{self.path}: must end with a complete entry to be continued; "
-                "complete or remove the last one. Received at the end: "
+                f"{self.path}: can't be continued. It must end with a complete "
+                "entry. Complete or remove the last one. Received at the end: "
                 f"{_shown(end)}"
             )
 
@@ -141,7 +139,7 @@ class GrowingFile:
         try:
             _write_all(descriptor, data, start)
         except BaseException:
-            # The disk is full: remove the written part of the entry.
+            # E.g. the disk is full. Remove the written part of the entry.
             os.ftruncate(descriptor, size)
             if size:
                 _write_all(descriptor, self._tail, start)

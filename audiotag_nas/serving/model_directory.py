@@ -5,9 +5,10 @@
                  saved_model.pb     front end and network: waveforms to scores
                  variables/ ...
 
-A SavedModel is a program. It is not loaded if a file is added, is missing or
-differs from its digest in the manifest. This detects damage and mix-ups, but
-no forger who also writes the manifest: load only models that you trust.
+A SavedModel is a program. It is not loaded if the directory has a file that the
+manifest does not list, or if a listed file is missing or has another digest.
+This check detects damage and mix-ups, but does not detect a forged manifest:
+load only models that you trust.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ def check_replaceable(export_dir: AnyPath) -> None:
     """Checks that an export can replace only another export.
 
     Raises:
-        StoreError: `export_dir` has other files, which must not be lost.
+        StoreError: `export_dir` has files that are not of an exported model.
     """
     if isinstance(export_dir, RemotePath) or not export_dir.exists():
         return
@@ -43,7 +44,7 @@ def check_replaceable(export_dir: AnyPath) -> None:
         return
     raise StoreError(
         f"{export_dir}: must be a new or empty directory, or an exported "
-        "model. Received: other files, which are not overwritten"
+        "model. Received: a directory with other files, or a file"
     )
 
 
@@ -65,12 +66,13 @@ def write_manifest(export_dir: Path, manifest: Manifest) -> None:
 def fetched(
     export_dir: str | os.PathLike | RemotePath,
 ) -> Iterator[tuple[Path, Manifest]]:
-    """Gives an exported model as a checked local directory, with its manifest.
+    """Yields a checked local directory of an exported model, and its manifest.
 
     A remote model (`storage`) is copied for the duration of the block.
 
     Raises:
-        StoreError: as `read_manifest`, or the model can't be reached.
+        StoreError: a file of the model can't be read, or `read_manifest` finds
+            an error.
     """
     place = storage.as_path(export_dir)
     if not isinstance(place, RemotePath):
@@ -97,7 +99,7 @@ def read_manifest(
 
     Args:
         export_dir: the model, or a local copy of it.
-        place: the model's own place, for messages; `export_dir` if None.
+        place: path of the model for messages. None means `export_dir`.
 
     Raises:
         StoreError: there is no exported model, its schema version differs,
@@ -115,14 +117,14 @@ def read_manifest(
         for name, file in listed.items():
             if name not in found:
                 raise StoreError(
-                    f"{place / name}: missing, but the manifest lists it."
+                    f"{place / name}: missing, although the manifest lists it."
                 )
             num_bytes = (export_dir / name).stat().st_size
             if (num_bytes, file_digest(export_dir / name)) != file:
                 raise StoreError(
                     f"{place / name}: not the exported file, because its "
-                    "digest differs from the manifest's; export the model "
-                    "again."
+                    "digest differs from that in the manifest. Export the "
+                    "model again."
                 )
     except OSError as error:
         raise StoreError(
@@ -131,7 +133,7 @@ def read_manifest(
     for name in sorted(found - set(listed)):
         raise StoreError(
             f"{place / name}: must not exist, because the manifest does not "
-            "list it. Remove it, or export the model again."
+            "list it. Remove this file, or export the model again."
         )
     return manifest
 
@@ -177,7 +179,7 @@ def _parse(
 
 
 def _is_inside(name: str) -> bool:
-    """Whether `name` is a normalized relative path inside the directory."""
+    """Returns whether `name` is a normalized path inside the directory."""
     path = PurePosixPath(name)
     return (
         bool(path.parts)

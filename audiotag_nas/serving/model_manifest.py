@@ -1,4 +1,4 @@
-"""The settings and metrics that belong to an exported model."""
+"""The manifest of an exported model: its settings and metrics."""
 
 import dataclasses
 import math
@@ -14,19 +14,20 @@ SCHEMA_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What belongs to an exported model.
+    """The settings and metrics of an exported model.
 
     Attributes:
-        tags: the network's outputs, in order.
-        thresholds: one per tag; a tag is present if its score reaches it.
+        tags: names of the network's outputs, in order.
+        thresholds: one threshold per tag. A tag is present if its score reaches
+            its threshold.
         features: the front end inside the model.
         clip_seconds: length of the clips that the network was trained on.
-        pads_short_clips: whether training also had shorter clips, padded to
-            `clip_seconds` with zeros.
+        pads_short_clips: whether some training clips were shorter, and padded
+            to `clip_seconds` with zeros.
         metrics: named numbers; None if undefined.
         architecture: None if no `Architecture` describes the network.
-        num_parameters: of the network.
-        versions: of the libraries that wrote the model.
+        num_parameters: number of the network's parameters.
+        versions: versions of the libraries that wrote the model.
     """
 
     tags: tuple[str, ...]
@@ -60,7 +61,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Manifest":
-        """Returns the manifest for a value of `to_json`.
+        """Rebuilds a manifest from the value that `to_json` returned.
 
         Raises:
             ConfigError: a value is not allowed.
@@ -98,7 +99,7 @@ class Manifest:
             architecture=architecture and Architecture.from_json(architecture),
             num_parameters=int(value["num_parameters"]),
             versions=dict(value["versions"]),
-            # Older models lack it.
+            # Manifests of older models lack this field.
             pads_short_clips=bool(value.get("pads_short_clips", False)),
         )
 

@@ -1,9 +1,9 @@
 """Writes tagged files to CSV and JSON tables, in a versioned schema.
 
 CSV has one row per event. A present tag without an event, a file without a
-present tag and a failed file have one row each; cells that don't apply are
+present tag and a failed file have one row each. Cells that don't apply are
 empty. Times are seconds from the file's start. JSON also has all scores. Both
-grow file by file. docs/reference/file_formats.md has the schema.
+tables grow file by file. docs/reference/file_formats.md describes the schema.
 """
 
 import csv
@@ -47,16 +47,16 @@ class Table(Protocol):
 
 
 class CsvTable:
-    """The events of tagged files as CSV; a row is one line.
+    """The events of tagged files as CSV, with one line per row.
 
     Raises:
-        StoreError: as `GrowingFile`.
+        StoreError: the file can't be created or continued (`GrowingFile`).
     """
 
     def __init__(
         self, path: str | os.PathLike, *, existing: Existing = Existing.REFUSE
     ) -> None:
-        # The last line break is the tail; the others begin an entry.
+        # The last line break is the tail. Other line breaks begin an entry.
         self._file = GrowingFile(
             path, head=",".join(COLUMNS), tail="\n", existing=existing
         )
@@ -73,7 +73,7 @@ class JsonTable:
     """All results of tagged files as one JSON value.
 
     Raises:
-        StoreError: as `GrowingFile`.
+        StoreError: the file can't be created or continued (`GrowingFile`).
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class JsonTable:
 
 
 def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
-    """Returns the rows of one file, at least one."""
+    """Returns the rows of one file; at least one row."""
     base = {
         "schema_version": SCHEMA_VERSION,
         "path": tagged.path_text,
@@ -174,7 +174,7 @@ def json_value(tagged: TaggedFile) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Returns a cell on one line, with formulas quoted."""
+    """Returns a cell without line breaks, with formulas quoted."""
     if not isinstance(value, str):
         return value
     return quoted_formula(escaped(value))

@@ -1,7 +1,7 @@
-"""Networks whose graphs run on a CPU.
+"""Copies networks so that their graphs run on a CPU.
 
-Where a GPU is present, Keras's GRU becomes a cuDNN operation, which no CPU
-can run.
+On a machine with a GPU, the GRU of Keras becomes a cuDNN operation, which no
+CPU can run.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def portable_copy(model: keras.Model) -> keras.Model:
 def operations_without_cpu(path: Path) -> list[str]:
     """Returns the operations of a `saved_model.pb` that a CPU can't run.
 
-    These have no CPU kernel, or all their nodes are pinned to a GPU.
+    Such an operation has no CPU kernel, or all its nodes are bound to a GPU.
     """
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString(path.read_bytes())

@@ -14,7 +14,7 @@ _OUTPUTS = ("clip_scores", "frame_scores")
 
 
 def open_saved_model(directory: str | os.PathLike) -> Any:
-    """Loads a SavedModel from a directory with any name."""
+    """Loads a SavedModel. The name of its directory may have any characters."""
     import tensorflow as tf
 
     with plain_path(directory) as path:
@@ -30,21 +30,21 @@ def load_saved_model(
     """Loads the SavedModel in `directory` and checks its endpoints.
 
     Args:
-        directory: the files, already checked against their manifest.
-        shown: the exported model's place, for messages.
+        directory: the model's files, which were checked against the manifest.
+        shown: path of the exported model, for messages.
         num_tags: the number of scores that the model must have.
 
     Raises:
-        StoreError: TensorFlow can't load it, an endpoint is missing, or the
-            number of scores differs.
+        StoreError: TensorFlow can't load the model, an endpoint is missing, or
+            the model has another number of scores.
     """
     try:
         saved_model = open_saved_model(directory)
     except Exception as error:
-        # TensorFlow does not document what damaged files raise.
+        # TensorFlow does not document its errors for damaged files.
         raise StoreError(
             f"{shown}: can't be loaded by TensorFlow "
-            f"({type(error).__name__}: {_first_line(error)}); export the model "
+            f"({type(error).__name__}: {_first_line(error)}). Export the model "
             "again."
         ) from error
     for name in _ENDPOINTS:
@@ -66,5 +66,5 @@ def load_saved_model(
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    # Remove the link of `plain_path`, which means nothing to users.
+    # Remove the path that `plain_path` made, which users do not know.
     return _LINK.sub("", lines[0]) if lines else ""

@@ -1,9 +1,9 @@
 """Scores a stream of samples with an exported model, window by window.
 
 A tag is present in a sound if its clip score reaches its threshold. The clip
-score of a sound is the maximum over its windows, because a tag that is heard
-once is in the sound. A tag is active in a frame if the frame's score reaches
-the same threshold and the tag is present in a window that holds the frame.
+score of a sound is the maximum over its windows, because one audible occurrence
+makes a tag present. A tag is active in a frame if the frame's score reaches the
+same threshold and the tag is present in a window that holds the frame.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class StreamScorer:
 
     @property
     def block_seconds(self) -> float:
-        """Length of the blocks that suit `score` best."""
+        """Length of the blocks with which `score` is fastest."""
         return self._windows.hop_samples / self._features.sample_rate_hz
 
     def score(
@@ -54,7 +54,7 @@ class StreamScorer:
         """Scores float32 blocks (samples,) at the model's sample rate.
 
         Raises:
-            DataError: there is less than a frame.
+            DataError: the blocks have fewer samples than one frame.
         """
         num_samples = num_frames = 0
 
@@ -75,7 +75,7 @@ class StreamScorer:
             clip_scores = np.maximum(clip_scores, clip)
             joined, window_best = joiner.add(frames, clip, last=last)
             if last:
-                # Drop the frames with which a short clip was padded.
+                # Drop the frames of zeros with which a short clip was padded.
                 left = self._features.num_frames(num_samples) - num_frames
                 joined, window_best = joined[:left], window_best[:left]
             num_frames += len(joined)
@@ -99,7 +99,7 @@ class StreamScorer:
     def _window_scores(
         self, blocks: Iterable[np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        """Yields window, clip scores, frame scores, whether it is the last."""
+        """Yields each window, its clip and frame scores, and if it is last."""
         batch: list[np.ndarray] = []
         for window in self._windows.cut(blocks):
             if batch and (

@@ -18,7 +18,7 @@ class TaggedFile:
     Attributes:
         path: the file.
         scores: None if the file could not be tagged.
-        reason: why it could not be tagged; else empty.
+        reason: why the file could not be tagged; else empty.
         notes: irregularities of the file, e.g. that it is truncated.
     """
 
@@ -55,7 +55,7 @@ class TaggedFile:
         return () if self.scores is None else self.scores.events
 
     def describe(self) -> list[str]:
-        """Returns a line per present tag: name, score and times."""
+        """Returns one line per present tag, with its name, score and times."""
         if self.scores is None:
             return [f"failed: {self.reason}"]
         lines = []
@@ -72,7 +72,7 @@ class TaggedFile:
         return lines or ["no tag reaches its threshold"]
 
     def plot(self, path: str | os.PathLike) -> None:
-        """Draws log-mel, frame scores and events of the first minute.
+        """Draws the log-mels, frame scores and events of the first minute.
 
         Raises:
             DataError: the file could not be tagged, or was tagged without
@@ -81,12 +81,12 @@ class TaggedFile:
         from audiotag_nas.report.tagged_clip_plot import plot_tagged_clip
 
         if self.scores is None:
-            raise DataError(f"{self.path}: can't be drawn: {self.reason}")
+            raise DataError(f"{self.path}: can't be drawn ({self.reason}).")
         scores, first_minute = self.scores, self.scores.first_minute
         if first_minute is None:
             raise DataError(
-                f"{self.path}: can't be drawn: it must be tagged with "
-                "keep_first_minute=True."
+                f"{self.path}: can't be drawn, because the file was not tagged "
+                "with keep_first_minute=True."
             )
         end = scores.frame_step_seconds * len(first_minute.log_mel)
         is_cut = scores.seconds > FIRST_MINUTE_SECONDS

@@ -22,10 +22,10 @@ from audiotag_nas.serving.tagged_file import TaggedFile
 
 
 class Tagger:
-    """A loaded model; make one with `Tagger.load`.
+    """A loaded model. `Tagger.load` returns a `Tagger`.
 
-    This example tags a second of noise. Its network is untrained; the
-    threshold 0 makes every tag present all the time.
+    This example tags a second of noise with an untrained network. The threshold
+    0 makes every tag present all the time.
 
     >>> import numpy as np
     >>> from audiotag_nas import Architecture, ConvBlock, FeatureConfig, Tagger
@@ -82,20 +82,21 @@ class Tagger:
         """Loads a model that `export_model` wrote.
 
         Args:
-            export_dir: the model's directory; may be remote (`storage`).
-            threshold: one threshold for all tags; None uses the model's own.
-            events: how active frames become events.
+            export_dir: directory of the model, which may be remote (`storage`).
+            threshold: one threshold for all tags. None means the thresholds of
+                the model.
+            events: settings that determine how active frames become events.
 
         Raises:
-            StoreError: there is no exported model, its files were changed,
-                or TensorFlow can't load it.
-            ConfigError: a threshold outside [0, 1].
+            StoreError: there is no exported model, its files were changed, or
+                TensorFlow can't load the model.
+            ConfigError: the threshold is outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise ConfigError(
                 f"`threshold` must be in [0, 1]. Received: {threshold}"
             )
-        # A SavedModel is a program: its files are checked before it loads.
+        # A SavedModel is a program, so its files are checked before loading.
         with fetched(export_dir) as (directory, manifest):
             saved_model = load_saved_model(
                 directory, shown=export_dir, num_tags=len(manifest.tags)
@@ -119,7 +120,7 @@ class Tagger:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The thresholds in use: the model's, or the one given to `load`."""
+        """The applied thresholds, which are the model's or given to `load`."""
         return self._thresholds
 
     @property
@@ -129,15 +130,15 @@ class Tagger:
     def tag_file(
         self, path: str | os.PathLike, *, keep_first_minute: bool = False
     ) -> TaggedFile:
-        """Tags a sound file of any length, reading it as a stream.
+        """Tags a sound file of any length, which is read as a stream.
 
-        A file that can't be tagged gives a result with the reason, not an
-        exception.
+        If the file can't be tagged, the result has the reason; no exception is
+        raised.
 
         Args:
-            path: the file.
-            keep_first_minute: whether to keep the first minute for
-                `TaggedFile.plot`, which takes about 300 kB.
+            path: path of the file.
+            keep_first_minute: whether the result keeps its first minute (about
+                300 kB) for `TaggedFile.plot`.
         """
         path = Path(path)
         scores, reason = None, ""
@@ -168,15 +169,15 @@ class Tagger:
 
         Args:
             waveform: (samples,) or (samples, channels), floating-point with
-                full scale at 1, as soundfile and librosa return them.
-                Integers are refused, because full scale of int32 may be
+                full scale at 1, like waveforms of soundfile and librosa.
+                Integers are refused, because the full scale of int32 may be
                 2**31 or 2**23.
-            sample_rate_hz: of the waveform, from 1000 to 768000.
-            keep_first_minute: whether to keep the first minute as the network
-                sees it.
+            sample_rate_hz: sample rate of the waveform, from 1000 to 768000.
+            keep_first_minute: whether the result keeps its first minute, with
+                the input and output of the network.
 
         Raises:
-            DataError: less than a frame, or an invalid waveform
+            DataError: the waveform is shorter than a frame or invalid
                 (`audiotag_nas.data.waveform`).
         """
         samples, notes = checked_waveform(

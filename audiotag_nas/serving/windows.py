@@ -1,10 +1,11 @@
 """Cuts a stream into overlapping windows, and joins their frame scores.
 
 The network was trained on clips of a few seconds. A longer sound is cut into
-windows of that length, which overlap by half. The hop is a whole number of
-frames, so the frames of all windows lie on one grid. The score of a frame is
-the mean over its windows. Its weight in a window is its distance from the
-window's border, because near the border the network lacks context.
+windows of that length, which overlap by half. The distance between two windows
+is a whole number of frames, so overlapping windows have frames in common. The
+score of a frame is the weighted mean over the windows that hold the frame. The
+weight is the frame's distance from the window's border, because the network
+lacks context near the border.
 
 Memory does not grow with the stream.
 """
@@ -20,10 +21,10 @@ class Windows:
     """The windows of a stream.
 
     Args:
-        features: the front end.
+        features: the front end of the model.
         clip_seconds: length of a window.
-        pads: whether a stream shorter than a window is padded with zeros,
-            as the network's training clips were.
+        pads: whether a stream shorter than a window is padded with zeros, like
+            the short clips in the network's training.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Windows:
     ) -> None:
         self._features = features
         self._pads = pads
-        # With two frames or more, the rest after a hop holds a frame.
+        # In a window of two frames or more, a frame is left after a hop.
         self.num_samples = max(
             round(clip_seconds * features.sample_rate_hz),
             features.frame_length + features.frame_step,
@@ -45,21 +46,21 @@ class Windows:
         self.hop_samples = self.hop_frames * features.frame_step
 
     def cut(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yields the windows (num_samples,) of float32 blocks (samples,).
+        """Cuts float32 blocks (samples,) into windows (num_samples,).
 
-        The last window may be shorter. A stream shorter than a window is one
-        window.
+        The last window may be shorter. A stream that is shorter than a window
+        gives one window.
         """
         pending = np.zeros(0, np.float32)
         is_first = True
         for block in blocks:
             pending = np.concatenate([pending, block])
-            # Samples must follow a window, else it is the last.
+            # A window that no sample follows is the last window.
             while len(pending) > self.num_samples:
                 yield pending[: self.num_samples]
                 is_first = False
                 pending = pending[self.hop_samples :]
-        # Less than a frame is not padded: it is an error.
+        # A stream shorter than a frame is not padded: it is an error.
         if is_first and self._pads and self._features.num_frames(len(pending)):
             pending = np.pad(pending, (0, self.num_samples - len(pending)))
         if len(pending):
@@ -78,12 +79,12 @@ class FrameJoiner:
     def add(
         self, frame_scores: np.ndarray, clip_scores: np.ndarray, *, last: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Takes the scores of the next window, (frames, tags) and (tags,).
+        """Adds the scores of the next window, (frames, tags) and (tags,).
 
         Returns:
-            The joined scores of the frames that no later window covers, and
-            the highest clip score among the windows of each of these frames,
-            both (frames, tags).
+            Two arrays (frames, tags) for the frames that no later window holds.
+            They have the joined frame scores, and the highest clip score of the
+            windows that hold the frame.
         """
         num_frames, num_tags = frame_scores.shape
         if self._sums is None or self._clip_scores is None:

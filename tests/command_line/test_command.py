@@ -148,7 +148,7 @@ def test_an_error_in_a_config_file_is_one_line_without_a_traceback(
     ("text", "parts"),
     [
         ("\ndef get_config(:\n", ["mine.py, line 2: SyntaxError"]),
-        ("config = None\n", ["must define get_config()", "defines none"]),
+        ("config = None\n", ["must define a function get_config()", "none"]),
         ("import nowhere\n", ["mine.py, line 1: ModuleNotFoundError"]),
         (None, ["mine.py', no such file"]),
     ],
@@ -170,7 +170,10 @@ def test_an_invalid_config_file_is_reported_with_its_line(
     ("flags", "part"),
     [
         # Two frames that overlap would leave out most of 4 s.
-        (["--config.grid.spectrogram_size=62x40,2x40"], "2x40: 4.0 s"),
+        (
+            ["--config.grid.spectrogram_size=62x40,2x40"],
+            "2x40: a clip of 4.0 s",
+        ),
         # A clip cut to another length: 62 frames of 4 s are 2048 samples long,
         # (64000 - 2048) // 61 = 1015 apart, so 16000 samples give 1 + 13952 //
         # 1015 = 14.
@@ -179,9 +182,9 @@ def test_an_invalid_config_file_is_reported_with_its_line(
                 "--config.data.clip_seconds=1",
                 "--config.data.min_clip_seconds=1",
             ],
-            "must have a size of the 14 frames that the search trains on "
-            "(14x40, by config.features and data.clip_seconds=1.0), e.g. "
-            "14x40,14x64. Received: 62x40,62x64",
+            "must have a size of 14 frames, e.g. 14x40,14x64, because the "
+            "search trains on 14x40 (by config.features and "
+            "data.clip_seconds=1.0). Received: 62x40,62x64",
         ),
         (
             [
@@ -190,7 +193,7 @@ def test_an_invalid_config_file_is_reported_with_its_line(
                 # (16000 - 1024) // 3999 = 3 apart give 4993.
                 "--config.grid.spectrogram_size=14x40,4000x40",
             ],
-            "4000x40: the nearest that 1.0 s give is",
+            "4000x40: a clip of 1.0 s can't have it. The nearest",
         ),
     ],
 )
@@ -238,7 +241,7 @@ def test_backends_of_the_environment_are_overridden(tmp_path):
     )
     assert (done.returncode, done.stdout) == (0, "tensorflow Agg\n")
     assert done.stderr == (
-        "warning: KERAS_BACKEND: must be 'tensorflow', which is used instead. "
+        "warning: KERAS_BACKEND: must be 'tensorflow'. This value is used. "
         "Received: 'torch'\n"
     )
 

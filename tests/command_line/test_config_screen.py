@@ -84,7 +84,7 @@ def test_a_config_that_is_not_valid_is_printed_before_the_error(run_tool):
         ),
         (
             "--config.search.evolution=3",
-            "config.search.evolution: is a section; give one of its fields: "
+            "config.search.evolution: is a section. Give one of its fields: "
             "population, sample",
         ),
         (

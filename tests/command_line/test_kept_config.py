@@ -44,7 +44,7 @@ def test_without_a_config_the_stored_one_is_used_and_named(
     assert "none.csv" in done.stderr.splitlines()[-1]
     assert "another config" not in done.stderr
     assert done.stdout.splitlines()[0] == (
-        f"config: {begun.config_path}, as no --config is given"
+        f"config: {begun.config_path}, because --config is not given"
     )
     assert kept(begun) == before
 

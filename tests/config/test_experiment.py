@@ -55,7 +55,7 @@ def test_a_resized_front_end_gives_the_requested_size(size, length, step):
 
 
 def test_an_impossible_size_is_refused_with_the_nearest_one():
-    with pytest.raises(ConfigError, match="the nearest that"):
+    with pytest.raises(ConfigError, match="The nearest possible size"):
         FeatureConfig().resized("7000x64", 4.0)
     with pytest.raises(ConfigError, match="<frames>x<mel bins>"):
         parse_spectrogram_size("124*128")
@@ -98,7 +98,7 @@ def set_field(config: ExperimentConfig, path: str, value: object) -> None:
         ),
         ("search.evolution", 3, "must be of type EvolutionSettings"),
         ("search.evolution.population", 0, "must be at least 1"),
-        ("search.reward", "f1", "'binormal_eer'"),
+        ("search.reward", "f1", "loss, binormal_eer"),
         ("search.parameters_weight", -0.1, "must be at least 0"),
         ("search.multiply_adds_weight", -0.1, "must be at least 0"),
         ("search.latency_weight", -0.1, "must be at least 0"),
@@ -126,9 +126,11 @@ def test_the_sizes_that_an_error_names_fit(name, seconds):
     config = load_config(name)
     config.data.dataset_dir = {"chime_home": "/somewhere"}.get(name, "")
     config.data.clip_seconds = config.data.min_clip_seconds = seconds
-    with pytest.raises(ConfigError, match="frames that the search") as caught:
+    with pytest.raises(
+        ConfigError, match="because the search trains on"
+    ) as caught:
         config.validate()
-    (sizes,) = re.findall(r"e\.g\. (\S+)\. Received", str(caught.value))
+    (sizes,) = re.findall(r"e\.g\. (\S+), because", str(caught.value))
     config.grid.spectrogram_size = tuple(sizes.split(","))
     config.validate()
     assert config.features.spectrogram_size(seconds) in sizes.split(",")

@@ -27,7 +27,7 @@ from audiotag_nas.errors import ConfigError
             (1e16, -1e16),
         ),
         (Rule(at_most=768000), "at most 768000", (768000,), (768001,)),
-        (Rule(choices=("a", "b")), "one of ['a', 'b']", ("a",), ("c", "")),
+        (Rule(choices=("a", "b")), "one of a, b", ("a",), ("c", "")),
         (Rule(not_empty=True), "not empty", ("x",), ("",)),
     ],
 )

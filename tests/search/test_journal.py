@@ -216,7 +216,7 @@ def _nested(depth: int) -> list:
         ),
         (2, lambda v: v["result"].update(reward=math.nan), "NaN is not a numb"),
         (2, lambda v: v["result"].update(status="lost"), "'lost'"),
-        (2, lambda v: v["result"].update(status=["lost"]), "one of ['complete"),
+        (2, lambda v: v["result"].update(status=["lost"]), "one of completed"),
         (2, lambda v: v["result"].update(metrics=None), "result.metrics: must"),
         (
             2,

@@ -166,7 +166,7 @@ def test_a_network_with_nan_scores_is_not_written(exported, tmp_path):
     model = portable.portable_copy(exported.model)
     model.get_layer("localization").bias.assign([0.0, float("nan"), 0.0])
     with pytest.raises(
-        export.ExportError, match="the exported and the live model differ"
+        export.ExportError, match="exported model and of the network differ"
     ):
         export_again(exported, tmp_path / "export", model)
     assert list(tmp_path.iterdir()) == []

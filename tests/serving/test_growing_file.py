@@ -66,7 +66,7 @@ def test_an_empty_file_and_one_without_entries_can_be_continued(tmp_path):
         ("nam", "must begin like a table of this command .*Received: 'nam'"),
         ("file\na\n", "must begin like a table .*Received: 'file'"),
         ("name\na\nb,tor", "must end with a complete .*end: .*b,tor'"),
-        ("name", "must end with a complete entry .*end: 'name'"),
+        ("name", "must end with a complete entry.*end: 'name'"),
     ],
 )
 def test_a_torn_or_foreign_file_is_refused_and_left_alone(

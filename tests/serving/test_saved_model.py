@@ -30,7 +30,7 @@ def test_a_damaged_model_with_a_matching_digest_is_one_line(
     with pytest.raises(StoreError) as refused:
         Tagger.load(copy)
     assert str(refused.value).startswith(f"{copy}: can't be loaded by Tensor")
-    assert str(refused.value).endswith("; export the model again.")
+    assert str(refused.value).endswith(". Export the model again.")
     assert "\n" not in str(refused.value)
     if damage(b"") == b"no protocol buffer":
         done = run_tool("tag", f"--model={copy}", "x.wav")

@@ -292,8 +292,8 @@ def test_an_existing_table_is_refused_before_the_work_and_overwritten_on_demand(
         refused = run_tag(*arguments, sounds[0])
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr == (
-            f"error: {table}: exists and is not overwritten. Give --append to "
-            "continue it or --overwrite to replace it.\n"
+            f"error: {table}: exists and is not overwritten. --append continues"
+            " this file, and --overwrite replaces it.\n"
         )
         not_continued = run_tag(*arguments, "--append", sounds[0])
         assert (not_continued.returncode, not_continued.stdout) == (1, "")
@@ -311,7 +311,10 @@ def test_an_existing_table_is_refused_before_the_work_and_overwritten_on_demand(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--append", "--overwrite", "--csv=x"), "only one of --append and"),
+        (
+            ("--append", "--overwrite", "--csv=x"),
+            "--overwrite: only one can be",
+        ),
         (("--append",), "--append: needs --csv or --json."),
         (("--overwrite",), "--overwrite: needs --csv or --json."),
         (("--csv=x", "--json=./x"), "--json: must name a different file than"),

@@ -336,7 +336,7 @@ def test_the_first_minute_is_kept_only_on_request(exported, tagger, tmp_path):
         events=EventSettings(),
     )
     assert scoring_only.tag_file(path).clip_scores == without.clip_scores
-    with pytest.raises(DataError, match=r"hall\.flac: can't be drawn: .*=True"):
+    with pytest.raises(DataError, match=r"hall\.flac: can't be drawn, .*=True"):
         without.plot(tmp_path / "hall.png")
     assert not (tmp_path / "hall.png").exists()
 
