@@ -23,8 +23,6 @@ _MAX_INT = 2**63
 
 _MAX_FLOAT = sys.float_info.max
 
-_MAX_DEPTH = 16
-
 _SHORT = reprlib.Repr()
 """Shortens long values and deeply nested values in error messages."""
 _SHORT.maxlevel = 3
@@ -126,9 +124,7 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _dataclass_from_json(hint, value, path)
-    if hint is Any:
-        _check_plain(value, path)
-    elif origin in (dict, Mapping) and isinstance(value, dict):
+    if origin in (dict, Mapping) and isinstance(value, dict):
         return {
             name: from_json(arguments[1], item, _joined(path, name))
             for name, item in value.items()
@@ -177,20 +173,6 @@ def _dataclass_from_json(cls: Any, value: Any, path: str) -> Any:
         return cls(**fields)
     except ConfigError as error:
         raise ConfigError(f"{where}{error}") from None
-
-
-def _check_plain(value: Any, path: str, depth: int = 0) -> None:
-    """Checks that plain JSON has no huge numbers and no deep nesting."""
-    if depth > _MAX_DEPTH:
-        raise ConfigError(f"{path}: nested deeper than {_MAX_DEPTH} levels.")
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _check_plain(item, _joined(path, name), depth + 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_plain(item, f"{path}[{index}]", depth + 1)
-    elif value is not None and not _fits(value, type(value)):
-        raise _unfit(value, type(value), path)
 
 
 def _unfit(value: Any, hint: Any, path: str) -> ConfigError:
