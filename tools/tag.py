@@ -10,8 +10,8 @@ and the times at which these tags are active.
 If a file can't be tagged, the reason is reported and the command continues with
 the next file. The exit status is 1 if some files failed and 2 if all files
 failed. A picture that can't be drawn is reported as a note. Tables grow file by
-file, so after Ctrl-C (exit status 130) or SIGTERM (143) they have the finished
-files. docs/reference/file_formats.md describes the tables of --csv and --json.
+file, so after Ctrl-C (exit status 130) or SIGTERM (143) they have the rows of
+the finished sound files. docs/reference/file_formats.md describes the tables.
 """
 
 import dataclasses
@@ -45,13 +45,13 @@ _THRESHOLD = flags.DEFINE_float(
 _MERGE_GAP_SECONDS = flags.DEFINE_float(
     "merge_gap_seconds",
     0.2,
-    "Two events of the same tag are merged if the gap between them is shorter.",
+    "Two events of a tag are merged if their gap is shorter than this.",
     lower_bound=0.0,
 )
 _MIN_EVENT_SECONDS = flags.DEFINE_float(
     "min_event_seconds",
     0.1,
-    "After merging, events that are shorter are dropped.",
+    "After merging, events shorter than this are dropped.",
     lower_bound=0.0,
 )
 _CSV = flags.DEFINE_string("csv", None, "CSV file to write, with the events.")

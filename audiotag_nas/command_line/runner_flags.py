@@ -42,8 +42,8 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     gpus = flags.DEFINE_integer(
         "gpus_per_trial",
         0,
-        "GPUs per training. 0 means the CPU. With --runner=in_process, all "
-        "GPUs of the machine are used.",
+        "GPUs per training; 0 means the CPU. Not for --runner=in_process, "
+        "which uses all GPUs of the machine.",
         lower_bound=0,
     )
     memory = flags.DEFINE_float(

@@ -110,7 +110,9 @@ class SyntheticConfig(Section):
         600, "Refined evaluation clips.", at_least=10
     )
     broadband_boost: float = setting(
-        5.0, "Frequency of tag b, relative to CHiME-Home.", above=0
+        5.0,
+        "How often tag b occurs, as a multiple of its rate in CHiME-Home.",
+        above=0,
     )
 
 
@@ -120,8 +122,8 @@ class TrainingConfig(Section):
 
     epochs: int = setting(
         100,
-        "Maximum number of epochs per training. The stages search, grid and "
-        "final have their own fields.",
+        "Maximum number of epochs of a training that belongs to no stage. The "
+        "stages search, grid and final use their own field.",
         at_least=1,
     )
     patience: int = _patience(20)
@@ -180,8 +182,8 @@ class SearchConfig(Section):
     )
     reward: str = setting(
         "binormal_eer",
-        "Measure of the validation curves from which the reward of search and "
-        "grid trials is computed. The paper uses eer.",
+        "Validation metric that gives the reward of search and grid trials. "
+        "The paper uses eer.",
         choices=REWARDS,
     )
     parameters_weight: float = _cost_weight("parameters")
@@ -210,11 +212,13 @@ class SearchConfig(Section):
         2, "Number of epochs after which a trial can be stopped.", at_least=1
     )
     early_stop_eta: float = setting(
-        3.0, "halving promotes one of this many trials.", at_least=1.1
+        3.0,
+        "With early_stop=halving, one of this many trials is trained further.",
+        at_least=1.1,
     )
     early_stop_risk: float = setting(
         0.1,
-        "curve accepts this probability of stopping the best trial.",
+        "With early_stop=curve, accepted risk of stopping the best trial.",
         above=0,
         below=0.5,
     )

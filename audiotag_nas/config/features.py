@@ -89,7 +89,7 @@ class FeatureConfig(Section):
         choices=("ln", "db"),
     )
     log_floor: float = setting(
-        1e-8, "Value of log_floor in the formula of log.", above=0
+        1e-8, "Floor of the mel energies in the formula of log.", above=0
     )
 
     @classmethod

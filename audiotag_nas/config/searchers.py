@@ -46,8 +46,8 @@ class ReinforceSettings(Section):
     reevaluate: bool = setting(
         True,
         "Retrain good architectures if the noise of their rewards hides which "
-        "of them is the best. False: only after every architecture of the "
-        "space was proposed.",
+        "of them is the best. If false, architectures are retrained only after "
+        "every architecture of the space was proposed.",
     )
 
 
@@ -65,7 +65,7 @@ class PlainReinforceSettings(Section):
     )
     baseline_decay: float = setting(
         0.9,
-        "Share of the old return baseline that an update keeps.",
+        "Share of the moving average of rewards that an update keeps.",
         at_least=0,
         below=1,
     )
