@@ -1,8 +1,8 @@
 """A trial: one training that a stage requests, and its result.
 
 All stages use these types. The runners, the journal and the HParams writer
-therefore need no code for single stages. The types can be written as JSON,
-because trials are sent to other processes and machines.
+therefore work for every stage. The types can be written as JSON, because trials
+are sent to other processes and machines.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
     """Whether a stop rule ends a training after an epoch.
 
     Args:
-        rule: the least quality that is required after each of some epochs.
+        rule: epochs, and the least quality after each of these epochs.
         epoch: the number of the epoch, from 1.
         quality: the quality of the network after this epoch.
     """
@@ -79,8 +79,8 @@ class RewardSettings:
 
     Attributes:
         measure: a name in `training.rewards.MEASURES`.
-        weighs_costs: whether a penalty for the network's costs is subtracted
-            from the reward. `config.search` has the weights of the costs.
+        weighs_costs: True subtracts a penalty for the network's costs from the
+            reward. `config.search` has the weights of the costs.
     """
 
     measure: str = "eer"
@@ -146,7 +146,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """The outcome of a trial. A failed trial also has a result.
+    """The outcome of a trial. A failed trial has a result too.
 
     Attributes:
         trial_id: the trial's id.
@@ -254,8 +254,8 @@ class TrialRunner(Protocol):
 
     `submit` never waits for a training. `next_result` blocks until any
     submitted trial has ended, and returns the result of this trial. Results
-    may come in any order. A failed training also has a result. If `submit` or
-    `next_result` raises an exception, the runner can no longer be used.
+    may come in any order. If either method raises an exception, the runner can
+    no longer be used.
     """
 
     @property

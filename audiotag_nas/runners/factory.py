@@ -31,8 +31,7 @@ def make_runner(
         features_dir: directory with the prepared features, in
             `<size>/development`.
         trials_dir: directory that gets one subdirectory per trial.
-        on_epoch: called with the trial, the epoch (from 1) and the epoch's
-            numbers.
+        on_epoch: called with (trial, epoch from 1, numbers of the epoch).
         prepare: `module:function` that prepares features on a machine without
             features; see `RayRunner`.
 

@@ -22,8 +22,7 @@ class InProcessRunner:
         features_dir: directory with the prepared features, in
             `<size>/development`.
         trials_dir: directory that gets one subdirectory per trial.
-        on_epoch: called with the trial, the epoch (from 1) and the epoch's
-            numbers.
+        on_epoch: called with (trial, epoch from 1, numbers of the epoch).
         target: name of the function that trains a trial (`runners.target`).
     """
 
@@ -58,8 +57,7 @@ class InProcessRunner:
                 self._on_epoch(trial, epoch, numbers)
 
         return run_target(
-            # The function is imported here, because the import starts
-            # TensorFlow.
+            # This import is late, because it starts TensorFlow.
             find_function(self._target),
             trial,
             config=self._config,

@@ -2,8 +2,8 @@
 
 The driver is the process that runs the search. It sends the key of its features
 (`PreparedSet.key`, a digest of everything that determines the features' bytes).
-Features with another key are never used, because nobody would notice the wrong
-training. These places are searched in order:
+Features with another key are never used, because nobody would notice a training
+on wrong features. These places are searched in order:
 
 1. the driver's directory, which exists on this machine if the disk is shared;
 2. the machine's cache, `<cache>/<16 digits of key>/<size>/development`;

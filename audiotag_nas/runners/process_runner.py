@@ -7,7 +7,7 @@ much memory. If a crash, a signal, a time limit or a memory limit ends a worker,
 the worker's trial gets a failed result, and the other workers continue.
 
 There is one socket per worker. With one queue for all workers, a worker that is
-killed while it sends a message could block the other workers.
+killed while it sends a message could affect the other workers.
 """
 
 import collections
@@ -126,8 +126,8 @@ class ProcessRunner:
         retries: number of times that a trial is retried if its worker died or
             exceeded a limit. A training that raised an error is not retried,
             because the same seed would cause the same error.
-        on_epoch: called by `next_result` with the trial, the epoch (from 1)
-            and the epoch's numbers.
+        on_epoch: called by `next_result` with (trial, epoch from 1, numbers of
+            the epoch).
         target: name of the function that trains a trial (`runners.target`).
 
     Raises:

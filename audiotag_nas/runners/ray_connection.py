@@ -1,12 +1,11 @@
 """The connection of a driver to a Ray cluster.
 
-The driver is the process that submits tasks to Ray. If the cluster is lost, Ray
-does not report it to the driver. A raylet is the Ray process that manages one
-node. If the driver's raylet dies, each task fails some seconds after it was
-submitted. The GCS is the Ray process on the head node that knows all nodes. If
-the GCS dies, calls block for a minute, and then Ray ends the driver. When a
-call takes long or fails, the connection therefore tests the ports of the raylet
-and the GCS.
+The driver is the process that submits tasks to Ray. The driver gets no report
+of the loss of a cluster. A raylet is the Ray process that manages a node. If
+the driver's raylet dies, each task fails some seconds after it was submitted.
+The GCS, on the head node, is the Ray process that knows all nodes. If the GCS
+dies, calls block for a minute, and then Ray ends the driver. When a call takes
+long or fails, the connection therefore checks whether raylet and GCS answer.
 """
 
 import concurrent.futures
@@ -26,8 +25,8 @@ _T = TypeVar("_T")
 CHECK_SECONDS = 2.0
 """Time between two checks of the cluster."""
 
-# The connection waits, because a GCS with external storage may be restarted, but
-# not long, because Ray ends this process after 60 s without a GCS.
+# A GCS with external storage may be restarted within this time. Ray ends this
+# process after 60 s without a GCS.
 _GRACE_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
 # A process that is ending may still answer for a short time.
@@ -123,7 +122,7 @@ class RayConnection:
             time.sleep(_SETTLE_SECONDS)
 
     def check(self) -> bool:
-        """Whether the cluster answers.
+        """Returns whether the cluster answers.
 
         Raises:
             SearchError: the cluster is lost: the driver's raylet has ended, or

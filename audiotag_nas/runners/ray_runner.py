@@ -8,8 +8,8 @@ stores no state of the search; the whole state is in the journal.
 
 The driver is the process that calls the runner. Each trial is a Ray task that
 streams messages to the driver (`ray_worker`). TensorFlow is not imported for
-each trial, because Ray uses a process for up to `MAX_TRIALS_PER_WORKER` trials
-(with GPUs, for one).
+each trial, because Ray uses a process for `MAX_TRIALS_PER_WORKER` trials (only
+one if trials use GPUs).
 """
 
 import collections
@@ -52,8 +52,7 @@ class _Task:
 
     Attributes:
         trial: the trial.
-        node_id: the node that trains the trial; None before the task's first
-            message.
+        node_id: the node that trains the trial; None if not yet known.
         since: when the training began (monotonic seconds); None if it has not.
     """
 
@@ -86,9 +85,9 @@ class RayRunner:
         gpus_per_trial: number of GPUs requested from Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
         retries: number of times that a trial is retried if its process died
-            or exceeded a limit. The loss of a node does not count.
-        on_epoch: called by `next_result` with the trial, the epoch (from 1)
-            and the epoch's numbers.
+            or exceeded a limit. Retries after a node's loss do not count.
+        on_epoch: called by `next_result` with (trial, epoch from 1, numbers of
+            the epoch).
         target: name of the function that trains a trial (`runners.target`).
         prepare: `module:function` that prepares features on a node without
             features (`node_features.PrepareFeatures`); None if every node can
@@ -181,8 +180,7 @@ class RayRunner:
         """Submits a trial to Ray, where it waits until a node has room.
 
         Raises:
-            StoreError: the driver's features for the trial are missing or
-                damaged.
+            StoreError: the driver's features are missing or damaged.
             SearchError: the cluster is lost.
         """
         request = self._setup | {"trial": trial.to_json()}
@@ -241,7 +239,7 @@ class RayRunner:
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            # With these causes, Ray or a connection failed in the node's process.
+            # With such a cause, Ray or a connection failed on the node.
             if isinstance(error.cause, (exceptions.RayError, OSError)):
                 self._lose_node(task, str(error.cause))
             else:

@@ -43,8 +43,7 @@ def train_messages(request: str) -> Iterator[tuple[str, Files]]:
     The first message has the `kind` `training`: the features are ready, and the
     time limit starts. After each epoch, a message of kind `epoch` follows. The
     last message has the kind `result`, `user_error` (an error that would stop
-    every trial) or `memory` (the driver must end this process, because the
-    memory limit is exceeded).
+    every trial) or `memory` (the memory limit is exceeded).
     """
     setup = json.loads(request)
     # TensorFlow reads these variables once, at its start.
@@ -66,8 +65,8 @@ def train_messages(request: str) -> Iterator[tuple[str, Files]]:
         kind = message["kind"]
         yield json.dumps(message), files
     if kind == "memory":
-        # This process must not start another trial, because the other thread
-        # still trains.
+        # The driver must end this process. No other trial may start here,
+        # because the other thread still trains.
         threading.Event().wait()
 
 

@@ -3,10 +3,10 @@
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 
 The sum has one term each for parameters, multiply-adds and latency. The weights
-are in `config.search`. A network with ten times the cost of another network
-gets the same reward if its quality is higher by the weight. The baseline's cost
-shifts all rewards equally. This formula is the project's own choice. MnasNet
-(Tan et al., CVPR 2019) multiplies the reward by (latency / target)^w instead.
+are in `config.search`. A cost that is ten times higher lowers the reward by the
+weight of this cost. The baseline's cost shifts all rewards equally. This
+formula is the project's own choice. MnasNet (Tan et al., CVPR 2019) multiplies
+the reward by (latency / target)^w instead.
 """
 
 import dataclasses

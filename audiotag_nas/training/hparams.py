@@ -3,7 +3,7 @@
     <log_dir>/events.out.tfevents.experiment
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
-An event file of a trial is a session. TensorBoard shows one experiment for the
+The event file of one trial is a session. TensorBoard shows one experiment for the
 directory of `--logdir`. If this directory contains several experiment
 summaries, TensorBoard takes an arbitrary one. If there is no summary,
 TensorBoard collects all hyperparameters and scalars from the sessions. The
@@ -75,8 +75,8 @@ OPTIONAL_METRICS = ("latency_seconds",)
 
 STAGE = "stage"
 CURVES = "values per epoch/"
-"""Tag prefix of the scalars that have one value per epoch. The prefix sorts after
-all `METRICS`, and thus the dashboard does not display these scalars at first.
+"""Tag prefix of the scalars that have one value per epoch. It sorts after all
+`METRICS`, and the dashboard therefore does not display these scalars at first.
 """
 
 
@@ -193,8 +193,7 @@ def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
 def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
     """Returns texts whose alphabetic order is the order of the choices.
 
-    Numbers are ordered by value, other choices as given. In alphabetic order, a
-    space comes before every visible character.
+    Numbers are ordered by value. A space sorts before every visible character.
     """
     numbers = [c for c in choices if isinstance(c, int | float)]
     is_numeric = len(numbers) == len(choices)

@@ -1,7 +1,7 @@
 """Computes a network's quality from its validation curves.
 
-Each epoch has a value of a measure. The quality is the best value so far, less
-a penalty for costs. After the last epoch, the quality becomes the reward. A
+A measure gives each epoch a value. The quality is the best value so far, less a
+penalty for costs. After the last epoch, the quality becomes the reward. A
 higher quality is better. Without a penalty, the quality lies in [0, 1]. The
 paper's measure is `eer` (1 - mean EER; Liu and Zhang 2020).
 docs/results/rewards.md reports how well each measure ranks networks.

@@ -68,9 +68,8 @@ def make_strategy(
         devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`. None means
             all GPUs, or the CPU if there is no GPU.
         batch_size: number of examples in a batch, over all devices. The number
-            of devices is reduced until it divides the batch size. With Keras
-            3.15, devices with unequal parts of a batch raise an error, and a
-            device without an example aborts the process.
+            of devices is reduced until it divides the batch size. Keras 3.15
+            needs devices with equal, non-empty parts of a batch.
     """
     if devices is None:
         share_gpu_memory()

@@ -103,8 +103,8 @@ def train(
         also_scored: name -> further clips to score. The scores of these clips
             have no influence on the training.
         quality: computes the network's quality from the learning curves.
-        stop_rule: the least quality that is required after each of some
-            epochs. The rule does not apply to the last epoch.
+        stop_rule: epochs, and the least quality after each of these epochs.
+            The rule does not apply to the training's last epoch.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -162,10 +162,10 @@ def _run_epochs(
             "the training data: must have a known number of batches, at least "
             f"1. Received: a cardinality of {num_steps}"
         )
-    # One endless iterator serves all epochs, because a new iterator takes longer
-    # than an epoch of a small network. The first epoch of the data is skipped,
-    # because `fit` skips it too, and results that were recorded with `fit` must
-    # remain reproducible.
+    # One endless iterator serves all epochs, because making an iterator takes
+    # longer than an epoch of a small network. The first epoch of the data is
+    # skipped here because `fit` skips it. Results that were recorded with `fit`
+    # thus remain reproducible.
     batches = iter(
         strategy.experimental_distribute_dataset(
             training_data.map(_name_labels).repeat().skip(num_steps)
