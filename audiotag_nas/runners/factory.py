@@ -1,4 +1,4 @@
-"""Makes the runner that the settings name."""
+"""Makes a runner from its settings."""
 
 from pathlib import Path
 from typing import Any

@@ -179,7 +179,7 @@ class RayConnection:
 
 
 def _join(ray: Any, address: str) -> bool:
-    """Joins the cluster. Returns False if the process already had joined."""
+    """Joins the cluster. Returns False if the process had joined before."""
     if ray.is_initialized():
         return False
     if "://" in address:

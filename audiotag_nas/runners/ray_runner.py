@@ -1,10 +1,10 @@
 """The runner that trains trials on a Ray cluster; see docs/guide/ray.md.
 
 Ray assigns each trial to a node with enough free CPUs and GPUs, and reports
-when a process or a node has ended. If a process dies, its trial fails (after
-`retries`). If a node is lost, its trials are retrained on other nodes. If the
-cluster is lost, the search stops and no trial fails (`RayConnection`). Ray
-stores no state of the search; the whole state is in the journal.
+when a process or a node has ended. If a process dies, its trial is retried at
+most `retries` times, and then fails. If a node is lost, its trials are retried
+on other nodes. If the cluster is lost, the search stops and no trial fails
+(`RayConnection`). Ray stores nothing of a search; the journal has its state.
 
 The driver is the process that calls the runner. Each trial is a Ray task that
 streams messages to the driver (`ray_worker`). TensorFlow is not imported for
@@ -239,7 +239,7 @@ class RayRunner:
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            # With such a cause, Ray or a connection failed on the node.
+            # A RayError or OSError means that Ray or a connection failed.
             if isinstance(error.cause, (exceptions.RayError, OSError)):
                 self._lose_node(task, str(error.cause))
             else:
@@ -377,7 +377,7 @@ class RayRunner:
         return max(0.0, min(CHECK_SECONDS, *left))
 
     def _num_rooms(self) -> int:
-        """Returns the number of trials that all nodes can run in parallel."""
+        """Returns how many trials the nodes together can run in parallel."""
         return sum(
             min(
                 int(node["Resources"].get(name, 0) // amount)

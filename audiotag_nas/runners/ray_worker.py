@@ -84,7 +84,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(*, num_threads: int, has_gpus: bool) -> dict[str, str]:
-    """Returns TensorFlow's variables. Ray sets the variable for GPUs."""
+    """Returns TensorFlow's environment variables. Ray assigns the GPUs."""
     values = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_NUM_INTRAOP_THREADS": str(num_threads),

@@ -1,4 +1,4 @@
-"""The costs of a network, and the penalty for them.
+"""The costs of a network, and a penalty for high costs.
 
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 

@@ -1,4 +1,4 @@
-"""Divides the folds into training and validation folds, and checks them."""
+"""Splits the folds into training and validation folds, and checks the data."""
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import clip, pipeline, splits

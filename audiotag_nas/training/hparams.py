@@ -3,7 +3,7 @@
     <log_dir>/events.out.tfevents.experiment
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
-The event file of one trial is a session. TensorBoard shows one experiment for the
+The event file of a trial is a session. TensorBoard shows one experiment for the
 directory of `--logdir`. If this directory contains several experiment
 summaries, TensorBoard takes an arbitrary one. If there is no summary,
 TensorBoard collects all hyperparameters and scalars from the sessions. The
@@ -14,7 +14,7 @@ hyperparameters that differ between sessions come before the others.
 There is therefore one experiment summary in `<log_dir>`, and no summary in the
 directory of a stage:
 
-- `tensorboard --logdir <log_dir>` compares the stages. The summary names the
+- `tensorboard --logdir <log_dir>` compares the stages. The summary lists the
   columns that every completed trial has: the stage, and all metrics except
   latency.
 - `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
@@ -22,8 +22,8 @@ directory of a stage:
   and sorts them. The tags of the most important metrics come first.
 
 The dashboard prints every number with five significant digits, e.g. 16 as
-`16.000`. Hyperparameters are therefore written as text, e.g. `16`. To sort the
-text `8` before `16`, each choice gets one leading space for every later choice.
+`16.000`. Hyperparameters are therefore written as text, e.g. `16`. Each choice
+gets one leading space for every later choice. Thus `8` is sorted before `16`.
 HTML and SVG do not show leading spaces. Texts have three disadvantages. An axis
 has equal steps instead of a linear or logarithmic scale. A filter has one box
 per choice, in arbitrary order, instead of a minimum and a maximum. The CSV file

@@ -1,9 +1,9 @@
 """Computes a network's quality from its validation curves.
 
-A measure gives each epoch a value. The quality is the best value so far, less a
-penalty for costs. After the last epoch, the quality becomes the reward. A
-higher quality is better. Without a penalty, the quality lies in [0, 1]. The
-paper's measure is `eer` (1 - mean EER; Liu and Zhang 2020).
+A measure gives each epoch a value. The quality is the best value so far. A
+higher quality is better, and every quality lies in [0, 1]. The reward is the
+quality after the last epoch, less a penalty for costs. The paper's measure is
+`eer` (1 - mean EER; Liu and Zhang 2020).
 docs/results/rewards.md reports how well each measure ranks networks.
 """
 
@@ -38,7 +38,7 @@ of the curve `validation_<measure>` into a value to maximize."""
 
 
 def make_quality(measure: str, *, penalty: float = 0.0) -> Quality:
-    """Returns the function that computes the quality from the curves.
+    """Returns a function of the curves: the quality, less a penalty.
 
     Args:
         measure: a name in `MEASURES`.

@@ -1,4 +1,4 @@
-"""Runs one trial: the function that every runner calls (`runners.target`).
+"""Runs one trial. Every runner calls `run_trial` (see `runners.target`).
 
 A trial reads prepared log-mels (`PreparedSet`) and trains on all development
 folds except the validation folds. The reward is the network's quality on the
