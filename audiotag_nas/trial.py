@@ -1,8 +1,8 @@
 """A trial: one training that a stage requests, and its result.
 
-All stages use these types, so one implementation of the runners, the journal
-and the HParams writer serves all stages. Every value can be written as JSON,
-so that a trial can be sent to another process or machine.
+All stages use these types. The runners, the journal and the HParams writer
+therefore work for every stage. The types can be written as JSON, because trials
+are sent to other processes and machines.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from audiotag_nas.space import Choice, Tokens
 MAX_REWARD = 1e15
 """The greatest magnitude of a reward that a searcher is told.
 
-In single precision, the square of a gradient of about 1e18 overflows."""
+Much larger rewards cause gradients whose squares overflow in single precision.
+"""
 
 MODEL_FILE = "model.keras"
 """The file in a trial's directory that holds its trained network."""
@@ -29,15 +30,15 @@ _MAX_ID = 100
 _TRIAL_ID = re.compile(rf"(?!\.)[A-Za-z0-9_.-]{{1,{_MAX_ID}}}")
 
 StopRule = Sequence[Sequence[float]]
-"""(epoch, least quality) pairs. A training whose quality after such an epoch is
-lower is stopped early."""
+"""(epoch, least quality) pairs. A training is stopped if its quality after one
+of these epochs is lower than the epoch's least quality."""
 
 
 def is_stopped(rule: StopRule, epoch: int, quality: float) -> bool:
-    """Whether `rule` stops a training after an epoch.
+    """Whether a stop rule ends a training after an epoch.
 
     Args:
-        rule: the least quality that is required after some epochs.
+        rule: epochs, and the least quality after each of these epochs.
         epoch: the number of the epoch, from 1.
         quality: the quality of the network after this epoch.
     """
@@ -53,8 +54,8 @@ class TrialStatus(enum.StrEnum):
 class TrainingOverrides:
     """A trial's own training settings. None means the config's value.
 
-    The fields are those of `config.TrainingConfig` and `spectrogram_size`
-    (frames x mel bins, e.g. `124x128`).
+    All fields are also fields of `config.TrainingConfig`, except
+    `spectrogram_size` (frames x mel bins, e.g. `124x128`).
     """
 
     mixup_alpha: float | None = None
@@ -78,8 +79,8 @@ class RewardSettings:
 
     Attributes:
         measure: a name in `training.rewards.MEASURES`.
-        weighs_costs: whether a penalty for the network's costs is subtracted
-            from the reward. `config.search` has the weights of the penalty.
+        weighs_costs: True subtracts a penalty for the network's costs from the
+            reward. `config.search` has the weights of the costs.
     """
 
     measure: str = "eer"
@@ -91,16 +92,16 @@ class Trial:
     """One training to run.
 
     Attributes:
-        trial_id: a name, unique in a working directory, e.g. `search-0007`.
+        trial_id: a unique name in the working directory, e.g. `search-0007`.
         stage: the stage that requests the trial: `baseline`, `search`,
             `grid`, `final` or `train`.
-        round: the searcher's round, from 0.
+        round: the number of the searcher's round, from 0.
         tokens: the trial's point in the stage's search space.
-        hparams: the choices of this point by the name of their decision.
+        hparams: decision's name -> the choice at this point.
         architecture: the network to train.
-        seed: the seed of all random numbers of this training.
+        seed: the seed of all random numbers in this training.
         overrides: training settings that differ from the config's.
-        stop_rule: when to stop the training early; an empty rule never does.
+        stop_rule: when to stop the training early; never if it is empty.
         reward: how the reward is computed.
     """
 
@@ -116,7 +117,7 @@ class Trial:
     reward: RewardSettings = RewardSettings()
 
     def __post_init__(self) -> None:
-        # The id is the name of a directory that may be removed later.
+        # The id becomes the name of a directory that may be removed later.
         if not _TRIAL_ID.fullmatch(self.trial_id):
             raise ConfigError(
                 "`trial_id` must be letters, digits and -_. only, at most "
@@ -137,15 +138,15 @@ class Trial:
         """Returns the trial that `to_json` wrote.
 
         Raises:
-            ConfigError: a field is missing, unknown or wrong; the error
-                names it.
+            ConfigError: a field, which the error names, is missing, unknown
+                or wrong.
         """
         return from_json(cls, value, "trial")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """The outcome of a trial; a failure is a result, not an exception.
+    """The outcome of a trial. A failed trial has a result too.
 
     Attributes:
         trial_id: the trial's id.
@@ -153,8 +154,8 @@ class TrialResult:
         reward: the finite number that the searcher maximizes; None for a
             failed trial.
         metrics: named finite numbers: `validation_eer`, `validation_loss`,
-            `num_parameters`, `multiply_adds`, ... (docs/reference/journal.md);
-            `stopped_epoch` if the stop rule ended the training.
+            `num_parameters`, `multiply_adds`, ... (docs/reference/journal.md).
+            `stopped_epoch` is included if the stop rule ended the training.
         history: one list per learning curve, one entry per epoch:
             `training_loss`, `validation_loss`, `validation_eer`, ...
         seconds: wall-clock seconds of the training.
@@ -202,7 +203,7 @@ class TrialResult:
         return self.metrics[name]
 
     def curve(self, name: str) -> list[float]:
-        """Returns one learning curve, with NaN for values that are not finite.
+        """Returns one learning curve. Values that are not finite become NaN.
 
         Raises:
             StoreError: the result does not have this curve.
@@ -217,12 +218,12 @@ class TrialResult:
 
     @property
     def stopped_epoch(self) -> int:
-        """The epoch after which the stop rule ended the training, or 0."""
+        """The epoch after which the stop rule ended the training; else 0."""
         return int(self.metrics.get("stopped_epoch", 0))
 
     @property
     def is_whole(self) -> bool:
-        """Whether the training completed and was not stopped early."""
+        """True if the training completed without being stopped early."""
         completed = self.status is TrialStatus.COMPLETED
         return completed and not self.stopped_epoch
 
@@ -252,14 +253,14 @@ class TrialRunner(Protocol):
     """Runs trials, one or several at a time.
 
     `submit` never waits for a training. `next_result` blocks until any
-    submitted trial has ended, and returns the result of that trial; results
-    may come in any order. A training that fails gives a failed result. If
-    either method raises an exception, the runner itself is unusable.
+    submitted trial has ended, and returns the result of this trial. Results
+    may come in any order. If either method raises an exception, the runner can
+    no longer be used.
     """
 
     @property
     def num_slots(self) -> int:
-        """The number of trials that run in parallel."""
+        """The number of trials that can run in parallel."""
         ...
 
     def submit(self, trial: Trial) -> None: ...

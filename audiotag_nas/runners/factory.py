@@ -1,4 +1,4 @@
-"""Makes the runner that the settings name."""
+"""Makes a runner from its settings."""
 
 from pathlib import Path
 from typing import Any
@@ -23,22 +23,22 @@ def make_runner(
     on_epoch: OnTrialEpoch | None = None,
     prepare: str | None = None,
 ) -> TrialRunner:
-    """Returns the runner that `settings` name.
+    """Returns a runner with the given settings.
 
     Args:
         settings: the name of the runner, and its limits.
         config: the experiment.
-        features_dir: directory of the prepared features, which are in
+        features_dir: directory with the prepared features, in
             `<size>/development`.
         trials_dir: directory that gets one subdirectory per trial.
-        on_epoch: called with the trial, the epoch from 1 and its numbers.
-        prepare: `module:function` that prepares features on machines that
-            lack them; see `RayRunner`.
+        on_epoch: called with (trial, epoch from 1, numbers of the epoch).
+        prepare: `module:function` that prepares features on a machine without
+            features; see `RayRunner`.
 
     Raises:
-        ConfigError: a setting is out of its range, a setting requires more
-            than this machine or the cluster has, or a required package is
-            not installed.
+        ConfigError: a setting is out of its range, this machine or the
+            cluster has too few CPUs or GPUs, or a required package is not
+            installed.
     """
     options: dict[str, Any] = {
         "features_dir": features_dir,

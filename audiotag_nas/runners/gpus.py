@@ -1,8 +1,8 @@
 """Assigns GPUs to workers without starting CUDA.
 
-The driver is the process that starts the workers. If the driver asked
-TensorFlow for the GPUs, TensorFlow would allocate memory on every GPU. So the
-driver reads CUDA_VISIBLE_DEVICES or the output of NVIDIA's `nvidia-smi`.
+The driver is the process that starts the workers. The driver does not ask
+TensorFlow for the GPUs, because TensorFlow would allocate memory on every GPU.
+Instead it reads CUDA_VISIBLE_DEVICES or the output of NVIDIA's `nvidia-smi`.
 """
 
 import os
@@ -12,7 +12,7 @@ from audiotag_nas.errors import ConfigError
 
 
 def share_gpus(num_workers: int, gpus_per_trial: int) -> list[str]:
-    """Returns CUDA_VISIBLE_DEVICES of each worker. No two workers share a GPU.
+    """Returns CUDA_VISIBLE_DEVICES for each worker. Workers share no GPU.
 
     Raises:
         ConfigError: there are not enough GPUs.

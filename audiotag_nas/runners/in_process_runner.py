@@ -1,4 +1,4 @@
-"""The runner that trains trials in this process, one after the other."""
+"""The runner that trains trials in this process, one after another."""
 
 import collections
 from pathlib import Path
@@ -15,15 +15,15 @@ from audiotag_nas.trial import Trial, TrialResult
 
 
 class InProcessRunner:
-    """Trains submitted trials in order. `next_result` trains the next one.
+    """Trains submitted trials in order. `next_result` trains the next trial.
 
     Args:
         config: the experiment.
-        features_dir: directory of the prepared features, which are in
+        features_dir: directory with the prepared features, in
             `<size>/development`.
         trials_dir: directory that gets one subdirectory per trial.
-        on_epoch: called with the trial, the epoch from 1 and its numbers.
-        target: `module:function` that trains a trial, like `TARGET`.
+        on_epoch: called with (trial, epoch from 1, numbers of the epoch).
+        target: name of the function that trains a trial (`runners.target`).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class InProcessRunner:
                 self._on_epoch(trial, epoch, numbers)
 
         return run_target(
-            # Not imported earlier, because this import starts TensorFlow.
+            # This import is late, because it starts TensorFlow.
             find_function(self._target),
             trial,
             config=self._config,

@@ -1,4 +1,4 @@
-"""The ranges of a runner's limits, and the memory that a process uses."""
+"""The ranges of a runner's limits, and the memory used by a process."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ _MINIMUM = {
 
 
 def check_limits(**limits: float | None) -> None:
-    """Raises ConfigError if a limit is out of range. None means no limit."""
+    """Raises ConfigError if any limit is too low. None means no limit."""
     for name, value in limits.items():
         minimum = _MINIMUM[name]
         if value is not None and value < minimum:
@@ -32,7 +32,7 @@ def check_limits(**limits: float | None) -> None:
 
 
 def resident_memory_bytes(pid: int | str = "self") -> int:
-    """Returns a process's resident memory (Linux), or 0 after its end."""
+    """Returns a process's resident memory (Linux); 0 if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/statm").read_text().split()
     except OSError:

@@ -1,16 +1,14 @@
-"""Finds the features of a trial on the machine where it is trained.
+"""Finds the features of a trial on the machine that trains it.
 
-The driver, the process that runs the search, sends the key of its features
-(`PreparedSet.key`, the digest of everything that determines their bytes). The
-machine takes the first directory below that has features with this key:
+The driver is the process that runs the search. It sends the key of its features
+(`PreparedSet.key`, a digest of everything that determines the features' bytes).
+Features with another key are never used, because nobody would notice a training
+on wrong features. These places are searched in order:
 
-1. the directory at the driver's path, which exists if the disk is shared;
+1. the driver's directory, which exists on this machine if the disk is shared;
 2. the machine's cache, `<cache>/<16 digits of key>/<size>/development`;
-3. the same cache, after preparing the features from the machine's data set or
-   from a synthesized data set.
-
-A training on features other than the driver's would be an error that nobody
-notices, so features with another key are never used.
+3. the same cache, after the features have been prepared there from the
+   machine's data set or from a synthesized data set.
 """
 
 import contextlib
@@ -30,7 +28,7 @@ DEFAULT_CACHE_DIR = "~/.cache/audiotag_nas"
 PrepareFeatures = Callable[..., None]
 """A function of (config, size=..., split_dir=..., cache_dir=...).
 
-It writes the development split's features to split_dir, and may keep
+The function writes the development split's features to split_dir, and may keep
 intermediate files in cache_dir."""
 
 
@@ -54,7 +52,7 @@ def find_features(
         prepare: function that prepares missing features.
 
     Raises:
-        DataError: the features prepared here differ from the driver's.
+        DataError: this machine's prepared features differ from the driver's.
         StoreError: the cache can't be written.
     """
     cached_dir = cache_dir / key[:16]
@@ -85,7 +83,7 @@ def _has_key(features_dir: AnyPath, size: str, key: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(cache_dir: Path, name: str) -> Iterator[None]:
-    """Excludes this machine's other processes while the body runs."""
+    """Blocks other processes of this machine that request the same lock."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         lock = open(cache_dir / f"{name}.lock", "w")  # noqa: SIM115

@@ -1,13 +1,13 @@
 """The runner that trains trials in parallel in processes of this machine.
 
-The driver is the process that calls the runner. It starts the workers, and it
-never trains or uses a GPU. Each worker is a fresh interpreter that keeps
-TensorFlow loaded for its next trial. A worker is replaced before it leaks too
+The driver is the process that calls the runner. The driver starts the workers,
+and never trains or uses a GPU. Each worker is a fresh interpreter that keeps
+TensorFlow loaded for the next trial. A worker is replaced before it leaks too
 much memory. If a crash, a signal, a time limit or a memory limit ends a worker,
-its trial gets a failed result, and the other workers continue.
+the worker's trial gets a failed result, and the other workers continue.
 
-There is one socket per worker. A worker that is killed while it sends a message
-therefore does not affect the other workers. With one shared queue, it could.
+There is one socket per worker. With one queue for all workers, a worker that is
+killed while it sends a message could affect the other workers.
 """
 
 import collections
@@ -50,16 +50,15 @@ _COMMAND = (
 
 @dataclasses.dataclass
 class _Worker:
-    """A worker process as its driver sees it.
+    """What the driver knows about a worker process.
 
     Attributes:
-        slot: the worker's place among the runner's slots, which determines
-            its GPUs.
+        slot: number of the worker, from 0, which determines its GPUs.
         process: the interpreter.
         connection: the driver's end of the socket.
         log: file with the output of the process.
-        since: when the worker was started or got its trial (monotonic
-            seconds).
+        since: when the worker last got a trial, or was started if it got none
+            (monotonic seconds).
         is_ready: whether the worker accepts trials.
         trial: the trial that the worker trains; None if it has no trial.
         num_trials: number of trials that the worker has received.
@@ -82,7 +81,7 @@ class _Worker:
         try:
             self.connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            # The worker has died. The driver will see the socket's end.
+            # The worker has died. The driver will read the socket's end.
             return
 
     def end(self) -> int:
@@ -94,8 +93,8 @@ class _Worker:
     def last_line(self, *, has_died: bool) -> str:
         """Returns the last line of the output, e.g. the text of a failed check.
 
-        Lines of TensorFlow's log are skipped, except for errors if the process
-        has died.
+        Lines of TensorFlow's log are skipped. If the process has died, errors
+        in the log are not skipped.
         """
         with self.log as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
@@ -113,24 +112,23 @@ class ProcessRunner:
 
     Args:
         config: the experiment.
-        features_dir: directory of the prepared features, which are in
+        features_dir: directory with the prepared features, in
             `<size>/development`.
         trials_dir: directory that gets one subdirectory per trial.
         num_workers: number of trials in parallel.
         trial_timeout_seconds: a training that takes longer is killed, unless
             it has ended before the driver checks the time.
-        gpus_per_trial: number of GPUs on which each worker trains its trials;
-            0 means the CPU.
+        gpus_per_trial: number of GPUs that train one trial; 0 means the CPU.
         memory_limit_bytes: a worker with more resident memory is killed
             (Linux).
         max_trials_per_worker: number of trials after which a worker is
             replaced.
         retries: number of times that a trial is retried if its worker died or
             exceeded a limit. A training that raised an error is not retried,
-            because with the same seed it would raise the error again.
-        on_epoch: called with the trial, the epoch from 1 and its numbers,
-            within `next_result`.
-        target: `module:function` that workers call, like `TARGET`.
+            because the same seed would cause the same error.
+        on_epoch: called by `next_result` with (trial, epoch from 1, numbers of
+            the epoch).
+        target: name of the function that trains a trial (`runners.target`).
 
     Raises:
         ConfigError: an argument is out of its range, or there are too few
@@ -196,8 +194,8 @@ class ProcessRunner:
         """Blocks until a trial has ended.
 
         Raises:
-            UserError: a worker reported an error that would stop every
-                trial, e.g. damaged features, or workers die at their start.
+            UserError: a worker reported an error that would stop every trial,
+                e.g. damaged features; or several workers died at their start.
             RuntimeError: no trial was submitted.
         """
         while not self._done:
@@ -214,7 +212,7 @@ class ProcessRunner:
         return self._done.popleft()
 
     def close(self) -> None:
-        """Kills all workers, even busy ones. A second call has no effect."""
+        """Kills all workers, even if they train. May be called twice."""
         self._waiting.clear()
         self._done.clear()
         while self._workers:
@@ -249,7 +247,7 @@ class ProcessRunner:
         slot = min(set(range(self._num_workers)) - taken)
         mine, theirs = connections.Pipe()
         with store_errors("a temporary file (TMPDIR)"):
-            # This file is closed when the worker is ended.
+            # The file is closed when the worker is ended.
             log = tempfile.TemporaryFile()  # noqa: SIM115
         with theirs:
             process = subprocess.Popen(
@@ -284,7 +282,7 @@ class ProcessRunner:
         }
 
     def _receive(self, worker: _Worker) -> None:
-        """Handles one message of a worker, or its end."""
+        """Handles one message of a worker, or the end of the worker."""
         try:
             message = json.loads(worker.connection.recv_bytes())
         except (EOFError, OSError):
@@ -310,7 +308,7 @@ class ProcessRunner:
                 worker.log.close()
 
     def _seconds_to_next_check(self) -> float | None:
-        """Returns the time to the next check, or None if nothing is limited."""
+        """Returns the time until the next check; None if there is no limit."""
         checks = [
             limit - worker.seconds
             for worker in self._workers
@@ -328,15 +326,15 @@ class ProcessRunner:
     def _check_limits(self, worker: _Worker) -> None:
         if not self._exceeded_limit(worker):
             return
-        # If the driver was busy, the result may be in the socket already, after
-        # the messages of epochs.
+        # If the driver was busy, the socket may already contain the result,
+        # after messages about epochs.
         while worker in self._workers and worker.connection.poll():
             self._receive(worker)
         if worker in self._workers and (reason := self._exceeded_limit(worker)):
             self._lose(worker, lambda status: reason)
 
     def _exceeded_limit(self, worker: _Worker) -> str:
-        """Returns which limit a worker exceeded, or an empty text."""
+        """Returns text about an exceeded limit; empty if there is none."""
         time_limit = self._time_limit(worker)
         if time_limit is not None and worker.seconds >= time_limit:
             return f"took longer than its limit of {time_limit:g} s"
@@ -351,7 +349,7 @@ class ProcessRunner:
         return ""
 
     def _lose(self, worker: _Worker, describe: Callable[[int], str]) -> None:
-        """Ends a worker, and retries its trial or records that it failed."""
+        """Ends a worker, and retries its trial or records the failure."""
         trial, seconds = worker.trial, worker.seconds
         reason = describe(self._remove(worker))
         last_line = worker.last_line(has_died=describe is _describe_exit)
@@ -386,7 +384,7 @@ class ProcessRunner:
 
 
 def _describe_exit(status: int) -> str:
-    """Returns why a process ended, by its exit status."""
+    """Returns text for a process's exit status."""
     if status >= 0:
         return f"ended with exit status {status}"
     name = signal.Signals(-status).name

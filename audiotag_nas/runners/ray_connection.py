@@ -1,11 +1,11 @@
 """The connection of a driver to a Ray cluster.
 
-The driver is the process that submits tasks to Ray. Ray does not tell the
-driver that a cluster is lost. If the driver's raylet (the process of Ray that
-manages a node) dies, each task fails some seconds after it was submitted. If
-the GCS (the process on the head node that knows all nodes) dies, calls block
-for a minute, and then Ray ends the driver. So, when a call takes long or fails,
-the connection checks whether the ports of the raylet and the GCS answer.
+The driver is the process that submits tasks to Ray. The driver gets no report
+of the loss of a cluster. A raylet is the Ray process that manages a node. If
+the driver's raylet dies, each task fails some seconds after it was submitted.
+The GCS, on the head node, is the Ray process that knows all nodes. If the GCS
+dies, calls block for a minute, and then Ray ends the driver. When a call takes
+long or fails, the connection therefore checks whether raylet and GCS answer.
 """
 
 import concurrent.futures
@@ -23,13 +23,13 @@ from audiotag_nas.errors import ConfigError, SearchError
 _T = TypeVar("_T")
 
 CHECK_SECONDS = 2.0
-"""Time between two checks whether the cluster answers."""
+"""Time between two checks of the cluster."""
 
-# A GCS with external storage may be restarted. Ray ends this process after 60 s
-# without a GCS.
+# A GCS with external storage may be restarted within this time. Ray ends this
+# process after 60 s without a GCS.
 _GRACE_SECONDS = 10.0
 _PROBE_SECONDS = 5.0
-# A process that is ending may still answer until its last thread has ended.
+# A process that is ending may still answer for a short time.
 _SETTLE_SECONDS = 1.0
 
 
@@ -39,11 +39,11 @@ def import_ray() -> Any:
     Raises:
         ConfigError: Ray is not installed.
     """
-    # With 0, Ray sends no usage reports to its makers. Ray reads this variable
-    # when a cluster is started.
+    # The value 0 stops usage reports to the makers of Ray. Ray reads this
+    # variable when a cluster is started.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Hides messages of raylets, e.g. the last lines of their logs, which Ray
-    # prints to this process's standard output. Ray reads it at its import.
+    # Otherwise Ray prints messages of raylets, e.g. the last lines of a log, to
+    # this process's standard output. Ray reads this variable when imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     # Otherwise Ray prints a message for each cancelled task.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
@@ -65,7 +65,7 @@ class RayConnection:
             already joined a cluster.
 
     Raises:
-        ConfigError: the address has another form.
+        ConfigError: the address has none of these forms.
         SearchError: no cluster answers at the address.
     """
 
@@ -85,8 +85,8 @@ class RayConnection:
     ) -> _T:
         """Calls a function that uses Ray.
 
-        If the function raises an exception, this method raises it too, unless
-        the cluster is lost and thus may be the cause.
+        If the function raises an exception, this method raises the same
+        exception, except if the cluster is lost.
 
         Raises:
             SearchError: the cluster is lost.
@@ -101,7 +101,7 @@ class RayConnection:
             except BaseException as error:
                 future.set_exception(error)
 
-        # In a thread, because a call blocks if the GCS is lost.
+        # The function runs in a thread, because it blocks if the GCS is lost.
         threading.Thread(target=work, daemon=True).start()
         while not future.done():
             concurrent.futures.wait([future], timeout=CHECK_SECONDS)
@@ -122,15 +122,15 @@ class RayConnection:
             time.sleep(_SETTLE_SECONDS)
 
     def check(self) -> bool:
-        """Whether the cluster answers.
+        """Returns whether the cluster answers.
 
         Raises:
-            SearchError: the cluster is lost. The driver's raylet has ended, or
+            SearchError: the cluster is lost: the driver's raylet has ended, or
                 the raylet or the GCS has not answered for some time.
         """
         raylet = _probe(self._raylet)
         if raylet is _Answer.REFUSES:
-            # A raylet that is started again would be another node.
+            # Waiting is useless, because a restarted raylet is a new node.
             self._raise_lost(f"the driver's raylet ({_text(self._raylet)})")
         if raylet is _Answer.SILENCE:
             silent = f"the driver's raylet ({_text(self._raylet)})"
@@ -151,7 +151,7 @@ class RayConnection:
         return [node for node in self.call(self._ray.nodes) if node["Alive"]]
 
     def node_answers(self, node_id: str) -> bool:
-        """Whether a node is part of the cluster and its raylet answers."""
+        """True if the node is in the cluster and the node's raylet answers."""
         return any(
             _probe(_raylet_of(node)) is _Answer.ANSWERS
             for node in self.alive_nodes()
@@ -179,7 +179,7 @@ class RayConnection:
 
 
 def _join(ray: Any, address: str) -> bool:
-    """Joins the cluster; returns False if this process already was in one."""
+    """Joins the cluster. Returns False if the process had joined before."""
     if ray.is_initialized():
         return False
     if "://" in address:
@@ -191,7 +191,7 @@ def _join(ray: Any, address: str) -> bool:
     options = {"include_dashboard": False} if address == "local" else {}
     try:
         if ":" in address:
-            # `ray.init` would try to connect for many minutes.
+            # Without an answer, `ray.init` would wait for many minutes.
             socket.create_connection(
                 _host_and_port(address), timeout=10
             ).close()
@@ -215,7 +215,7 @@ class _Answer(enum.Enum):
     """The result of connecting to a port."""
 
     ANSWERS = enum.auto()
-    REFUSES = enum.auto()  # the machine answers, but no process has the port
+    REFUSES = enum.auto()  # the machine answers, but no process uses the port
     SILENCE = enum.auto()
 
 

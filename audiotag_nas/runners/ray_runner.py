@@ -1,14 +1,15 @@
 """The runner that trains trials on a Ray cluster; see docs/guide/ray.md.
 
 Ray assigns each trial to a node with enough free CPUs and GPUs, and reports
-when a process or a node has ended. If a process dies, its trial fails (after
-`retries`). If a node is lost, its trials are retrained on other nodes. If the
-cluster is lost, the search stops and no trial fails (`RayConnection`). The
-journal has the whole state of a search, and Ray has none of it.
+when a process or a node has ended. If a process dies, its trial is retried at
+most `retries` times, and then fails. If a node is lost, its trials are retried
+on other nodes. If the cluster is lost, the search stops and no trial fails
+(`RayConnection`). Ray stores nothing of a search; the journal has its state.
 
 The driver is the process that calls the runner. Each trial is a Ray task that
-streams messages to the driver (`ray_worker`). Ray uses a process for several
-tasks, so TensorFlow is imported once per `MAX_TRIALS_PER_WORKER` trials.
+streams messages to the driver (`ray_worker`). TensorFlow is not imported for
+each trial, because Ray uses a process for `MAX_TRIALS_PER_WORKER` trials (only
+one if trials use GPUs).
 """
 
 import collections
@@ -41,7 +42,7 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 DEFAULT_ADDRESS = "auto"
 
-# The search stops if one trial has lost its node this number of times.
+# The search stops if the nodes of one trial were lost this number of times.
 _MAX_NODES_LOST = 5
 
 
@@ -51,8 +52,8 @@ class _Task:
 
     Attributes:
         trial: the trial.
-        node_id: the node that trains the trial; None before its first message.
-        since: when the training began (monotonic seconds); None before.
+        node_id: the node that trains the trial; None if not yet known.
+        since: when the training began (monotonic seconds); None if it has not.
     """
 
     trial: Trial
@@ -69,34 +70,34 @@ class RayRunner:
 
     Args:
         config: the experiment.
-        features_dir: directory of the prepared features, which are in
+        features_dir: directory with the prepared features, in
             `<size>/development`.
-        trials_dir: directory that gets one subdirectory per trial, written by
-            this process.
-        address: address of the cluster. `auto` is the cluster of this machine
-            or of RAY_ADDRESS; `local` starts a cluster on this machine; the
-            other form is `host:port`.
-        num_workers: number of trials in parallel; None for the number of
-            trials for which all nodes have room, including later nodes.
+        trials_dir: directory on the driver's machine that gets one
+            subdirectory per trial.
+        address: `host:port` of the cluster; `auto` for the cluster of this
+            machine or of RAY_ADDRESS; or `local`, which starts a cluster on
+            this machine.
+        num_workers: number of trials in parallel. None means as many as the
+            nodes have room for, including nodes that join later.
         trial_timeout_seconds: a training that takes longer is killed, unless
             it has ended before the driver checks the time. The time that a
             trial waits for a node or for features does not count.
         gpus_per_trial: number of GPUs requested from Ray for each trial.
         memory_limit_bytes: a process with more resident memory is killed.
         retries: number of times that a trial is retried if its process died
-            or exceeded a limit. A trial whose node is lost is always retried.
-        on_epoch: called with the trial, the epoch from 1 and its numbers,
-            within `next_result`.
-        target: `module:function` that nodes call, like `TARGET`.
-        prepare: `module:function` that prepares features on nodes that lack
-            them (`node_features.PrepareFeatures`); None if every node can
+            or exceeded a limit. Retries after a node's loss do not count.
+        on_epoch: called by `next_result` with (trial, epoch from 1, numbers of
+            the epoch).
+        target: name of the function that trains a trial (`runners.target`).
+        prepare: `module:function` that prepares features on a node without
+            features (`node_features.PrepareFeatures`); None if every node can
             read `features_dir`.
-        cache_dir: directory on each node's own disk for the features that the
-            node prepares.
+        cache_dir: directory on each node's own disk for the features that are
+            prepared there.
 
     Raises:
         ConfigError: Ray is not installed, an argument is out of its range,
-            or no node has the CPUs and GPUs of one trial.
+            or no node has enough CPUs and GPUs for one trial.
         SearchError: no cluster answers at `address`.
     """
 
@@ -161,7 +162,7 @@ class RayRunner:
             raise
         self._train = self._ray.remote(
             num_returns="streaming",
-            # The runner itself retries tasks, so Ray must not.
+            # Ray must not retry tasks, because the runner retries them.
             max_retries=0,
             # TensorFlow can't change the GPUs of a running process.
             max_calls=1 if gpus_per_trial else MAX_TRIALS_PER_WORKER,
@@ -179,7 +180,7 @@ class RayRunner:
         """Submits a trial to Ray, where it waits until a node has room.
 
         Raises:
-            StoreError: its features on this machine are missing or damaged.
+            StoreError: the driver's features are missing or damaged.
             SearchError: the cluster is lost.
         """
         request = self._setup | {"trial": trial.to_json()}
@@ -213,7 +214,7 @@ class RayRunner:
 
     def close(self) -> None:
         """Kills all trials and leaves the cluster. May be called twice."""
-        # If the cluster is lost, no task of it has to be cancelled.
+        # If the cluster is lost, its tasks need not be cancelled.
         with contextlib.suppress(SearchError):
             while self._tasks:
                 self._cancel(self._tasks.popitem()[0])
@@ -231,14 +232,14 @@ class RayRunner:
         return {"spectrogram_size": size, "features_key": self._keys[size]}
 
     def _receive(self, task: Any) -> None:
-        """Handles one message of a task, or its end."""
+        """Handles one message of a task, or the end of the task."""
         exceptions = self._ray.exceptions
         try:
             text, files = self._connection.call(self._next_message, task)
         except StopIteration:
             self._lose(task, "ended without a result")
         except exceptions.RayTaskError as error:
-            # Ray or a connection raised the cause in the worker's process.
+            # A RayError or OSError means that Ray or a connection failed.
             if isinstance(error.cause, (exceptions.RayError, OSError)):
                 self._lose_node(task, str(error.cause))
             else:
@@ -261,7 +262,7 @@ class RayRunner:
         return self._ray.get(next(task))
 
     def _has_node(self, task: Any) -> bool:
-        """Whether a task's node answers; True if the node is not yet known."""
+        """True if the task's node answers or is not yet known."""
         node_id = self._tasks[task].node_id
         return node_id is None or self._connection.node_answers(node_id)
 
@@ -298,15 +299,15 @@ class RayRunner:
         limit = self._timeout_seconds
         if limit is None or self._tasks[task].seconds < limit:
             return
-        # If the driver was busy, the result may have arrived already, after the
-        # messages of epochs.
+        # If the driver was busy, the result may already have arrived, after
+        # messages about epochs.
         while task in self._tasks and self._has_message(task):
             self._receive(task)
         if task in self._tasks:
             self._kill(task, f"took longer than its limit of {limit:g} s")
 
     def _has_message(self, task: Any) -> bool:
-        # Does not wait until a result and its files are copied from the node.
+        # With `fetch_local`, `wait` would copy the files of a result first.
         ready, _ = self._connection.call(
             self._ray.wait, [task], timeout=0, fetch_local=False
         )
@@ -323,9 +324,9 @@ class RayRunner:
             logging.getLogger(__name__).info("can't be cancelled: %s", error)
 
     def _lose(self, task: Any, reason: str) -> None:
-        """Retries a trial whose process has ended, or records that it failed.
+        """Retries a trial whose process has ended, or records a failed result.
 
-        A loss of the cluster or the node does not count as the trial's failure.
+        If the cluster or the node is lost, the trial does not fail.
         """
         self._connection.wait_for_answer()
         if not self._has_node(task):
@@ -339,7 +340,7 @@ class RayRunner:
             self._fail(task, f"its process {reason}")
 
     def _lose_node(self, task: Any, reason: str) -> None:
-        """Retries a trial whose node is lost. The trial itself did not fail."""
+        """Retries a trial whose node is lost, or stops the search."""
         trial = self._tasks[task].trial
         self._num_nodes_lost[trial.trial_id] += 1
         if self._num_nodes_lost[trial.trial_id] < _MAX_NODES_LOST:
@@ -371,12 +372,12 @@ class RayRunner:
     def _seconds_to_next_check(self) -> float:
         if self._timeout_seconds is None:
             return CHECK_SECONDS
-        # A waiting task, and its time limit, may start at any time.
+        # The limit for a waiting task starts with its training, at any time.
         left = [self._timeout_seconds - s.seconds for s in self._tasks.values()]
         return max(0.0, min(CHECK_SECONDS, *left))
 
     def _num_rooms(self) -> int:
-        """Returns the number of trials that all nodes can run in parallel."""
+        """Returns how many trials the nodes together can run in parallel."""
         return sum(
             min(
                 int(node["Resources"].get(name, 0) // amount)
@@ -405,7 +406,7 @@ def _train_on_node(request: str) -> Iterator[tuple[str, ray_worker.Files]]:
 
 
 def _with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
-    """Returns a config for nodes, which have other working directories."""
+    """Returns the config for nodes, whose working directories may differ."""
     paths: dict[str, Any] = {
         name: str(Path(value).absolute())
         for name in ("dataset_dir", "manifest_path")

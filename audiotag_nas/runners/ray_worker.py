@@ -1,9 +1,9 @@
 """Trains one trial on a Ray node and yields messages for the driver.
 
-The driver is the process that runs the search. This file does not import Ray;
-`ray_runner` lets Ray stream the messages of `train_messages` to the driver.
-Requests and messages are JSON. The files of a training (its network) are sent
-as bytes, so the driver and the nodes need no shared disk.
+The driver is the process that runs the search. In `ray_runner`, Ray streams the
+messages of `train_messages` to the driver. This module does not import Ray.
+Requests and messages are JSON. The driver and the nodes need no shared disk,
+because the files of a training (the network) are sent as bytes.
 """
 
 import functools
@@ -38,12 +38,12 @@ _DISTRIBUTIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 
 def train_messages(request: str) -> Iterator[tuple[str, Files]]:
-    """Trains one trial; yields (message, files) pairs, the outcome last.
+    """Trains one trial, and yields (message, files) pairs.
 
-    The `kind` of the first message is `training`: the features are ready, and
-    the time limit starts. One message of kind `epoch` follows per epoch. The
-    last kind is `result`, `user_error` (an error that would stop every trial)
-    or `memory` (the limit is exceeded, so the driver must end this process).
+    The first message has the `kind` `training`: the features are ready, and the
+    time limit starts. After each epoch, a message of kind `epoch` follows. The
+    last message has the kind `result`, `user_error` (an error that would stop
+    every trial) or `memory` (the memory limit is exceeded).
     """
     setup = json.loads(request)
     # TensorFlow reads these variables once, at its start.
@@ -65,13 +65,13 @@ def train_messages(request: str) -> Iterator[tuple[str, Files]]:
         kind = message["kind"]
         yield json.dumps(message), files
     if kind == "memory":
-        # This process must not start another trial, because the other thread is
-        # still training.
+        # The driver must end this process. No other trial may start here,
+        # because the other thread still trains.
         threading.Event().wait()
 
 
 def versions() -> dict[str, str]:
-    """Returns versions of the packages that affect a training's numbers."""
+    """Returns the versions of packages that affect a training's results."""
     found = {"audiotag-nas": audiotag_nas.__version__}
     for name in _DISTRIBUTIONS:
         try:
@@ -84,7 +84,7 @@ def versions() -> dict[str, str]:
 
 
 def environment(*, num_threads: int, has_gpus: bool) -> dict[str, str]:
-    """Returns variables for TensorFlow's start. Ray sets the one for GPUs."""
+    """Returns TensorFlow's environment variables. Ray assigns the GPUs."""
     values = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_NUM_INTRAOP_THREADS": str(num_threads),
@@ -99,8 +99,8 @@ def _work(
     try:
         outbox.put(_train(setup, lambda message: outbox.put((message, {}))))
     except Exception as error:
-        # `run_target` catches errors of the training. Any other error would
-        # fail every trial on this machine, so it must stop the search.
+        # `run_target` catches errors of the training. Any other error stops the
+        # search, because every trial on this machine would raise it.
         known = isinstance(error, UserError)
         text = f"{socket.gethostname()}: {type(error).__name__}: {error}"
         message = {
@@ -114,7 +114,7 @@ def _work(
 def _train(
     setup: dict[str, Any], send: Callable[[Message], None]
 ) -> tuple[Message, Files]:
-    """Trains a trial; returns its last message and the files it wrote."""
+    """Trains a trial; returns its last message and its files."""
     _check_versions(setup["versions"])
     config = ExperimentConfig.from_json(setup["config"])
     features_dir = _features_dir(setup, config)
@@ -163,7 +163,7 @@ def _features_dir(setup: dict[str, Any], config: ExperimentConfig) -> AnyPath:
 def _find_features(
     config: str, size: str, key: str, features_dir: str, cache: str, target: str
 ) -> AnyPath:
-    """Calls `find_features` once per process, because it may read all data."""
+    """Caches the result of `find_features`, which may read all data."""
     return node_features.find_features(
         ExperimentConfig.from_json(json.loads(config)),
         size=size,
@@ -175,7 +175,7 @@ def _find_features(
 
 
 def _read_files(trial_dir: Path) -> Files:
-    """Returns the files of a training by their path in `trial_dir`."""
+    """Returns a dictionary: path of a file in `trial_dir` -> bytes."""
     return {
         path.relative_to(trial_dir).as_posix(): path.read_bytes()
         for path in sorted(trial_dir.rglob("*"))

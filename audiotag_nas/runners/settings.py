@@ -1,7 +1,7 @@
 """The choice of a runner and its limits, as plain values.
 
-The choice affects how long a search takes, but not its results. The config
-therefore does not contain it.
+The config does not contain this choice, because the choice affects the time of
+a search but not the results.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ RUNNERS = (IN_PROCESS, PROCESS, RAY)
 class RunnerSettings:
     """A runner and its limits; see `ProcessRunner` and `RayRunner`.
 
-    If `num_workers` is None, the process runner has one worker. The Ray runner
-    then trains in parallel all trials for which the cluster has room.
+    If `num_workers` is None, `ProcessRunner` has one worker, and `RayRunner`
+    trains as many trials in parallel as the cluster has room for.
 
     Raises:
-        ConfigError: the runner is unknown, or does not support a limit.
+        ConfigError: the runner is unknown, or does not support a given limit.
     """
 
     name: str = IN_PROCESS

@@ -1,7 +1,7 @@
-"""The function that runners call for each trial, found by its name.
+"""Finds and calls the function that trains a trial (the target).
 
-Only plain values are sent to other processes, so the text
-`package.module:function` is sent instead of a function.
+Only plain values are sent to other processes. The target is therefore sent as
+a name, `package.module:function`.
 """
 
 import importlib
@@ -20,11 +20,11 @@ from audiotag_nas.trial import Trial, TrialResult
 OnTrialEpoch = Callable[[Trial, int, dict[str, float]], None]
 
 TARGET = "audiotag_nas.training.trial_training:run_trial"
-"""The function that trains one trial."""
+"""The name of the default target."""
 
 
 def find_function(name: str) -> Callable[..., Any]:
-    """Returns the function that `package.module:function` names."""
+    """Returns the function with the name `package.module:function`."""
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)
 
@@ -43,13 +43,13 @@ def run_target(
     Raises:
         UserError: an error that would also stop every other trial. Any other
             exception becomes a failed result.
-        KeyboardInterrupt: Ctrl-C was pressed, even if the training caught the
-            exception.
+        KeyboardInterrupt: Ctrl-C was pressed. The exception is raised even if
+            the training caught it.
     """
     started = time.monotonic()
     try:
-        # `interrupts_kept` is needed because TensorFlow may turn Ctrl-C into
-        # another exception, which would become a failed result.
+        # Without `interrupts_kept`, TensorFlow may turn Ctrl-C into another
+        # exception, which would become a failed result.
         with interrupts_kept(), without_retracing_notes():
             return run_trial(
                 trial,

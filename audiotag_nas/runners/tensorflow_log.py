@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 _LOG = re.compile(
     rb"(?P<level>[IWE])\d{4} |WARNING:|To enable the following instructions"
-    # The form of TensorFlow 2.17 and earlier.
+    # TensorFlow 2.17 and earlier begin a line with the date.
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: (?P<old_level>[IWE]) "
 )
 
 
 def is_log(line: bytes, *, with_errors: bool) -> bool:
-    """Whether a line is in TensorFlow's log. A failed check is not in it.
+    """True for a line of TensorFlow's log, but not for a failed check.
 
     Args:
         line: a line of a process's output.
-        with_errors: whether errors count as lines of the log. An error may say
-            why a process died, but at its start TensorFlow also logs errors
-            that mean nothing.
+        with_errors: whether errors count as lines of the log. An error may be
+            the reason why a process died, but TensorFlow also logs meaningless
+            errors when it starts.
     """
     match = _LOG.match(line)
     if match is None:
@@ -29,7 +29,7 @@ def is_log(line: bytes, *, with_errors: bool) -> bool:
 
 @contextlib.contextmanager
 def without_retracing_notes() -> Iterator[None]:
-    """Hides TensorFlow's warnings of retracing, which every trial causes."""
+    """Hides the warnings about retracing that every trial causes."""
 
     def is_other(record: logging.LogRecord) -> bool:
         return "retracing" not in record.getMessage()

@@ -1,10 +1,10 @@
-"""A worker process, which trains the trials of its driver, one at a time.
+"""A worker process, which trains one trial at a time for the driver.
 
-The driver is the process that runs the search. Its `process_runner` starts the
-worker as a fresh interpreter, because TensorFlow does not work after a fork.
-Driver and worker exchange JSON over a socket. The driver's first message is the
-setup, and each further message is a trial. When the driver ends for any reason,
-the worker sees the end of the socket and exits at once.
+The driver is the process that runs the search (`process_runner`). Each worker
+is a fresh interpreter, because TensorFlow does not work after a fork. Driver
+and worker exchange JSON over a socket. The driver's first message is the setup,
+and each further message is a trial. When the driver ends for any reason, the
+worker reads the end of the socket and exits at once.
 """
 
 import json
@@ -31,7 +31,7 @@ def main(file_descriptor: int) -> None:
     Args:
         file_descriptor: the worker's end of the socket.
     """
-    # A subprocess of a training must not inherit the socket and keep it open.
+    # Otherwise a subprocess of a training could keep the socket open.
     os.set_inheritable(file_descriptor, False)
     connection = Connection(file_descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -82,12 +82,12 @@ def _train(
 def _receive(
     connection: Connection, inbox: "queue.SimpleQueue[Message]"
 ) -> None:
-    """Receives messages in a thread, which exits when the driver ends."""
+    """Receives messages, and ends this process when the driver ends."""
     try:
         while True:
             inbox.put(json.loads(connection.recv_bytes()))
     except (EOFError, OSError):
-        # After sys.exit, the training in the main thread would continue.
+        # `sys.exit` would end only this thread, not the training.
         os._exit(0)
 
 

@@ -1,12 +1,12 @@
-"""The costs of a network, and the penalty for them.
+"""The costs of a network, and a penalty for high costs.
 
     reward = quality - sum of weight * log10(cost / the baseline's cost)
 
-The sum is over parameters, multiply-adds and latency. `config.search` has their
-weights. If a network has ten times the cost of another one, its quality must be
-higher by the weight to give the same reward. The baseline's cost shifts all
-rewards equally. This form is the project's own ([own]); MnasNet (Tan et al.,
-CVPR 2019) multiplies the reward by (latency / target)^w instead.
+The sum has one term each for parameters, multiply-adds and latency. The weights
+are in `config.search`. A cost that is ten times higher lowers the reward by the
+weight of this cost. The baseline's cost shifts all rewards equally. This
+formula is the project's own choice. MnasNet (Tan et al., CVPR 2019) multiplies
+the reward by (latency / target)^w instead.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from audiotag_nas.models import build_crnn
 from audiotag_nas.models.costs import NetworkCosts, network_costs
 
 NUM_TIMED = 31
-"""The number of times that a clip is scored to measure a median latency."""
+"""A network scores a clip this number of times; the median is its latency."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Costs:
     Attributes:
         num_parameters: number of parameters, including moving averages.
         multiply_adds: number of multiply-adds to score one clip.
-        latency_seconds: time to score one clip on the CPU; None if the
-            latency is not measured.
+        latency_seconds: time to score one clip on the CPU; None if it was not
+            measured.
     """
 
     num_parameters: int
@@ -57,10 +57,10 @@ class SizedNetwork:
 def measure_costs(
     network: SizedNetwork, config: ExperimentConfig
 ) -> tuple[Costs, Costs]:
-    """Returns the costs of a network and those of the baseline network.
+    """Returns the costs of a network and the costs of the baseline network.
 
-    Measured latencies differ from run to run. The two networks score clips in
-    turn, so that a busy machine slows both equally.
+    Measured latencies differ from run to run. The two networks score clips
+    alternately, because a busy machine then slows both networks equally.
     """
     size = config.features.spectrogram_size(config.data.clip_seconds)
     networks = (network, SizedNetwork(CRNN_BASELINE, size))
@@ -80,7 +80,7 @@ def measure_costs(
 
 
 def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
-    """Returns the penalty, negative for costs below the baseline's."""
+    """Returns the penalty: negative if the costs are below the baseline's."""
     penalty = 0.0
     for weight, cost, reference in (
         (
@@ -107,15 +107,15 @@ def cost_penalty(costs: Costs, baseline: Costs, search: SearchConfig) -> float:
 def measure_latencies(
     networks: Sequence[SizedNetwork], *, num_tags: int
 ) -> list[float]:
-    """Returns the median seconds in which each network scores a clip.
+    """Returns each network's median time, in seconds, to score a clip.
 
-    The networks run on the CPU with the number of threads that this process has
-    (`threads_per_trial`). The values of weights do not change the latency, so
-    untrained networks are built for the measurement.
+    The networks run on the CPU with this process's number of threads
+    (`threads_per_trial`). The measured networks are untrained, because the
+    values of weights do not change the latency.
     """
     score = [_make_scorer(network, num_tags) for network in networks]
     for score_clip in score:
-        # The first call traces the network, and the second may still be slow.
+        # The first call traces the network. The second call may also be slow.
         score_clip()
         score_clip()
     seconds = np.empty((NUM_TIMED, len(score)))

@@ -1,4 +1,4 @@
-"""Divides the folds into training and validation folds, and checks them."""
+"""Splits the folds into training and validation folds, and checks the data."""
 
 from audiotag_nas.config import ExperimentConfig
 from audiotag_nas.data import clip, pipeline, splits
@@ -12,8 +12,8 @@ def split_folds(
     """Returns the training folds and the validation folds.
 
     Raises:
-        DataError: a validation fold has no clips, or all folds are validation
-            folds.
+        DataError: at least one validation fold has no clips, or all folds are
+            validation folds.
     """
     return splits.split_folds(
         prepared.folds,
@@ -23,16 +23,16 @@ def split_folds(
 
 
 def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
-    """Raises the errors now that a later training would raise at its start.
+    """Raises early each error that a training would raise at its start.
 
-    For example, the trials of the grid start only after the whole search.
+    For example, the grid's first training starts only after the whole search.
 
     Raises:
-        ConfigError: a tag has no clip, a batch has more examples than the
-            training folds have clips, or a mask is longer than the
+        ConfigError: at least one tag has no clip, a batch size is greater than
+            the number of training clips, or a mask is longer than the
             spectrogram.
-        DataError: `split_folds` fails, or no tag has an EER in the validation
-            folds.
+        DataError: `split_folds` raises it, or no tag has an EER in the
+            validation folds.
     """
     tags = config.data.tags
     what = "development clips that were not rejected"
@@ -59,9 +59,9 @@ def check_trainable(prepared: PreparedSet, config: ExperimentConfig) -> None:
 
 
 def tag_notes(prepared: PreparedSet, config: ExperimentConfig) -> list[str]:
-    """Returns a line for each tag that can't be learned or has no EER.
+    """Returns lines about the tags that can't be learned or have no EER.
 
-    Such a tag is no error, because the other tags are trained and scored.
+    These tags cause no error, because the other tags are trained and scored.
     """
     training, validation = split_folds(prepared, config)
     no_eer = "the tag has no EER there and does not count in the mean EER"

@@ -3,36 +3,36 @@
     <log_dir>/events.out.tfevents.experiment
     <log_dir>/<stage>/<trial_id>/events.out.tfevents.trial
 
-TensorBoard shows one experiment for the directory of `--logdir`. If several
-experiment summaries lie below this directory, TensorBoard takes an arbitrary
-one. Without a summary, it collects all hyperparameters and scalars from the
-sessions. The parallel coordinates draw only sessions that have a value in every
-displayed column. At first, five hyperparameters (first the ones that differ
-between sessions, then by name) and five metrics are displayed.
+The event file of a trial is a session. TensorBoard shows one experiment for the
+directory of `--logdir`. If this directory contains several experiment
+summaries, TensorBoard takes an arbitrary one. If there is no summary,
+TensorBoard collects all hyperparameters and scalars from the sessions. The
+parallel coordinates draw only sessions that have a value in every displayed
+column. At first, five metrics and five hyperparameters are displayed. The
+hyperparameters that differ between sessions come before the others.
 
-So there is one experiment summary, in `<log_dir>`, and none in the directories
-of the stages:
+There is therefore one experiment summary in `<log_dir>`, and no summary in the
+directory of a stage:
 
-- `tensorboard --logdir <log_dir>` compares the stages. The summary names the
+- `tensorboard --logdir <log_dir>` compares the stages. The summary lists the
   columns that every completed trial has: the stage, and all metrics except
   latency.
 - `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
-  and the metrics of its trials. TensorBoard sorts metrics by tag and shows the
-  tags as headings. The most important metrics have the tags that sort first.
+  and the metrics of its trials. TensorBoard shows the metrics' tags as headings
+  and sorts them. The tags of the most important metrics come first.
 
-The dashboard prints every number with five significant digits, 16 as `16.000`.
-Hyperparameters are therefore written as text, `16`. The dashboard sorts texts
-by their characters, so each choice gets one leading space for every later
-choice: 8 is sorted before 16. HTML and SVG do not show leading spaces. Texts
-have three disadvantages. An axis has equal steps instead of a linear or
-logarithmic scale. A filter has one box per choice, in arbitrary order, instead
-of a minimum and a maximum. The CSV file that the dashboard exports contains the
-leading spaces (the file that `export_trials` writes does not). Metrics must be
-numbers, so the table shows 210240 parameters as `2.1024e+5`.
+The dashboard prints every number with five significant digits, e.g. 16 as
+`16.000`. Hyperparameters are therefore written as text, e.g. `16`. Each choice
+gets one leading space for every later choice. Thus `8` is sorted before `16`.
+HTML and SVG do not show leading spaces. Texts have three disadvantages. An axis
+has equal steps instead of a linear or logarithmic scale. A filter has one box
+per choice, in arbitrary order, instead of a minimum and a maximum. The CSV file
+that the dashboard exports contains the leading spaces. Metrics must be numbers,
+and the table shows 210240 parameters as `2.1024e+5`.
 
-A trial's file is made in memory, written under another name and then renamed,
-so a session is never incomplete. An existing session is written again only if
-its trial was retrained. This file uses TensorBoard without TensorFlow.
+A session is never incomplete, because its file is written under another name
+and then renamed. An existing session is written again only if its trial was
+retrained. This module uses TensorBoard without TensorFlow.
 """
 
 import io
@@ -68,15 +68,16 @@ METRICS = {
     "seconds": "seconds",
     "validation_loss": "validation loss",
 }
-"""The metrics of a result and their scalar tags, in the dashboard's order."""
+"""Name of a result's metric -> its tag in the dashboard, in the order shown."""
 
 OPTIONAL_METRICS = ("latency_seconds",)
-"""Metrics that some completed trials lack, because they were not measured."""
+"""Metrics that are not measured in every completed trial."""
 
 STAGE = "stage"
 CURVES = "values per epoch/"
-"""Prefix of the scalars that have one value per epoch. It sorts after the tags
-of `METRICS`, so that the dashboard does not display these scalars at first."""
+"""Tag prefix of the scalars that have one value per epoch. It sorts after all
+`METRICS`, and the dashboard therefore does not display these scalars at first.
+"""
 
 
 class HParamsWriter:
@@ -102,7 +103,7 @@ class HParamsWriter:
         self._write_experiment(list(search_spaces))
 
     def session_dir(self, trial: Trial) -> Path:
-        """The directory of a trial's session."""
+        """Returns the directory of a trial's session."""
         return self._log_dir / trial.stage / trial.trial_id
 
     def write(
@@ -118,11 +119,11 @@ class HParamsWriter:
         Args:
             trial: the trial, whose `hparams` become the hyperparameters.
             result: the trial's result. Its metrics and seconds become metrics,
-                its history becomes curves, and the reason of a failed trial
+                and its history becomes curves. The reason of a failed trial
                 is shown in the Text tab.
-            from_journal: whether the trial finished in an earlier process. If
-                not, an existing session is from an earlier training and is
-                replaced.
+            from_journal: True if the trial finished in an earlier process.
+                False replaces an existing session, which is then from an
+                earlier training.
             end_seconds: when the trial ended, in seconds since 1970; 0 means
                 now.
 
@@ -150,8 +151,8 @@ class HParamsWriter:
             events.append(_event(end, text_pb("reason", result.reason)))
         events.append(_event(end, _session_end(result.status, end)))
         with store_errors(path):
-            # The old session is removed first. It must not remain if the disk
-            # is full, because a resumed command writes only missing sessions.
+            # The old session is removed first, so that it does not remain if
+            # the disk is full. A resumed command writes only missing sessions.
             path.unlink(missing_ok=True)
             _write_bytes(path, _records(events))
         return True
@@ -163,7 +164,7 @@ class HParamsWriter:
             for name, tag in METRICS.items()
             if name not in OPTIONAL_METRICS
         ]
-        # With a time of 0, the same stages give the same bytes.
+        # The time is 0, because the same stages must give the same bytes.
         summary = summary_v2.hparams_config_pb(
             hparams, metrics, time_created_secs=0.0
         )
@@ -190,9 +191,9 @@ def _stage_labels(axes: Axes) -> dict[str, dict[Choice, str]]:
 
 
 def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
-    """Returns texts that sort numbers by value, and other choices as given.
+    """Returns texts whose alphabetic order is the order of the choices.
 
-    A space sorts before every visible character.
+    Numbers are ordered by value. A space sorts before every visible character.
     """
     numbers = [c for c in choices if isinstance(c, int | float)]
     is_numeric = len(numbers) == len(choices)
@@ -204,14 +205,14 @@ def _choice_labels(choices: Sequence[Choice]) -> dict[Choice, str]:
 
 
 def _text(choice: Choice) -> str:
-    """Returns a choice as text, and a whole number without a decimal point."""
+    """Returns a choice as text. Whole numbers get no decimal point."""
     if isinstance(choice, float) and choice.is_integer():
         return str(int(choice))
     return str(choice)
 
 
 def _metric_values(result: TrialResult) -> dict[str, float]:
-    """Returns a dictionary: scalar tag -> value of the trial's metric."""
+    """Returns a dictionary: tag of a metric -> value of the metric."""
     known = {"seconds": result.seconds} | result.metrics
     if result.reward is not None:
         known["reward"] = result.reward
@@ -223,7 +224,7 @@ def _metric_values(result: TrialResult) -> dict[str, float]:
 
 
 def _curve_events(result: TrialResult, start: float) -> list[Any]:
-    """Returns one scalar per epoch and curve, at equal steps of time."""
+    """Returns an event for each epoch of each curve, at equal steps of time."""
     events = []
     for name, values in result.history.items():
         for epoch, value in enumerate(values, start=1):
@@ -256,7 +257,7 @@ def _session_end(status: TrialStatus, end: float) -> summary_pb2.Summary:
 def _event(
     wall_time: float, summary: Any = None, *, step: int = 0
 ) -> event_pb2.Event:
-    """Returns an event with a summary, or the first event of a file."""
+    """Returns an event with `summary`; if None, the first event of a file."""
     if summary is None:
         return event_pb2.Event(
             wall_time=wall_time, file_version="brain.Event:2"
@@ -273,5 +274,5 @@ def _records(events: Sequence[event_pb2.Event]) -> bytes:
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file with a name that TensorBoard ignores, then renames it."""
+    """Writes a file under a name that TensorBoard ignores, then renames it."""
     atomic_write_bytes(path, data, temporary_name="unfinished")

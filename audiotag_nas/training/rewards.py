@@ -1,9 +1,9 @@
 """Computes a network's quality from its validation curves.
 
-The reward is the quality less a penalty for costs. The quality is the best
-value of a measure over the epochs so far, so it is also defined before a
-training ends. A higher quality is better. Without a penalty, the quality lies
-in [0, 1]. The paper's measure is `eer` (1 - mean EER; Liu and Zhang 2020).
+A measure gives each epoch a value. The quality is the best value so far. A
+higher quality is better, and every quality lies in [0, 1]. The reward is the
+quality after the last epoch, less a penalty for costs. The paper's measure is
+`eer` (1 - mean EER; Liu and Zhang 2020).
 docs/results/rewards.md reports how well each measure ranks networks.
 """
 
@@ -21,8 +21,8 @@ def _complement(value: float) -> float:
 def _likelihood(loss: float) -> float:
     """The geometric mean of the probabilities of the true labels.
 
-    The negated loss is not used, because it would be negative. A failed trial
-    would then have a higher reward than a completed one.
+    The negated loss would be below 0. A failed trial would then have a higher
+    reward than a completed trial.
     """
     return math.exp(-loss)
 
@@ -33,17 +33,17 @@ MEASURES: dict[str, Callable[[float], float]] = {
     "loss": _likelihood,
     "binormal_eer": _complement,
 }
-"""Measure (a value of `config.search.reward`) -> function that turns the number
-of an epoch into a value to maximize."""
+"""Measure (a value of `config.search.reward`) -> function that turns a number
+of the curve `validation_<measure>` into a value to maximize."""
 
 
 def make_quality(measure: str, *, penalty: float = 0.0) -> Quality:
-    """Returns the quality that `measure` names, less a penalty.
+    """Returns a function of the curves: the quality, less a penalty.
 
     Args:
         measure: a name in `MEASURES`.
         penalty: the penalty for the network's costs. It is subtracted at every
-            epoch, so that early stopping compares qualities less the penalty.
+            epoch, because early stopping compares penalized qualities.
     """
 
     def quality(curves: Curves) -> float:

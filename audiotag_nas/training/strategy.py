@@ -1,8 +1,8 @@
 """Chooses the devices of a training: all visible GPUs, or the CPU.
 
 `tf.distribute.MirroredStrategy` copies the variables to each device and
-averages the gradients of the devices. With one device, the training is the same
-as without a strategy.
+averages the gradients of the devices. With one device, the strategy does not
+change the training.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from absl import logging
 def use_threads(num_threads: int) -> None:
     """Sets the number of TensorFlow's CPU threads in this process.
 
-    Threads divide the sums of a convolution's gradient among them, so their
-    number affects the last bits of every weight. The number can't change once
-    TensorFlow has started.
+    Each thread computes a part of the sums in a convolution's gradient. The
+    number of threads thus affects the last bits of every weight. The number
+    can't change once TensorFlow has started.
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
@@ -31,7 +31,7 @@ def use_threads(num_threads: int) -> None:
 
 
 def hide_gpus() -> None:
-    """Hides the GPUs from this process, because its workers use them."""
+    """Hides the GPUs from this process, because its workers use the GPUs."""
     try:
         tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
@@ -42,15 +42,15 @@ def hide_gpus() -> None:
 
 
 def share_gpu_memory() -> None:
-    """Lets TensorFlow allocate GPU memory as needed, not all of it at once.
+    """Lets TensorFlow allocate GPU memory only as needed.
 
-    This has no effect after TensorFlow has started in this process.
+    The call has no effect after TensorFlow has started in this process.
     """
     try:
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
-        # Logged once, because each training calls this function.
+        # This is logged once, because each training calls this function.
         logging.log_first_n(
             logging.WARNING,
             "TensorFlow runs in this process already, so it may have allocated "
@@ -62,14 +62,14 @@ def share_gpu_memory() -> None:
 def make_strategy(
     devices: Sequence[str] | None = None, *, batch_size: int | None = None
 ) -> tf.distribute.MirroredStrategy:
-    """Returns a strategy over `devices`; by default all GPUs, or the CPU.
+    """Returns a strategy that trains on all or some of `devices`.
 
     Args:
-        devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`.
-        batch_size: number of examples per batch, over all devices. The number
-            of devices is reduced until it divides the batch size. With Keras
-            3.15, unequal shares of a batch fail, and a device without an
-            example aborts the process.
+        devices: TensorFlow device names, e.g. `["CPU:0", "CPU:1"]`. None means
+            all GPUs, or the CPU if there is no GPU.
+        batch_size: number of examples in a batch, over all devices. The number
+            of devices is reduced until it divides the batch size. Keras 3.15
+            needs devices with equal, non-empty parts of a batch.
     """
     if devices is None:
         share_gpu_memory()

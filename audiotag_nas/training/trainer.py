@@ -3,8 +3,8 @@
 Adam minimizes the binary cross-entropy of the clip scores. After every epoch,
 the mean equal error rate (EER) of the validation clips is computed. A training
 stops early if the EER no longer improves, and the network gets the weights of
-the best epoch. Wei et al. (2018) compare the validation loss instead; this
-trainer compares the EER, because it is the score of the task.
+the best epoch. Wei et al. (2018) compare the validation loss of epochs. This
+trainer compares the EER, because the EER is the score of the task.
 """
 
 import collections
@@ -29,8 +29,8 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 class TrainingDivergedError(Exception):
     """Weights or scores are no longer finite.
 
-    Weights are checked too, because the loss can be finite although a
-    convolution has weights of NaN: ReLU and max-pooling turn NaN to 0.
+    A check of the scores alone would not find every NaN in the weights of a
+    convolution, because ReLU and max-pooling turn NaN into 0.
     """
 
 
@@ -41,11 +41,11 @@ class TrainingResult:
     Attributes:
         history: name -> one number per epoch. The names are `training_loss`;
             `validation_loss`, `validation_eer`, `validation_auc` and
-            `validation_binormal_eer` (means over tags); the same four for each
-            other scored set; and `quality` (see `rewards`).
+            `validation_binormal_eer` (means over tags); four such names for
+            each other scored set; and `quality` (see `rewards`).
         best_epoch: the epoch, from 1, whose weights the network has.
-        stopped_epoch: the epoch after which the stop rule ended the training,
-            or 0.
+        stopped_epoch: the epoch after which the stop rule ended the training;
+            0 if the rule did not end the training.
     """
 
     history: dict[str, list[float]]
@@ -68,7 +68,7 @@ class ScoredData:
     """Clips that are scored after every epoch.
 
     Attributes:
-        data: batches of (features, labels, weights), the last one padded
+        data: batches of (features, labels, weights). The last batch is padded
             with examples of weight 0.
         labels: array of shape (clips, tags), in the order of `data`.
     """
@@ -94,17 +94,17 @@ def train(
     Args:
         build_model: builds the network; called in the strategy's scope.
         training_data: batches of features (batch, frames, mels) and labels
-            (batch, tags). The number of devices divides the batch size.
+            (batch, tags). The batch size must be a multiple of the number of
+            devices.
         validation: the clips whose mean EER decides which epoch is the best.
         settings: epochs, patience and learning rate.
         strategy: the devices that train the network; None means all devices.
         on_epoch: called with the epoch, from 1, and the numbers of the epoch.
-        also_scored: further clips to score, by name. Their scores have no
-            influence on the training.
-        quality: computes the network's quality from its curves.
-        stop_rule: the least quality that is required after some epochs. A
-            training whose quality is lower is stopped, but not at its last
-            epoch.
+        also_scored: name -> further clips to score. The scores of these clips
+            have no influence on the training.
+        quality: computes the network's quality from the learning curves.
+        stop_rule: epochs, and the least quality after each of these epochs.
+            The rule does not apply to the training's last epoch.
 
     Returns:
         The network with the weights of its best epoch, and the curves.
@@ -124,8 +124,8 @@ def train(
             # XLA is slower on CPU and can't compile cuDNN's GRU.
             jit_compile=False,
         )
-        # Otherwise Keras would trace the whole training step once more to build
-        # the optimizer.
+        # Without this call, Keras would trace the whole training step twice,
+        # the first time only to build the optimizer.
         model.optimizer.build(model.trainable_variables)
     watcher = _Watcher(
         model,
@@ -149,12 +149,12 @@ def _run_epochs(
     num_epochs: int,
     watcher: "_Watcher",
 ) -> None:
-    """Trains like Keras's `fit`, but reproducibly.
+    """Trains as Keras's `fit` does, but reproducibly.
 
-    `fit` first reads one batch through an iterator of its own, which it then
-    drops. This iterator reads ahead by a random number of batches. If it passes
-    the end of an epoch, all later epochs have another order of examples. The
-    same seed then gives another network.
+    `fit` reads its first batch through a separate iterator, which reads ahead
+    by a random number of batches. If the separate iterator passes the end of an
+    epoch, the order of examples changes in all later epochs. The same seed then
+    gives another network.
     """
     num_steps = int(training_data.cardinality())
     if num_steps < 1:
@@ -162,10 +162,10 @@ def _run_epochs(
             "the training data: must have a known number of batches, at least "
             f"1. Received: a cardinality of {num_steps}"
         )
-    # One iterator passes over the data endlessly, because an iterator for every
-    # epoch costs more time than the steps of a small network. `fit` would drop
-    # the first epoch. It is skipped here, so that results that were recorded
-    # with `fit` remain reproducible.
+    # One endless iterator serves all epochs, because making an iterator takes
+    # longer than an epoch of a small network. The first epoch of the data is
+    # skipped here because `fit` skips it. Results that were recorded with `fit`
+    # thus remain reproducible.
     batches = iter(
         strategy.experimental_distribute_dataset(
             training_data.map(_name_labels).repeat().skip(num_steps)
@@ -190,7 +190,7 @@ def check_scorable(labels: np.ndarray, where: str = "") -> None:
 
     Args:
         labels: labels of the validation clips, of shape (clips, tags).
-        where: the tags and the folds, for the error message.
+        where: text with the tags and folds for the error message.
 
     Raises:
         DataError: no tag has both a positive and a negative clip.
@@ -208,8 +208,8 @@ def predict(
 ) -> np.ndarray:
     """Returns the scores, (clips, tags), of the first `num_clips` examples.
 
-    `model.predict` is not used, because its setup under a strategy takes as
-    long as scoring a few hundred clips. The scores are computed on one device.
+    The scores are computed on one device. Under a strategy, the setup of
+    `model.predict` would take as long as the scoring of a few hundred clips.
     """
     return _score(_scorer(model), data, num_clips)
 
@@ -232,7 +232,7 @@ def _score(
 
 
 def mean_eer(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the mean EER over the tags that have one; NaN if no tag has."""
+    """Returns the mean over all tags with an EER; NaN if no tag has an EER."""
     return _mean_over_tags(metrics.equal_error_rate, labels, scores)
 
 
@@ -244,8 +244,8 @@ def score_numbers(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         scores: array of shape (clips, tags) with values in [0, 1].
 
     Returns:
-        The mean of each number over the tags for which it is defined; NaN if
-        there is no such tag.
+        For each number, the mean over the tags for which the number is
+        defined; NaN if there is no such tag.
     """
     return {
         "loss": binary_cross_entropy(labels, scores),
@@ -271,7 +271,7 @@ def _mean_over_tags(
 
 
 def binary_cross_entropy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the mean over clips and tags. Scores are clipped as in Keras."""
+    """Returns the mean over clips and tags. Like Keras, clips the scores."""
     scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
     losses = labels * np.log(scores) + (1 - labels) * np.log1p(-scores)
     return float(-np.mean(losses))
@@ -302,7 +302,7 @@ class _Watcher:
         self.best_weights: list[np.ndarray] = []
 
     def should_continue(self, epoch: int, training_loss: float) -> bool:
-        """Records an epoch; returns whether to train a further epoch."""
+        """Records an epoch, and returns True if the training continues."""
         weights = self._model.get_weights()
         if not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingDivergedError(
@@ -342,7 +342,7 @@ class _Watcher:
         return score_numbers(scored.labels, scores)
 
     def _is_best(self) -> bool:
-        """Whether the last epoch is the best epoch, by EER and then by loss."""
+        """True if the last epoch has the best EER; the loss breaks ties."""
         ranks = list(
             zip(
                 self.history["validation_eer"],

@@ -1,9 +1,9 @@
-"""Runs one trial: the function that every runner calls (`runners.target`).
+"""Runs one trial. Every runner calls `run_trial` (see `runners.target`).
 
 A trial reads prepared log-mels (`PreparedSet`) and trains on all development
-folds except the validation folds. The reward is the quality of the network on
-the validation folds (`rewards`), less a penalty for the network's costs
-(`costs`). A trial never reads the evaluation split.
+folds except the validation folds. The reward is the network's quality on the
+validation folds (`rewards`), less a penalty for the network's costs (`costs`).
+A trial never reads the evaluation split.
 """
 
 import time
@@ -47,19 +47,19 @@ def run_trial(
     Args:
         trial: the trial to run.
         config: the experiment.
-        features_dir: directory of the prepared features, which are in
+        features_dir: directory with the prepared features, in
             `<spectrogram size>/development`.
-        trial_dir: directory for `model.keras`, with the best epoch's weights.
+        trial_dir: directory for `model.keras`, the best epoch's network.
         on_epoch: called with the epoch, from 1, and the numbers of the epoch.
 
     Raises:
-        UserError: an error that would also stop every other trial. Prepared
-            data are missing, damaged or too few, or the disk is full. Any
-            other exception means that this training failed.
+        UserError: prepared data are missing, damaged or too few, or the disk
+            is full. Every other trial would raise the error too. Any other
+            exception means that only this training failed.
     """
     started = time.monotonic()
-    # This call must precede the first use of TensorFlow, which may be the
-    # measurement of a latency.
+    # This call must precede the first use of TensorFlow. If a latency is
+    # measured, the measurement is this first use.
     strategies.share_gpu_memory()
     costs, baseline = measure_costs(
         SizedNetwork(trial.architecture, spectrogram_size(trial, config)),
@@ -122,13 +122,13 @@ def train_network(
     """Trains the trial's network.
 
     Args:
-        trial, config, features_dir, on_epoch: as in `run_trial`.
+        trial, config, features_dir, on_epoch: see `run_trial`.
         penalty: number that is subtracted from the quality.
-        also_scored: as in `trainer.train`.
+        also_scored: see `trainer.train`.
 
     Raises:
-        UserError: as in `run_trial`. Any other exception is a failure of the
-            training itself.
+        UserError: see `run_trial`. Any other exception means that only this
+            training failed.
     """
     settings = training_settings(trial, config)
     size = spectrogram_size(trial, config)
@@ -146,7 +146,7 @@ def train_network(
             num_tags=len(tags),
         )
 
-    # In Keras, initial weights and dropout depend on this seed only.
+    # Keras draws the initial weights and dropout from this seed alone.
     keras.utils.set_random_seed(trial.seed)
     return trainer.train(
         build,
@@ -182,7 +182,7 @@ def scored_data(
     batch_size: int,
     folds: tuple[int, ...] | None = None,
 ) -> trainer.ScoredData:
-    """Returns the clips of some folds, or of all, for `trainer.train`."""
+    """Returns the clips of `folds` for `trainer.train`; None means all."""
     return trainer.ScoredData(
         pipeline.make_evaluation_dataset(
             prepared, tags=tags, folds=folds, batch_size=batch_size
@@ -192,5 +192,5 @@ def scored_data(
 
 
 def forget_networks() -> None:
-    """Frees the graphs of all networks of this process."""
+    """Frees the graphs of all networks in this process."""
     keras.utils.clear_session()  # also collects garbage
