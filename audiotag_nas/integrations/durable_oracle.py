@@ -25,8 +25,8 @@ COMPLETED = "COMPLETED"
 class DurableOracle(keras_tuner.Oracle):
     """Writes files atomically, and releases its lock after an exception.
 
-    If one of keras-tuner's own methods raises an exception, it does not release
-    the oracle's lock. All other threads then wait forever.
+    A method of keras-tuner that raises an exception does not release the lock.
+    All other threads then wait forever.
     """
 
     trials: dict[str, Any]
@@ -79,8 +79,8 @@ class DurableOracle(keras_tuner.Oracle):
             raise StoreError(
                 f"{self._project_dir}: trial {missing[0]} has no trial.json."
             )
-        # This line sorts the trials by their start, and drops trials that are
-        # not yet in oracle.json, which will be made again.
+        # The trials are sorted by their start. A trial that is not yet in
+        # oracle.json is dropped, and will be made again.
         self.trials = {i: self.trials[i] for i in self.start_order}
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]

@@ -14,9 +14,9 @@ The module needs the extra `keras-tuner`. keras-tuner (O'Malley et al. 2019)
 manages models, trials and files. The oracle translates hyperparameters to a
 `SearchSpace` (`keras_tuner_space`) and the objective to a reward.
 
-The oracle saves the searcher's calls instead of the searcher's state, which a
-replay of the calls restores (`recorded_searcher`). If a later trial declares a
-new hyperparameter, such as `units_2` of a third layer, the oracle makes a new
+The oracle saves the calls of its searcher. A replay of these calls restores the
+searcher's state (`recorded_searcher`). If a later trial declares a new
+hyperparameter, such as `units_2` for a third layer, the oracle makes a new
 searcher for the larger space and tells this searcher all rewards so far.
 """
 
@@ -70,11 +70,11 @@ class ReinforceOracle(DurableOracle):
             `max_consecutive_failed_trials`.
 
     Raises:
-        ConfigError: an argument is out of range; or, from `create_trial`, a
-            hyperparameter, named in the message, can't be searched.
-        SearchError: from `create_trial`, if the first trial failed before it
-            declared a hyperparameter.
-        StoreError: from `reload`, if the project can't be continued.
+        ConfigError: an argument is out of range. `create_trial` also raises a
+            ConfigError if a hyperparameter can't be searched.
+        SearchError: raised by `create_trial` if the first trial failed before
+            it declared a hyperparameter.
+        StoreError: raised by `reload` if the project can't be continued.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Converts keras-tuner's hyperparameters to a `SearchSpace`, and values back.
+"""Converts keras-tuner hyperparameters to a `SearchSpace`, points to values.
 
 The module only reads attributes of the hyperparameter objects and does not
 import keras-tuner. Each hyperparameter that is not Fixed becomes a decision.
@@ -71,9 +71,9 @@ class TunerSpace:
     def tokens(self, values: Mapping[str, Choice]) -> Tokens:
         """The point of these values.
 
-        Inactive decisions are 0. A missing value of an active hyperparameter,
-        which was declared after the trial was made, is replaced by the default.
-        A value between two choices is replaced by the nearest choice.
+        Inactive decisions are 0. The default replaces a missing value, since a
+        hyperparameter may be declared after the trial was made. The nearest
+        choice replaces a value between two choices.
         """
         point = []
         for hp, position in self._pairs():

@@ -5,7 +5,7 @@ new trial a stop rule: the least quality that is required after some epochs.
 Early stopping works with every runner, because the rule is part of the trial
 and the training applies the rule. A search remains a function of its seed and
 results, because a rule depends only on the rounds observed before its trial was
-made. The published methods instead decide during the training.
+made. The published methods instead decide during the training of the trial.
 
 `halving` is asynchronous successive halving (Li et al., *A System for Massively
 Parallel Hyperparameter Tuning*, MLSys 2020). Its rungs (fidelities) are the
@@ -13,25 +13,25 @@ epochs eta, eta^2, ... A trial continues after a rung (is promoted) if its
 reward is among the best 1 / eta of the rewards observed at this rung. A stopped
 trial is never resumed.
 
-`curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
+`curve` extrapolates learning curves (Domhan et al., *Speeding up Automatic
 Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
-Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
+Curves*, IJCAI 2015), here by regression. Domhan et al. stop a trial if
 P(final > best so far | curve) is below a threshold. Before the n-th trial
 starts, this probability is 1 / n. Late in a search, it is therefore below any
 threshold, and all trials are stopped. This package's own rule limits the risk,
 the probability of stopping a trial that would have been *as good as the best so
 far*. Each epoch gets a share of the risk, proportional to the square of the
-number of epochs saved by a stop. The least quality after epoch t is a quantile,
-at the level of this epoch's share, of the distribution
+number of epochs saved by a stop. The least quality after epoch t is a quantile
+of the distribution
 
     quality after epoch t | final quality = best so far
 
-This distribution is estimated by regression over all observed trials
-(`learning_curves`). After few trials the rule is cautious, because the quantile
-uses Student's t distribution and the standard error of the prediction. The
-shares add up to the risk. If rewards are normally distributed about the
-regression line, the probability of a wrong stop at any epoch is therefore at
-most the risk (Bonferroni).
+The level of the quantile is the share of epoch t. The distribution is estimated
+by regression over all observed trials (`learning_curves`). After few trials the
+rule is cautious, because the quantile uses Student's t distribution and the
+standard error of the prediction. The shares add up to the risk. If rewards are
+normally distributed about the regression line, the probability of a wrong stop
+at any epoch is therefore at most the risk (Bonferroni).
 
 No trial is stopped before `min_trials` trials were trained in full, or before
 `min_epochs` epochs.
@@ -79,7 +79,7 @@ class EarlyStopper(Protocol):
     def rule(self) -> Rule:
         """The [epoch, least reward] pairs of a trial that is made now.
 
-        The reward after an epoch is the quality then, minus the trial's costs.
+        Each reward is the quality after the epoch, minus the trial's costs.
         """
         ...
 
@@ -97,7 +97,7 @@ class EarlyStopper(Protocol):
 
 
 class _RegressionStopper:
-    """The common part of both rules, with the estimates of final rewards."""
+    """Base class of both stoppers; estimates the final rewards."""
 
     def __init__(
         self, *, num_epochs: int, min_trials: int, min_epochs: int
@@ -149,8 +149,8 @@ class HalvingStopper(_RegressionStopper):
         num_epochs: number of epochs of a full training.
         min_trials: number of full trainings before any trial is stopped.
         min_epochs: the first epoch that may be a rung.
-        eta: from each rung to the next, the number of epochs is multiplied, and
-            the number of trials divided, by this factor.
+        eta: the factor between a rung and the next rung. The number of epochs
+            is multiplied by eta, and the number of trials is divided by eta.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The journal, a file `trials.jsonl` with one line per finished trial.
 
-The journal is the state of a search: a new searcher that is told its results
-continues the search as if there had been no interruption (see `loop`). One file
+The journal is the state of a search. A new searcher that is told the journal's
+results continues the search as if nothing had happened (see `loop`). One file
 serves all stages of a working directory. Each line has the form
 
     {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
@@ -320,7 +320,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
 
 
 def _is_json(line: bytes) -> bool:
-    """False if `line` may be incomplete; True if it has another damage."""
+    """False if `line` may be incomplete; True even for other damage."""
     try:
         json.loads(line.decode())
     except (json.JSONDecodeError, UnicodeDecodeError):

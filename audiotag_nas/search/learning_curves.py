@@ -1,8 +1,8 @@
 """Regression of final rewards on the learning curves of a search.
 
-Trials stopped early have no final reward, and they are not a random sample,
-because their curves were low. Because the curve alone determines the stop, the
-final rewards are nevertheless missing at random (Little and Rubin, *Statistical
+Trials stopped early have no final reward. They are not a random sample, because
+their curves were low. The final rewards are nevertheless missing at random,
+because the curve alone determines the stop (Little and Rubin, *Statistical
 Analysis with Missing Data*). Sequential regression is enough, because curves
 only end early and never begin late (monotone missingness). This regression goes
 back from the last epoch. At each epoch, the final reward is regressed on the
@@ -12,9 +12,9 @@ included in the regressions at earlier epochs. A regression over full trainings
 alone would be biased upwards: among trials with a poor start, only those that
 recovered were trained in full.
 
-For each epoch, a curve has the reward of the trial if it had ended there. If a
-trial ends before the last epoch without being stopped, its final reward also
-counts for the remaining epochs.
+For each epoch, a curve has the reward that the trial would have if its training
+ended there. If a trial ends before the last epoch without being stopped, its
+final reward also counts for the remaining epochs.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ import numpy as np
 from audiotag_nas.errors import ConfigError
 
 MIN_WHOLE = 4
-"""Least number of full curves; gives the regression 2 degrees of freedom."""
+"""Least number of full curves; leaves a regression 2 degrees of freedom."""
 
 _LEAST_R2 = 0.25
 """Lower bound of R² in `calibrated_final`, which divides by R²."""
@@ -103,7 +103,7 @@ class LearningCurves:
 
     @property
     def best_final(self) -> float:
-        """The highest final reward of full trainings; -inf without one."""
+        """The highest final reward of all full trainings; -inf if none."""
         whole = self._curves[self._ends == self._num_epochs, -1]
         return float(whole.max(initial=-math.inf))
 
@@ -156,7 +156,7 @@ class LearningCurves:
             variances[here] = residual
             reached = self._ends >= epoch
             x, y = current[reached], finals[reached]
-            # If values are equal, rounding must not make a covariance.
+            # Equal values have no covariance, despite rounding errors.
             is_flat = _is_flat(x) or _is_flat(y)
             product = (x - x.mean()) * (y - y.mean())
             fits[epoch] = EpochFit(

@@ -3,8 +3,8 @@
 The loop has no state to save. A search depends only on its searcher and on the
 trials' results, and every result is in the journal before the searcher learns
 from it. A restarted loop makes the same calls of a new searcher, takes the
-results of finished trials from the journal, and trains the other trials. Its
-outcome is the same as without the restart.
+results of finished trials from the journal, and trains the other trials. The
+outcome of the search is the same as without the restart.
 
 The rewards of a round are told once all of them are known, in the order of
 `ask`. The order in which a runner finishes trials only affects the order of the
@@ -37,7 +37,7 @@ from audiotag_nas.space import Tokens
 from audiotag_nas.trial import MAX_REWARD, Trial, TrialResult, TrialRunner
 
 MAX_IDLE_ROUNDS = 50
-"""Number of consecutive rounds without a new point that ends a search."""
+"""A search ends after this many consecutive rounds without a new point."""
 
 MakeTrial = Callable[[int, int, Tokens], Trial]
 """Makes a trial from its number (counted from 0), round and tokens."""

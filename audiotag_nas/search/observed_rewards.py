@@ -28,7 +28,7 @@ class ObservedRewards:
     def add(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
     ) -> tuple[list[Tokens], list[float]]:
-        """Checks and keeps a batch; returns the points and rewards, converted.
+        """Checks and keeps a batch; returns the batch as tuples and floats.
 
         Raises:
             ConfigError: the batch is invalid, as in `Searcher.tell`.
@@ -53,7 +53,7 @@ class ObservedRewards:
 
     @property
     def rewards(self) -> Mapping[Tokens, list[float]]:
-        """Every reward of each point; points in the order first observed."""
+        """All rewards of each point; points are in the order first observed."""
         return self._rewards
 
     def means(self) -> dict[Tokens, float]:
@@ -99,7 +99,7 @@ class ObservedRewards:
             among: the points to choose from, as in `points`.
 
         Raises:
-            ConfigError: there is no such point, as in `points`.
+            ConfigError: no point can be chosen, as in `points`.
         """
         means = self.means()
         return max(self.points(among), key=means.__getitem__)

@@ -15,7 +15,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 def draw_points(
     space: SearchSpace, num: int, generator: np.random.Generator
 ) -> list[Tokens]:
-    """Draws `num` uniform points; two of them may be equal."""
+    """Draws `num` uniform points; some of them may be equal."""
     uniform = generator.random((num, space.num_decisions))
     # With u < 1 and n < 2**53 choices, the product u n never rounds up to n.
     tokens = (uniform * space.num_choices).astype(int)
@@ -32,7 +32,7 @@ def draw_untried(
     taken: Collection[Tokens],
     generator: np.random.Generator,
 ) -> Tokens:
-    """Draws a uniform point outside `taken`; at least one must exist."""
+    """Draws a uniform point outside `taken`; such a point must exist."""
     if 2 * len(taken) < space.size:
         # Each drawn point is untried with a probability above one half.
         while True:

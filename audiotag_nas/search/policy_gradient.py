@@ -9,7 +9,7 @@ log_prob is log p of a point. Each token of a point is drawn from a distribution
 over the choices of one decision. The point's entropy is the sum of the
 entropies (nats) of these distributions. Means are over the batch. The gradient
 is clipped by its global norm and applied by Adam. The logits of all decisions
-have the same width; logits beyond the number of choices are masked.
+have the same width; logits beyond a decision's number of choices are masked.
 
 All operations are placed on the CPU, because the GPUs are for trials.
 """
@@ -104,7 +104,7 @@ def loss_and_gradients(
     advantages: tf.Tensor,
     entropy_weight: float | tf.Tensor,
 ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-    """Returns metrics of the REINFORCE loss, and a gradient per variable.
+    """Returns metrics of the REINFORCE loss, and one gradient per variable.
 
     Args:
         policy: the distribution of the points.
@@ -139,7 +139,7 @@ def loss_and_gradients(
 
 
 class PolicyGradient:
-    """A policy and its optimizer, which sample and update by graphs.
+    """A policy and its optimizer; sampling and updates run as graphs.
 
     Args:
         policy: the distribution to train.
@@ -189,7 +189,7 @@ class PolicyGradient:
         *,
         entropy_weight: float,
     ) -> dict[str, float]:
-        """Takes one optimizer step; returns the loss's metrics."""
+        """Takes one optimizer step; returns metrics of the loss as floats."""
         with tf.device(CPU):
             metrics = self._update(
                 tf.constant(tokens, tf.int32),

@@ -45,8 +45,8 @@ class Searcher(Protocol):
       `repeats_on_purpose` that is True. Any other searcher that repeats a point
       is told the known reward again.
     - **Rewards** are maximized. They are finite, and at most `MAX_REWARD`
-      (1e15) in magnitude. The caller tells a penalty within these limits for a
-      failed training, never a NaN.
+      (1e15) in magnitude. For a failed training, the caller tells a penalty
+      within these limits, never a NaN.
     """
 
     @property
@@ -62,8 +62,8 @@ class Searcher(Protocol):
 
         Returns:
             `num` points, possibly with repeats. A searcher that proposes each
-            point only once returns fewer points when too few are left, and
-            then, when none is left, an empty list.
+            point only once returns all points that are left, if these are fewer
+            than `num`.
 
         Raises:
             ConfigError: `num` is not a positive whole number.
@@ -141,7 +141,7 @@ SEARCHERS = {
     "random": "searchers.random_search:RandomSearcher",
     "grid": "searchers.grid:GridSearcher",
 }
-"""Maps each name to a module of `audiotag_nas.search` and a class in it."""
+"""Maps each name to `module:class` within `audiotag_nas.search`."""
 
 
 def make_searcher(

@@ -84,7 +84,7 @@ class HammingProcess:
         return value
 
     def predict(self, points: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """Returns posterior means and deviations, (m,) each, without noise.
+        """Returns the mean and deviation at each point, (m,), without noise.
 
         Args:
             points: the points to predict, (m, decisions).
@@ -108,7 +108,7 @@ class HammingProcess:
         The signal variance has its maximum likelihood value, y' K^-1 y / n.
 
         Args:
-            at: logarithms of the length scale and the noise.
+            at: the logarithms of the length scale and of the noise.
         """
         scale, noise = np.exp(at)
         signal = np.exp(-self._distances / scale)
@@ -132,7 +132,7 @@ class HammingProcess:
 
 
 def hamming(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray:
-    """Counts the tokens in which points differ, for each of (n, m) pairs."""
+    """Returns in how many tokens the points of each pair differ, (n, m)."""
     return (one[:, None, :] != other[None, :, :]).sum(axis=2).astype(float)
 
 
@@ -149,8 +149,8 @@ class GaussianProcessSearcher(BaseSearcher):
     """Proposes the candidates with the highest expected improvement.
 
     Points are uniform until 8 rewards are observed. Rounds may overlap, because
-    pending points have fantasy values. A point is repeated only if no other
-    candidate is left.
+    pending points have fantasy values. A point is repeated only if too
+    few other candidates are left.
 
     Args:
         space: the search space.

@@ -4,8 +4,8 @@ The policy follows Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et
 al., ICML 2018, arXiv 1802.03268). The LSTM makes one decision per step. Its
 input is the embedding of the previous token (a learned vector at the first
 step). Each decision has a head, which gives the logits of the choices. The
-logits of all decisions have the same width; logits beyond the number of choices
-are masked.
+logits of all decisions have the same width; logits beyond a decision's number
+of choices are masked.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,8 @@ class RandomSearcher(BaseSearcher):
     """Proposes uniform points of the space.
 
     The points of a round depend only on the seed and the round's number. If
-    fewer points are requested, they are the first points of the longer list.
+    fewer points of the same round are requested, they are the first points of
+    the longer list.
     """
 
     def _propose(self, num: int) -> list[Tokens]:
