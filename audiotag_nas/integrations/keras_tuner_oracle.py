@@ -71,7 +71,7 @@ class ReinforceOracle(DurableOracle):
 
     Raises:
         ConfigError: an argument is out of range. `create_trial` also raises a
-            ConfigError if a hyperparameter can't be searched.
+            ConfigError; it names a hyperparameter that can't be searched.
         SearchError: raised by `create_trial` if the first trial failed before
             it declared a hyperparameter.
         StoreError: raised by `reload` if the project can't be continued.

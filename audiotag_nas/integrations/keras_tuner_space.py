@@ -138,8 +138,7 @@ def _stepped(hp: Any) -> list[float]:
             f"hyperparameter `{hp.name}`: `step` must be positive. "
             f"Received: {hp.step}"
         )
-    # Values are counted before they are listed, since a list of too many
-    # values might exhaust the memory.
+    # Values are counted before a list of the values could exhaust the memory.
     if hp.sampling == "linear":
         number = (hp.max_value - hp.min_value) // hp.step + 1
     else:

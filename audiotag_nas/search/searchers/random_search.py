@@ -12,9 +12,8 @@ from audiotag_nas.space import Tokens
 class RandomSearcher(BaseSearcher):
     """Proposes uniform points of the space.
 
-    The points of a round depend only on the seed and the round's number. If
-    fewer points of the same round are requested, they are the first points of
-    the longer list.
+    The points of a round depend only on the seed and the round's number. A
+    request for fewer points returns the first points of the longer list.
     """
 
     def _propose(self, num: int) -> list[Tokens]:
