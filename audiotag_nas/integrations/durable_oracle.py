@@ -1,4 +1,4 @@
-"""A `keras_tuner.Oracle` that can continue after exceptions and kills."""
+"""A `keras_tuner.Oracle` that can continue after an exception or a kill."""
 
 import json
 import os
@@ -25,8 +25,8 @@ COMPLETED = "COMPLETED"
 class DurableOracle(keras_tuner.Oracle):
     """Writes files atomically, and releases its lock after an exception.
 
-    keras-tuner's own methods keep the oracle's lock if they raise an exception.
-    Every other thread then waits forever.
+    A method of keras-tuner that raises an exception does not release the lock.
+    All other threads then wait forever.
     """
 
     trials: dict[str, Any]
@@ -62,16 +62,16 @@ class DurableOracle(keras_tuner.Oracle):
         self._write(f"trial_{trial.trial_id}/trial.json", trial.get_state())
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
-        """Writes a file of the project completely or not at all."""
+        """Writes one of the project's files completely or not at all."""
         atomic_write_text(
             os.path.join(self._project_dir, name), json.dumps(state)
         )
 
     def reload(self) -> None:
-        """Loads a saved project, also after its process was killed.
+        """Loads a saved project, even if its process was killed.
 
         Raises:
-            StoreError: a trial's file is missing.
+            StoreError: the file of at least one trial is missing.
         """
         super().reload()
         missing = [i for i in self.start_order if i not in self.trials]
@@ -79,8 +79,8 @@ class DurableOracle(keras_tuner.Oracle):
             raise StoreError(
                 f"{self._project_dir}: trial {missing[0]} has no trial.json."
             )
-        # Trials are in the order of their start. A trial that is not yet in
-        # oracle.json will be made again.
+        # The trials are sorted by their start. A trial that is not yet in
+        # oracle.json is dropped, and will be made again.
         self.trials = {i: self.trials[i] for i in self.start_order}
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]
@@ -90,6 +90,6 @@ class DurableOracle(keras_tuner.Oracle):
                 self._run_times[trial_id] += 1
                 self.end_order.append(trial_id)
             else:
-                # Metrics of the interrupted run must not be averaged with
-                # metrics of the next run.
+                # The trial's metrics before the interruption must not be
+                # averaged with those of the repeated run.
                 trial.metrics = type(trial.metrics)()

@@ -1,4 +1,4 @@
-"""`ReinforceOracle` brings this package's searchers to keras-tuner.
+"""`ReinforceOracle`, which brings this package's searchers to keras-tuner.
 
     from audiotag_nas.integrations.keras_tuner_oracle import ReinforceOracle
 
@@ -14,10 +14,10 @@ The module needs the extra `keras-tuner`. keras-tuner (O'Malley et al. 2019)
 manages models, trials and files. The oracle translates hyperparameters to a
 `SearchSpace` (`keras_tuner_space`) and the objective to a reward.
 
-A project saves the searcher's calls instead of its state; replaying the calls
-restores the state (`recorded_searcher`). If a later trial declares a new
-hyperparameter, such as `units_2` of a third layer, the oracle makes a new
-searcher for the larger space and tells it all rewards so far.
+The oracle saves the calls of its searcher. A replay of these calls restores the
+searcher's state (`recorded_searcher`). If a later trial declares a new
+hyperparameter, such as `units_2` for a third layer, the oracle makes a new
+searcher for the larger space and tells this searcher all rewards so far.
 """
 
 import math
@@ -44,25 +44,25 @@ _IDLE_SECONDS = 0.2
 
 
 class ReinforceOracle(DurableOracle):
-    """A `keras_tuner.Oracle` that proposes points by one of our searchers.
+    """A `keras_tuner.Oracle` with one of this package's searchers.
 
     Hyperparameters may be Choice, Boolean, Int, Float with a step, and Fixed,
     also within conditional scopes. No point is trained twice. If the searcher
-    proposes a point again, its reward is told again.
+    proposes a point again, the known reward is told again.
 
-    Workers never wait for each other. A new round is asked with the rewards
-    known by then, so a search with several workers depends on the order in
-    which trials end. With one worker, the search is a function of the seed and
-    the scores alone.
+    Workers never wait for each other. When a new round is asked, the searcher
+    has been told only the rewards known by then. With several workers, the
+    search therefore depends on the order in which trials end. With one worker,
+    the search depends only on the seed and the scores.
 
     Args:
         objective: a name, a `keras_tuner.Objective`, or a list of objectives.
-        max_trials: maximum number of trials, which may be raised on reloading.
-        seed: the searcher's seed; 0 is a seed like any other.
+        max_trials: maximum number of trials; may be larger after a reload.
+        seed: the searcher's seed. A seed of 0 does not mean a random seed.
         trials_per_round: number of points per `ask`.
-        failure_score: the objective's value for a failed trial. None stands for
-            the worst score of the completed trials so far, and failures are not
-            told until a trial has completed.
+        failure_score: the objective's value for a failed trial. None means the
+            worst score of the completed trials so far; until a trial has
+            completed, failures are not told.
         searcher: the name of a searcher, as for `make_searcher`.
         settings: the searcher's settings by name; `reevaluate` is always False.
         **kwargs: other arguments of `keras_tuner.Oracle`: `hyperparameters`,
@@ -70,11 +70,11 @@ class ReinforceOracle(DurableOracle):
             `max_consecutive_failed_trials`.
 
     Raises:
-        ConfigError: an argument is out of range. `create_trial` raises it if a
-            hyperparameter (the message names it) can't be searched.
-        SearchError: `create_trial` raises it if the first trial failed before
+        ConfigError: an argument is out of range. `create_trial` also raises a
+            ConfigError; it names a hyperparameter that can't be searched.
+        SearchError: raised by `create_trial` if the first trial failed before
             it declared a hyperparameter.
-        StoreError: `reload` raises it if the project can't be continued.
+        StoreError: raised by `reload` if the project can't be continued.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ReinforceOracle(DurableOracle):
                 "`failure_score` must be finite and at most "
                 f"{MAX_REWARD:g} in magnitude. Received: {failure_score}"
             )
-        # The state is saved as JSON, which has no NumPy numbers.
+        # The settings are saved as JSON, which has no NumPy numbers.
         settings = {n: plain(value) for n, value in (settings or {}).items()}
         make_settings(searcher, settings)
         names = searcher_settings(searcher)
@@ -118,15 +118,15 @@ class ReinforceOracle(DurableOracle):
         self._failure_score = failure_score
         self._made_with = {"searcher": searcher, "settings": settings}
         self._searcher = RecordedSearcher(searcher, settings)
-        # Points that the searcher proposed and that have no trial yet.
+        # Proposed points that have no trial yet.
         self._waiting: list[Tokens] = []
-        # Points that the searcher proposed and whose reward is not told yet.
+        # Proposed points for which the searcher was not yet told a reward.
         self._pending: list[Tokens] = []
-        # The trial of each point, in which inactive decisions are 0.
+        # The trial of each canonical point.
         self._trial_of: dict[Tokens, str] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The status and values of the next trial; called by keras-tuner."""
+        """Returns the next trial's status and values, for keras-tuner."""
         space = TunerSpace(self.hyperparameters.space)
         if space.search_space is None:
             return self._populate_empty(space)
@@ -148,17 +148,17 @@ class ReinforceOracle(DurableOracle):
         return {"status": "STOPPED", "values": None}
 
     def score_trial(self, trial: Any) -> None:
-        """Scores a trial; a score that is no valid reward becomes NaN."""
+        """Scores a trial, with NaN for a score that is not a valid reward."""
         super().score_trial(trial)
         if not is_reward(trial.score):
             trial.score = math.nan
 
     def _populate_empty(self, space: TunerSpace) -> dict[str, Any]:
-        """Starts a first trial, since a trial may declare hyperparameters."""
+        """Starts a first trial, because it may declare hyperparameters."""
         if not self.trials:
             return _running(space.values(()))
         if self.ongoing_trials:
-            # The tuner would ask again immediately.
+            # Without this pause, the tuner would ask again immediately.
             time.sleep(_IDLE_SECONDS)
             return {"status": "IDLE", "values": None}
         ended = list(self.trials.values())
@@ -192,7 +192,7 @@ class ReinforceOracle(DurableOracle):
             self._searcher.tell(tokens, rewards)
 
     def _reward(self, trial_id: str | None) -> float | None:
-        """The reward of a trial, to be maximized; None if it is not known."""
+        """The reward of a trial, to be maximized; None if not known yet."""
         if trial_id is None or trial_id not in self.end_order:
             return None
         sign = 1.0 if self.objective.direction == "max" else -1.0
@@ -256,7 +256,7 @@ def _running(values: dict[str, Choice]) -> dict[str, Any]:
 
 
 def _nothing_declared(trial: Any) -> SearchError:
-    """The error after a trial that failed before it declared anything."""
+    """The error for a trial that failed before it declared anything."""
     message = (trial.message or "unknown").strip().rpartition("\n")[2]
     return SearchError(
         f"trial {trial.trial_id} failed before it declared a "

@@ -1,8 +1,8 @@
-"""Converts keras-tuner's hyperparameters to a `SearchSpace`, and values back.
+"""Converts keras-tuner hyperparameters to a `SearchSpace`, points to values.
 
 The module only reads attributes of the hyperparameter objects and does not
-import keras-tuner. Each hyperparameter that is not Fixed is a decision.
-Hyperparameters of the same name under different conditions are separate
+import keras-tuner. Each hyperparameter that is not Fixed becomes a decision.
+Hyperparameters of the same name under different conditions become separate
 decisions. A decision is active if the conditions of its hyperparameter hold.
 """
 
@@ -14,7 +14,7 @@ from audiotag_nas.errors import ConfigError
 from audiotag_nas.space import Choice, Decision, SearchSpace, Tokens
 
 MAX_CHOICES = 256
-"""Limit for a hyperparameter; of more values, each is tried too rarely."""
+"""Limit per hyperparameter; with more values, each is tried too rarely."""
 
 
 class TunerSpace:
@@ -22,7 +22,7 @@ class TunerSpace:
 
     Args:
         hyperparameters: the list `keras_tuner.HyperParameters.space`, in which
-            a condition depends only on earlier hyperparameters.
+            each condition depends only on earlier hyperparameters.
 
     Attributes:
         search_space: one decision per hyperparameter that is not Fixed; None if
@@ -37,7 +37,7 @@ class TunerSpace:
         self._hyperparameters = list(hyperparameters)
         decisions: list[Decision] = []
         names: dict[str, int] = {}
-        # Index of each hyperparameter's decision; None if Fixed.
+        # The index of each hyperparameter's decision; None for a Fixed one.
         self._positions: list[int | None] = []
         for hp in self._hyperparameters:
             if type(hp).__name__ == "Fixed":
@@ -52,7 +52,7 @@ class TunerSpace:
         self.search_space = SearchSpace(tuple(decisions)) if decisions else None
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """The values of all active hyperparameters, also of Fixed ones."""
+        """The values of all active hyperparameters, including Fixed ones."""
         point = tuple(tokens)
         values: dict[str, Choice] = {}
         for hp, position in self._pairs():
@@ -65,15 +65,15 @@ class TunerSpace:
         return values
 
     def canonical(self, tokens: Iterable[int]) -> Tokens:
-        """Maps all points with the same active values to the same point."""
+        """The same point for all points with the same active values."""
         return self.tokens(self.values(tokens))
 
     def tokens(self, values: Mapping[str, Choice]) -> Tokens:
         """The point of these values.
 
-        Inactive decisions are 0. A trial may have been made before an active
-        hyperparameter was declared; the default then replaces the missing
-        value. A value between two choices is replaced by the nearest choice.
+        Inactive decisions are 0. The default replaces a missing value, since a
+        hyperparameter may be declared after the trial was made. The nearest
+        choice replaces a value between two choices.
         """
         point = []
         for hp, position in self._pairs():
@@ -138,7 +138,7 @@ def _stepped(hp: Any) -> list[float]:
             f"hyperparameter `{hp.name}`: `step` must be positive. "
             f"Received: {hp.step}"
         )
-    # Values are counted first, because a list might exhaust the memory.
+    # Values are counted before a list of the values could exhaust the memory.
     if hp.sampling == "linear":
         number = (hp.max_value - hp.min_value) // hp.step + 1
     else:

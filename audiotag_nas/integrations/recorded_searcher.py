@@ -9,7 +9,7 @@ from audiotag_nas.space import SearchSpace, Tokens
 
 
 class RecordedSearcher:
-    """Records a searcher's calls; a replay of the calls restores its state.
+    """A searcher whose calls are recorded; a replay restores the state.
 
     Args:
         name: the searcher's name, as for `make_searcher`.
@@ -32,8 +32,8 @@ class RecordedSearcher:
 
     def begin(self, space: SearchSpace, *, seed: int) -> None:
         """Makes a new searcher for `space`."""
-        # With the same seed, this searcher might repeat the previous one's
-        # proposals.
+        # With the same seed, this searcher might propose the same points as the
+        # previous searcher.
         number = sum("space" in call for call in self.calls)
         call = {"space": space.to_json(), "seed": (seed + number) % 2**63}
         self._apply(call)
@@ -54,10 +54,10 @@ class RecordedSearcher:
 
         Args:
             calls: the calls of another `RecordedSearcher`.
-            path: where `calls` were read, for error messages.
+            path: where the calls were read from, for error messages.
 
         Raises:
-            StoreError: the searcher proposes other points than recorded.
+            StoreError: the searcher proposes different points than recorded.
         """
         self._searcher, self.calls = None, calls
         for call in calls:
@@ -90,5 +90,5 @@ class RecordedSearcher:
 
 
 def to_tokens(rows: list[list[int]]) -> list[Tokens]:
-    """Converts points as read from JSON to tuples."""
+    """Converts points that were read from JSON to tuples."""
     return [tuple(row) for row in rows]

@@ -1,8 +1,8 @@
-"""Searchers, the journal and the search loop; knows no audio and no Keras.
+"""Searchers, the journal and the search loop, independent of audio and Keras.
 
 A searcher proposes points of a `SearchSpace` and learns from their rewards
-(`searcher`). The loop trains these points by any `TrialRunner` (`loop`) and
-keeps every result in an append-only file (`journal`). `make_searcher` imports
+(`searcher`). The search loop trains these points with a `TrialRunner` (`loop`)
+and appends every result to a file (`journal`). `make_searcher` imports
 TensorFlow only for a searcher with a neural policy.
 """
 

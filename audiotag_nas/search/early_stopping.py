@@ -1,51 +1,51 @@
 """Early stopping of trials, and the rewards told for stopped trials.
 
 An `EarlyStopper` learns from the learning curves observed so far and gives each
-new trial a stop rule, the least quality required after some epochs. The rule is
-part of the trial, and the training itself applies the rule, so early stopping
-works with every runner. The rule depends only on the rounds observed before the
-trial was made, so a search remains a function of its seed and results. The
-published methods instead decide on a stop at the epoch itself.
+new trial a stop rule: the least quality that is required after some epochs.
+Early stopping works with every runner, because the rule is part of the trial
+and the training applies the rule. A search remains a function of its seed and
+results, because a rule depends only on the rounds observed before its trial was
+made. The published methods instead decide during the training of the trial.
 
 `halving` is asynchronous successive halving (Li et al., *A System for Massively
-Parallel Hyperparameter Tuning*, MLSys 2020). It has rungs (fidelities) at the
-epochs eta, eta^2, ... A trial is promoted beyond a rung if its reward is among
-the best 1 / eta of the rewards observed there. A stopped trial is never
-resumed.
+Parallel Hyperparameter Tuning*, MLSys 2020). Its rungs (fidelities) are the
+epochs eta, eta^2, ... A trial continues after a rung (is promoted) if its
+reward is among the best 1 / eta of the rewards observed at this rung. A stopped
+trial is never resumed.
 
-`curve` is learning curve extrapolation (Domhan et al., *Speeding up Automatic
+`curve` extrapolates learning curves (Domhan et al., *Speeding up Automatic
 Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
-Curves*, IJCAI 2015), by regression. Domhan et al. stop a trial if
-P(final > best so far | curve) is below a threshold. This probability is 1 / n
-before the n-th trial, so with any threshold all trials are stopped in the end.
-In this package's own rule, the risk is the probability of stopping a trial that
-would have been *as good as the best so far*. Every epoch gets a share of the
-risk in proportion to the square of the number of saved epochs, since late stops
-save little. The least quality after epoch t is the quantile, at the share of
-this epoch, of
+Curves*, IJCAI 2015), here by regression. Domhan et al. stop a trial if
+P(final > best so far | curve) is below a threshold. Before the n-th trial
+starts, this probability is 1 / n. Late in a search, it is therefore below any
+threshold, and all trials are stopped. This package's own rule limits the risk,
+the probability of stopping a trial that would have been *as good as the best so
+far*. Each epoch gets a share of the risk, proportional to the square of the
+number of epochs saved by a stop. The least quality after epoch t is a quantile
+of the distribution
 
     quality after epoch t | final quality = best so far
 
-by regression over all observed trials (`learning_curves`). The quantile uses
-Student's t distribution and the prediction's standard error, so few trials give
-a cautious rule. The shares add up to the risk. So the risk bounds the
-probability of a wrong stop at any epoch (Bonferroni), if curves are normal
-about the regression.
+The level of the quantile is the share of epoch t. The distribution is estimated
+by regression over all observed trials (`learning_curves`). After few trials the
+rule is cautious, because the quantile uses Student's t distribution and the
+standard error of the prediction. The shares add up to the risk. If rewards are
+normally distributed about the regression line, the probability of a wrong stop
+at any epoch is therefore at most the risk (Bonferroni).
 
 No trial is stopped before `min_trials` trials were trained in full, or before
 `min_epochs` epochs.
 
 The searcher is told an estimate of a stopped trial's final reward. The reward
-at the stop would understate the architecture. The regression prediction of the
-final reward would be shrunk towards the mean of all trials, and a searcher with
-a reward model would shrink the prediction once more. So the estimate is the
-classical calibration estimator (`EpochFit.calibrated_final`), which does not
-shrink. The estimate is at most the best reward of a trial that was trained in
-full.
+at the stop would understate the architecture. The final reward predicted by the
+regression would be shrunk towards the mean of all trials, and a searcher with a
+reward model would shrink the prediction once more. The classical calibration
+estimate (`EpochFit.calibrated_final`) does not shrink and is used instead. The
+estimate is limited to the best reward of a full training.
 
 On recorded learning curves of 729 networks (docs/results/early_stopping.md),
 random search of 100 trials reaches the same regret with about half of the
-epochs by either rule. `halving` saves more epochs in searches of 50 trials
+epochs under either rule. In searches of 50 trials, `halving` saves more epochs
 (48 % against 43 %). `curve` stops fewer trials that would have become the best
 (9 % against 21 to 31 %).
 """
@@ -66,25 +66,25 @@ from audiotag_nas.trial import MAX_REWARD, TrialResult, TrialStatus
 EARLY_STOPPERS = ("none", "halving", "curve")
 
 Rule = list[list[float]]
-"""A `trial.StopRule` of lists, the form in which a journal stores it."""
+"""A `trial.StopRule` as nested lists, as in a journal."""
 
 
 class EarlyStopper(Protocol):
     """Makes stop rules from the results observed so far.
 
-    Rules and estimates are a function of the settings and of the results told
-    before, in their order.
+    Rules and estimates depend only on the settings, the results told before,
+    and the order of these results.
     """
 
     def rule(self) -> Rule:
         """The [epoch, least reward] pairs of a trial that is made now.
 
-        The reward after an epoch is the quality minus the trial's costs.
+        Each reward is the quality after the epoch, minus the trial's costs.
         """
         ...
 
     def tell(self, results: Sequence[TrialResult]) -> None:
-        """Learns from the results of one round; ignores failed trials.
+        """Learns from the results of one round, except those of failed trials.
 
         Raises:
             ConfigError: a result has no curve named `quality`.
@@ -92,12 +92,12 @@ class EarlyStopper(Protocol):
         ...
 
     def estimated_final_reward(self, result: TrialResult) -> float:
-        """The estimated final reward of a stopped trial, else its reward."""
+        """The estimated final reward; for a trial not stopped, its reward."""
         ...
 
 
 class _RegressionStopper:
-    """Base of both rules: learning curves and estimates of final rewards."""
+    """Base class of both stoppers; estimates the final rewards."""
 
     def __init__(
         self, *, num_epochs: int, min_trials: int, min_epochs: int
@@ -138,19 +138,19 @@ class _RegressionStopper:
         return min(estimate, self._curves.best_final)
 
     def _thresholds(self) -> list[tuple[int, float]]:
-        """The rule's pairs of an epoch and the least reward after it."""
+        """The rule, as (epoch, least reward after this epoch) pairs."""
         raise NotImplementedError
 
 
 class HalvingStopper(_RegressionStopper):
-    """Promotes the best 1 / eta of the trials at each rung; see the module.
+    """Promotes the best 1 / eta of the trials at each rung (see the module).
 
     Args:
         num_epochs: number of epochs of a full training.
         min_trials: number of full trainings before any trial is stopped.
         min_epochs: the first epoch that may be a rung.
-        eta: the factor from rung to rung by which the number of epochs grows
-            and the number of trials shrinks.
+        eta: the factor between a rung and the next rung. The number of epochs
+            is multiplied by eta, and the number of trials is divided by eta.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class HalvingStopper(_RegressionStopper):
 
 
 class CurveStopper(_RegressionStopper):
-    """Stops trials that are unlikely to equal the best; see the module.
+    """Stops trials that are unlikely to equal the best (see the module).
 
     Args:
         num_epochs: number of epochs of a full training.
@@ -203,7 +203,7 @@ class CurveStopper(_RegressionStopper):
         self._risk = risk
 
     def _thresholds(self) -> list[tuple[int, float]]:
-        # Imported here, because the import takes a quarter of a second.
+        # Imported only when used, since the import takes a quarter of a second.
         from scipy.special import stdtrit
 
         degrees_of_freedom = self._curves.num_whole - 2
@@ -218,7 +218,7 @@ class CurveStopper(_RegressionStopper):
             epochs.tolist(), quantiles.tolist(), strict=True
         ):
             fit = self._fits[epoch]
-            # Without a positive correlation the epoch has no threshold.
+            # Without a positive correlation, this epoch gets no threshold.
             if fit.covariance > 0:
                 mean, deviation = _current_given_final(fit, best)
                 thresholds.append((epoch, mean + quantile * deviation))
@@ -264,7 +264,7 @@ def make_early_stopper(
 def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
     """Mean and standard deviation of the current reward, given the final one.
 
-    They hold for a new trial, which `fit` has not observed.
+    Both values are for a new trial, which `fit` has not observed.
     """
     slope = fit.covariance / fit.variance_final
     mean = fit.mean_current + slope * (final - fit.mean_final)
@@ -275,7 +275,7 @@ def _current_given_final(fit: EpochFit, final: float) -> tuple[float, float]:
 
 
 def _reward_curve(result: TrialResult) -> list[float]:
-    """The reward after each epoch, which is the quality minus the costs."""
+    """The rewards after each epoch: the qualities minus the trial's cost."""
     if not result.history.get("quality") or result.reward is None:
         raise ConfigError(
             f"{result.trial_id}: early stopping needs the curve `quality` in "
@@ -288,6 +288,6 @@ def _reward_curve(result: TrialResult) -> list[float]:
                 f"{result.trial_id}: its reward and the curve `quality` must "
                 f"be at most {MAX_REWARD:g} in magnitude. Received: {value:g}"
             )
-    # In this order, rewards without costs equal the qualities bit for bit.
+    # With this order of subtractions, a cost of 0 leaves the qualities exact.
     cost = quality[-1] - result.reward
     return [value - cost for value in quality]

@@ -21,10 +21,10 @@ class TrialFinished:
         trial: the finished trial.
         result: the result of `trial`.
         num_done: number of finished trials of this search.
-        num_total: number of all trials of this search.
+        num_total: number of trials of the whole search.
         best_trial: the best trial so far that was trained in full, or None.
         best_result: the result of `best_trial`, or None.
-        from_journal: whether an earlier run trained the trial.
+        from_journal: True if an earlier run trained the trial.
         utilization: the utilization so far, as in `SearchOutcome`.
     """
 
@@ -49,13 +49,13 @@ class SearchOutcome:
         trials: all trials, in the order of their numbers.
         results: one result per trial, in the same order.
         best_trial: the trial with the highest reward among those trained in
-            full; the first one of equals.
+            full. Among equal rewards, the first trial wins.
         best_result: the result of `best_trial`.
         recommendation: the tokens that the searcher recommends.
         num_from_journal: number of trials that earlier runs finished.
         stop_reason: why there are fewer trials than requested, or empty.
-        utilization: the fraction of this run's time, averaged over the
-            runner's slots, that was spent training; None without a training.
+        utilization: the fraction of this run's time that a slot of the runner
+            spent training, averaged over all slots; None without a training.
     """
 
     trials: tuple[Trial, ...]
@@ -69,7 +69,7 @@ class SearchOutcome:
 
     @property
     def recommended(self) -> tuple[Trial, TrialResult]:
-        """The best full training of the recommended tokens."""
+        """The best trial of the recommended tokens that was trained in full."""
         return max(
             (
                 (trial, result)

@@ -1,15 +1,15 @@
-"""The journal: every finished trial is one durable line of `trials.jsonl`.
+"""The journal, a file `trials.jsonl` with one line per finished trial.
 
-The journal is the state of a search. If its results are told to a new searcher,
-the search continues as if it had never been interrupted (see `loop`). One file
-serves all stages of a working directory. A line is
+The journal is the state of a search. A new searcher that is told the journal's
+results continues the search as if nothing had happened (see `loop`). One file
+serves all stages of a working directory. Each line has the form
 
     {"schema_version": 3, "order": 7, "finished_at": "2026-01-31T12:00:00Z",
      "trial": {...}, "result": {...}, "checksum": "0123456789abcdef"}
 
 with the fields of `Trial` and `TrialResult` (docs/reference/journal.md). A line
 with a wrong type or checksum is an error. Only the process that holds
-`lock.driver_lock` may open a `Journal`; every process may call `read_entries`.
+`lock.driver_lock` may open a `Journal`. Any process may call `read_entries`.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _CHECKSUM = re.compile(rb', "checksum": "([0-9a-f]{16})"\}')
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """The fields of a line in their order, with their types."""
+    """The fields of a journal line, in their order."""
 
     schema_version: int
     order: int
@@ -56,7 +56,7 @@ class JournalEntry:
     """One line of the journal.
 
     Attributes:
-        order: a number that increases from line to line, as trials finish.
+        order: a number that increases from each line to the next.
         finished_at: when the trial finished (UTC), `2026-01-31T12:00:00Z`.
         trial: the finished trial.
         result: the result of `trial`.
@@ -70,7 +70,7 @@ class JournalEntry:
     line_number: int
 
     def differences(self, trial: Trial) -> list[str]:
-        """Differences to `trial`, such as `seed: 4 here, 5 in the journal`."""
+        """How `trial` differs, such as `seed: 4 here, 5 in the journal`."""
         mine, theirs = (
             flatten(json.loads(_dump(value.to_json())))
             for value in (trial, self.trial)
@@ -88,9 +88,9 @@ class JournalEntry:
 class Journal:
     """A journal open for writing, by one process at a time.
 
-    Opening reads the whole file; a missing file is an empty journal. A kill or
-    a power cut can leave an incomplete last line. Opening removes this line
-    with a warning.
+    The constructor reads the whole file; a missing file is an empty journal. A
+    kill or a power cut can leave an incomplete last line. The constructor
+    removes such a line and logs a warning.
 
     Attributes:
         path: the path of the file.
@@ -129,10 +129,10 @@ class Journal:
         """Writes one line durably.
 
         Returns:
-            The entry as it will be read again. Metrics that are not finite are
-            dropped, and numbers of a curve that are not finite are None. A
-            caller that uses this entry's result instead of `result` has the
-            same numbers after a resume.
+            The entry as a later run will read it: without metrics that are not
+            finite, and with None for each number of a curve that is not finite.
+            Callers must use the entry's result instead of `result`, in order to
+            have the same numbers after a resume.
 
         Raises:
             StoreError: the trial is in the journal already, or the line can't
@@ -192,8 +192,8 @@ class Journal:
                 if is_new:
                     _sync_directory(self.path.parent)
             except OSError as error:
-                # Part of the line may be written. If it can't be removed now,
-                # the next `Journal` removes it.
+                # Part of the line may be in the file. If this part can't be
+                # removed now, the next `Journal` removes it.
                 with contextlib.suppress(OSError):
                     os.ftruncate(file, self._num_bytes)
                 self._fail(error)
@@ -212,7 +212,7 @@ class Journal:
 def read_entries(path: str | os.PathLike) -> list[JournalEntry]:
     """Reads a journal without changing it, even while a driver writes it.
 
-    An incomplete last line is ignored. A missing file has no entries.
+    An incomplete last line is ignored. For a missing file, the list is empty.
 
     Raises:
         StoreError: a complete line is damaged, or the file can't be read.
@@ -233,14 +233,14 @@ def with_checksum(line: bytes) -> bytes:
 
 
 def _read(path: Path) -> tuple[list[JournalEntry], int, int]:
-    """The entries, their size, and an incomplete last line's size, in bytes."""
+    """The entries, their size in bytes, and the size of an incomplete line."""
     try:
         data = read_regular_file(path, max_bytes=None)
     except FileNotFoundError:
         return [], 0, 0
     *lines, rest = data.split(b"\n")
     if lines and not rest and not _is_json(lines[-1]):
-        # A power cut can leave only the end of the last line on the disk.
+        # After a power cut, the disk may have only the end of the last line.
         rest = lines.pop() + b"\n"
     entries: list[JournalEntry] = []
     line_numbers: dict[str, int] = {}
@@ -320,7 +320,7 @@ def _decode(line: bytes, *, line_number: int) -> JournalEntry:
 
 
 def _is_json(line: bytes) -> bool:
-    """False for an incomplete line, True for a line with other damage."""
+    """False if `line` may be incomplete; True even for other damage."""
     try:
         json.loads(line.decode())
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -336,12 +336,12 @@ def _with_finite_metrics(result: TrialResult) -> TrialResult:
 
 
 def _dump(value: Any) -> str:
-    """One line of JSON; numbers that are not finite become null."""
+    """`value` as one line of JSON, with null for each number not finite."""
     return json.dumps(_finite(value), allow_nan=False, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:
-    """`value` for strict JSON, with None for a number that is not finite."""
+    """`value` with None in place of each number that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -349,8 +349,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, str):
-        # Python gives a file name that is not UTF-8 lone surrogates, which
-        # can't be encoded.
+        # For a file name that is not UTF-8, Python makes lone surrogates,
+        # which can't be encoded.
         return value.encode(errors="backslashreplace").decode()
     return value
 
@@ -361,7 +361,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """Makes the name of a new file in the directory `path` durable."""
+    """Makes the names of new files in the directory `path` durable."""
     directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)

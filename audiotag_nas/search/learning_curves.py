@@ -1,20 +1,20 @@
 """Regression of final rewards on the learning curves of a search.
 
-Trials stopped early have no final reward, and they are not a random sample,
-because their curves were low. But the curve determines the stop, so final
-rewards are missing at random (Little and Rubin, *Statistical Analysis with
-Missing Data*). Curves only end early and never begin late (monotone
-missingness), so sequential regression is enough. Its steps go back from the
-last epoch. The trials that trained beyond an epoch give a regression of the
-final reward on the reward after this epoch. The trials stopped at this epoch
-get the predicted final reward and its variance, and take part in the
-regressions at earlier epochs. A regression over full trainings alone would be
-biased upwards: among trials with a poor start, only those that recovered were
-trained in full.
+Trials stopped early have no final reward. They are not a random sample, because
+their curves were low. The final rewards are nevertheless missing at random,
+because the curve alone determines the stop (Little and Rubin, *Statistical
+Analysis with Missing Data*). Sequential regression is enough, because curves
+only end early and never begin late (monotone missingness). This regression goes
+back from the last epoch. At each epoch, the final reward is regressed on the
+reward after this epoch, over the trials that trained longer. Then the trials
+stopped at this epoch get the predicted final reward and its variance, and are
+included in the regressions at earlier epochs. A regression over full trainings
+alone would be biased upwards: among trials with a poor start, only those that
+recovered were trained in full.
 
-A curve has one reward per epoch, the trial's reward if it had ended there. If a
-trial ends before the last epoch without being stopped, its final reward also
-counts for the epochs that are left.
+For each epoch, a curve has the reward that the trial would have if its training
+ended there. If a trial ends before the last epoch without being stopped, its
+final reward also counts for the remaining epochs.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ import numpy as np
 from audiotag_nas.errors import ConfigError
 
 MIN_WHOLE = 4
-"""Number of full curves for a regression with two degrees of freedom."""
+"""Least number of full curves; leaves a regression 2 degrees of freedom."""
 
 _LEAST_R2 = 0.25
 """Lower bound of R² in `calibrated_final`, which divides by R²."""
@@ -38,17 +38,18 @@ _ROUNDING = 1e-9
 class EpochFit:
     """The joint distribution of the current reward and the final reward.
 
-    The current reward of a trial is the reward after one given epoch. Moments
-    divide by the number of trials. Final rewards are observed or predicted;
-    `variance_final` includes the variance of the predictions.
+    The current reward of a trial is the reward after one given epoch. Variances
+    and the covariance are sums divided by the number of trials. Final rewards
+    are observed or predicted.
 
     Attributes:
         num: number of trials that trained for this epoch.
-        mean_current, variance_current: mean and variance, current rewards.
-        mean_final, variance_final: mean and variance of the final rewards.
+        mean_current, variance_current: moments of the current rewards.
+        mean_final, variance_final: moments of the final rewards. The variance
+            includes that of the predictions.
         covariance: covariance of the current and the final reward.
-        slope, intercept: regression of the final on the current reward, over
-            the trials that trained longer. The slope is not negative.
+        slope, intercept: the regression line of the final on the current
+            reward, over the trials that trained longer. The slope is 0 or more.
         residual_variance: variance of the regression's residuals.
     """
 
@@ -70,10 +71,10 @@ class EpochFit:
         """The classical calibration estimate (Krutchkoff 1967).
 
         The estimate inverts the regression of the current on the final reward.
-        It is not shrunk towards the mean: over trials with the same final
-        reward, the mean estimate is this reward. In return, the estimate is
-        noisier than `predicted_final`, above all if R² is small. An R² below
-        `_LEAST_R2` therefore counts as `_LEAST_R2`.
+        The estimate is not shrunk towards the mean: over trials with the same
+        final reward, the mean estimate equals this reward. However, the
+        estimate is noisier than `predicted_final`, above all for a small R². An
+        R² below `_LEAST_R2` is therefore replaced by `_LEAST_R2`.
         """
         predicted = self.predicted_final(current)
         spread = self.variance_current * self.variance_final
@@ -102,7 +103,7 @@ class LearningCurves:
 
     @property
     def best_final(self) -> float:
-        """The highest final reward of full trainings; -inf without one."""
+        """The highest final reward of all full trainings; -inf if none."""
         whole = self._curves[self._ends == self._num_epochs, -1]
         return float(whole.max(initial=-math.inf))
 
@@ -110,7 +111,7 @@ class LearningCurves:
         """Adds the curve of a trial.
 
         Args:
-            rewards: one reward per epoch, and at least one.
+            rewards: one reward per epoch, for at least one epoch.
             stopped_epoch: the epoch after which the trial was stopped, or 0 if
                 the trial was not stopped.
 
@@ -131,11 +132,11 @@ class LearningCurves:
         self._ends = np.append(self._ends, stopped_epoch or self._num_epochs)
 
     def rewards_after(self, epoch: int) -> np.ndarray:
-        """The rewards after `epoch` of all trials that trained for it."""
+        """The reward after `epoch`, of each trial that trained for `epoch`."""
         return self._curves[self._ends >= epoch, epoch - 1]
 
     def fits(self) -> dict[int, EpochFit]:
-        """Maps each epoch before the last one to its fit.
+        """Returns the fit of each epoch before the last one.
 
         The result is empty if there are fewer than `MIN_WHOLE` full curves.
         """
@@ -155,7 +156,7 @@ class LearningCurves:
             variances[here] = residual
             reached = self._ends >= epoch
             x, y = current[reached], finals[reached]
-            # Rounding errors of equal values must not give a covariance.
+            # Equal values have no covariance, despite rounding errors.
             is_flat = _is_flat(x) or _is_flat(y)
             product = (x - x.mean()) * (y - y.mean())
             fits[epoch] = EpochFit(
@@ -173,7 +174,7 @@ class LearningCurves:
 
 
 def _is_flat(values: np.ndarray) -> bool:
-    """Whether all values are equal up to rounding."""
+    """Whether all values are equal, apart from rounding errors."""
     return bool(np.ptp(values) <= _ROUNDING * np.abs(values).max())
 
 
@@ -185,12 +186,12 @@ def _regress(
     Args:
         x: current rewards, (num,).
         y: observed or predicted final rewards, (num,).
-        variances: the variance of each y, (num,); 0 if y is observed.
+        variances: the variance of each y, (num,); 0 for an observed y.
     """
     centered = x - x.mean()
     is_flat = _is_flat(x)
     slope = 0.0 if is_flat else float(centered @ y) / float(centered @ centered)
-    # A negative slope is noise. It would give bad starts high predictions.
+    # A negative slope is noise, and would predict high rewards for bad starts.
     slope = max(0.0, slope)
     intercept = float(y.mean() - slope * x.mean())
     residuals = y - intercept - slope * x

@@ -1,8 +1,8 @@
 """The lock of a working directory, which only one driver can hold at a time.
 
 A driver is the process that runs a search. The kernel releases the lock (flock)
-when the driver ends. The file `driver.lock` names the driver; it is never
-removed.
+when the driver ends. The file `driver.lock` names the driver. This file is
+never removed.
 """
 
 import contextlib
@@ -29,14 +29,13 @@ LOCK_NAME = "driver.lock"
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """The process that took the lock last and did not release it.
+    """The last process that took the lock, if it did not release the lock.
 
     Attributes:
         pid, host: the id of the process, and the name of its machine.
         since: when the process took the lock (UTC), `2026-01-31T12:00:00Z`.
-        is_alive: whether the process still holds the lock. False means that
-            the process was killed. None means that it ran on another
-            machine.
+        is_alive: True if the process still holds the lock, False if the process
+            was killed, and None if the process ran on another machine.
     """
 
     pid: int
@@ -48,8 +47,8 @@ class Holder:
 def read_holder(workdir: str | os.PathLike) -> Holder | None:
     """The driver of `workdir`, or None if no driver is named.
 
-    This function does not try to take the lock: a driver that starts at the
-    same moment would then be refused.
+    This function does not take the lock, not even for a moment, because a
+    driver that starts at this moment would be refused.
     """
     path = Path(workdir) / LOCK_NAME
     try:
@@ -63,7 +62,7 @@ def read_holder(workdir: str | os.PathLike) -> Holder | None:
 
 
 def _written_holder(data: bytes) -> Holder | None:
-    """The holder that the lock file's content `data` names, or None."""
+    """The holder named in `data`, the lock file's content, or None."""
     try:
         holder: Holder = from_json(Holder, parse_json(data))
     except ValueError:
@@ -77,9 +76,9 @@ def _written_holder(data: bytes) -> Holder | None:
 def _has_open(pid: int, path: Path) -> bool:
     """Whether a process is alive and has the file open.
 
-    Without the second check, another process with the pid of a dead driver
-    would count as the driver. If its open files can't be listed, the process
-    counts as the driver.
+    The pid alone is not enough, because another process may have got the pid of
+    a dead driver. A process whose open files can't be listed counts as having
+    the file open.
     """
     try:
         os.kill(pid, 0)
@@ -103,8 +102,8 @@ def driver_lock(workdir: str | os.PathLike) -> Iterator[None]:
     """Locks `workdir` for this process, within the block.
 
     A missing directory is made. Processes started by exec (subprocess, spawn)
-    do not inherit the lock. A process made by fork would inherit the lock and
-    keep it after its parent's death.
+    do not inherit the lock. A process made by fork would inherit the lock, and
+    keep the lock after the death of its parent.
 
     Raises:
         StoreError: another driver holds the lock (the message names the

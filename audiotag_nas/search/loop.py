@@ -1,21 +1,20 @@
 """The search loop: ask, train, journal, tell, round after round.
 
-A search is a pure function of its searcher and of the trials' results, and
-every result is in the journal before anything learns from it. So the loop has
-no state to save. A restarted loop makes the same calls of the same searcher,
-takes the results of finished trials from the journal, and trains the other
-trials. The search ends as if it had never stopped.
+The loop has no state to save. A search depends only on its searcher and on the
+trials' results, and every result is in the journal before the searcher learns
+from it. A restarted loop makes the same calls of a new searcher, takes the
+results of finished trials from the journal, and trains the other trials. The
+outcome of the search is the same as without the restart.
 
-The rewards of a round are told in the order of `ask`, once all are known. The
-order in which a runner finishes trials only affects the order of the journal's
-lines (`JournalEntry.order`).
+The rewards of a round are told once all of them are known, in the order of
+`ask`. The order in which a runner finishes trials only affects the order of the
+journal's lines (`JournalEntry.order`).
 
 Rounds may overlap, so that the workers need not wait for a round's slowest
-trial. With `max_open_rounds` L, round r is asked after exactly the rounds
-0 .. r - L were told. So any number of workers gives the same search.
-
-The search also stays the same with early stopping: a trial's stop rule is made
-when the trial is made, from the rounds told by then, and is part of the trial.
+trial. If `max_open_rounds` is L, round r is asked when exactly the rounds
+0 .. r - L have been told. The search is thus the same for any number of
+workers, even with early stopping: a trial's stop rule is made together with the
+trial, from the rounds told by then.
 """
 
 import collections
@@ -38,10 +37,10 @@ from audiotag_nas.space import Tokens
 from audiotag_nas.trial import MAX_REWARD, Trial, TrialResult, TrialRunner
 
 MAX_IDLE_ROUNDS = 50
-"""A search ends after so many consecutive rounds without a new point."""
+"""A search ends after this many consecutive rounds without a new point."""
 
 MakeTrial = Callable[[int, int, Tokens], Trial]
-"""Makes a trial from its number (from 0), its round and its tokens."""
+"""Makes a trial from its number (counted from 0), round and tokens."""
 
 
 def run_search(
@@ -61,38 +60,38 @@ def run_search(
 ) -> SearchOutcome:
     """Runs a search until `num_trials` trials are finished.
 
-    Every round asks for `trials_per_round` points. The last round does so too,
-    but it trains no more trials than `num_trials` allows. A search that is
-    extended later therefore equals one that had all trials from the start.
+    Every round asks for `trials_per_round` points, even the last round, which
+    may train only some of its points. A search that is extended later is
+    therefore equal to a search that had the larger `num_trials` from the start.
 
     Args:
-        searcher: a new searcher; the journal's finished rounds are replayed
-            through it from round 0.
-        runner: the runner of the trials; the caller closes it.
-        journal: the source of finished trials and the place of new ones. Lines
-            of other stages are ignored.
+        searcher: a new searcher, which is asked and told all rounds from
+            round 0, including those in the journal.
+        runner: the runner of the trials. The caller must close the runner.
+        journal: has the finished trials, and gets the new ones. Lines of other
+            stages are ignored.
         stage: the stage of the trials that `make_trial` makes.
         num_trials: number of all trials, including those in the journal.
         trials_per_round: number of points per `ask`.
         make_trial: a pure function (number, round, tokens) -> Trial.
         failure_reward: the reward that is told for a failed trial.
-        retrain_repeats: whether a point that was trained before is trained
-            again. If False, its known reward is told again and does not count
-            as a trial. True is implied by `repeats_on_purpose`.
+        retrain_repeats: if True, a point that is proposed again is trained
+            again. If False, the point's known reward is told again, without a
+            new trial. A searcher with `repeats_on_purpose` implies True.
         max_open_rounds: maximum number of rounds that were asked and not yet
-            told. With 1, workers wait for a round's last trial.
+            told. If 1, idle workers wait for the last trial of the round.
         early_stopper: a new early stopper, or None to train every trial in
             full.
         on_event: a function that is called with each event, on this thread.
 
     Returns:
-        The outcome. It has fewer trials than `num_trials` and a `stop_reason`
-        if the searcher had no more proposals, every point was trained, or
-        `MAX_IDLE_ROUNDS` rounds proposed no new point.
+        The outcome. If the searcher had no more proposals, every point was
+        trained, or `MAX_IDLE_ROUNDS` rounds proposed no new point, the outcome
+        has fewer trials than `num_trials`, and a `stop_reason`.
 
     Raises:
-        SearchError: all trials failed. This ends the search after two rounds,
-            but not before 4 trials.
+        SearchError: all trials failed. This is checked once two rounds and at
+            least 4 trials have ended, and at the end of the search.
         StoreError: the journal has a different trial with the same id, or the
             journal can't be written.
         ConfigError: an argument is out of range, or the searcher proposed a
@@ -135,10 +134,10 @@ class _Search:
     Attributes:
         trials: the trials in the order of their numbers.
         results: the results by trial id.
-        number_of: the number of each point's first trial.
-        best: the best trial so far that was trained in full, and its result.
-        num_from_journal: number of trials that the journal had.
-        rewards: the told reward by trial number.
+        number_of: the number of the first trial of each point.
+        best: the best full training so far, as its trial and its result.
+        num_from_journal: number of trials taken from the journal.
+        rewards: each trial's told reward, by the number of the trial.
     """
 
     searcher: Searcher
@@ -160,7 +159,7 @@ class _Search:
     rewards: dict[int, float] = dataclasses.field(default_factory=dict)
 
     def run_rounds(self, trials_per_round: int, max_open_rounds: int) -> str:
-        """Runs the search; returns why it ended early, or an empty text."""
+        """Runs the search; returns why it ended early, or an empty string."""
         open_rounds: collections.deque[list[int]] = collections.deque()
         round_number = num_idle = 0
         stop_reason = ""
@@ -224,7 +223,7 @@ class _Search:
         return self._number(asked, round_number), ""
 
     def _number(self, asked: list[Tokens], round_number: int) -> list[int]:
-        """The trial numbers of the points of a round; makes new trials.
+        """Makes the new trials of a round; returns the round's trial numbers.
 
         Once there are `num_trials` trials, new points are dropped.
         """
@@ -248,8 +247,8 @@ class _Search:
     ) -> Trial:
         """The trial with its stop rule.
 
-        A repeated point is trained in full, because the searcher wants a
-        better estimate of its reward.
+        A point proposed again is trained in full, because the searcher wants a
+        better estimate of the point's reward.
         """
         trial = self.make_trial(number, round_number, tokens)
         rule = [] if self.early_stopper is None else self.early_stopper.rule()
@@ -258,7 +257,7 @@ class _Search:
         return dataclasses.replace(trial, stop_rule=rule)
 
     def _train(self, numbers: list[int]) -> None:
-        """Waits until these trials end; those of other rounds run meanwhile."""
+        """Waits until these trials end; trials of other rounds keep running."""
         ids = {self.trials[number].trial_id for number in numbers}
         while not ids <= self.results.keys():
             trial, result = self.queue.next_result()
@@ -281,7 +280,7 @@ class _Search:
         return True
 
     def _remedy(self, trial: Trial) -> str:
-        """What to do if the journal has a different trial with this id."""
+        """How to proceed if the journal has a different trial of this id."""
         if len(self.results) > self.num_from_journal:
             return (
                 "Earlier trials were retrained and got other results. To "
@@ -297,7 +296,7 @@ class _Search:
         self, trial: Trial, result: TrialResult, *, from_journal: bool
     ) -> None:
         self.results[trial.trial_id] = result
-        # In the order of numbers: among equal rewards, the first trial wins.
+        # In the order of trial numbers, so that the first of equals wins.
         whole = [
             (t, self.results[t.trial_id])
             for t in self.trials
@@ -319,7 +318,7 @@ class _Search:
         )
 
     def _tell(self, numbers: list[int]) -> None:
-        """Tells a round's rewards; a trial that is told again keeps its own."""
+        """Tells a round's rewards; a trial told again has the same reward."""
         new = {
             number: self.results[self.trials[number].trial_id]
             for number in numbers
@@ -342,13 +341,13 @@ class _Search:
         return self.early_stopper.estimated_final_reward(result)
 
     def _check_failures(self, min_trials: int) -> None:
-        """Raises SearchError if all trials failed, at least `min_trials`."""
+        """Raises SearchError if all trials, `min_trials` or more, failed."""
         if self.best is not None or not self.results:
             return
         if min_trials and len(self.rewards) < max(4, min_trials):
             return
-        # Also wait for the open rounds. Which of their trials ended by now is
-        # chance, and the decision must not depend on it.
+        # Also wait for the open rounds: the decision must not depend on which
+        # of their trials happened to end by now.
         self._train(list(range(len(self.trials))))
         if self.best is not None:
             return
@@ -365,8 +364,8 @@ class _Search:
     def _recommendation(self) -> Tokens:
         """The point that the searcher recommends among full trainings.
 
-        The searcher itself can't tell a measured reward from the reward of a
-        failure or from an estimate.
+        The searcher alone would also consider failed and stopped trials, for
+        which it was told a fixed or an estimated reward.
         """
         return self.searcher.recommend(
             among={

@@ -1,4 +1,4 @@
-"""The observed rewards of a searcher, their means and the best point."""
+"""The rewards that a searcher observed, their means and the best point."""
 
 import math
 import statistics
@@ -14,8 +14,8 @@ from audiotag_nas.trial import MAX_REWARD
 class ObservedRewards:
     """All rewards of each observed point; finds the best mean reward.
 
-    Every searcher of this package has an `ObservedRewards`, so that all make
-    the same checks.
+    Every searcher of this package has an `ObservedRewards`, so that all
+    searchers make the same checks.
 
     Args:
         space: the space of the points.
@@ -28,7 +28,7 @@ class ObservedRewards:
     def add(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
     ) -> tuple[list[Tokens], list[float]]:
-        """Checks and keeps a batch, and returns it as tuples and floats.
+        """Checks and keeps a batch; returns the batch as tuples and floats.
 
         Raises:
             ConfigError: the batch is invalid, as in `Searcher.tell`.
@@ -53,13 +53,13 @@ class ObservedRewards:
 
     @property
     def rewards(self) -> Mapping[Tokens, list[float]]:
-        """Every reward of each point, in the order first observed."""
+        """All rewards of each point; points are in the order first observed."""
         return self._rewards
 
     def means(self) -> dict[Tokens, float]:
         """Returns the mean reward of each point, in the order of `rewards`."""
-        # statistics.mean is exact. With a running sum, the mean of three equal
-        # rewards might differ from these rewards.
+        # statistics.mean is exact. A mean computed from a running sum of three
+        # equal rewards might differ from these rewards.
         return {
             point: statistics.mean(rewards)
             for point, rewards in self._rewards.items()
@@ -71,7 +71,7 @@ class ObservedRewards:
         """Returns the observed points, in the order first observed.
 
         Args:
-            among: the points to choose from; None stands for all points.
+            among: the points to choose from; None means all observed points.
 
         Raises:
             ConfigError: no point is observed, no point of `among` is observed,
@@ -93,13 +93,13 @@ class ObservedRewards:
         return points
 
     def best(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
-        """Returns the point of the best mean reward, the first among equals.
+        """Returns the point of the best mean reward, or the first of equals.
 
         Args:
             among: the points to choose from, as in `points`.
 
         Raises:
-            ConfigError: there is no such point, as in `points`.
+            ConfigError: no point can be chosen, as in `points`.
         """
         means = self.means()
         return max(self.points(among), key=means.__getitem__)
@@ -130,7 +130,7 @@ def _checked_points(
 
 def _checked_reward(reward: Any, tokens: Tokens) -> float:
     try:
-        # float() would accept a text, which a caller passes only by mistake.
+        # float() would accept a string, but here a string is a mistake.
         value = math.nan if isinstance(reward, str | bytes) else float(reward)
     except (TypeError, ValueError, OverflowError):
         value = math.nan

@@ -1,9 +1,9 @@
 """Linear algebra on one thread.
 
 The last bits of a matrix product depend on the number of threads, but the
-result of a search must not. (They also depend on the processor; the variable
-OPENBLAS_CORETYPE can fix that.) For matrices of a few hundred rows, several
-threads are no faster, and on a busy machine they mostly wait for each other.
+result of a search must not depend on this number. (The last bits also depend on
+the processor, unless the environment variable OPENBLAS_CORETYPE is set.) For
+matrices of a few hundred rows, several threads are no faster than one.
 """
 
 import contextlib

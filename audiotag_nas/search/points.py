@@ -1,7 +1,7 @@
-"""How searchers draw points: uniform, untried, neighbors and mutations.
+"""Uniform and untried points, and neighbors and mutations of a point.
 
-A neighbor of a point has another token at exactly one decision. The two choices
-need not be adjacent, even if the decision is ordinal.
+A neighbor of a point has a different token at exactly one decision. The old and
+the new choice need not be adjacent, even if the decision is ordinal.
 """
 
 import itertools
@@ -15,9 +15,9 @@ from audiotag_nas.space import SearchSpace, Tokens
 def draw_points(
     space: SearchSpace, num: int, generator: np.random.Generator
 ) -> list[Tokens]:
-    """Draws `num` uniform points, which may repeat."""
+    """Draws `num` uniform points; some of them may be equal."""
     uniform = generator.random((num, space.num_decisions))
-    # Below 2**53 choices, u < 1 never rounds up to the number of choices.
+    # With u < 1 and n < 2**53 choices, the product u n never rounds up to n.
     tokens = (uniform * space.num_choices).astype(int)
     return [tuple(map(int, row)) for row in tokens]
 
@@ -32,9 +32,9 @@ def draw_untried(
     taken: Collection[Tokens],
     generator: np.random.Generator,
 ) -> Tokens:
-    """Draws a uniform point outside `taken`; at least one must exist."""
+    """Draws a uniform point outside `taken`; such a point must exist."""
     if 2 * len(taken) < space.size:
-        # Each draw is untried with a probability above one half.
+        # Each drawn point is untried with a probability above one half.
         while True:
             (point,) = draw_points(space, 1, generator)
             if point not in taken:
@@ -52,7 +52,7 @@ def replace_repeats(
 ) -> list[Tokens]:
     """Returns `points` with a new draw for each repeat and each taken point.
 
-    Once every point of the space is taken or returned, repeats stay.
+    Once every point of the space is taken or returned, repeats are kept.
     """
     seen = set(taken)
     result = []
@@ -85,7 +85,7 @@ def some_neighbors(
     num = sum(space.num_choices) - space.num_decisions
     if num <= max_num:
         return neighbors(space, tokens)
-    # There may be thousands of neighbors, so only the drawn ones are built.
+    # Only the drawn neighbors are built, since there may be thousands.
     chosen = np.sort(generator.choice(num, size=max_num, replace=False))
     ends = np.cumsum(space.num_choices) - np.arange(1, space.num_decisions + 1)
     positions = np.searchsorted(ends, chosen, side="right")
@@ -106,8 +106,8 @@ def mutate(
 ) -> Tokens:
     """Returns `tokens` with `num_mutations` random tokens changed.
 
-    Only decisions with several choices can change. If there are fewer of them
-    than `num_mutations`, all of them change.
+    Only decisions with several choices can change. If fewer than
+    `num_mutations` decisions have several choices, all of these change.
     """
     point = list(tokens)
     free = [i for i, num in enumerate(space.num_choices) if num > 1]

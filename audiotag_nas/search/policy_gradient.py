@@ -1,15 +1,15 @@
 """Policy gradients over tokens: sampling, the REINFORCE loss, the update.
 
 The functions accept any policy that makes one decision after the other
-(`TokenPolicy`). The loss is Williams' (1992), with an entropy bonus:
+(`TokenPolicy`). The loss is that of Williams (1992), with an entropy bonus:
 
     loss = -mean(advantage * log_prob) - entropy_weight * mean(entropy)
 
-log_prob is log p of a point. Each token is drawn from a distribution over the
-choices of its decision; a point's entropy is the sum of the entropies (nats)
-of these distributions. Means are over the batch. The gradient is clipped by its
-global norm, and Adam applies it. The logits of all decisions have the same
-width; the logits beyond a decision's choices are masked.
+log_prob is log p of a point. Each token of a point is drawn from a distribution
+over the choices of one decision. The point's entropy is the sum of the
+entropies (nats) of these distributions. Means are over the batch. The gradient
+is clipped by its global norm and applied by Adam. The logits of all decisions
+have the same width; logits beyond a decision's number of choices are masked.
 
 All operations are placed on the CPU, because the GPUs are for trials.
 """
@@ -26,7 +26,7 @@ _MASKED = -1e9  # finite, since 0 * -inf would make the entropy NaN
 
 
 class TokenPolicy(Protocol):
-    """A distribution of points, decision by decision; see `LstmPolicy`."""
+    """A distribution over points, sampled one decision at a time."""
 
     num_choices: tuple[int, ...]
 
@@ -43,18 +43,18 @@ class TokenPolicy(Protocol):
 
 
 def choice_mask(num_choices: Sequence[int]) -> np.ndarray:
-    """Returns a term of the logits, 0 for choices and very low elsewhere.
+    """Returns a term for the logits: 0 for choices, very low elsewhere.
 
-    Its shape is (decisions, largest number of choices).
+    The shape of the term is (decisions, largest number of choices).
     """
     allowed = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
     return np.where(allowed, 0.0, _MASKED).astype(np.float32)
 
 
 def first_rows(num_choices: Sequence[int]) -> np.ndarray:
-    """Returns the embedding row of each decision's first choice.
+    """Returns, for each decision, the embedding row of the first choice.
 
-    Row 0 is the input of the first decision.
+    Embedding row 0 is the input of the first decision.
     """
     return np.cumsum((1, *num_choices[:-1])).astype(np.int32)
 
@@ -65,7 +65,7 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Args:
         policy: the distribution of the points.
         num: the number of points, a scalar int32.
-        seed: two int64. The draw depends only on `seed` and the weights.
+        seed: two int64. Only `seed` and the policy's weights affect the draw.
     """
     num_decisions = len(policy.num_choices)
     seeds = tf.random.split(seed, num_decisions)
@@ -85,7 +85,7 @@ def sample(policy: TokenPolicy, num: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def evaluate(
     policy: TokenPolicy, tokens: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns log p of each point and its entropy in nats, (num,) each.
+    """Returns log p and the entropy (nats) of each point, both (num,).
 
     Args:
         policy: the distribution of the points.
@@ -104,17 +104,17 @@ def loss_and_gradients(
     advantages: tf.Tensor,
     entropy_weight: float | tf.Tensor,
 ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-    """Returns the REINFORCE loss and its gradient, one tensor per variable.
+    """Returns metrics of the REINFORCE loss, and one gradient per variable.
 
     Args:
         policy: the distribution of the points.
         tokens: the points, (num, decisions), int32.
-        advantages: reward minus return baseline of each point, (num,).
+        advantages: each point's reward minus the return baseline, (num,).
         entropy_weight: the weight of the entropy bonus.
 
     Returns:
-        The scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`
-        (before clipping), and the unclipped gradients.
+        The scalar metrics `loss`, `log_prob`, `entropy` and `gradient_norm`,
+        and the gradients, all before clipping.
     """
     variables = [variable.value for variable in policy.variables]
     with tf.GradientTape() as tape:
@@ -139,7 +139,7 @@ def loss_and_gradients(
 
 
 class PolicyGradient:
-    """A policy and its optimizer, with sampling and updates as graphs.
+    """A policy and its optimizer; sampling and updates run as graphs.
 
     Args:
         policy: the distribution to train.
@@ -176,7 +176,7 @@ class PolicyGradient:
         )
 
     def sample(self, num: int, seed: Sequence[int]) -> np.ndarray:
-        """Draws `num` points, (num, decisions), from a seed of two ints."""
+        """Draws `num` points, (num, decisions); the seed is two ints."""
         with tf.device(CPU):
             return self._sample(
                 tf.constant(num, tf.int32), tf.constant(seed, tf.int64)
@@ -189,7 +189,7 @@ class PolicyGradient:
         *,
         entropy_weight: float,
     ) -> dict[str, float]:
-        """Takes an optimizer step; returns `loss_and_gradients`' metrics."""
+        """Takes one optimizer step; returns metrics of the loss as floats."""
         with tf.device(CPU):
             metrics = self._update(
                 tf.constant(tokens, tf.int32),

@@ -1,7 +1,7 @@
 """The protocol of searchers, which propose points of a search space.
 
-`make_searcher` makes a searcher by its name. A module that needs TensorFlow is
-imported only when its searcher is made.
+`make_searcher` makes a searcher by its name. TensorFlow is imported only for a
+searcher that needs it.
 """
 
 import importlib
@@ -33,18 +33,19 @@ class Searcher(Protocol):
 
     - **Rounds.** Each `ask` opens a round; rounds count from 0. Rounds may
       overlap: the next `ask` may come before the previous round is told.
-    - **Replay.** The points of `ask` are a function only of the space, the
-      seed, the settings, the number of the round, `num`, and the earlier calls
-      of `ask` and `tell` in their order. The same calls give exactly the same
-      points, so a search is resumed by repeating its calls.
+    - **Replay.** The points of `ask` depend only on the space, the seed, the
+      settings, the number of the round, `num`, and the earlier calls of `ask`
+      and `tell` in their order. A search can be resumed by repeating its calls,
+      because the same calls give exactly the same points.
     - **Any points may be told**, in batches of any size: all or some points of
-      a round, other points of the space, or points told before (with a new
-      reward, since trainings are noisy, or with the known reward).
-    - **Repeats.** A searcher that proposes a point again to have it retrained
-      with another seed has an attribute `repeats_on_purpose` that is True. If
-      any other searcher repeats a point, it is told the known reward again.
+      a round, other points of the space, or points told before. A point told
+      again has the known reward, or the reward of a new training.
+    - **Repeats.** A searcher may repeat a point in order to have the point
+      trained with another seed. Such a searcher has an attribute
+      `repeats_on_purpose` that is True. Any other searcher that repeats a point
+      is told the known reward again.
     - **Rewards** are maximized. They are finite, and at most `MAX_REWARD`
-      (1e15) in magnitude. For a failed training the caller tells a penalty
+      (1e15) in magnitude. For a failed training, the caller tells a penalty
       within these limits, never a NaN.
     """
 
@@ -57,12 +58,12 @@ class Searcher(Protocol):
         """Returns the points of the next round.
 
         Args:
-            num: the number of points, 1 or more. Each round may have another.
+            num: the number of points, 1 or more; may differ between rounds.
 
         Returns:
             `num` points, possibly with repeats. A searcher that proposes each
-            point once returns fewer points when the space runs out, and an
-            empty list afterwards.
+            point only once returns all points that are left, if these are fewer
+            than `num`.
 
         Raises:
             ConfigError: `num` is not a positive whole number.
@@ -72,12 +73,12 @@ class Searcher(Protocol):
     def tell(
         self, tokens: Sequence[Sequence[int]], rewards: Sequence[float]
     ) -> None:
-        """Learns one reward per point; an empty batch changes nothing.
+        """Learns one reward for each point; an empty batch changes nothing.
 
         Raises:
             ConfigError: `tokens` and `rewards` differ in number, one of the two
                 is not iterable, a point is not of the space, or a reward is not
-                a finite number or is too large. The batch is not learned.
+                a finite number or is too large. Nothing is then learned.
         """
         ...
 
@@ -85,8 +86,8 @@ class Searcher(Protocol):
         """Returns the observed point that the searcher considers the best.
 
         Args:
-            among: the points to choose from. None stands for all observed
-                points, even if a training failed or was stopped early.
+            among: the points to choose from. None means all observed points,
+                including those whose training failed or was stopped early.
 
         Raises:
             ConfigError: no point is observed, no point of `among` is observed,
@@ -96,7 +97,7 @@ class Searcher(Protocol):
 
 
 def check_num(num: int) -> int:
-    """Returns the argument of `ask` as an int.
+    """Returns `num`, the argument of `ask`, as an int.
 
     Raises:
         ConfigError: `num` is not a whole number of 1 or more.
@@ -122,7 +123,7 @@ def check_seed(seed: int) -> int:
 
 
 def _is_whole(value: Any) -> bool:
-    """Returns whether `value` is an int of Python or NumPy, but not a bool."""
+    """Returns True for an int of Python or NumPy, and False for a bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
@@ -140,7 +141,7 @@ SEARCHERS = {
     "random": "searchers.random_search:RandomSearcher",
     "grid": "searchers.grid:GridSearcher",
 }
-"""Each searcher's name, its module in `audiotag_nas.search` and its class."""
+"""Maps each name to `module:class` within `audiotag_nas.search`."""
 
 
 def make_searcher(
@@ -163,8 +164,8 @@ def make_searcher(
         name: one of `SEARCHERS`.
         space: the search space.
         seed: the only source of the searcher's randomness.
-        **settings: the searcher's settings, which are the fields of its class
-            in `config.searchers`.
+        **settings: the searcher's settings. Their names are the fields of the
+            searcher's settings class in `config.searchers`.
 
     Raises:
         ConfigError: the searcher or a setting is unknown (the message lists the

@@ -10,7 +10,7 @@ from audiotag_nas.trial import Trial, TrialResult, TrialRunner
 class TrainingQueue:
     """Submits trials in their order and keeps all slots of the runner busy.
 
-    A slot is the runner's capacity for one trial.
+    Each slot can run one trial at a time.
 
     Args:
         runner: the runner of the trials.
@@ -32,7 +32,7 @@ class TrainingQueue:
         self._waiting.append(trial)
 
     def next_result(self) -> tuple[Trial, TrialResult]:
-        """Waits until a trial ends; a trial must be waiting or running."""
+        """Waits until a trial ends; at least one must wait or run."""
         self._fill()
         result = self._runner.next_result()
         if result.trial_id not in self._running:
@@ -43,14 +43,14 @@ class TrainingQueue:
         trial = self._running.pop(result.trial_id)
         self._busy_seconds += result.seconds
         self._ended = time.monotonic()
-        # The next trial starts before the caller writes this result, so that
-        # no worker waits for the disk.
+        # The next trial is submitted before the caller writes this result, so
+        # that no worker waits for the disk.
         self._fill()
         return trial, result
 
     @property
     def utilization(self) -> float | None:
-        """Fraction of all slots' time spent training; None before a result."""
+        """The fraction of the slots' time spent training; None at first."""
         if self._started is None or self._ended <= self._started:
             return None
         slots = self._num_slots * (self._ended - self._started)

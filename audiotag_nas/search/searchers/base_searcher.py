@@ -13,9 +13,9 @@ from audiotag_nas.space import SearchSpace, Tokens
 class BaseSearcher(abc.ABC):
     """A `Searcher` that recommends the point of the best mean reward.
 
-    A subclass defines how it proposes points and what it learns. In
-    `_propose`, `_num_rounds` is the number of the round. In `_learn`,
-    `_observed` already includes the new rewards.
+    A subclass proposes points in `_propose`, where `_num_rounds` is the number
+    of the round. A subclass learns in `_learn`, where `_observed` already
+    includes the new rewards.
 
     Args:
         space: the search space.
@@ -55,8 +55,8 @@ class BaseSearcher(abc.ABC):
     def _learn(  # noqa: B027 - not every searcher learns
         self, points: list[Tokens], values: list[float]
     ) -> None:
-        """Learns a checked batch of at least one point, one reward each."""
+        """Learns a checked batch: one or more points, one value for each."""
 
     def _round_generator(self) -> np.random.Generator:
-        """Returns this round's generator, made from the seed and the round."""
+        """Returns a generator seeded by the seed and the round's number."""
         return np.random.default_rng([self._seed, self._num_rounds])

@@ -1,4 +1,4 @@
-"""Regularized evolution mutates the best of a sample and discards the oldest.
+"""Regularized evolution mutates good points and discards the oldest points.
 
 Real, Aggarwal, Huang and Le, *Regularized Evolution for Image Classifier
 Architecture Search* (AAAI 2019, arXiv 1802.01548). The population consists of
@@ -18,14 +18,14 @@ from audiotag_nas.space import SearchSpace, Tokens
 class EvolutionSearcher(BaseSearcher):
     """Proposes mutations of parents, each the best point of a random sample.
 
-    Rounds are uniform until `population` rewards are observed. Each later
+    Points are uniform until `population` rewards are observed. Each later
     point is a parent with one token changed. The parent is the best of
     `sample` members of the population, drawn with replacement.
 
     Args:
         space: the search space.
-        seed: the seed of all draws. A round's draws depend on the seed and the
-            round's number.
+        seed: the seed of all draws. The draws of a round depend on the seed and
+            the number of the round.
         settings: the settings, already checked (see `make_searcher`).
     """
 

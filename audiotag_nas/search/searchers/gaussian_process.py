@@ -1,13 +1,13 @@
 """A plain Gaussian-process searcher, for comparison with other searchers.
 
 The rewards of the points are a Gaussian process, observed with noise. The
-correlation of two points is exp(-h / l), where h is the number of tokens in
-which the points differ. The length scale l and the noise maximize the
+correlation between two points is exp(-h / l), where h is the number of tokens
+in which the points differ. The length scale l and the noise maximize the
 likelihood. Candidates are random points, and neighbors and mutations of the
-best observed points. Expected improvement (Mockus 1975; Jones et al. 1998)
-chooses one candidate after the other. The fantasy value of a pending point is
-its posterior mean (the kriging believer of Ginsbourger et al. 2010). The
-algebra is in Rasmussen and Williams (2006), chapters 2 and 5.
+best observed points. The candidates with the highest expected improvement are
+chosen one by one (Mockus 1975; Jones et al. 1998). A pending point has a
+fantasy value, the posterior mean (the kriging believer of Ginsbourger et al.
+2010). The algebra is in Rasmussen and Williams (2006), chapters 2 and 5.
 """
 
 import collections
@@ -35,8 +35,8 @@ class HammingProcess:
     """A Gaussian process over points, fitted to observations.
 
     Args:
-        points: the observed points, (n, decisions), which may repeat; n >= 1.
-        values: the observed values, (n,), of mean 0 and variance about 1.
+        points: n >= 1 observed points, (n, decisions); points may be equal.
+        values: the observed values, (n,), with mean 0 and variance about 1.
 
     Attributes:
         length_scale: the length scale l, in tokens.
@@ -47,8 +47,8 @@ class HammingProcess:
     def __init__(self, points: npt.NDArray, values: npt.NDArray) -> None:
         self._points, self._values = points, values
         self._distances = hamming(points, points)
-        # The correlation of neighbors is 0.02 at the lower bound of the length
-        # scale, and almost 1 at the upper bound.
+        # The correlation between neighbors is 0.02 at the lower bound of the
+        # length scale, and almost 1 at the upper bound.
         low, high = np.log(0.25), np.log(10.0 * points.shape[1])
         bounds = [(low, high), tuple(np.log(_NOISE))]
         starts = [
@@ -66,13 +66,13 @@ class HammingProcess:
         self.variance = max(float(values @ weights) / len(values), 1e-12)
 
     def log_likelihood(self, length_scale: float, noise: float) -> float:
-        """Returns ln p(values), maximized over the signal variance."""
+        """Returns ln p(values) for the best value of the signal variance."""
         loss, _ = self._loss(np.log([length_scale, noise]))
         num = len(self._values)
         return -float(loss) - 0.5 * num * (1 + _LOG_2PI - np.log(num))
 
     def add_fantasy(self, point: npt.NDArray) -> float:
-        """Adds the posterior mean at `point` as a value, and returns it."""
+        """Adds `point` with its posterior mean as value; returns the mean."""
         value = float(self.predict(point[None])[0][0])
         row = hamming(point[None], self._points)
         self._points = np.vstack([self._points, point])
@@ -84,7 +84,7 @@ class HammingProcess:
         return value
 
     def predict(self, points: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """Returns posterior mean and standard deviation, (m,), without noise.
+        """Returns the mean and deviation at each point, (m,), without noise.
 
         Args:
             points: the points to predict, (m, decisions).
@@ -108,7 +108,7 @@ class HammingProcess:
         The signal variance has its maximum likelihood value, y' K^-1 y / n.
 
         Args:
-            at: logarithms of the length scale and the noise.
+            at: the logarithms of the length scale and of the noise.
         """
         scale, noise = np.exp(at)
         signal = np.exp(-self._distances / scale)
@@ -132,7 +132,7 @@ class HammingProcess:
 
 
 def hamming(one: npt.NDArray, other: npt.NDArray) -> npt.NDArray:
-    """Counts the differing tokens of n and m points; returns (n, m) floats."""
+    """Returns in how many tokens the points of each pair differ, (n, m)."""
     return (one[:, None, :] != other[None, :, :]).sum(axis=2).astype(float)
 
 
@@ -146,16 +146,16 @@ def expected_improvement(
 
 
 class GaussianProcessSearcher(BaseSearcher):
-    """Proposes the candidates of the highest expected improvement.
+    """Proposes the candidates with the highest expected improvement.
 
     Points are uniform until 8 rewards are observed. Rounds may overlap, because
-    pending points have fantasy values. A point is repeated only if no other
-    candidate is left.
+    pending points have fantasy values. A point is repeated only if too
+    few other candidates are left.
 
     Args:
         space: the search space.
-        seed: the seed of all draws. A round's draws depend on the seed and the
-            round's number.
+        seed: the seed of all draws. The draws of a round depend on the seed and
+            the number of the round.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -195,7 +195,7 @@ class GaussianProcessSearcher(BaseSearcher):
         for _ in range(num):
             gain = expected_improvement(*process.predict(table), best)
             index = int(np.argmax(np.where(left, gain, -np.inf)))
-            # If there are fewer than `num` candidates, the last one repeats.
+            # If fewer than `num` candidates exist, the last one is repeated.
             left[index] = left.sum() == 1
             chosen.append(candidates[index])
             best = max(best, process.add_fantasy(table[index]))

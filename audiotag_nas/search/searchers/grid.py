@@ -10,8 +10,8 @@ from audiotag_nas.space import SearchSpace, Tokens
 class GridSearcher(BaseSearcher):
     """Proposes all points in order; the last decision varies fastest.
 
-    `ask` returns fewer points than requested at the end of the grid, and no
-    points afterwards. A grid never starts over. The seed has no effect.
+    At the end of the grid, `ask` returns fewer points than requested, and
+    afterwards none. The grid never starts over. The seed has no effect.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:

@@ -1,10 +1,10 @@
-"""Local search moves to a better neighbor while there is one, then restarts.
+"""Local search moves to better neighbors; if there are none, it restarts.
 
 White, Nolen and Savani, *Exploring the Loss Landscape in Neural Architecture
 Search* (UAI 2021, arXiv 2005.02960) find that local search is hard to beat if
 rewards have little noise. The incumbent is the point whose neighbors are tried.
-Each round proposes some of its neighbors, in random order. The best observed
-neighbor becomes the incumbent as soon as its reward is better.
+Each round proposes some neighbors of the incumbent, in random order. As soon as
+neighbors with a better reward are observed, the best becomes the incumbent.
 """
 
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ class LocalSearcher(BaseSearcher):
     The first round is uniform, and its best point is the first incumbent. If
     the incumbent has too few untried neighbors, uniform points complete the
     round. Once all neighbors are observed and none is better, the next
-    incumbent is the best of these uniform points. Without such points, a new
-    uniform round follows.
+    incumbent is the best of these uniform points. If there are no such points,
+    the next round is uniform again.
 
     Args:
         space: the search space.
-        seed: the seed of all draws. A round's draws depend on the seed and the
-            round's number.
+        seed: the seed of all draws. The draws of a round depend on the seed and
+            the number of the round.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0) -> None:
@@ -34,7 +34,7 @@ class LocalSearcher(BaseSearcher):
         self._means: dict[Tokens, float] = {}
         self._asked: set[Tokens] = set()
         self._incumbent: Tokens | None = None
-        # Observed points that were not neighbors of the incumbent.
+        # Points that, when observed, were not neighbors of the incumbent.
         self._starts: list[Tokens] = []
 
     def _propose(self, num: int) -> list[Tokens]:
@@ -63,7 +63,7 @@ class LocalSearcher(BaseSearcher):
             pass
 
     def _move(self) -> bool:
-        """Changes or drops the incumbent; returns False if it is kept."""
+        """Changes or drops the incumbent; returns False for no change."""
         if self._incumbent is None:
             if not self._starts:
                 return False
@@ -87,5 +87,5 @@ class LocalSearcher(BaseSearcher):
         return neighbors(self._space, self._incumbent)
 
     def _best(self, points: Iterable[Tokens]) -> Tokens:
-        """Returns the point of the best mean reward, the first among equals."""
+        """Returns the point of the best mean reward, or the first of equals."""
         return max(points, key=self._means.__getitem__)

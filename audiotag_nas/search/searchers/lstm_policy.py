@@ -4,8 +4,8 @@ The policy follows Zoph and Le (ICLR 2017, arXiv 1611.01578) and ENAS (Pham et
 al., ICML 2018, arXiv 1802.03268). The LSTM makes one decision per step. Its
 input is the embedding of the previous token (a learned vector at the first
 step). Each decision has a head, which gives the logits of the choices. The
-logits of all decisions have the same width; those beyond a decision's choices
-are masked.
+logits of all decisions have the same width; logits beyond a decision's number
+of choices are masked.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 
 
 class LstmPolicy:
-    """A distribution of points, one decision after the other.
+    """A distribution over points, sampled one decision at a time.
 
-    Initial weights are uniform in [-0.1, 0.1] as in ENAS; biases are zero. The
-    width of the logits is the largest number of choices of a decision.
+    Initial weights are uniform in [-0.1, 0.1], which ENAS uses too; biases are
+    zero. The width of the logits is the largest number of choices.
 
     Attributes:
         cell: the LSTM cell; its input and its state have the same width.
         embedding: the inputs, (1 + number of all choices, units). Row 0 is the
-            first input; one row per choice of each decision follows.
+            first input. Each other row is for one choice of one decision.
         head_kernels: the heads' weights, (decisions, units, width).
         head_biases: the heads' biases, (decisions, width).
     """
@@ -41,7 +41,7 @@ class LstmPolicy:
             keras.initializers.RandomUniform(-0.1, 0.1, seed=int(s))
             for s in seeds
         )
-        # Keras' global dtype policy is meant for trials, not for searchers.
+        # The dtype is given, since Keras' global dtype policy is for trials.
         self.cell = keras.layers.LSTMCell(
             units,
             kernel_initializer=kernel,
@@ -72,7 +72,7 @@ class LstmPolicy:
         ]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns the embedding rows of the first step (num,) and the state."""
+        """Returns the first step's embedding rows, (num,), and the state."""
         zeros = tf.zeros([num, self.cell.units])
         return tf.zeros([num], tf.int32), [zeros, zeros]
 
@@ -89,11 +89,11 @@ class LstmPolicy:
         return tf.nn.log_softmax(logits), state
 
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns log p of every choice given the earlier tokens.
+        """Returns log p of every choice, given the earlier tokens.
 
-        The values are those of `step` at every decision. Whatever does not
-        depend on the previous step is computed for all decisions at once,
-        which makes the graph much smaller.
+        The values equal those of `step` at each decision. The graph is much
+        smaller, because everything except the LSTM cell is computed for all
+        decisions at once.
 
         Args:
             tokens: the points, (num, decisions), int32.

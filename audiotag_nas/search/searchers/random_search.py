@@ -1,4 +1,4 @@
-"""Random search proposes uniform points, whatever is observed.
+"""Random search proposes uniform points and learns nothing.
 
 Every other searcher has to beat random search (Bergstra and Bengio, JMLR 2012;
 Li and Talwalkar, UAI 2019).
@@ -13,7 +13,7 @@ class RandomSearcher(BaseSearcher):
     """Proposes uniform points of the space.
 
     The points of a round depend only on the seed and the round's number. A
-    round of fewer points has the first points of a larger round.
+    request for fewer points returns the first points of the longer list.
     """
 
     def _propose(self, num: int) -> list[Tokens]:

@@ -1,10 +1,10 @@
 """Plain REINFORCE, the searcher of Zoph and Le (ICLR 2017, arXiv 1611.01578).
 
-An LSTM policy (`lstm_policy`) is trained on the observed rewards alone, without
-a reward model (`policy_gradient`). The advantage of a point is its reward minus
-the return baseline b, a moving average. After each update of the policy, b
-becomes decay b + (1 - decay) mean(reward). For the first update, b is the mean
-reward of the first batch.
+An LSTM policy (`lstm_policy`) is trained by policy gradients
+(`policy_gradient`), without a reward model. The advantage of a point is its
+reward minus the return baseline b, a moving average. After each update of the
+policy, b becomes decay b + (1 - decay) mean(reward). For the first update, b is
+the mean reward of the first batch.
 """
 
 import math
@@ -22,9 +22,9 @@ class PlainReinforceSearcher(BaseSearcher):
     """Proposes points drawn from the LSTM policy.
 
     The points of a round depend on the seed, the round's number and the
-    weights. The weights depend on the seed and the observed rewards.
-    `recommend` returns the point of the best mean reward and not the most
-    probable point, because a policy has not converged after few trainings.
+    weights. The weights depend on the seed and the observed rewards. A policy
+    has not converged after few trainings. Therefore, `recommend` returns the
+    point of the best mean reward instead of the most probable point.
 
     Args:
         space: the search space.
@@ -35,7 +35,7 @@ class PlainReinforceSearcher(BaseSearcher):
         baseline: the return baseline, a moving average of rewards; None before
             the first reward.
         metrics: `loss`, `log_prob`, `entropy` and `gradient_norm` of the last
-            update, and `baseline`, the return baseline before the update.
+            update, and `baseline`, the return baseline used in the update.
     """
 
     def __init__(
