@@ -379,7 +379,7 @@ def test_a_lock_with_an_invalid_pid_names_no_holder(workdir, pid):
     with driver_lock(workdir):
         (workdir / "driver.lock").write_text(json.dumps(holder))
         with (
-            pytest.raises(UserError, match="driver, a process that is not"),
+            pytest.raises(UserError, match="driver, whose process is unknown"),
             driver_lock(workdir),
         ):
             pass

@@ -255,7 +255,9 @@ def test_each_worker_has_the_configs_threads_and_gpus_of_its_own(
         assert result.metrics["threads"] == "3"
     result = run_trials(make_runner(target), make_trial("c", num=1))["c"]
     assert result.metrics["gpus"] == [-1]
-    with pytest.raises(ConfigError, match="need 6, but this machine has 5"):
+    with pytest.raises(
+        ConfigError, match="need 6 GPUs, but this machine has 5"
+    ):
         make_runner(num_workers=3, gpus_per_trial=2)
 
 

@@ -170,7 +170,9 @@ def test_data_without_a_known_number_of_batches_train_nothing(change):
         data = data.filter(lambda features, labels: True)
     else:
         data = data.take(0)
-    with pytest.raises(DataError, match="one batch or more, and know how many"):
+    with pytest.raises(
+        DataError, match="a known number of batches, at least 1"
+    ):
         train(data, *make_examples(11, 1))
 
 

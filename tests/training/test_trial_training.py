@@ -316,7 +316,9 @@ def test_an_error_common_to_all_trials_stops_the_search(
     all_folds = dataclasses.replace(
         config, data=dataclasses.replace(config.data, validation_folds=(0, 1))
     )
-    with pytest.raises(DataError, match=r"of \[0, 1\] to.*Received: \[0, 1\]$"):
+    with pytest.raises(
+        DataError, match=r"one of the folds \[0, 1\].*Received: \[0, 1\]$"
+    ):
         run(make_trial(), all_folds, features_dir, tmp_path)
 
 
