@@ -85,7 +85,7 @@ def check_types(section: Any, path: str) -> None:
     In a field of type tuple, a list is replaced by a tuple.
 
     Raises:
-        ConfigError: a value has another type; the error names the field.
+        ConfigError: a value has a wrong type. The error names the field.
     """
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)

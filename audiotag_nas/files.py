@@ -93,7 +93,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         StoreError: the directory or a file in the directory can't be written;
-            names the final path.
+            the error names the final path.
     """
     final = Path(path).resolve()
     with store_errors(path):

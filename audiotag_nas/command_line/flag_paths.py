@@ -44,8 +44,7 @@ def picture_path(flag: flags.FlagHolder[str | None]) -> str | None:
     """Returns `output_path(flag)` if its ending is that of a picture file.
 
     Raises:
-        ConfigError: the name is empty or `-`, or does not have the ending of a
-            picture file.
+        ConfigError: the name is empty, `-`, or not that of a picture file.
         StoreError: the file can't be written.
     """
     from audiotag_nas.report.figures import picture_ending
