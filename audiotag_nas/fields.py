@@ -19,7 +19,7 @@ from typing import Any
 from audiotag_nas.errors import ConfigError
 
 _MAX_INT = 2**63
-"""Exclusive limit of an int, because NumPy and TensorFlow use 64 bits."""
+"""An int must be below this limit, because NumPy and TensorFlow use 64 bits."""
 
 _MAX_FLOAT = sys.float_info.max
 
@@ -37,7 +37,7 @@ def field_type(section: Any, path: str) -> Any:
     """Returns the type of the field at a dotted path, e.g. `training.epochs`.
 
     Raises:
-        ConfigError: there is no such field; names the allowed fields.
+        ConfigError: there is no such field. The error lists the allowed ones.
     """
     hint = section
     where = "config"
@@ -85,7 +85,7 @@ def check_types(section: Any, path: str) -> None:
     In a field of type tuple, a list is replaced by a tuple.
 
     Raises:
-        ConfigError: a value has another type; names its field.
+        ConfigError: a value has a wrong type. The error names the field.
     """
     for name, hint in _hints(type(section)).items():
         value = getattr(section, name)
@@ -118,8 +118,8 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
         path: path of the field, for error messages.
 
     Raises:
-        ConfigError: a field is missing, unknown or has another type; names the
-            field.
+        ConfigError: a field is missing, unknown or has another type. The error
+            names the field.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
@@ -130,7 +130,7 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
             for name, item in value.items()
         }
     elif origin in (list, Sequence, tuple) and isinstance(value, list):
-        # Learning curves are long. A path for each number would be slow.
+        # A path for each number of a long learning curve would be slow.
         if not all(_fits(item, arguments[0]) for item in value):
             value = [
                 from_json(arguments[0], item, f"{path}[{index}]")
@@ -209,7 +209,7 @@ def _cached_hints(section: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Returns whether a value has a field's type. An int is also a float."""
+    """Returns True if a value has a field's type. An int counts as a float."""
     if isinstance(hint, types.GenericAlias):
         item = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_fits(v, item) for v in value)

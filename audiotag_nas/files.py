@@ -1,9 +1,9 @@
 """Writes files and directories atomically.
 
 A file is written under a temporary name in the same directory and then renamed.
-So if the process is killed or the disk is full, no partial file has the final
-name. All writers of the package use this module. Its functions report an error
-of the disk as a StoreError that names the final path.
+A partial file therefore never has the final name, even if the process is killed
+or the disk is full. All writers of the package use this module. An error of the
+disk is reported as a StoreError that names the final path.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def atomic_write_bytes(
         path: path of the file.
         data: content of the file.
         temporary_name: base of the temporary file's name, by default the name
-            of `path`. Needed if readers of the directory select files by name.
+            of `path`. Set it if readers of the directory select files by name.
 
     Raises:
         StoreError: the file can't be written.
@@ -62,10 +62,10 @@ def atomic_write_text(path: str | os.PathLike, text: str) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path; its file is renamed to `path` after the block.
+    """Yields a temporary path, whose file is renamed to `path` after the block.
 
-    For libraries that can write only to a path. Both paths have the same file
-    name. If the block raises, `path` stays unchanged.
+    Use this for libraries that can write only to a path. Both paths have the
+    same file name. If the block raises, `path` stays unchanged.
 
     Raises:
         StoreError: the file can't be written.
@@ -93,7 +93,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         StoreError: the directory or a file in the directory can't be written;
-            names the final path.
+            the error names the final path.
     """
     final = Path(path).resolve()
     with store_errors(path):
@@ -118,7 +118,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _final_names(temporary: Path, final: Path) -> Iterator[None]:
-    """Makes errors in the block name files by their final path.
+    """Changes errors in the block so that they name the final path of a file.
 
     An OSError of a file outside of `temporary` is not changed, because such a
     file is only read.
@@ -155,9 +155,9 @@ def temporary_directory() -> Iterator[Path]:
 def plain_path(directory: str | os.PathLike) -> Iterator[str]:
     """Yields another path of a directory, without special characters.
 
-    TensorFlow does not find `exp[1]`, which it reads as a glob pattern, and
-    accepts only paths in UTF-8. The yielded path is valid within the block.
-    Without `/proc`, the directory's own path is yielded.
+    TensorFlow reads a path such as `exp[1]` as a glob pattern, and accepts only
+    paths in UTF-8. The yielded path is valid within the block. On systems
+    without `/proc`, the directory's own path is yielded.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -190,7 +190,7 @@ def write_output(path: str | os.PathLike, text: str) -> None:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Checks that a file can be written to `path`, and changes nothing.
+    """Checks, without any change, that a file can be written to `path`.
 
     Raises:
         StoreError: the file can't be written.
@@ -199,7 +199,7 @@ def check_writable(path: str | os.PathLike) -> None:
         if Path(path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if Path(path).exists() and not Path(path).is_file():
-            # Renaming to /dev/null, for example, would replace it by a file.
+            # For example, a file renamed to /dev/null would replace the device.
             raise OSError("not a regular file")
         _write_probe(Path(path).parent)
 
@@ -228,7 +228,7 @@ def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
 
     Args:
         path: path of the file or directory.
-        continues: whether the message ends with "The same command continues
+        continues: if True, the message ends with "The same command continues
             once it can be written." If False, that sentence is also removed
             from a StoreError in the block.
     """
@@ -249,7 +249,7 @@ def store_errors(path: object, *, continues: bool = True) -> Iterator[None]:
 
 
 def unwritable(path: object, reason: str) -> StoreError:
-    """Returns the error of a write in a command that can be continued."""
+    """Returns the error of a failed write, for a command that can go on."""
     return StoreError(f"{path}: can't be written ({reason}).{_CONTINUES}")
 
 
@@ -260,7 +260,7 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def _temporary_path(path: Path) -> Path:
-    # Only 40 characters are used, so that the result is not too long.
+    # File names have a maximum length, so use only 40 characters of the name.
     return path.with_name(_partial_name(path.name[:40], uuid.uuid4().hex[:8]))
 
 

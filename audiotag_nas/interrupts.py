@@ -19,7 +19,7 @@ class Terminated(KeyboardInterrupt):
 def termination_raised() -> Iterator[None]:
     """Within the block, SIGTERM raises `Terminated`.
 
-    Does nothing outside of the main thread, and if SIGTERM is ignored or
+    Has no effect outside of the main thread, or if SIGTERM is ignored or
     already has a handler.
     """
     if not _in_main_thread() or (
@@ -33,12 +33,12 @@ def termination_raised() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Raises Ctrl-C after the block if a library has suppressed the exception.
+    """Raises Ctrl-C's exception after the block if a library suppressed it.
 
     C code of a library may turn `KeyboardInterrupt` into another error, or
-    ignore the exception. Within `termination_raised`, this function also keeps
-    `Terminated`. Does nothing outside of the main thread, and if Ctrl-C is
-    ignored.
+    ignore the exception. Within `termination_raised`, `Terminated` is raised
+    again in the same way. Has no effect outside of the main thread, or if
+    Ctrl-C is ignored.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed within the block.
@@ -66,9 +66,9 @@ def interrupts_kept() -> Iterator[None]:
 def interrupts_deferred() -> Iterator[None]:
     """Defers Ctrl-C and SIGTERM until the end of the block.
 
-    For short steps that must be done completely or not at all, and for C
-    libraries that call a Python function, whose exceptions they lose. Does
-    nothing outside of the main thread.
+    Use this for short steps that must be done completely or not at all, and for
+    C libraries that call a Python function but lose its exceptions. Has no
+    effect outside of the main thread.
     """
     before: dict[int, Handler] = {}
     if _in_main_thread():

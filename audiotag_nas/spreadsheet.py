@@ -6,6 +6,6 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def quoted_formula(cell: str) -> str:
     """Returns the cell, with an apostrophe before text that starts a formula.
 
-    A spreadsheet would run the formula. File names and tags are not trusted.
+    A spreadsheet would run a formula in a file name or tag from a stranger.
     """
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

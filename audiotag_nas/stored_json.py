@@ -89,8 +89,8 @@ def parse_json(data: bytes) -> Any:
     """Parses JSON in UTF-8.
 
     Raises:
-        ValueError: `data` is not UTF-8 or not JSON. Also for a repeated name in
-            an object, NaN, infinity, deep nesting and half a surrogate pair.
+        ValueError: `data` is not UTF-8 or not JSON, or contains a repeated name
+            in an object, NaN, infinity, deep nesting or half a surrogate pair.
     """
     try:
         value = json.loads(

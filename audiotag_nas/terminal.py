@@ -1,6 +1,6 @@
 """Text that is safe on a terminal.
 
-File names and other foreign texts are printed without control characters.
+File names and other untrusted texts are printed without control characters.
 """
 
 import re
@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f"  # control characters: line breaks, ESC, CSI
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # text direction
     r"\u2028\u2029"  # line and paragraph separators
-    r"\ud800-\udfff]"  # bytes that are not UTF-8, as Python decodes them
+    r"\ud800-\udfff]"  # bytes that are not UTF-8, after decoding by Python
 )
 
 

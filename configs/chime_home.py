@@ -1,9 +1,9 @@
 """CHiME-Home: the paper's task at the paper's scale.
 
 Purpose: repeats the experiment of Liu and Zhang (IJCNN 2020) on domestic audio
-tagging, which is DCASE 2016 task 4. The search chooses filters, heights and
-widths of 7 blocks. A grid search and the final trainings follow. The networks
-are scored on the 816 refined evaluation clips.
+tagging, which is DCASE 2016 task 4. The search chooses the filters, kernel
+heights and kernel widths of 7 blocks. A grid search and the final trainings
+follow. The networks are scored on the 816 refined evaluation clips.
 Data: the unpacked CHiME-Home archive (docs/guide/data.md).
 Command: audiotag-nas run --config=chime_home --workdir=runs/chime_home \
     --config.data.dataset_dir=/data/chime_home

@@ -2,10 +2,10 @@
 
 Purpose: shows every step on any machine, from synthetic clips to tagging.
 Spectrograms are small (62 x 40) and trainings are short, so better networks are
-possible. `chime_home` has the paper's scale. The search space has small kernels
-and up to as many filters per block as the baseline. With fewer filters and
-kernels of 5, the search found networks that learn faster than the baseline, but
-whose final EER is not lower.
+possible. `chime_home` has the paper's scale. In the search space, kernels are
+small, and no block has more filters than in the baseline. With fewer filters
+and kernels of 5, the found networks learned faster than the baseline, but their
+final EERs were not lower.
 Command: make demo
 Time: under 12 minutes on two cores.
 """

@@ -1,7 +1,7 @@
 """Smoke: every step of the main job, as small as possible.
 
 Purpose: checks that an installation works. The tests run this config. Its
-results mean nothing, because 60 clips can't train a network.
+results mean nothing, because 60 clips are too few to train a network.
 Command: audiotag-nas run --config=smoke --workdir=/tmp/audiotag_smoke
 Time: about two minutes on two cores.
 """

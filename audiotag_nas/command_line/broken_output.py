@@ -1,4 +1,4 @@
-"""Ends a command whose standard output can't be written, without a traceback.
+"""Ends a command without a traceback if standard output can't be written.
 
 Without this module, Python would print a traceback if the disk is full, or if
 the reader of a pipe has ended (`audiotag-nas results ... | head`).
@@ -15,17 +15,17 @@ from audiotag_nas.command_line import exit_status
 
 @contextlib.contextmanager
 def broken_output_ends() -> Iterator[None]:
-    """Ends the process if its standard output can't be written.
+    """Ends the process if standard output can't be written.
 
     Prints nothing if the reader of a pipe has ended, and one line for any other
-    error. The default action of SIGPIPE is no alternative: it would also end a
-    search that writes to a worker process that has died.
+    error. The default action of SIGPIPE is not used, because SIGPIPE would also
+    end a search that writes to a dead worker process.
     """
     try:
         try:
             yield
         except SystemExit:
-            # The interpreter would flush at exit, and print a traceback.
+            # Otherwise, Python would flush at exit and print a traceback.
             if sys.stdout is not None:
                 sys.stdout.flush()
             raise
@@ -39,7 +39,7 @@ def broken_output_ends() -> Iterator[None]:
     except OSError as error:
         if not _output_fails():
             raise
-        # Python would write the buffered output at exit, and fail again.
+        # Otherwise, Python would write its buffer at exit and fail again.
         _discard([1])
         exit_status.fail(
             f"error: standard output: can't be written ({error.strerror}).",
@@ -48,7 +48,7 @@ def broken_output_ends() -> Iterator[None]:
 
 
 def _output_fails() -> bool:
-    """Returns whether the standard output can't be written."""
+    """Returns True if the standard output can't be written."""
     try:
         if sys.stdout is not None:
             # Write a line, because a flush of unbuffered output does nothing.
@@ -60,7 +60,7 @@ def _output_fails() -> bool:
 
 
 def _discard(file_descriptors: list[int]) -> None:
-    """From now on, discards all output to these file descriptors."""
+    """Discards all further output to these file descriptors."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in file_descriptors:
         os.dup2(nowhere, number)

@@ -1,6 +1,6 @@
 """Runs a tool: parses its command line and reports the user's errors.
 
-An error of the user is reported as one line that names its cause. This module
+An error of the user is reported as one line that names the cause. This module
 does not import TensorFlow.
 """
 
@@ -40,11 +40,11 @@ def run(
 
     Args:
         tool_main: function that takes the program's name and the positional
-            arguments, and returns the exit status or None, which means 0.
+            arguments, and returns the exit status. None means 0.
         positional: name of the positional arguments, e.g. `files`. None if the
             tool takes only flags.
-        interrupted: text to print after Ctrl-C. `RESUMABLE` if the same command
-            continues the work.
+        interrupted: text to print after Ctrl-C. `RESUMABLE` is for a tool that
+            continues its work if it is started again.
     """
     # Characters that the screen can't show are printed as escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -69,7 +69,7 @@ def run(
         try:
             # The flag `--config` looks for overrides in sys.argv.
             sys.argv, kept = overrides.resolved(
-                # Flag files are read first, because one may set `--config`.
+                # Flag files are read first, because they may set `--config`.
                 [
                     argv[0],
                     *flags.FLAGS.read_flags_from_files(
@@ -81,7 +81,7 @@ def run(
             )
             rest = flags.FLAGS(sys.argv)
         except SystemExit:
-            # Only the help flags exit here, with absl's status of 1.
+            # absl exits here after printing the help, but with status 1.
             sys.exit(0)
         except BrokenPipeError:
             # The process that reads the help text has ended.
@@ -115,7 +115,7 @@ def run(
 def _set_backends() -> None:
     """Sets the backends of Keras and matplotlib that this package needs.
 
-    They override the environment and the configuration file of Keras.
+    This choice overrides the environment and Keras's configuration file.
     """
     given = os.environ.get("KERAS_BACKEND", _KERAS_BACKEND)
     if given != _KERAS_BACKEND:

@@ -11,7 +11,7 @@ USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 READER_GONE = 128 + signal.SIGPIPE
-"""A shell reports 128 + the signal's number for a tool that a signal ended."""
+"""If a signal ends a tool, a shell reports 128 + the signal's number."""
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -35,14 +35,14 @@ class ExperimentFlags:
 
     @property
     def unchecked_config(self) -> ExperimentConfig:
-        """The config, of which no value was checked.
+        """The config, before its values are checked.
 
         Raises:
             ConfigError: the file gives no `ExperimentConfig`.
         """
         config = self.config_flag.value
         if not isinstance(config, ExperimentConfig):
-            # `--config` stores an error of the file until its first use.
+            # ml_collections keeps an error of the file until this point.
             cause = getattr(config, "_error", None) or type(config)
             raise ConfigError(
                 "--config: the file must define a function get_config() that "
@@ -52,7 +52,7 @@ class ExperimentFlags:
         return config
 
     def overrides(self, section: str) -> dict[str, Any]:
-        """Returns the fields that the command line sets, all in one section.
+        """Returns the fields of `section` that the command line sets.
 
         Raises:
             ConfigError: the command line sets a field of another section.
@@ -92,7 +92,7 @@ def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
             ),
         )
     except flags.CantOpenFlagFileError as error:
-        # Defining the flag already reads the flag files.
+        # ml_collections reads the flag files when the flag is defined.
         exit_status.fail(
             f"error: {flag_errors.describe_flagfile(error)}", exit_status.USAGE
         )
@@ -103,7 +103,7 @@ def define_experiment_flags(*, needs_workdir: bool = True) -> ExperimentFlags:
 
 
 def define_early_stop_flag() -> None:
-    """Defines `--early_stop`, short for `--config.search.early_stop`.
+    """Defines `--early_stop`, a short form of `--config.search.early_stop`.
 
     `overrides.resolved` replaces the short form before flags are parsed.
     """

@@ -49,7 +49,7 @@ def describe_unforeseen(error: Exception) -> str:
 
 
 def _describe_config_file(error: BaseException) -> str:
-    """Describes an error in a config file and names the file's line."""
+    """Describes an error in a config file, with the line in the file."""
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}, line {error.lineno}"
@@ -73,7 +73,7 @@ def _config_path() -> str:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Returns the error in the file, of which `error` has the traceback."""
+    """Returns the error of the config file that led to `error`."""
     while _FILE_RAISED in str(error):
         inner = error.__cause__ or error.__context__
         if inner is None:

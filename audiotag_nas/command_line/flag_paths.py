@@ -1,4 +1,4 @@
-"""Checks the files and directories that flags name, before a tool works."""
+"""Checks the files and directories that flags name, before their use."""
 
 import os
 from typing import Any
@@ -23,7 +23,7 @@ def directory(flag: flags.FlagHolder[Any]) -> str:
 
 
 def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
-    """Returns the file that a flag names, with `~` expanded; None for no flag.
+    """Returns the file that a flag names, with `~` expanded; None if unset.
 
     Raises:
         ConfigError: the name is empty or `-`.
@@ -41,11 +41,10 @@ def output_path(flag: flags.FlagHolder[str | None]) -> str | None:
 
 
 def picture_path(flag: flags.FlagHolder[str | None]) -> str | None:
-    """Returns `output_path` of a picture, after checking its file type.
+    """Returns `output_path(flag)` if its ending is that of a picture file.
 
     Raises:
-        ConfigError: the name is empty or `-`, or has another ending than those
-            of pictures.
+        ConfigError: the name is empty, `-`, or not that of a picture file.
         StoreError: the file can't be written.
     """
     from audiotag_nas.report.figures import picture_ending

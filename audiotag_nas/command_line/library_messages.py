@@ -1,8 +1,8 @@
-"""Drops messages of C libraries that do not help a user.
+"""Drops unhelpful messages of C libraries.
 
-While TensorFlow is imported, it writes notices to standard error before its log
-level takes effect. The MP3 decoder reports each damaged frame. All other lines
-are kept, e.g. warnings and the last line of a process that crashes.
+During its import, TensorFlow writes notices to standard error, because its log
+level has no effect yet. The MP3 decoder reports each damaged frame. All other
+lines are kept, e.g. warnings and the last line of a process that crashes.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ def without_library_messages() -> Iterator[None]:
     """Drops known messages of C libraries on standard error.
 
     Only commands may use this function, because it replaces file descriptor 2
-    of the whole process. Within the block, `sys.stderr` writes to the screen.
+    of the whole process. Within the block, `sys.stderr` bypasses this filter.
     """
     stderr = sys.stderr
     if stderr is None:
         yield
         return
     stderr.flush()
-    # This file is never closed, because log handlers may keep it.
+    # This file is never closed, because log handlers may still use it.
     screen = open(  # noqa: SIM115
         os.dup(2), "w", buffering=1, errors="backslashreplace"
     )
-    # The relay has its own session, so that Ctrl-C does not end it too early.
+    # The relay runs in its own session, where Ctrl-C does not end it.
     relay = subprocess.Popen(
         [sys.executable, "-I", "-S", stderr_relay.__file__],
         stdin=subprocess.PIPE,
@@ -47,8 +47,8 @@ def without_library_messages() -> Iterator[None]:
     finally:
         screen.flush()
         sys.stderr = stderr
-        # Wait for the relay's answer, not for its end: child processes, such as
-        # a resource tracker, may keep the relay's standard input open.
+        # Do not wait for the end of the relay, only for its answer: child
+        # processes (e.g. a resource tracker) may keep its standard input open.
         with contextlib.suppress(BrokenPipeError), relay.stdout:
             os.write(2, stderr_relay.FLUSH)
             relay.stdout.read(len(stderr_relay.FLUSHED))

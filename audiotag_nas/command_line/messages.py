@@ -9,7 +9,7 @@ from audiotag_nas.terminal import escaped_text, print_lines
 
 
 def print_warnings_as_lines() -> None:
-    """From now on, prints each warning once, as one line without its source."""
+    """From now on, prints each warning once, as one line without a path."""
     seen: set[str] = set()
 
     def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
@@ -22,6 +22,6 @@ def print_warnings_as_lines() -> None:
 
 
 def escape_record(record: logging.LogRecord) -> bool:
-    """Escapes the text of a log record; is a filter that keeps all records."""
+    """Escapes the text of a log record. True means that the record is kept."""
     record.msg, record.args = escaped_text(record.getMessage()), None
     return True

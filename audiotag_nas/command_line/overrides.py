@@ -1,9 +1,9 @@
-"""Translates `--config` and its overrides for the flags of ml_collections.
+"""Translates `--config` and its overrides into the form of ml_collections.
 
 ml_collections accepts `--config=<file>` and `--config.a.b=<literal>`. This
 module replaces the name of a shipped config by its file, checks each override
 against the type of its field, writes the value as a Python literal, and expands
-`--early_stop`. Without `--config`, the config.json in `--workdir` is used.
+`--early_stop`. `--config` is set to the config.json in `--workdir` by default.
 """
 
 import os
@@ -35,14 +35,14 @@ def resolved(
 
     Args:
         argv: the typed command line, which begins with the program's name.
-        has_config: whether the tool has `--config`. If the flag is not given,
-            the result names the config.json in `--workdir`, or else the default
-            config.
+        has_config: whether the tool has `--config`. If `argv` lacks the flag,
+            it is set to the config.json in `--workdir` or, without that file,
+            to the default config.
         has_early_stop: whether the tool has `--early_stop`.
 
     Returns:
-        The command line, and the path of the config.json if it was chosen
-        because `--config` is not given, else an empty string.
+        The command line; and the path of the config.json if `--config` was set
+        to it by default, else an empty string.
 
     Raises:
         ConfigError: a config or field is unknown, or a value has a wrong type.
@@ -139,15 +139,15 @@ def _within(text: str) -> str:
     for index, character in enumerate(text):
         depth += (character == text[0]) - (character == text[-1])
         if depth == 0:
-            # In `(loud) dog,rain (light)` no pair encloses the whole text.
+            # In `(loud) dog,rain (light)`, no pair encloses all the text.
             return text[1:-1] if index == len(text) - 1 else text
     return text
 
 
 def _split(text: str, path: str) -> list[str]:
-    """Splits `text` at the commas that are not within quotes.
+    """Splits `text` at each comma outside of double quotes.
 
-    As in a CSV file, a double quote within double quotes is written twice.
+    Within double quotes, a double quote is written twice, as in a CSV file.
 
     Raises:
         ConfigError: a double quote is not closed.

@@ -1,4 +1,4 @@
-"""Flags that select where trials are trained, and the limits of a training."""
+"""Flags that set where trials are trained, and the limits of each training."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,8 +16,8 @@ def define_runner_flags() -> Callable[[], "RunnerSettings"]:
     """Defines the flags.
 
     Returns:
-        A function that returns the flags' values, once flags are parsed. It
-        raises ConfigError if two flags contradict each other.
+        A function that returns the flags' values, once flags are parsed. The
+        function raises ConfigError if two flags contradict each other.
     """
     name = flags.DEFINE_string(
         "runner",

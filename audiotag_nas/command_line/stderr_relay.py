@@ -1,8 +1,8 @@
 """Copies standard input to standard error, except for known library messages.
 
-`library_messages` runs this file as a script, without the package. The relay is
-a separate process, because TensorFlow can abort the command without a Python
-exception. The last message of TensorFlow must still be printed.
+`library_messages` runs this file as a script, without the package. TensorFlow
+can abort the command without a Python exception. As a separate process, the
+relay can still print TensorFlow's last message.
 """
 
 import os
@@ -10,15 +10,15 @@ import re
 import sys
 
 FLUSH = b"\0flush\n"
-"""Input that the relay answers with `FLUSHED`, once all before is written."""
+"""After writing all earlier input, the relay answers this with `FLUSHED`."""
 
 FLUSHED = b"."
 
 _DROPPED = re.compile(
-    # TensorFlow's notices during its import.
+    # Notices that TensorFlow writes during its import.
     rb"I\d{4} |WARNING: All log messages before absl::InitializeLog"
     rb"|To enable the following instructions"
-    # Reports of damaged frames by mpg123, the MP3 decoder of libsndfile.
+    # Reports by mpg123, the MP3 decoder of libsndfile, of damaged frames.
     rb"|\[src/libmpg123/|Note: Trying to resync\.\.\."
     rb"|Note: Skipped \d+ bytes in input\.|Note: Illegal Audio-MPEG-Header "
     rb"|Warning: Xing stream size off by "
@@ -28,7 +28,7 @@ _DROPPED = re.compile(
 
 
 def main() -> None:
-    """Runs until all writers of the standard input have closed it."""
+    """Runs until every writer has closed the standard input."""
     for line in sys.stdin.buffer:
         is_flush = line.endswith(FLUSH)
         text = line.removesuffix(FLUSH)

@@ -1,11 +1,11 @@
 """The experiment config: a tree of dataclasses with checked, plain values.
 
 Each Python file in `configs/` returns one `ExperimentConfig`. The command line
-overrides its fields (`--config.training.epochs=3`). Then `validate` checks all
-fields. The working directory keeps the resulting config. `differences` names
-the fields in which two configs differ.
+can override fields (`--config.training.epochs=3`). Then `validate` checks all
+fields. The resulting config is stored in the working directory. `differences`
+returns the fields in which two configs differ.
 
-This module does not import TensorFlow, so a wrong value is reported at once.
+This module does not import TensorFlow, which would delay an error message.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ CHIME_HOME_TAGS = ("c", "m", "f", "v", "p", "b", "o")
 """The seven tags that DCASE 2016 task 4 scores, in the order of the task."""
 
 REWARDS = ("eer", "auc", "loss", "binormal_eer")
-"""Measures of a network's quality, which `training.rewards` defines."""
+"""Names of the quality measures that `training.rewards` defines."""
 
 
 def _epochs(default: int) -> int:
@@ -328,7 +328,7 @@ least 1. Received: 0
         """Checks every field and returns self.
 
         Raises:
-            ConfigError: a value is not allowed; names the field and the rule.
+            ConfigError: a value breaks a rule. The error names field and rule.
         """
         self.check("config")
         self._check_together()
@@ -395,10 +395,10 @@ least 1. Received: 0
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """Checks that a spectrogram size of the grid fits the search.
+        """Checks that every spectrogram size of the grid is possible.
 
-        Its number of frames must be that of the search, which follows from
-        `features` and `data.clip_seconds`.
+        At least one size must have the number of frames of the search, which
+        follows from `features` and `data.clip_seconds`.
         """
         data, features = self.data, self.features
         default = features.spectrogram_size(data.clip_seconds)
@@ -438,7 +438,7 @@ least 1. Received: 0
         return config.validate()
 
     def differences(self, other: "ExperimentConfig") -> list[str]:
-        """Lists the differing fields: `training.epochs: 3 here, 5 there`."""
+        """Returns the differing fields: `training.epochs: 3 here, 5 there`."""
         return [
             f"{mine.path}: {mine.value!r} here, {theirs.value!r} there"
             for mine, theirs in zip(

@@ -10,10 +10,10 @@ _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 def parse_spectrogram_size(size: str) -> tuple[int, int]:
-    """Returns the frames and mel bins: `"124x128"` -> (124, 128).
+    """Returns the numbers of frames and mel bins: `"124x128"` -> (124, 128).
 
     Raises:
-        ConfigError: `size` has another form, or a number below 1.
+        ConfigError: `size` does not have this form, or a number is below 1.
     """
     match = _SIZE.fullmatch(size)
     if match is None or min(map(int, match.groups())) < 1:
@@ -28,8 +28,8 @@ def parse_spectrogram_size(size: str) -> tuple[int, int]:
 class FeatureConfig(Section):
     """The log-mel front end.
 
-    The defaults are the front end of the CRNN baseline (Wei et al. 2018). A
-    clip of 4 s then has 124 frames of 128 mel bins.
+    The defaults are the front end of the CRNN baseline (Wei et al. 2018). With
+    the defaults, a clip of 4 s has 124 frames of 128 mel bins.
 
     Example:
         >>> from audiotag_nas import FeatureConfig
@@ -96,7 +96,7 @@ class FeatureConfig(Section):
     def librosa_defaults(cls) -> "FeatureConfig":
         """Returns the front end of librosa's default log-mel spectrogram.
 
-        librosa's calls are `melspectrogram` and `power_to_db(top_db=None)`.
+        In librosa, call `melspectrogram`, then `power_to_db(top_db=None)`.
         """
         return cls(
             sample_rate_hz=22050,
@@ -131,9 +131,9 @@ class FeatureConfig(Section):
     def resized(self, size: str, clip_seconds: float) -> "FeatureConfig":
         """Returns the same front end for spectrograms of `size`.
 
-        The frame step is the longest with which a clip has the frames of
-        `size`. The frame length is doubled until neighboring frames overlap by
-        half or more ([own]).
+        The frame step is the longest one that gives the number of frames of
+        `size`. This project's own choice: the frame length is doubled until
+        neighboring frames overlap by at least half of their length.
 
         Raises:
             ConfigError: no frame step gives the number of frames.

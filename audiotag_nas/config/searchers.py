@@ -1,7 +1,7 @@
 """The settings of each searcher: names, defaults, ranges and meanings.
 
 `make_searcher` takes the settings as keyword arguments. In the experiment
-config, each searcher's settings are the section `search.<searcher>`.
+config, each searcher has its settings in the section `search.<searcher>`.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ from audiotag_nas.space import plain
 from audiotag_nas.trial import MAX_REWARD
 
 MAX_POLICY_STEPS = 1000
-"""Maximum number of policy steps per round; each step has its own seed."""
+"""Maximum number of policy steps per round. Each step has its own seed."""
 
 
 @dataclasses.dataclass
 class NoSettings(Section):
-    """The empty settings of the searchers that have none."""
+    """A section without fields, for searchers that have no settings."""
 
 
 @dataclasses.dataclass
@@ -35,8 +35,8 @@ class ReinforceSettings(Section):
         at_least=0,
         at_most=MAX_POLICY_STEPS,
     )
-    # Advantages are at most 3, so a weight of 1000 already makes the policy
-    # uniform. From 1e20 on, the norm of the gradient would overflow.
+    # A weight of 1000 already makes the policy uniform, because advantages are
+    # at most 3. From 1e20 on, the norm of the gradient would overflow.
     policy_entropy: float = setting(
         0.1,
         "Weight of the policy's entropy bonus, per nat.",
@@ -55,8 +55,8 @@ class ReinforceSettings(Section):
 class PlainReinforceSettings(Section):
     """The paper's searcher: REINFORCE with an LSTM policy, no reward model."""
 
-    # MAX_REWARD is also the bound of rewards. Settings above it would overflow
-    # single precision.
+    # MAX_REWARD is also the maximum of rewards. In single precision, settings
+    # above MAX_REWARD would overflow.
     controller_units: int = setting(
         64, "Size of the LSTM and of its token embeddings.", at_least=1
     )
@@ -84,8 +84,8 @@ class PlainReinforceSettings(Section):
 class EvolutionSettings(Section):
     """Regularized evolution."""
 
-    # [own]: 20 suits searches of 200 trials. Real et al. use 100 members for
-    # 20,000 trials.
+    # This project's own choice: 20 members suit searches of 200 trials. Real et
+    # al. use 100 members for 20,000 trials.
     population: int = setting(
         20, "Size of the population, which holds the latest trials.", at_least=1
     )
@@ -110,7 +110,7 @@ def searcher_settings(name: str) -> tuple[str, ...]:
     """Returns the names of the settings of searcher `name`.
 
     Raises:
-        ConfigError: there is no such searcher; names the existing searchers.
+        ConfigError: there is no such searcher. The error lists all searchers.
     """
     if name not in SEARCHER_SETTINGS:
         raise ConfigError(

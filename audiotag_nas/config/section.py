@@ -1,7 +1,7 @@
-"""Sections of a config: dataclasses whose fields carry default, rule and help.
+"""Sections of a config: dataclasses with a default, rule and help per field.
 
-The call of `setting` is the only place that describes a field. The checks, the
-error messages, the `config` command and docs/reference/config.md read it there.
+Each field is described once, in a call of `setting`. This description is also
+used in checks, errors, the `config` command and docs/reference/config.md.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ _T = TypeVar("_T")
 class Rule:
     """The values that a field accepts, in addition to its type.
 
-    The rule of a tuple holds for each of its items. A tuple must also have at
-    least one item, and no item twice. A bound of None does not limit the value.
+    If the value is a tuple, the rule holds for each item, and the tuple must
+    have at least one item and no item twice. A bound of None has no effect.
     """
 
     at_least: float | None = None
@@ -44,7 +44,7 @@ class Rule:
         )
 
     def __str__(self) -> str:
-        """The rule of one value, e.g. `above 0 and at most 1`; may be empty."""
+        """The rule of one item, e.g. `above 0 and at most 1`; may be empty."""
         if self.choices:
             names = ", ".join(map(str, self.choices))
             return f"one of {names}" if len(self.choices) > 1 else names
@@ -65,7 +65,7 @@ class Setting:
         hint: type of the field.
         value: current value of the field.
         default: value of the field in a new section.
-        rule: the rule of its values.
+        rule: the rule of the field's values.
         help: meaning of the field, with the unit.
     """
 
@@ -78,7 +78,7 @@ class Setting:
 
     @property
     def rule_text(self) -> str:
-        """The rule of the whole value, for error messages; may be empty."""
+        """The rule of the value, for error messages; may be empty."""
         if not get_args(self.hint):
             return str(self.rule)
         each = f", each {self.rule}" if str(self.rule) else ""
@@ -100,7 +100,7 @@ class Setting:
 class Section:
     """Base class of a config's dataclasses. Only existing fields can be set.
 
-    Otherwise a misspelled name would create an attribute that no code reads.
+    Without this check, a misspelled name would become an unused attribute.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -119,7 +119,7 @@ class Section:
         """Yields all fields in order, including the fields of nested sections.
 
         Args:
-            path: path of this section, with which the fields' paths begin.
+            path: path of this section, the beginning of each field's path.
         """
         hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
@@ -144,7 +144,7 @@ class Section:
             path: path of this section, for the error.
 
         Raises:
-            ConfigError: a value is not allowed; names the field and the rule.
+            ConfigError: a value breaks a rule. The error names field and rule.
         """
         check_types(self, path)
         for setting in self.settings(path):
@@ -166,7 +166,7 @@ def setting(default: _T, help: str, **rule: Any) -> _T:
     Args:
         default: value of the field in a new section.
         help: meaning of the field, with the unit, as a sentence.
-        **rule: the fields of the field's `Rule`.
+        **rule: the arguments of `Rule`.
     """
     metadata = {"help": help, "rule": Rule(**rule)}
     return dataclasses.field(default=default, metadata=metadata)

@@ -45,7 +45,7 @@ def config_path(name: str, *, argument: str = "`name`") -> str:
 
     Args:
         name: name of a shipped config, e.g. `demo`, or path of a file.
-        argument: argument or flag that has this value, for the error.
+        argument: the argument or flag with this value, for the error.
 
     Raises:
         ConfigError: there is no such config and no such file.
@@ -73,8 +73,8 @@ def load_config(name: str) -> ExperimentConfig:
     """Returns a shipped config, or the config of your own file.
 
     Args:
-        name: name of a shipped config, or path of a Python file or of a working
-            directory's config.json.
+        name: name of a shipped config, path of a Python file, or path of the
+            config.json in a working directory.
 
     Raises:
         ConfigError: there is no such config, or the file defines no config.

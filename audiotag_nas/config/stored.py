@@ -1,7 +1,7 @@
 """The config of a working directory, stored as JSON.
 
-The flag `--config` of ml_collections needs a Python file. With the value
-`config/stored.py:<path>`, it calls `get_config(<path>)` of this file.
+The flag `--config` of ml_collections needs a Python file. For the value
+`config/stored.py:<path>`, the flag calls `get_config(<path>)` of this file.
 """
 
 import os

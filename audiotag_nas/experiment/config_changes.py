@@ -1,7 +1,7 @@
-"""Which config fields may change in a directory with finished trials.
+"""Decides which config fields may change after trials have finished.
 
 A field may change if no finished trial of `baseline`, `search` or `train`
-depends on it. The grid and the final training then run with the new value.
+depends on it. After a change, grid and final training use the new value.
 """
 
 from collections.abc import Collection
@@ -28,7 +28,7 @@ _FIRST_STAGES = {
 If several prefixes match, the longest prefix counts."""
 
 NUM_TRIALS = "search.num_trials"
-"""This field may grow: a longer search starts with the same trials."""
+"""May be increased, because a longer search starts with the same trials."""
 
 _EFFECTS = {
     "search": "the search continues; grid and final training are repeated if "
@@ -50,14 +50,14 @@ def first_stage(path: str) -> str:
 
 
 def is_fixed(path: str, trained: Collection[str]) -> bool:
-    """Returns whether finished trials prevent a field from changing.
+    """Returns True if a field must not change because of finished trials.
 
     Args:
         path: the field, e.g. `grid.epochs`.
         trained: the stages that have finished trials.
     """
     if path in path_fields.DATA_PATHS:
-        # The data may move. `data_digests` checks their content instead.
+        # The data may be moved. `data_digests` checks their content instead.
         return False
     first = first_stage(path)
     if first == "baseline":
@@ -66,7 +66,7 @@ def is_fixed(path: str, trained: Collection[str]) -> bool:
 
 
 def effect(path: str, trained: Collection[str]) -> str:
-    """Returns what a change of a field causes; "" if it affects no trial.
+    """Returns the effect of a changed field, as text; "" for no effect.
 
     Args:
         path, trained: see `is_fixed`.

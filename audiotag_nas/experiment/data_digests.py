@@ -1,8 +1,9 @@
-"""`data.json`: the digests of the data that an experiment is trained on.
+"""`data.json`: the digests of an experiment's data.
 
-A digest is the key of prepared log-mels (see `data.feature_key`). It covers
-everything that determines their content. It is stored apart from the log-mels,
-so that moved data and log-mels that were computed again are recognized.
+A digest is the key of prepared log-mels (see `data.feature_key`). The digest
+covers everything that determines the content of the log-mels. Digests are kept
+apart from log-mels, so that the same data are recognized after they were moved,
+or after their log-mels were computed again.
 """
 
 import json
@@ -17,7 +18,7 @@ SCHEMA_VERSION = 1
 
 
 def read(path: Path) -> dict[str, str]:
-    """Reads the digests, by `<size>/<split>`; returns {} without a file.
+    """Reads the digests, by `<size>/<split>`; {} if there is no file.
 
     Raises:
         StoreError: the file is damaged or can't be read.
@@ -41,7 +42,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def differing(path: Path, keys: Mapping[str, str]) -> list[str]:
-    """Returns the names whose stored digest differs. Raises like `read`."""
+    """Returns the names whose stored digest differs. For errors, see `read`."""
     kept = read(path)
     return [name for name, key in keys.items() if kept.get(name, key) != key]
 
@@ -52,7 +53,7 @@ def keep(path: Path, keys: Mapping[str, str], *, may_differ: bool) -> None:
     Args:
         path: the file.
         keys: the digests, by `<size>/<split>`.
-        may_differ: True replaces all stored digests by `keys`.
+        may_differ: if True, `keys` replaces all stored digests.
 
     Raises:
         StoreError: a digest differs from the stored digest although

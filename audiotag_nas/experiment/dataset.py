@@ -34,10 +34,10 @@ def write_synthetic_dataset(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Writes the synthetic data set, unless the data set exists."""
+    """Writes the synthetic data set if it does not exist yet."""
     if workspace.dataset_dir.exists():
         # The directory exists only if the data set is complete.
-        # `Workspace.start` refuses a config that gives another data set.
+        # `Workspace.start` refuses a config that gives a different data set.
         return
     from audiotag_nas.data import synthesis
     from audiotag_nas.files import atomic_directory
@@ -51,8 +51,8 @@ def write_synthetic_dataset(
 def read_dataset(config: ExperimentConfig, workspace: Workspace) -> DataSet:
     """Reads both splits and runs the checks of the tool `check`.
 
-    Sound files are not opened. Errors in CHiME-Home lists that the experiment
-    does not use become findings. All other errors are raised.
+    Sound files are not opened. If the experiment does not use a list of
+    CHiME-Home, an error in the list becomes a finding. Other errors are raised.
 
     Raises:
         ConfigError: see `read_clips`.
@@ -103,12 +103,12 @@ def read_clips(
 
 
 def check_scorable(clips: Sequence[Clip], tags: Sequence[str]) -> None:
-    """Checks that the evaluation clips define an EER for at least one tag.
+    """Checks that at least one tag has an EER on the evaluation clips.
 
     Without this check, all EERs could be undefined after hours of training.
 
     Raises:
-        DataError: each tag is carried by all clips or by no clip.
+        DataError: every tag is carried by all clips or by no clip.
     """
     counts = [sum(tag in clip.tags for clip in clips) for tag in tags]
     if not any(0 < count < len(clips) for count in counts):
@@ -139,12 +139,12 @@ def _data_root(config: ExperimentConfig, workspace: Workspace) -> str:
 
 
 def _fold_raw(raw: list[Clip], refined: list[Clip]) -> list[Clip]:
-    """Assigns a fold to each raw clip (own choice: the raw list has no folds).
+    """Assigns a fold to each raw clip, because the raw list has no folds.
 
-    A refined clip keeps its fold. Any other clip gets the fold of the first
-    refined clip in its segment. Otherwise, a segment of a validation fold
-    could be used in training. A segment without refined clips gets a fold
-    that depends on its name.
+    This project's own choice: a refined clip keeps its fold. Any other clip
+    gets the fold of the first refined clip in its segment, so that no segment
+    of a validation fold is used in training. If a segment has no refined
+    clips, its fold depends on the name of the segment.
     """
     of_clip = {clip.clip_id: clip.fold for clip in refined}
     of_segment: dict[str, int | None] = {}

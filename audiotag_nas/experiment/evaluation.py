@@ -36,7 +36,7 @@ class ScoredSplit:
     def filenames(self) -> list[str]:
         """The file names of the clips, as in score files of DCASE 2016.
 
-        Clip ids of CHiME-Home lack the extension; ids from a manifest have it.
+        Clip ids of CHiME-Home lack the extension. Other clip ids include it.
         """
         return [
             clip_id

@@ -1,11 +1,11 @@
 """Separates current trials of grid and final training from superseded trials.
 
-A trial is current if the present config and the results of the earlier stages
-request exactly this trial. Otherwise it is superseded.
+A trial is current if exactly this trial follows from the present config and the
+results of the earlier stages. Otherwise it is superseded.
 
 The journal is append-only, and its trial ids are unique. If the settings of a
 trial change, the new trial is a generation with its own id: `final-found`, then
-`final-found.2`. If a generation with the same settings exists, it is reused.
+`final-found.2`. If a generation already has the new settings, it is reused.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _MARK = "."
 
 @dataclasses.dataclass(frozen=True)
 class Generations:
-    """The entries of a journal, in its order.
+    """The entries of a journal, in the order of the journal.
 
     Attributes:
         current: the entries of current trials.
@@ -58,9 +58,9 @@ def base_id(trial_id: str) -> str:
 def with_generation(
     trial: Trial, get_entry: Callable[[str], JournalEntry | None]
 ) -> Trial:
-    """Returns the trial with the id of its generation.
+    """Returns the trial with the id of the generation that has its settings.
 
-    If no generation in the journal has the same settings, the id is new.
+    If the journal has no such generation, the id is new.
 
     Args:
         trial: the trial, with the id of the first generation.
@@ -101,7 +101,7 @@ def split_generations(
     Args:
         entries: all entries of the journal.
         config: the experiment.
-        session: the last session, which names the trial that the search
+        session: the last session, with the id of the trial that the search
             recommends. Without a session, the architecture of the last grid
             trial counts as recommended.
     """
@@ -129,7 +129,7 @@ def find_entry(
     """Returns an entry by its trial id, and whether the entry is superseded.
 
     `final-found` means the current entry or, without a current entry, the
-    superseded entry of the first generation. If the id names a generation
+    superseded entry of the first generation. If the id includes a generation
     (`final-found.1`), the second value is False. An unknown id gives None.
     """
     for entry in generations.current:
@@ -156,7 +156,7 @@ def _found_architecture(
 def _grid_trials(
     config: ExperimentConfig, architecture: Architecture
 ) -> dict[str, Trial]:
-    """Returns the trials that the grid requests now, by base id."""
+    """Returns the grid's trials under the present config, by base id."""
     points = itertools.product(
         *map(range, stages.grid_space(config).num_choices)
     )
@@ -172,9 +172,9 @@ def _final_trials(
     architecture: Architecture,
     grid_tokens: Tokens | None,
 ) -> dict[str, Trial]:
-    """Returns the trials that the final stage requests now, by base id.
+    """Returns the final trials under the present config, by base id.
 
-    Without `grid_tokens`, only the baseline is requested; it needs no grid.
+    Without `grid_tokens`, only the baseline is returned, which needs no grid.
     """
     systems: list[Tokens] = [(0,)] if grid_tokens is None else [(0,), (1,)]
     trials = (
@@ -195,7 +195,7 @@ def _is_one_of(entry: JournalEntry, trials: dict[str, Trial]) -> bool:
 def _chosen_tokens(
     in_grid: Sequence[JournalEntry], session: Session | None
 ) -> Tokens | None:
-    """Returns the point that the grid chose; None if every trial failed."""
+    """Returns the chosen point of the grid; None if every trial failed."""
     recommended = recommended_id(session, "grid")
     for entry in in_grid:
         if entry.trial.trial_id == recommended:

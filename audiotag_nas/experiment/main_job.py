@@ -214,7 +214,7 @@ def _export(
 def _tag_one(
     tuner: ArchitectureTuner, system: FinalSystem, clips: list[Clip]
 ) -> Path | None:
-    """Tags the first clip that has at least two tags, as an example.
+    """As an example, tags the first clip that has at least two tags.
 
     If no clip has two tags, the first clip with the most tags is used.
 
@@ -223,7 +223,7 @@ def _tag_one(
     """
     from audiotag_nas.serving.tagger import Tagger
 
-    # A clip that step 2 rejected can't be tagged.
+    # A clip that was rejected in step 2 can't be tagged.
     scored = set(system.scored.clip_ids)
     clips = [clip for clip in clips if clip.clip_id in scored]
     tags = set(tuner.config.data.tags)

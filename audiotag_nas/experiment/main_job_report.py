@@ -45,13 +45,13 @@ class FinalSystem:
     Attributes:
         name: `baseline` or `found`.
         architecture: the description of the network.
-        size: the spectrogram size of its input, e.g. `124x128`.
-        settings: the settings chosen by the grid; empty for the baseline.
+        size: the spectrogram size of the network's input, e.g. `124x128`.
+        settings: the settings chosen in the grid; empty for the baseline.
         result: the result of the final training.
         model: the network with the weights of its best epoch.
         thresholds: one per tag, chosen on the validation folds.
-        scored: its scores for the evaluation clips.
-        compared: its column in the comparison table.
+        scored: the network's scores for the evaluation clips.
+        compared: the network's column in the comparison table.
     """
 
     name: str
@@ -67,7 +67,7 @@ class FinalSystem:
 
 @dataclasses.dataclass(frozen=True)
 class MainJobResult:
-    """Both networks and the difference of their evaluation EERs."""
+    """Both networks and the difference between their evaluation EERs."""
 
     baseline: FinalSystem
     found: FinalSystem
@@ -172,7 +172,7 @@ def write_report(
 
 
 def _write_front(picture: Path, workspace: Workspace) -> str:
-    """Plots EER over parameters. Returns a table of the Pareto front."""
+    """Plots EERs over numbers of parameters. Returns the front as a table."""
     tried = pareto.candidates(ranked_entries(workspace, "search"))
     baselines = pareto.candidates(ranked_entries(workspace, "baseline"))
 
@@ -208,7 +208,7 @@ def _report_text(
         f"{s.size}\n\n{report_table(s.compared.report, markdown=True)}"
         for s in systems
     )
-    # A code block shows file names with Markdown syntax unchanged.
+    # In a code block, Markdown syntax in a file name is not interpreted.
     data = "\n".join(f"    {line}" for line in data_lines)
     return (
         f"# {config.name}: baseline and found network\n\n{table}\n\n"
@@ -235,7 +235,7 @@ def score_command(tags: Sequence[str]) -> str:
     ]
     if tuple(tags) != CHIME_HOME_TAGS:
         row = io.StringIO()
-        # The flag is parsed as CSV, because a tag may contain a comma.
+        # The flag `--tags` needs CSV, because a tag may contain a comma.
         csv.writer(row, lineterminator="").writerow(tags)
         words.append(f"--tags={row.getvalue()}")
     return shlex.join(words)

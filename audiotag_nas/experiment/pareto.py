@@ -1,7 +1,7 @@
 """The Pareto front of a search: validation EER against costs.
 
-The front contains each candidate that no other candidate dominates. To dominate
-a candidate means to be at least as good in all objectives and better in one.
+The front contains each candidate that no other candidate dominates. A candidate
+dominates another if it is at least as good in all objectives and better in one.
 The objectives are the validation EER and one or more costs; all are minimized.
 """
 
@@ -33,7 +33,7 @@ class Candidate:
         trial_id: id of the first trial of the architecture.
         architecture: the description of the network.
         validation_eer: mean validation EER of the architecture's trials.
-        costs: cost -> mean over the trials, if all trials measured the cost.
+        costs: cost -> mean over the trials, if every trial has this metric.
         num_trials: number of completed trials that were not stopped early.
     """
 
@@ -48,7 +48,7 @@ def candidates(entries: Sequence[JournalEntry]) -> list[Candidate]:
     """Returns the architectures of one stage, in the order of their trials.
 
     Failed trials and trials stopped early are ignored. The metrics of repeated
-    trials are averaged, because their minimum would be biased.
+    trials are averaged, because a minimum would be biased.
     """
     trials: dict[str, list[JournalEntry]] = {}
     for entry in sorted(entries, key=lambda entry: entry.order):
@@ -77,8 +77,8 @@ def pareto_front(
         costs: keys of `COSTS`; None means `common_costs`.
 
     Returns:
-        The front, sorted by the first cost, then by the EER. It contains all
-        or none of the candidates that are equal in all objectives.
+        The front, sorted by the first cost, then by the EER. If candidates are
+        equal in all objectives, the front contains all of them or none.
 
     Raises:
         ConfigError: `costs` is empty, or a candidate lacks one of the costs.

@@ -1,4 +1,4 @@
-"""Makes the paths in a config absolute, and compares them by target.
+"""Makes the paths in a config absolute, and recognizes equivalent paths.
 
 `./data`, `data/`, `~/work/data` and `/home/me/work/data` may be one directory.
 Remote paths (`s3://...`) are compared as strings.
@@ -16,7 +16,7 @@ FIELDS = (
     ("data", "features_dir"),
     ("final", "export_dir"),
 )
-"""(section, name) of each path. The value "" means the default path."""
+"""(section, name) of each path field. The value "" means the default path."""
 
 DATA_PATHS = frozenset(
     f"{section}.{name}" for section, name in FIELDS if section == "data"
@@ -50,7 +50,7 @@ def with_data_of(
 
 
 def differences(config: ExperimentConfig, kept: ExperimentConfig) -> list[str]:
-    """Returns `config.differences(kept)`; equivalent paths do not differ."""
+    """Returns `config.differences(kept)` without equivalent paths."""
     kept = copy.deepcopy(kept)
     for section, name in FIELDS:
         value = getattr(getattr(config, section), name)

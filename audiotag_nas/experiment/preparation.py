@@ -39,7 +39,7 @@ def prepare_all(
             spectrogram size and split.
 
     Returns:
-        The log-mels of the development split; the default size is the first.
+        The log-mels of the development split, with the default size first.
 
     Raises:
         UserError: see `prepare_split`.
@@ -74,16 +74,16 @@ def prepare_split(
 ) -> PreparedSet:
     """Makes the log-mels of one spectrogram size and split, unless they exist.
 
-    Complete log-mels of another input are replaced only before the first trial
-    and only in the working directory. Other experiments may share the directory
-    that `data.features_dir` names.
+    Complete log-mels of other data or settings are replaced only before the
+    first trial. They are never replaced in `data.features_dir`, because other
+    experiments may share that directory.
 
     Args:
         config, workspace: the experiment.
         size: spectrogram size, e.g. `124x128`.
         split: `development` or `evaluation`.
         clips: the clips of the split.
-        progress: called with the number of finished clips and of all clips.
+        progress: called with the number of finished clips and the total.
 
     Raises:
         ConfigError: a tag of the config is carried by no development clip.
@@ -92,7 +92,7 @@ def prepare_split(
         StoreError: the log-mels can't be replaced or written.
     """
     if split == "development":
-        # These checks come first, because making log-mels may take hours.
+        # These checks come first, because the log-mels may take hours.
         check_carried(clips, config.data.tags, what="development clips")
         split_folds(
             {clip.fold for clip in clips},
@@ -140,7 +140,7 @@ def read_digests(
 
 
 def spectrogram_sizes(config: ExperimentConfig) -> list[str]:
-    """Returns the experiment's spectrogram sizes; the default is the first."""
+    """Returns the experiment's spectrogram sizes, the default size first."""
     default = config.features.spectrogram_size(config.data.clip_seconds)
     return list(dict.fromkeys([default, *config.grid.spectrogram_size]))
 
@@ -152,7 +152,7 @@ def prepare_on_node(
 
     A synthetic data set is written once into `cache_dir`, under a name that
     is unique to its settings. Any other data set must exist on the node, at
-    the path that the config names.
+    the path in the config.
     """
     made_of = {"seed": config.seed} | dataclasses.asdict(config.synthetic)
     workspace = Workspace(cache_dir / f"dataset-{json_digest(made_of)[:16]}")

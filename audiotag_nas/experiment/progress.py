@@ -16,7 +16,7 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus
 
 
 def is_eer(result: TrialResult) -> bool:
-    """Returns whether the reward is 1 - EER."""
+    """Returns True if the reward is 1 - EER."""
     eer = result.metrics.get("validation_eer", math.nan)
     return result.reward is not None and math.isclose(result.reward, 1 - eer)
 
@@ -42,7 +42,7 @@ class Progress:
 
     Args:
         stream: where to print; standard output if None.
-        quiet: True prints nothing.
+        quiet: if True, nothing is printed.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Progress:
     def _left(self, done: int, total: int) -> str:
         """Returns e.g. `, about 3 min 00 s left`, from the pace of this step.
 
-        The pace does not count trials from the journal.
+        Trials from the journal do not count for the pace.
         """
         if self._first_done is None:
             self._first_done = done - 1

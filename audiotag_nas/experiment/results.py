@@ -1,6 +1,6 @@
 """Finds, ranks and describes the finished trials of a working directory.
 
-This file needs no TensorFlow.
+This module does not import TensorFlow.
 """
 
 import math
@@ -23,8 +23,8 @@ def ranked_entries(workspace: Workspace, stage: str) -> list[JournalEntry]:
 def entry_rank(entry: JournalEntry) -> tuple[bool, float, int]:
     """Returns a sort key that puts the best trial first.
 
-    Trials that were trained to the end come first, by decreasing reward. Then
-    come trials that were stopped early, because their rewards are from fewer
+    Trials that were trained to the end come first, by decreasing reward. Trials
+    that were stopped early come next, because their rewards are from fewer
     epochs. Failed trials come last.
     """
     reward = entry.result.reward
@@ -56,7 +56,7 @@ def completed_entry(workspace: Workspace, trial_id: str) -> JournalEntry:
 
     Raises:
         ConfigError: there is no such trial, or the trial is superseded and
-            `trial_id` names no generation.
+            `trial_id` includes no generation.
         StoreError: the config or the journal can't be read.
     """
     entry, is_superseded = find_entry(read_generations(workspace), trial_id)
@@ -80,7 +80,7 @@ def results_lines(
     num_trials: int = 10,
     setting: str = "num_trials",
 ) -> list[str]:
-    """Returns a line with the number of trials, and a line per best trial.
+    """Returns a line with the number of trials, then a line per listed trial.
 
     Args:
         entries: the result of `ranked_entries`.
@@ -117,23 +117,23 @@ def results_lines(
 
 
 def decisions_text(trial: Trial) -> str:
-    """Returns a trial's decisions as text, or the name of its network."""
+    """Returns a trial's decisions as text; for a final trial, the network."""
     text = "  ".join(f"{name} {v}" for name, v in trial.hparams.items())
     systems = {"system baseline": "baseline", "system found": "found network"}
     return systems.get(text, text)
 
 
 def superseded_lines(num_superseded: int) -> list[str]:
-    """Returns one line with the number of omitted trials, if there are any."""
+    """Returns one line with the number of omitted trials; [] for 0 trials."""
     if not num_superseded:
         return []
     return [f"omitted: {num_superseded} trials, superseded by later settings"]
 
 
 def recommended_lines(workspace: Workspace) -> list[str]:
-    """Returns one line with the searcher's choice, if the search has ended.
+    """Returns one line with the searcher's choice; [] before the search ends.
 
-    Rewards are noisy, so the chosen trial need not have the highest reward.
+    Rewards are noisy. The chosen trial need not have the highest reward.
     """
     trial_id = recommended_id(read_session(workspace.running_path), "search")
     if not trial_id:
@@ -149,8 +149,8 @@ def export_table(
 ) -> tuple[list[str], list[list[object]]]:
     """Returns the column names and one row per trial.
 
-    If a trial lacks a decision, setting or metric, its cell is None. The
-    learning curves are omitted; `num_epochs` is their length.
+    If a trial lacks a decision, setting or metric, that cell is None. Learning
+    curves are omitted. The column `num_epochs` has the length of the curves.
     """
     hparams = _union(entry.trial.hparams for entry in entries)
     settings = _union(_settings(entry.trial) for entry in entries)

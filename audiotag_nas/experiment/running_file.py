@@ -1,10 +1,10 @@
 """`running.json`: the present work of the driver, for `status` and other tools.
 
 The driver is the process that trains in a working directory. A session is the
-work of one driver. The journal has the finished trials, and this file has the
+work of one driver. The journal has the finished trials. This file has the
 running trials, their starting times and the load of the workers. The driver
-rewrites the file at each event, but resumes no search from it. After a crash,
-the file names the trials that were lost.
+rewrites the file at each event, but does not need it to resume a search. After
+a crash, the file still lists the trials that were lost.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ class StageRun:
     """One stage in one session. Times are seconds since 1970.
 
     Attributes:
-        stage: its name.
+        stage: name of the stage.
         num_total: number of trials to train.
-        num_slots: number of workers, i.e. of trials trained in parallel.
+        num_slots: number of workers. Each trains one trial at a time.
         started_at: time at which the runner was ready.
-        ended_at: time at which the stage ended; None while it runs.
+        ended_at: time at which the stage ended; None before.
         num_trained: trials finished in this session.
-        busy_seconds: total training time of these trials.
+        busy_seconds: total training time of the `num_trained` trials.
         running: id of a running trial -> starting time.
         architectures: id of a running trial -> architecture.
         recommended: id of the trial that the searcher recommends; "" while
@@ -96,7 +96,7 @@ class RunningFile:
         self._write()
 
     def take(self, event: SearchEvent) -> None:
-        """Records the start or the end of a trial of the last stage."""
+        """Records that a trial of the last stage has started or ended."""
         run = self.session.stages[-1]
         trial: Trial = event.trial
         if not isinstance(event, TrialFinished):
@@ -120,8 +120,8 @@ class RunningFile:
     def stop(self, error: BaseException) -> None:
         """Records the error that ended the session.
 
-        A session without stages does not overwrite the file, because the
-        previous session in the file may name lost trials.
+        If this session has no stages yet, an existing file is kept, because it
+        may list lost trials of the previous session.
         """
         self.session.stop_reason = _describe(error)
         if self.session.stages or not self._path.exists():
@@ -146,7 +146,7 @@ class RunningFile:
 
 
 def _describe(error: BaseException) -> str:
-    """Returns one line, with the type of an error that is no `UserError`."""
+    """Describes an error in one line. The type of a `UserError` is omitted."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())

@@ -43,8 +43,8 @@ class StageDriver:
         config: the experiment.
         workspace: the working directory.
         progress: prints the progress.
-        make_runner: makes the runner before the first stage of a `driving`
-            block.
+        make_runner: called before the first stage of a `driving` block to make
+            the runner.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class StageDriver:
 
     @contextlib.contextmanager
     def driving(self) -> Iterator[Journal]:
-        """Holds the lock of the directory; a nested block shares the lock.
+        """Holds the directory's lock. A nested block shares the lock.
 
         Raises:
             StoreError: another process holds the lock, or the journal is
                 damaged.
-            ConfigError: another command has stored another config.
+            ConfigError: another command has stored a different config.
         """
         if self._journal is not None:
             yield self._journal
@@ -111,7 +111,7 @@ class StageDriver:
         settings: dict[str, Any] | None = None,
         early_stopper: EarlyStopper | None = None,
     ) -> SearchOutcome:
-        """Runs one stage. By default, one round trains every point of `space`.
+        """Runs one stage; by default, all points of `space` in a single round.
 
         Args:
             settings: keyword arguments of the searcher.
@@ -123,7 +123,7 @@ class StageDriver:
         """
         num_trials = space.size if num_trials is None else num_trials
         with self.driving() as journal:
-            # The runner comes first, because it configures TensorFlow.
+            # The runner is made first, because this step configures TensorFlow.
             runner = self._ready_runner()
             self._running.begin(
                 stage, num_total=num_trials, num_slots=runner.num_slots
@@ -149,7 +149,7 @@ class StageDriver:
                     on_event=self._on_event,
                 )
             except BaseException:
-                # The runner may still train, but nobody will read a result.
+                # The runner may still be training, but no result will be read.
                 self._close_runner()
                 raise
             self._running.end(outcome.recommended[0].trial_id)
@@ -162,7 +162,7 @@ class StageDriver:
             return outcome
 
     def with_generation(self, trial: Trial) -> Trial:
-        """Returns `trial` with its id in the journal; see `generations`."""
+        """Returns `trial` with the id of its generation; see `generations`."""
         with self.driving() as journal:
             return with_generation(trial, journal.get)
 
@@ -200,7 +200,7 @@ class StageDriver:
         self._hparams.write(
             event.trial, event.result, from_journal=event.from_journal
         )
-        # The user requested each trial of `train`, so no network is removed.
+        # Networks of `train` stay, because the user requested each trial.
         if not event.from_journal and stage != "train":
             current = self._generations(stage).current
             remove_networks(self._workspace, sorted(current, key=entry_rank))
@@ -223,7 +223,7 @@ class StageDriver:
             ).of_stage(stage)
 
     def _ready_runner(self) -> TrialRunner:
-        """Returns the runner, which all stages share to start workers once."""
+        """Returns the runner of all stages. Its workers start only once."""
         if self._runner is None:
             self._runner = self._make_runner()
         return self._runner

@@ -2,10 +2,10 @@
 
 `baseline` trains the CRNN baseline for as many epochs as a search trial.
 `search` trains the proposed architectures. `grid` trains the found architecture
-with each mixup coefficient, spectrogram size and batch size. `final` trains the
-baseline and the found network, usually for more epochs. `train` retrains the
-architecture of any trial on request. A trial depends only on the config and the
-tokens, so a resumed experiment requests the same trials.
+with each combination of mixup coefficient, spectrogram size and batch size.
+`final` trains the baseline and the found network, usually for more epochs. On
+request, `train` retrains the architecture of any trial. A trial depends only on
+the config and the tokens, so a resumed experiment has the same trials.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ BASELINE_SPACE = SearchSpace((Decision("system", ("baseline",)),))
 FINAL_SPACE = SearchSpace(
     (Decision("system", ("baseline", "found"), ordinal=False),)
 )
-"""A stage without a search is a grid of one or two points. It therefore uses
-the same loop, runners and journal as the search."""
+"""A stage without a search is a grid of one or two points. Therefore the stage
+uses the same loop, runners and journal as the search."""
 
 _PAPER_REWARD = RewardSettings("eer", weighs_costs=False)
-"""The reward is 1 - EER if networks are compared with each other."""
+"""The reward 1 - EER, for the stages other than search and grid."""
 
 
 def derive_seed(seed: int, name: str) -> int:
@@ -49,7 +49,7 @@ def derive_seed(seed: int, name: str) -> int:
 
 
 def baseline_trial(config: ExperimentConfig, tokens: Tokens) -> Trial:
-    """Returns the trial of the CRNN baseline, with the search's epochs."""
+    """Returns the trial of the CRNN baseline, with a search trial's epochs."""
     return _trial(
         config,
         BASELINE_ID,
@@ -158,9 +158,9 @@ def final_trial(
 ) -> Trial:
     """Returns the final trial of the baseline or of the found network.
 
-    Both have the same data, epochs, patience and seed. The found network has
-    the training settings that the grid chose. The baseline has the training
-    settings of the config.
+    Both networks have the same data, epochs, patience and seed. The found
+    network has the training settings of the chosen grid point. The baseline has
+    the training settings of the config.
     """
     values = FINAL_SPACE.values(tokens)
     found = values["system"] == "found"

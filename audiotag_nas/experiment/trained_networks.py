@@ -48,7 +48,7 @@ def load_network(workspace: Workspace, trial_id: str) -> "keras.Model":
 
 
 def network_path(workspace: Workspace, trial_id: str) -> Path:
-    """Returns the path of a trial's network, which need not exist."""
+    """Returns the file of a trial's network. The file need not exist."""
     return workspace.trials_dir / trial_id / MODEL_FILE
 
 

@@ -43,7 +43,7 @@ class ArchitectureTuner:
     """Searches architectures for one experiment in one working directory.
 
     Finished work is stored in the directory, and a new tuner for the same
-    directory continues it. Each method that trains prepares the data first.
+    directory continues the work. All methods that train prepare the data first.
 
     Attributes:
         config: a copy of the experiment's config, with absolute paths.
@@ -58,8 +58,8 @@ class ArchitectureTuner:
         runner: where trials run; in this process by default.
 
     Raises:
-        ConfigError: `config` is invalid, or it differs from the stored config
-            in a field on which finished trials in `workdir` depend.
+        ConfigError: `config` is invalid, or a field differs from the stored
+            config although finished trials in `workdir` depend on the field.
 
     >>> from audiotag_nas import ArchitectureTuner, load_config
     >>> tuner = ArchitectureTuner(load_config("smoke"), workdir="runs/first")
@@ -117,7 +117,7 @@ class ArchitectureTuner:
         return read_dataset(self.config, self.workspace)
 
     def prepare(self, dataset: DataSet | None = None) -> None:
-        """Makes the log-mels of every spectrogram size, unless they exist.
+        """Makes the missing log-mels of every spectrogram size.
 
         Args:
             dataset: the result of `read_dataset`; None reads the data set.
@@ -143,7 +143,7 @@ class ArchitectureTuner:
                 self.workspace.keep_data(self.config, digests)
             except StoreError:
                 if not self.config.data.features_dir:
-                    # The wrong log-mels would block the right data.
+                    # No later run would replace these wrong log-mels.
                     self.workspace.remove_other_features(digests)
                 raise
             self._development = development
@@ -216,7 +216,7 @@ class ArchitectureTuner:
     def train_final(
         self, architecture: Architecture, grid_tokens: Tokens
     ) -> tuple[TrialResult, TrialResult]:
-        """Trains the baseline and `architecture` with the final epochs.
+        """Trains the baseline and `architecture` for the final epochs.
 
         Args:
             architecture: the found architecture.
@@ -255,7 +255,7 @@ class ArchitectureTuner:
 
         Args:
             trial_id: id of the completed trial; see `generations.find_entry`.
-            settings: fields of `TrainingConfig` that override these settings.
+            settings: new values for fields of `TrainingConfig`.
 
         Raises:
             ConfigError: there is no such trial, or a setting is invalid.
@@ -285,8 +285,8 @@ class ArchitectureTuner:
         return outcome.best_result
 
     def _make_runner(self) -> TrialRunner:
-        # Errors in the data are reported before TensorFlow starts. Threads
-        # and GPUs must be set before TensorFlow starts.
+        # Prepare the data first, so that errors in the data are reported early.
+        # Threads and GPUs must be set before TensorFlow starts.
         self.prepare()
         from audiotag_nas.training import strategy as strategies
 
@@ -318,7 +318,7 @@ class ArchitectureTuner:
     # Results
 
     def results_summary(self, num_trials: int = 10) -> None:
-        """Prints the best trials of the search and the recommended one."""
+        """Prints the best trials of the search and the recommended trial."""
         entries = results.ranked_entries(self.workspace, "search")
         lines = results.results_lines(entries, num_trials=num_trials)
         lines += results.recommended_lines(self.workspace)
@@ -374,7 +374,7 @@ class ArchitectureTuner:
 
         Args:
             costs: keys of `pareto.COSTS`; None means all costs that every
-                trial has measured.
+                trial has as a metric.
 
         Raises:
             ConfigError: a cost is unknown, or a trial lacks one of the costs.

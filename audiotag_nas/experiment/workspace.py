@@ -29,14 +29,14 @@ from audiotag_nas.search.lock import LOCK_NAME, driver_lock
 from audiotag_nas.serving.model_directory import check_replaceable
 
 _SYNTHETIC_PREFIXES = ("seed:", "synthetic.")
-"""Prefixes of differences that would change a synthetic data set."""
+"""Differences with these prefixes would change a synthetic data set."""
 
 
 class Workspace:
     """The paths and the stored config of one working directory.
 
-    `features_dir` and `export_dir` are the defaults until `start` has read the
-    config. `reopen` changes `features_dir` only.
+    `features_dir` and `export_dir` have default values until `start` reads the
+    config. `reopen` sets only `features_dir`.
     """
 
     def __init__(self, workdir: str | os.PathLike) -> None:
@@ -61,10 +61,10 @@ class Workspace:
         """Stores `config`, or checks that it fits the stored config.
 
         With finished trials, a field may change only if no finished trial
-        depends on it (see `config_changes`). `keep_data` stores new paths of
-        the data later. Without finished trials, every field may change, so
-        that a user can correct a failed command. Only fields that determine
-        an existing synthetic data set may not change.
+        depends on it (see `config_changes`). New paths of the data are stored
+        later, by `keep_data`. Without finished trials, a user may change all
+        fields to correct a failed command, except the fields that determine
+        an existing synthetic data set.
 
         Returns:
             One line per changed field, with the effect of the change.
@@ -88,7 +88,7 @@ class Workspace:
             return []
         self._check_changes(config)
         with driver_lock(self.workdir):
-            # Check again: another command may have worked here until now.
+            # Another command may have held the lock until now, so check again.
             return self._change_config(config)
 
     def _change_config(self, config: ExperimentConfig) -> list[str]:
@@ -106,7 +106,7 @@ class Workspace:
         return notes
 
     def _check_changes(self, config: ExperimentConfig) -> set[str]:
-        """Returns the stages with finished trials. Raises like `start`."""
+        """Returns the stages with finished trials. For errors, see `start`."""
         kept = self.read_config()
         differing = path_fields.differences(config, kept)
         trained = {e.trial.stage for e in read_entries(self.journal_path)}
@@ -144,7 +144,7 @@ class Workspace:
     def reopen(self) -> ExperimentConfig:
         """Reads the stored config and uses its `features_dir`.
 
-        Unlike `start`, it does not check `final.export_dir`.
+        Unlike in `start`, `final.export_dir` is not checked.
 
         Raises:
             StoreError: the config is missing or damaged, or names a remote
@@ -159,7 +159,7 @@ class Workspace:
             self.features_dir = as_path(config.data.features_dir)
 
     def remove_other_features(self, keys: Mapping[str, str]) -> None:
-        """Removes log-mels whose digests differ from the stored ones.
+        """Removes log-mels whose digests differ from the stored digests.
 
         Args:
             keys: see `keep_data`.
@@ -173,11 +173,11 @@ class Workspace:
     def check_kept(self, config: ExperimentConfig) -> None:
         """Checks that `config` is still the stored config; needs the lock.
 
-        Another command may have changed the stored config since `start`. A
-        greater `search.num_trials` and other data paths are accepted.
+        Another command may have changed the stored config since `start`. New
+        data paths and a greater stored `search.num_trials` are accepted.
 
         Raises:
-            ConfigError: other fields differ.
+            ConfigError: any other field differs.
             StoreError: the config can't be read or written.
         """
         if not self.config_path.exists():
@@ -197,7 +197,7 @@ class Workspace:
         )
 
     def _check_export_dir(self) -> None:
-        """Checks before the training that an export replaces no other file."""
+        """Checks early that the export will replace no other files."""
         if isinstance(self.export_dir, RemotePath):
             return
         target = self.export_dir.resolve()
@@ -229,7 +229,7 @@ class Workspace:
 
     def remove_partials(self) -> None:
         """Removes partial files of killed commands; needs the lock."""
-        # In data.features_dir, other commands may be writing partial files.
+        # Skip data.features_dir, where other commands may be writing now.
         for directory in (self.workdir, *self.workdir.glob("features/*")):
             remove_partials(directory)
 
@@ -248,5 +248,5 @@ class Workspace:
 
 
 def _path(difference: str) -> str:
-    """Returns the field named by a line of `path_fields.differences`."""
+    """Returns the path of the field in a line of `path_fields.differences`."""
     return difference.partition(":")[0]
