@@ -3,14 +3,14 @@
     tag --model workdir/export kitchen.mp3 hall.flac
     tag --model workdir/export --csv tags.csv --plot_dir pictures *.wav
 
-Reads all formats that soundfile reads, with any sample rate, length and number
-of channels. For each file, prints the tags whose score reaches their threshold,
-and the times at which these tags are active.
+The command reads all formats that soundfile reads, with any sample rate, length
+and number of channels. For each file, it prints the tags whose scores reach
+their thresholds, and the times at which these tags are active.
 
 If a file can't be tagged, the reason is reported and the command continues with
 the next file. The exit status is 1 if some files failed and 2 if all files
 failed. A picture that can't be drawn is reported as a note. Tables grow file by
-file, so after Ctrl-C (exit status 130) or SIGTERM (143) they have the finished
+file. After Ctrl-C (exit status 130) or SIGTERM (143), they have all finished
 files. docs/reference/file_formats.md describes the tables of --csv and --json.
 """
 
@@ -181,7 +181,7 @@ def _tag_all(
     counts: _Counts,
     plot_dir: str | None,
 ) -> None:
-    """Tags one file after the other, adds it to the tables and prints it."""
+    """Tags each file, then adds the file to the tables and prints it."""
     for number, path in enumerate(paths, 1):
         with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)
