@@ -69,9 +69,8 @@ def paired_difference(
     """Compares the EERs of two systems on the same clips.
 
     Both systems are scored in the same resamples. Because the errors of the
-    systems are correlated, the interval of the difference is narrower than
-    those of the systems suggest. `evaluate_tags` describes arguments and
-    errors.
+    systems are correlated, the interval of the difference is narrower than the
+    two intervals suggest. `evaluate_tags` describes arguments and errors.
     """
     labels_a, scores_a = check_tagged(labels, scores_a, tags)
     _, scores_b = check_tagged(labels, scores_b, tags)

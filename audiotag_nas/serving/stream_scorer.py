@@ -99,7 +99,7 @@ class StreamScorer:
     def _window_scores(
         self, blocks: Iterable[np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        """Yields window, clip scores, frame scores, and whether this is the last."""
+        """Yields (window, clip scores, frame scores, is it the last window)."""
         batch: list[np.ndarray] = []
         for window in self._windows.cut(blocks):
             if batch and (

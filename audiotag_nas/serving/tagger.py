@@ -120,7 +120,7 @@ class Tagger:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The model's thresholds, or the one that `load` received for all tags."""
+        """The model's thresholds, or for all tags the one given to `load`."""
         return self._thresholds
 
     @property
