@@ -2,7 +2,7 @@
 
 A frame covers all times that are nearer to its center than to the center of any
 other frame. The first frame begins at 0, and the last frame ends with the file.
-Two active stretches of a tag are merged if the gap between them is shorter than
+Two active stretches of a tag are merged if their gap is shorter than
 `merge_gap_seconds`. Then stretches shorter than `min_event_seconds` are
 dropped.
 """

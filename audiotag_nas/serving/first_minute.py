@@ -1,4 +1,4 @@
-"""The first minute of a sound, from which its picture is drawn."""
+"""The first minute of a sound, from which a picture is drawn."""
 
 import dataclasses
 

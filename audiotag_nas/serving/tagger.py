@@ -88,8 +88,8 @@ class Tagger:
             events: settings that determine how active frames become events.
 
         Raises:
-            StoreError: there is no exported model, its files were changed, or
-                TensorFlow can't load the model.
+            StoreError: there is no exported model, the model's files were
+                changed, or TensorFlow can't load the model.
             ConfigError: the threshold is outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:

@@ -23,8 +23,8 @@ class Windows:
     Args:
         features: the front end of the model.
         clip_seconds: length of a window.
-        pads: whether a stream shorter than a window is padded with zeros, like
-            the short clips in the network's training.
+        pads: whether a stream shorter than a window is padded with zeros, as
+            the short clips were in training.
     """
 
     def __init__(

@@ -2,8 +2,7 @@
 
 Every source returns a mono float32 waveform of shape (samples,) at 48 kHz.
 Voices and television have no frequencies above 8 kHz. Therefore they are
-computed at 16 kHz in a third of the time. `to_full_rate` resamples their
-waveforms.
+computed at 16 kHz in a third of the time. `to_full_rate` resamples them.
 """
 
 import functools

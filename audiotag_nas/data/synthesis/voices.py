@@ -183,7 +183,7 @@ def _filtered(
     vowel: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Filters the source by a vowel's formants, varied by at most 4 %."""
+    """Filters the source by a vowel's formants, shifted by up to 4 %."""
     sections = dsp.resonators(
         formants_hz(speaker, vowel) * rng.uniform(0.96, 1.04),
         _BANDWIDTHS_HZ * speaker.formant_scale,
