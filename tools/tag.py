@@ -181,7 +181,7 @@ def _tag_all(
     counts: _Counts,
     plot_dir: str | None,
 ) -> None:
-    """Tags each file, then adds the file to the tables and prints it."""
+    """Tags each file, adds the file to the tables and prints the result."""
     for number, path in enumerate(paths, 1):
         with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)

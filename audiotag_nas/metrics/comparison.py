@@ -70,7 +70,7 @@ def paired_difference(
 
     Both systems are scored in the same resamples. Because the errors of the
     systems are correlated, the interval of the difference is narrower than the
-    intervals of both suggest. `evaluate_tags` describes arguments and errors.
+    systems' intervals suggest. `evaluate_tags` describes arguments and errors.
     """
     labels_a, scores_a = check_tagged(labels, scores_a, tags)
     _, scores_b = check_tagged(labels, scores_b, tags)

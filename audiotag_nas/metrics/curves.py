@@ -1,4 +1,4 @@
-"""Computes the ROC and precision-recall curves of one tag and their metrics.
+"""Computes the ROC and precision-recall metrics of one tag from its curves.
 
 A curve has one point per distinct score, from the highest score down. In array
 shapes, n counts clips, G distinct scores and R weightings (bootstrap
@@ -75,7 +75,7 @@ def counts(
     Returns:
         The distinct scores (G,) in falling order, the hits (R, G) and the false
         alarms (R, G). Hits are the total weight of positive clips with at least
-        this score; false alarms are that of negative clips.
+        this score; false alarms are the same total for negative clips.
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]

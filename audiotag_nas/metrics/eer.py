@@ -129,7 +129,7 @@ def best_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     Two points of the ROC enclose the EER. The point with the smaller difference
     between the two rates is chosen. If both differences are equal, the point
     with the lower score is chosen. The threshold is midway between the score of
-    the chosen point and the next lower score. Thus rounded scores lead to the
+    the chosen point and the next lower score. Hence rounded scores lead to the
     same decisions. If the EER is undefined, the threshold is 0.5.
     `equal_error_rate` describes arguments and errors.
     """

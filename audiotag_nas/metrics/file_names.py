@@ -22,8 +22,8 @@ def without_ending(name: str) -> str:
 class FileNameIndex:
     """Finds the file in the labels that a given name stands for.
 
-    The ending of a sound file is ignored if only one of the two names has an
-    ending. In all other cases, both names must be equal.
+    If either the given name or the labels' name has no sound-file ending, the
+    other's ending is ignored. In all other cases, both names must be equal.
     """
 
     def __init__(self, filenames: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 class PairMaxPooling(keras.layers.Layer):
     """Max-pooling over two neighboring mel bins; equals `MaxPooling2D((1, 2))`.
 
-    For the gradient, the general kernel searches for each maximum again, which
+    For the gradient, Keras's kernel searches for each maximum again, which
     takes as long as a convolution. For a pair, one comparison is enough. The
     input is (batch, frames, mels, channels). If the number of mel bins is odd,
     the last mel bin is dropped.
