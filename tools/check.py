@@ -6,7 +6,7 @@
 The data set is a manifest of your own files, or an unpacked CHiME-Home. Each
 sound file is decoded to its end. Each fault is printed with the file, the line,
 the rule and the value. Then the number of clips per tag, split and fold is
-printed. The exit status is 1 if there is a fault; notes are no faults.
+printed. The exit status is 1 if there is a fault; notes do not count as faults.
 docs/guide/data.md describes the formats.
 """
 
@@ -143,7 +143,7 @@ def _print_lengths(lengths: list[float]) -> None:
 def _check_audio(
     path: Path, *, lengths: list[float]
 ) -> tuple[list[str], list[str]]:
-    """Returns reasons to reject a sound file, and notes; appends its length."""
+    """Adds the file's length; returns reasons to reject the file, and notes."""
     from audiotag_nas.data.audio import inspect_audio
     from audiotag_nas.errors import DataError
 

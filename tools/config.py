@@ -4,7 +4,7 @@
   audiotag-nas config --workdir=runs/demo
   audiotag-nas config --config=demo --config.training.batch_size=32
 
-With --reference, prints docs/reference/config.md instead.
+With --reference, the command prints docs/reference/config.md instead.
 """
 
 from collections.abc import Sequence

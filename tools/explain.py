@@ -2,8 +2,8 @@
 
 The command fits a surrogate model to the trials. It prints and draws the main
 effect of each decision and the strongest interactions, with shares of variance
-and standard deviations (docs/guide/explain.md tells how to read them). It works
-during a search and after it.
+and standard deviations (see docs/guide/explain.md). The command works during a
+search and after it.
 
   audiotag-nas explain --workdir=runs/demo
   audiotag-nas explain --workdir=runs/demo --output=decisions.png

@@ -1,6 +1,6 @@
 """Exports a trained network of a working directory, for tagging.
 
-A completed trial of any stage can be exported if its network is kept. Most
+A completed trial of any stage can be exported if its network was kept. Most
 stages keep their ten best networks, and `train` keeps all networks. The tool
 `run` exports the better of the networks `final-found` and `final-baseline`.
 

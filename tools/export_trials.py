@@ -2,8 +2,8 @@
 
 The table has one row per trial of any stage, in the order in which the trials
 finished. It has one column per field, decision, setting and metric (see
-docs/reference/journal.md). Trials superseded by later settings are omitted and
-counted. The tool also works during a search.
+docs/reference/journal.md). Trials with superseded settings are omitted; their
+number is printed. The tool also works during a search.
 
   audiotag-nas export_trials --workdir=runs/demo --output=trials.csv
 """

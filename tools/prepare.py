@@ -1,7 +1,7 @@
 """Computes all log-mels of an experiment and stores them as TFRecords.
 
-There is one set per spectrogram size and split, in <workdir>/features. Complete
-sets of the same data are not computed again.
+One set per spectrogram size and split is stored in <workdir>/features. A
+complete set of the same data is not computed again.
 
   audiotag-nas prepare --config=demo --workdir=runs/demo
 """

@@ -66,7 +66,7 @@ _JSON = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> None:
     del argv
-    # Imported late, so that --help answers at once.
+    # These imports are late, so that --help answers at once.
     from audiotag_nas import files
     from audiotag_nas.metrics import evaluate_tags, score_files
     from audiotag_nas.report import result_tables
@@ -108,7 +108,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _lines(report: "TagReport") -> list[str]:
-    """Returns the lines with the EER and interval of each tag and the mean."""
+    """Returns lines with the EER and interval of each tag and of the mean."""
     rows = [
         (tag, row.eer, row.eer_interval) for tag, row in report.tags.items()
     ]

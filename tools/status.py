@@ -1,9 +1,9 @@
 """Shows the state of an experiment on one screen.
 
-The screen lists the numbers of trials, the best trials so far, the reasons of
+The screen lists the numbers of trials, the best trials so far, the reasons for
 failures, the trials per hour, the time left and the utilization of the workers.
 The command works while a search runs, after the search was killed and after it
-has finished. It changes no file.
+has finished. The command changes no file.
 
   audiotag-nas status --workdir=runs/demo
   watch audiotag-nas status --workdir=runs/demo

@@ -3,9 +3,9 @@
     tag --model workdir/export kitchen.mp3 hall.flac
     tag --model workdir/export --csv tags.csv --plot_dir pictures *.wav
 
-Reads all formats that soundfile reads, with any sample rate, length and number
-of channels. For each file, prints the tags whose score reaches their threshold,
-and the times at which these tags are active.
+The command reads all formats that soundfile reads, with any sample rate, length
+and number of channels. For each file, it prints the tags whose scores reach
+their thresholds, and the times at which these tags are active.
 
 If a file can't be tagged, the reason is reported and the command continues with
 the next file. The exit status is 1 if some files failed and 2 if all files
@@ -181,7 +181,7 @@ def _tag_all(
     counts: _Counts,
     plot_dir: str | None,
 ) -> None:
-    """Tags one file after the other, adds it to the tables and prints it."""
+    """Tags each file, adds the file to the tables and prints the result."""
     for number, path in enumerate(paths, 1):
         with interrupts.interrupts_kept():
             tagged = _tag(tagger, path, number, plot_dir)

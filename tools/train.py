@@ -2,7 +2,7 @@
 
 The new trial has the settings of the completed trial, and the epochs and
 patience of the final training. --epochs and --config.training.FIELD override
-them. The new trial belongs to the stage `train`; `export` exports its network.
+these values. The new trial belongs to the stage `train` and can be exported.
 
   audiotag-nas train --workdir=runs/demo --trial=search-0007 --epochs=40
 """

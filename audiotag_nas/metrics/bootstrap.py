@@ -2,8 +2,8 @@
 
 Clips that were cut from the same segment (recording) are not independent.
 Therefore whole segments are drawn with replacement, and a clip counts as often
-as its segment was drawn. A resample is stored as one weight per clip. Therefore
-the scores are sorted only once for all resamples.
+as its segment was drawn. A resample is stored as one weight per clip, so that
+all resamples share one sort of the scores.
 
 In array shapes, n counts clips, S segments, R resamples and K tags.
 """
@@ -69,8 +69,8 @@ def resample_weights(
 ) -> Iterator[Array]:
     """Yields the weights of the clips in all resamples, as blocks of rows (n,).
 
-    Each row is one resample and depends only on the seed and the segments. The
-    blocks limit the memory. With fewer than two segments, there are no rows.
+    Each row is one resample and depends only on the seed and the segments.
+    Blocks save memory. With fewer than two segments, there are no rows.
     """
     rng = np.random.default_rng(seed)
     if num_segments < 2:
@@ -134,7 +134,7 @@ def mean_defined(values: Array, axis: int | None = None) -> Array:
 def percentile_interval(
     values: Array, *, confidence: float
 ) -> tuple[float, float]:
-    """Returns the interval of the middle share `confidence` of `values` (R,).
+    """Returns the ends of the middle share, `confidence`, of `values` (R,).
 
     NaN values are excluded. If no values remain, both ends are NaN.
     """

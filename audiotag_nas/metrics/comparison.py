@@ -38,7 +38,7 @@ class PairedDifference:
         interval: bootstrap interval of the difference.
         share_better: share of the resamples in which b is better.
         share_equal: share of the resamples in which a and b are equal.
-        tags: the difference of the EERs of each tag.
+        tags: the difference in EER for each tag.
         num_bootstrap, confidence: the settings of all intervals.
     """
 
@@ -68,9 +68,9 @@ def paired_difference(
 ) -> PairedDifference:
     """Compares the EERs of two systems on the same clips.
 
-    Both systems are scored in the same resamples. Because their errors are
-    correlated, the interval of the difference is narrower than the intervals of
-    the two systems suggest. `evaluate_tags` describes arguments and errors.
+    Both systems are scored in the same resamples. Because the errors of the
+    systems are correlated, the interval of the difference is narrower than the
+    systems' intervals suggest. `evaluate_tags` describes arguments and errors.
     """
     labels_a, scores_a = check_tagged(labels, scores_a, tags)
     _, scores_b = check_tagged(labels, scores_b, tags)
@@ -84,7 +84,7 @@ def paired_difference(
     )
     observed = _eers(labels_a, scores_b) - _eers(labels_a, scores_a)
     by_tag = resampled[1] - resampled[0]
-    # If a tag has no EER in a resample, neither system has this EER.
+    # In a resample, a tag has an EER for both systems or for neither.
     means = bootstrap.mean_defined(by_tag, axis=1)
     means = means[~np.isnan(means)]
     return PairedDifference(

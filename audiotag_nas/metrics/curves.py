@@ -1,4 +1,4 @@
-"""Computes the ROC and precision-recall curves of one tag and their metrics.
+"""Computes the ROC and precision-recall metrics of one tag from its curves.
 
 A curve has one point per distinct score, from the highest score down. In array
 shapes, n counts clips, G distinct scores and R weightings (bootstrap
@@ -16,10 +16,10 @@ Array = npt.NDArray
 
 
 def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the mean of the precisions, weighted by the steps of the recall.
+    """Returns the mean precision, weighted by the increases of the recall.
 
-    As in scikit-learn's `average_precision_score`, nothing is interpolated.
-    The result is NaN without a positive clip. `equal_error_rate` describes
+    As in scikit-learn's `average_precision_score`, nothing is interpolated. If
+    there is no positive clip, the result is NaN. `equal_error_rate` describes
     arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
@@ -31,9 +31,9 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 
 def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the area under the ROC, in which ties count half.
+    """Returns the area under the ROC, where a tie counts as half.
 
-    The result is NaN without a positive or without a negative clip.
+    If there is no positive or no negative clip, the result is NaN.
     `equal_error_rate` describes arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
@@ -48,10 +48,10 @@ def roc_auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 def f1_score(
     labels: npt.ArrayLike, scores: npt.ArrayLike, threshold: float = 0.5
 ) -> float:
-    """Returns the F1 score if a tag with score >= `threshold` is present.
+    """Returns the F1 score if scores >= `threshold` count as present.
 
-    The result is 0 if every positive clip is missed, and NaN without a positive
-    clip. `equal_error_rate` describes arguments and errors.
+    The result is 0 if every positive clip is missed, and NaN if there is no
+    positive clip. `equal_error_rate` describes arguments and errors.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any():
@@ -70,16 +70,16 @@ def counts(
     Args:
         labels: the labels of the clips, (n,) bool, n > 0.
         scores: the scores of the clips, (n,).
-        weights: the weights of the clips in each weighting, (R, n).
+        weights: the weight of each clip in each of R weightings, (R, n).
 
     Returns:
         The distinct scores (G,) in falling order, the hits (R, G) and the false
-        alarms (R, G). Hits are the total weight of the positive clips with at
-        least this score. False alarms are the same for negative clips.
+        alarms (R, G). Hits are the total weight of positive clips with at least
+        this score; false alarms are the same total for negative clips.
     """
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
-    # Equal infinities are ties too, but subtracting them would give NaN.
+    # Scores are compared, not subtracted, because inf - inf would be NaN.
     steps = np.flatnonzero(falling[1:] != falling[:-1])
     ends = np.append(steps, len(falling) - 1)
     sorted_weights = weights[:, order]
@@ -137,13 +137,13 @@ def check_tags(
 
 
 def counts_once(labels: Array, scores: Array) -> tuple[Array, Array, Array]:
-    """Returns the three results of `counts`, (G,), with weight 1 per clip."""
+    """Returns the results of `counts` with weight 1 per clip, (G,) each."""
     levels, hits, alarms = counts(labels, scores, np.ones((1, len(labels))))
     return levels, hits[0], alarms[0]
 
 
 def from_zero(values: Array) -> Array:
-    """Prepends 0, the value above the highest score, to `values` (..., G)."""
+    """Prepends 0 to `values` (..., G): no clip scores above the top score."""
     padding = [(0, 0)] * (values.ndim - 1) + [(1, 0)]
     return np.pad(values, padding)
 

@@ -1,4 +1,4 @@
-"""Computes the equal error rate (EER) of one tag and the threshold for it.
+"""Computes the equal error rate (EER) of one tag and the tag's threshold.
 
 As in DCASE 2016 task 4, the EER is taken at the exact point of the piecewise
 linear ROC where the miss rate equals the false-alarm rate. The EER is neither
@@ -41,9 +41,9 @@ def equal_error_rate(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
             is more probable.
 
     Returns:
-        A rate from 0 to 1, or NaN without a positive or without a negative
-        clip. If all scores are equal, the rate is 0.5. If every positive clip
-        scores lower than every negative clip, the rate is 1.0.
+        A rate from 0 to 1, or NaN if there is no positive or no negative clip.
+        If all scores are equal, the rate is 0.5. If every positive clip scores
+        lower than every negative clip, the rate is 1.0.
 
     Raises:
         ConfigError: the shapes differ, or have more than one dimension.
@@ -55,7 +55,7 @@ def equal_error_rate(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 
 
 def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
-    """Returns the EER under each weighting, from one sort of the scores.
+    """Returns the EER under each weighting; sorts the scores only once.
 
     Args:
         labels: the labels (n,) bool, as `check_tag` returns them.
@@ -75,7 +75,7 @@ def equal_error_rates(labels: Array, scores: Array, weights: Array) -> Array:
         false_rate = from_zero(alarms / alarms[:, -1:])
     rows = np.arange(len(weights))
     # The ROC starts at (0, 0), before the crossing, and ends at (1, 1), after
-    # it. So the first point past the crossing has a predecessor. A row of NaN
+    # it. Thus the first point past the crossing has a predecessor. A row of NaN
     # gives NaN.
     second = np.maximum(_first_past(true_rate, false_rate), 1)
     true1, true2 = true_rate[rows, second - 1], true_rate[rows, second]
@@ -106,8 +106,8 @@ def binormal_equal_error_rate(
             to [1e-4, 1 - 1e-4].
 
     Returns:
-        A rate from 0 to 1, or NaN without a positive or without a negative
-        clip. If s1 and s0 are 0, the rate is 0, 0.5 or 1.
+        A rate from 0 to 1, or NaN if there is no positive or no negative clip.
+        If s1 and s0 are both 0, the rate is 0, 0.5 or 1.
     """
     labels, scores = check_tag(labels, scores)
     if not labels.any() or labels.all():
@@ -116,7 +116,7 @@ def binormal_equal_error_rate(
     log_odds = np.log(clipped) - np.log1p(-clipped)
     positive, negative = log_odds[labels], log_odds[~labels]
     if np.ptp(positive) == 0 and np.ptp(negative) == 0:
-        # With rounding errors, the standard deviations may differ from 0.
+        # Rounding errors could make the standard deviations differ from 0.
         return float(0.5 - 0.5 * np.sign(positive[0] - negative[0]))
     difference = positive.mean() - negative.mean()
     spread = positive.std() + negative.std()
@@ -124,12 +124,12 @@ def binormal_equal_error_rate(
 
 
 def best_threshold(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Returns the threshold at which miss and false-alarm rate are closest.
+    """Returns the threshold where miss rate and false-alarm rate are closest.
 
     Two points of the ROC enclose the EER. The point with the smaller difference
-    of the two rates is chosen. If both differences are equal, the point with
-    the lower score is chosen. The threshold is midway between the score of the
-    chosen point and the next lower score, so that rounded scores lead to the
+    between the two rates is chosen. If both differences are equal, the point
+    with the lower score is chosen. The threshold is midway between the score of
+    the chosen point and the next lower score. Hence rounded scores lead to the
     same decisions. If the EER is undefined, the threshold is 0.5.
     `equal_error_rate` describes arguments and errors.
     """

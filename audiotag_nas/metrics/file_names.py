@@ -1,4 +1,4 @@
-"""Matches names of sound files with and without the ending of the file."""
+"""Matches names of sound files with or without their endings."""
 
 import os
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ SOUND_ENDINGS = (
 
 
 def without_ending(name: str) -> str:
-    """Returns the name, without the ending of a sound file if there is one."""
+    """Removes the ending of a sound file, if present, from the name."""
     stem, ending = os.path.splitext(name)
     return stem if ending.lower() in SOUND_ENDINGS else name
 
 
 class FileNameIndex:
-    """Finds the file of the labels that a name stands for.
+    """Finds the file in the labels that a given name stands for.
 
-    If only one of the two names has the ending of a sound file, the ending is
-    ignored. In all other cases, both names must be equal.
+    If either the given name or the labels' name has no sound-file ending, the
+    other's ending is ignored. In all other cases, both names must be equal.
     """
 
     def __init__(self, filenames: Sequence[str]) -> None:
@@ -42,7 +42,7 @@ class FileNameIndex:
             return name
         stem = without_ending(name)
         if stem != name:
-            # Names with two different endings belong to different files.
+            # Names with different endings belong to different files.
             return stem if stem in self._names else None
         found = self._by_stem.get(stem, [])
         if len(found) > 1:

@@ -1,8 +1,8 @@
 """Computes the metrics of one system for all tags.
 
 The main metric is the unweighted mean of the tags' EERs. A tag without a
-positive or without a negative clip has no EER. The mean excludes it, and the
-report names it.
+positive or without a negative clip has no EER. The mean excludes such tags, and
+the report names them.
 """
 
 import dataclasses
@@ -53,9 +53,9 @@ class TagReport:
     Attributes:
         tags: the metrics of each tag, in the order of the tags.
         num_clips, num_segments: number of scored clips and of their segments.
-        mean_eer: unweighted mean of the EERs of all tags with an EER.
-        mean_eer_interval: bootstrap interval of the mean EER. The mean of a
-            resample excludes the tags whose EER is undefined in the resample.
+        mean_eer: unweighted mean of all EERs that are defined.
+        mean_eer_interval: bootstrap interval of the mean EER. In each resample,
+            the mean excludes tags whose EER is undefined there.
         undefined: the tags without an EER.
         num_bootstrap, confidence: the settings of all intervals.
     """
@@ -173,7 +173,7 @@ def _tag_metrics(
 def check_tagged(
     labels: npt.ArrayLike, scores: npt.ArrayLike, tags: Sequence[str]
 ) -> tuple[npt.NDArray, npt.NDArray]:
-    """Checks the names of the tags, then the arrays by `curves.check_tags`."""
+    """Checks the tags' names, and checks the arrays with `check_tags`."""
     if len(set(tags)) != len(tags) or not tags:
         raise ConfigError(
             "tags must be different names, at least one. "

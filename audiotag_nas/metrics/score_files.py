@@ -248,7 +248,7 @@ def _parse_score(text: str, where: str) -> float:
 def _read_rows(
     path: str | os.PathLike, columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields each row's line number and cells, except empty rows and header."""
+    """Yields (line number, cells) of each row; skips header and empty rows."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             # A device or pipe may be endless.
@@ -256,9 +256,9 @@ def _read_rows(
                 f"{path}: must be a regular file, not a directory, pipe or "
                 "device."
             )
-        # `utf-8-sig` skips the byte-order mark of some spreadsheet programs.
+        # `utf-8-sig` skips a byte-order mark, which some spreadsheets write.
         with open(path, encoding="utf-8-sig", newline="") as file:
-            # A longer line is read in parts, which the csv module refuses.
+            # A line longer than _MAX_LINE is split; the csv module refuses it.
             lines = iter(functools.partial(file.readline, _MAX_LINE), "")
             yield from _parse_rows(path, lines, columns)
     except OSError as error:
@@ -270,7 +270,7 @@ def _read_rows(
 def _parse_rows(
     path: str | os.PathLike, lines: Iterator[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields what `_read_rows` yields, from the lines of the file."""
+    """Yields the results of `_read_rows`, from the lines of the file."""
     reader = csv.reader(lines, strict=True)
     try:
         for row in reader:

@@ -18,15 +18,16 @@ from audiotag_nas.models.layers import (
 )
 
 NORM_MOMENTUM = 0.9
-"""Momentum of the moving averages in batch norms ([own]). With Keras's 0.99,
-the averages keep their initial values for 300 steps. Short trials end earlier.
+"""Momentum of the batch norms' moving averages (this project's own choice).
+With Keras's 0.99, the averages depend on their initial values for 300 steps,
+but short trials end earlier.
 """
 
 
 def conv_block(
     inputs: KerasTensor, block: ConvBlock, *, dropout: float, name: str
 ) -> KerasTensor:
-    """Applies convolution, batch norm, max-pool over two mels, ELU, dropout.
+    """Applies convolution, batch norm, max-pool over mel pairs, ELU, dropout.
 
     A single mel bin is not pooled, so that any number of mels is possible.
     Pooling comes before the ELU, which then computes half as many exponentials.

@@ -1,9 +1,9 @@
 """Counts the parameters and multiply-adds of a network without TensorFlow.
 
-As in papers, the multiply-adds for one clip are counted in convolutions,
-recurrent layers and dense layers. A convolution has the same number at every
-output position, because padded inputs count too. Biases, normalization,
-activations, pooling and the gating of the GRU do not count.
+As is usual in papers, only the multiply-adds of convolutions, recurrent layers
+and dense layers are counted, for one clip. Padded inputs of a convolution count
+too. Biases, normalization, activations, pooling and the gating of the GRU do
+not count.
 """
 
 import dataclasses

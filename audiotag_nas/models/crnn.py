@@ -37,13 +37,13 @@ def build_crnn(
     >>> tuple(scores["clip_scores"].shape), tuple(scores["frame_scores"].shape)
     ((2, 3), (2, 50, 3))
 
-    To train the network, compile a loss for the clip scores only, and give the
-    labels (batch, tags) the name of the clip scores:
+    To train the network, compile a loss for the clip scores only, and pass the
+    labels (batch, tags) under the name `clip_scores`:
 
         network.compile("adam", loss={"clip_scores": "binary_crossentropy"})
         dataset = dataset.map(lambda x, y: (x, {"clip_scores": y}))
 
-    Weights and dropout depend on the seed of `keras.utils.set_random_seed`.
+    The seed of `keras.utils.set_random_seed` determines weights and dropout.
 
     Args:
         architecture: the description of the network.
@@ -51,8 +51,8 @@ def build_crnn(
         num_tags: number of tags of the output.
         num_frames: number of frames of the input; None allows any number.
         name: name of the Keras model; None means `crnn_<architecture id>`.
-        use_cudnn: the option of Keras's GRU. False excludes cuDNN operations,
-            which only a GPU can run.
+        use_cudnn: the option `use_cudnn` of Keras's GRU. False excludes cuDNN
+            operations, which only a GPU can run.
 
     Raises:
         ConfigError: a size is not positive, or the architecture has
@@ -81,7 +81,7 @@ def build_crnn(
         x = blocks.conv_block(
             x, block, dropout=architecture.dropout, name=f"block{index}"
         )
-    # The mel bins that remain become features. Usually one mel bin remains.
+    # The mel bins that remain after pooling (usually one) become features.
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), name="to_sequence")(x)
     x = blocks.recurrent_block(
         x,

@@ -14,7 +14,7 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     Unlike `keras.models.load_model`, this function knows this package's layers.
 
     Raises:
-        ValueError: there is no file at `path`, or it has no Keras network.
+        ValueError: the file is missing, or has no Keras network.
     """
     return keras.models.load_model(path, compile=False)
 

@@ -50,7 +50,7 @@ def _build_xu2017() -> keras.Model:
     """
     inputs = blocks.spectrogram_input(249, 40)
     x = layers.Reshape((-1, 40, 1), name="add_channel")(inputs)
-    # Filters span 30 of 40 mel bins. Pooling keeps one of their 11 positions.
+    # A filter spans 30 of 40 mel bins. Pooling keeps one of its 11 positions.
     x = layers.Conv2D(128, (1, 30), activation="relu", name="conv")(x)
     x = layers.MaxPooling2D((1, 11), name="pool")(x)
     features = layers.Reshape((-1, 128), name="to_sequence")(x)

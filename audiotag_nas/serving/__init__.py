@@ -1,6 +1,6 @@
 """Exports a trained network as a SavedModel, and tags sound files with it.
 
-This import does not load TensorFlow. The first use of a public name loads it.
+TensorFlow is loaded when a public name is first used, not with this package.
 """
 
 import importlib

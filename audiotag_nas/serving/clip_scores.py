@@ -21,7 +21,7 @@ class ClipScores:
         first_minute: the frames of the first minute; None if not requested.
         frame_step_seconds: time from one frame to the next.
         notes: irregularities of samples in memory, e.g. channels that cancel
-            each other. `TaggedFile` has the notes on a file.
+            each other. `TaggedFile.notes` has the notes on a file.
     """
 
     tags: tuple[str, ...]
@@ -35,7 +35,7 @@ class ClipScores:
 
     @property
     def present(self) -> tuple[str, ...]:
-        """The tags whose score reaches their threshold, highest score first."""
+        """The tags whose scores reach their thresholds, highest score first."""
         order = np.argsort(-self.clip_scores, kind="stable")
         return tuple(
             self.tags[k]

@@ -1,9 +1,10 @@
 """Turns active frames into events: the times at which a tag is active.
 
-A frame covers the time that is nearer to its center than to the center of any
+A frame covers all times that are nearer to its center than to the center of any
 other frame. The first frame begins at 0, and the last frame ends with the file.
-Two active stretches of a tag are merged if the gap between them is shorter than
-`merge_gap_seconds`. Then stretches below `min_event_seconds` are dropped.
+Two active stretches of a tag are merged if their gap is shorter than
+`merge_gap_seconds`. Then stretches shorter than `min_event_seconds` are
+dropped.
 """
 
 import dataclasses
@@ -37,12 +38,12 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class EventSettings:
-    """Settings that determine how active frames become events. [own]
+    """How active frames become events (this project's own choice).
 
     Attributes:
         merge_gap_seconds: two active stretches of a tag are merged if the gap
-            between them is shorter.
-        min_event_seconds: after merging, shorter events are dropped.
+            between them is shorter than this.
+        min_event_seconds: events that are shorter after merging are dropped.
     """
 
     merge_gap_seconds: float = 0.2
@@ -69,12 +70,12 @@ class EventFinder:
         self._features = features
         self._settings = settings
         self._num_frames = 0
-        # Per tag, the open run: first frame, frame after the last, best score.
+        # Per tag, the run that can grow: first frame, end frame, best score.
         self._open: list[tuple[int, int, float] | None] = [None] * len(tags)
         self._events: list[Event] = []
 
     def add(self, scores: np.ndarray, active: np.ndarray) -> None:
-        """Adds the scores and activity of the next frames, (frames, tags)."""
+        """Adds the next frames: scores and activity, (frames, tags) each."""
         for index in range(len(self._tags)):
             for start, end in _runs(active[:, index]):
                 score = float(scores[start:end, index].max())
@@ -98,7 +99,7 @@ class EventFinder:
         pending = self._open[index]
         if pending is not None:
             gap = self._edge(start) - self._edge(pending[1])
-            # A border between two blocks cuts one run into two that touch.
+            # Two runs that touch are one run, cut at the border of two blocks.
             if start == pending[1] or self._is_shorter(
                 gap, self._settings.merge_gap_seconds
             ):

@@ -6,8 +6,8 @@
 
 The endpoints are `serve`, which is the default signature, and `log_mel`, which
 returns the network's input. The written model is checked before its directory
-gets its final name: its scores must equal those of the network in memory, and a
-CPU must be able to run all its operations.
+gets the final name: the scores must equal those of the network in memory, and a
+CPU must be able to run all operations.
 """
 
 import math
@@ -38,7 +38,7 @@ TOLERANCE = 1e-4
 
 
 class ExportError(Exception):
-    """The written model is wrong, by a defect and not by a user's error."""
+    """The written model is wrong because of a defect, not a user's error."""
 
 
 def export_model(
@@ -53,7 +53,7 @@ def export_model(
     pads_short_clips: bool = False,
     architecture: Architecture | None = None,
 ) -> None:
-    """Writes `model` and its front end; replaces a model at `export_dir`.
+    """Writes `model` and its front end, replacing any model at `export_dir`.
 
     Args:
         model: a network that `audiotag_nas.models` built, for log-mels with
@@ -63,21 +63,21 @@ def export_model(
         features: the front end with which the network was trained.
         tags: names of the network's outputs, in order.
         thresholds: the threshold of each tag in [0, 1], as a mapping or in the
-            order of `tags`. NaN, for a tag without examples, becomes 0.5.
+            order of `tags`. NaN (a tag without examples) becomes 0.5.
         metrics: named numbers for the manifest; NaN if undefined.
         clip_seconds: length of the training clips. Longer files are tagged in
             windows of this length.
-        pads_short_clips: whether some training clips were shorter, and padded
-            with zeros. If so, shorter files are also padded.
+        pads_short_clips: whether some training clips were shorter and were
+            padded with zeros. If so, shorter files are also padded.
         architecture: the network's architecture, for the manifest.
 
     Raises:
         ConfigError: the network has a fixed number of frames, or its sizes
             differ from `features` and `tags`.
-        ExportError: the written model gives other scores than `model`, or has
-            an operation that a CPU can't run.
-        StoreError: `export_dir` can't be written, or is a local directory
-            with other files than those of an exported model.
+        ExportError: the written model gives different scores from `model`, or
+            has an operation that a CPU can't run.
+        StoreError: `export_dir` can't be written, or is a local directory that
+            has other files and is no exported model.
     """
     place = as_path(export_dir)
     model_directory.check_replaceable(place)
@@ -112,7 +112,7 @@ def export_model(
 
 
 def check_operations(directory: Path) -> None:
-    """Raises ExportError if a SavedModel has an operation for GPUs only."""
+    """Raises ExportError if a SavedModel has an operation that needs a GPU."""
     path = directory / model_directory.SAVED_MODEL_FILE_NAME
     for operation in operations_without_cpu(path):
         raise ExportError(

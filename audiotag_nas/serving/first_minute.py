@@ -1,4 +1,4 @@
-"""The first minute of a sound, from which its picture is drawn."""
+"""The first minute of a sound, from which a picture is drawn."""
 
 import dataclasses
 
@@ -38,7 +38,7 @@ class FirstMinuteKeeper:
         return self._num_missing == 0
 
     def add(self, log_mel: np.ndarray, frame_scores: np.ndarray) -> None:
-        """Adds the next frames. Frames that have no scores are dropped."""
+        """Adds the next frames. Log-mel frames without scores are dropped."""
         num_kept = min(len(frame_scores), self._num_missing)
         self._log_mels.append(log_mel[:num_kept])
         self._scores.append(frame_scores[:num_kept])

@@ -81,7 +81,7 @@ class GrowingFile:
 
         Raises:
             StoreError: the file can't be written, or another process changed
-                its beginning or end.
+                the file's beginning or end.
         """
         if self._existing is Existing.OVERWRITE:
             whole = self._head.decode() + entry + self._tail.decode()
@@ -139,7 +139,7 @@ class GrowingFile:
         try:
             _write_all(descriptor, data, start)
         except BaseException:
-            # E.g. the disk is full. Remove the written part of the entry.
+            # The write failed, e.g. on a full disk. Remove what was written.
             os.ftruncate(descriptor, size)
             if size:
                 _write_all(descriptor, self._tail, start)

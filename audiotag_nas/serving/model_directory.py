@@ -5,10 +5,9 @@
                  saved_model.pb     front end and network: waveforms to scores
                  variables/ ...
 
-A SavedModel is a program. It is not loaded if the directory has a file that the
-manifest does not list, or if a listed file is missing or has another digest.
-This check detects damage and mix-ups, but does not detect a forged manifest:
-load only models that you trust.
+A SavedModel is a program. It is loaded only if the directory has exactly the
+files that the manifest lists, with the listed digests. This check detects
+damage and mix-ups, but no forged manifest. Load only models that you trust.
 """
 
 import contextlib
@@ -29,10 +28,10 @@ SAVED_MODEL_FILE_NAME = "saved_model.pb"
 
 
 def check_replaceable(export_dir: AnyPath) -> None:
-    """Checks that an export can replace only another export.
+    """Checks that `export_dir` is new, empty or an exported model.
 
     Raises:
-        StoreError: `export_dir` has files that are not of an exported model.
+        StoreError: `export_dir` is a file, or a directory with other files.
     """
     if isinstance(export_dir, RemotePath) or not export_dir.exists():
         return
@@ -68,7 +67,7 @@ def fetched(
 ) -> Iterator[tuple[Path, Manifest]]:
     """Yields a checked local directory of an exported model, and its manifest.
 
-    A remote model (`storage`) is copied for the duration of the block.
+    A remote model (`storage`) is copied for the duration of the `with` block.
 
     Raises:
         StoreError: a file of the model can't be read, or `read_manifest` finds
@@ -99,12 +98,12 @@ def read_manifest(
 
     Args:
         export_dir: the model, or a local copy of it.
-        place: path of the model for messages. None means `export_dir`.
+        place: the model's path for messages. None means `export_dir`.
 
     Raises:
-        StoreError: there is no exported model, its schema version differs,
-            or a file is missing, changed, not listed or not a regular file
-            (e.g. a symbolic link).
+        StoreError: there is no exported model, the manifest has another schema
+            version, or a file is missing, changed, not listed or not a regular
+            file (e.g. a symbolic link).
     """
     place = export_dir if place is None else place
     path = place / FILE_NAME

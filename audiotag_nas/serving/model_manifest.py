@@ -22,8 +22,8 @@ class Manifest:
             its threshold.
         features: the front end inside the model.
         clip_seconds: length of the clips that the network was trained on.
-        pads_short_clips: whether some training clips were shorter, and padded
-            to `clip_seconds` with zeros.
+        pads_short_clips: whether some training clips were shorter and were
+            padded to `clip_seconds` with zeros.
         metrics: named numbers; None if undefined.
         architecture: None if no `Architecture` describes the network.
         num_parameters: number of the network's parameters.

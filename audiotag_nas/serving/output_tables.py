@@ -2,8 +2,8 @@
 
 CSV has one row per event. A present tag without an event, a file without a
 present tag and a failed file have one row each. Cells that don't apply are
-empty. Times are seconds from the file's start. JSON also has all scores. Both
-tables grow file by file. docs/reference/file_formats.md describes the schema.
+empty. Times are seconds from the file's start. The JSON table also has all
+scores. Both tables grow file by file. See docs/reference/file_formats.md.
 """
 
 import csv
@@ -56,7 +56,7 @@ class CsvTable:
     def __init__(
         self, path: str | os.PathLike, *, existing: Existing = Existing.REFUSE
     ) -> None:
-        # The last line break is the tail. Other line breaks begin an entry.
+        # The last line break is the tail. All others begin an entry.
         self._file = GrowingFile(
             path, head=",".join(COLUMNS), tail="\n", existing=existing
         )
@@ -107,7 +107,7 @@ class JsonTable:
 
 
 def csv_rows(tagged: TaggedFile) -> list[dict[str, Any]]:
-    """Returns the rows of one file; at least one row."""
+    """Returns one or more rows for one file."""
     base = {
         "schema_version": SCHEMA_VERSION,
         "path": tagged.path_text,

@@ -14,7 +14,7 @@ from tensorflow.python.framework import kernels
 
 
 def portable_copy(model: keras.Model) -> keras.Model:
-    """Returns a copy without cuDNN operations and distributed variables."""
+    """Returns a copy without cuDNN operations or distributed variables."""
     copy = keras.models.clone_model(model)
     for layer in copy.layers:
         if isinstance(layer, keras.layers.Bidirectional):

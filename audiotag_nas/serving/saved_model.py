@@ -32,11 +32,11 @@ def load_saved_model(
     Args:
         directory: the model's files, which were checked against the manifest.
         shown: path of the exported model, for messages.
-        num_tags: the number of scores that the model must have.
+        num_tags: the number of scores that the model must return.
 
     Raises:
         StoreError: TensorFlow can't load the model, an endpoint is missing, or
-            the model has another number of scores.
+            the model returns another number of scores.
     """
     try:
         saved_model = open_saved_model(directory)
@@ -66,5 +66,5 @@ def load_saved_model(
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    # Remove the path that `plain_path` made, which users do not know.
+    # Remove the temporary path of `plain_path`, which users do not know.
     return _LINK.sub("", lines[0]) if lines else ""

@@ -75,7 +75,7 @@ class StreamScorer:
             clip_scores = np.maximum(clip_scores, clip)
             joined, window_best = joiner.add(frames, clip, last=last)
             if last:
-                # Drop the frames of zeros with which a short clip was padded.
+                # Drop the frames that come from the padding of a short clip.
                 left = self._features.num_frames(num_samples) - num_frames
                 joined, window_best = joined[:left], window_best[:left]
             num_frames += len(joined)
@@ -99,7 +99,7 @@ class StreamScorer:
     def _window_scores(
         self, blocks: Iterable[np.ndarray]
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
-        """Yields each window, its clip and frame scores, and if it is last."""
+        """Yields (window, clip scores, frame scores, is it the last window)."""
         batch: list[np.ndarray] = []
         for window in self._windows.cut(blocks):
             if batch and (

@@ -18,7 +18,7 @@ class TaggedFile:
     Attributes:
         path: the file.
         scores: None if the file could not be tagged.
-        reason: why the file could not be tagged; else empty.
+        reason: why the file could not be tagged; empty for a tagged file.
         notes: irregularities of the file, e.g. that it is truncated.
     """
 

@@ -22,7 +22,7 @@ from audiotag_nas.serving.tagged_file import TaggedFile
 
 
 class Tagger:
-    """A loaded model. `Tagger.load` returns a `Tagger`.
+    """A loaded model, as `Tagger.load` returns it.
 
     This example tags a second of noise with an untrained network. The threshold
     0 makes every tag present all the time.
@@ -88,8 +88,8 @@ class Tagger:
             events: settings that determine how active frames become events.
 
         Raises:
-            StoreError: there is no exported model, its files were changed, or
-                TensorFlow can't load the model.
+            StoreError: there is no exported model, the model's files were
+                changed, or TensorFlow can't load the model.
             ConfigError: the threshold is outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
@@ -120,7 +120,7 @@ class Tagger:
 
     @property
     def thresholds(self) -> tuple[float, ...]:
-        """The applied thresholds, which are the model's or given to `load`."""
+        """The model's thresholds, or for all tags the one given to `load`."""
         return self._thresholds
 
     @property
@@ -137,7 +137,7 @@ class Tagger:
 
         Args:
             path: path of the file.
-            keep_first_minute: whether the result keeps its first minute (about
+            keep_first_minute: whether the result keeps the first minute (about
                 300 kB) for `TaggedFile.plot`.
         """
         path = Path(path)
@@ -169,12 +169,12 @@ class Tagger:
 
         Args:
             waveform: (samples,) or (samples, channels), floating-point with
-                full scale at 1, like waveforms of soundfile and librosa.
-                Integers are refused, because the full scale of int32 may be
-                2**31 or 2**23.
+                full scale at 1, like the waveforms that soundfile and librosa
+                return. Integers are refused, because the full scale of int32
+                may be 2**31 or 2**23.
             sample_rate_hz: sample rate of the waveform, from 1000 to 768000.
-            keep_first_minute: whether the result keeps its first minute, with
-                the input and output of the network.
+            keep_first_minute: whether the result keeps the network's input and
+                output for the first minute.
 
         Raises:
             DataError: the waveform is shorter than a frame or invalid

@@ -1,13 +1,13 @@
 """Cuts a stream into overlapping windows, and joins their frame scores.
 
 The network was trained on clips of a few seconds. A longer sound is cut into
-windows of that length, which overlap by half. The distance between two windows
-is a whole number of frames, so overlapping windows have frames in common. The
-score of a frame is the weighted mean over the windows that hold the frame. The
-weight is the frame's distance from the window's border, because the network
-lacks context near the border.
+windows of that length, which overlap by half. The distance between neighboring
+windows is a whole number of frames, so overlapping windows have frames in
+common. The score of a frame is the weighted mean over the windows that hold the
+frame. The weight is the frame's distance from the nearer border of the window,
+because the network lacks context there.
 
-Memory does not grow with the stream.
+The memory in use does not depend on the length of the stream.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,8 +23,8 @@ class Windows:
     Args:
         features: the front end of the model.
         clip_seconds: length of a window.
-        pads: whether a stream shorter than a window is padded with zeros, like
-            the short clips in the network's training.
+        pads: whether a stream shorter than a window is padded with zeros, as
+            the short clips were in training.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Windows:
     ) -> None:
         self._features = features
         self._pads = pads
-        # In a window of two frames or more, a frame is left after a hop.
+        # A window has two or more frames, so that a hop never drops all frames.
         self.num_samples = max(
             round(clip_seconds * features.sample_rate_hz),
             features.frame_length + features.frame_step,
@@ -60,7 +60,7 @@ class Windows:
                 yield pending[: self.num_samples]
                 is_first = False
                 pending = pending[self.hop_samples :]
-        # A stream shorter than a frame is not padded: it is an error.
+        # A stream shorter than a frame is not padded, because it is an error.
         if is_first and self._pads and self._features.num_frames(len(pending)):
             pending = np.pad(pending, (0, self.num_samples - len(pending)))
         if len(pending):
@@ -83,8 +83,8 @@ class FrameJoiner:
 
         Returns:
             Two arrays (frames, tags) for the frames that no later window holds.
-            They have the joined frame scores, and the highest clip score of the
-            windows that hold the frame.
+            They have the joined frame scores and, for each frame, the highest
+            clip score of the windows that hold the frame.
         """
         num_frames, num_tags = frame_scores.shape
         if self._sums is None or self._clip_scores is None:

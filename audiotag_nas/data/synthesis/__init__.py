@@ -1,10 +1,10 @@
 """Synthesizes domestic recordings in the CHiME-Home layout.
 
-Demos and tests use them instead of the real recordings, which can't be shipped.
-`dataset` writes the files. `plan` draws the tags (`tag_sets`) and the `votes`
-of each chunk (clip). `scenes` mixes the sound of a chunk from the sources
-(`voices`, `television`, `percussive`, `broadband`, `named_sounds`) in a room
-(`rooms`). docs/reference/synthesizer.md describes the method.
+Demos and tests use them, because the real recordings can't be shipped.
+`dataset` writes the files. `plan` draws tags (with `tag_sets`) and votes (with
+`votes`) for each chunk (clip). `scenes` mixes the sounds of the sources
+(`voices`, `television`, `percussive`, `broadband`, `named_sounds`) and places
+them in a room (`rooms`). See docs/reference/synthesizer.md.
 """
 
 from audiotag_nas.data.synthesis.dataset import write_dataset

@@ -19,7 +19,7 @@ class NoiseSource:
 
     Attributes:
         db_per_octave: slope of the spectrum.
-        hum_hz, hum: pitch and level of the motor; the level is 0 without motor.
+        hum_hz, hum: pitch and level of the motor; without motor, `hum` is 0.
         flutter_hz, flutter: rate and depth of the level fluctuations.
     """
 

@@ -26,12 +26,12 @@ from audiotag_nas.errors import StoreError
 from audiotag_nas.files import atomic_write_text
 
 VERSION = 2
-"""A number that increases whenever the bytes for a given seed change."""
+"""The version of the synthesizer: changes when a seed gives other bytes."""
 
 Progress = Callable[[int, int], None]
 """A function that is called with (chunks written, chunks in total)."""
 
-_NUM_THREADS = 2  # FFT, filters, resampling and disk release the GIL
+_NUM_THREADS = 2  # FFTs, filters, resampling and file writes release the GIL
 _CHUNKS_IN_FLIGHT = 16
 
 
@@ -49,8 +49,8 @@ def write_dataset(
 
     Args:
         dataset_dir: the directory to write, in the layout of `chime_home`.
-        settings: the number of refined clips per split and the frequency of
-            tag `b`. The raw lists have 1.3 times as many clips.
+        settings: the number of refined clips per split, and the boost of tag
+            `b`. A raw list has 1.3 times as many clips as the refined list.
         seed: random seed, 0 or more.
         progress: a function that is called after each chunk.
 
@@ -87,7 +87,7 @@ def render_chunk(
     """Renders the two recordings of a chunk.
 
     Returns:
-        The stereo recording at 48 kHz, float32 (192000, 2) in steps of 16 bits,
+        The stereo recording at 48 kHz, float32 (192000, 2) rounded to 16 bits,
         and the mono recording at 16 kHz, float32 (64000,).
     """
     scene = np.round(scenes.render_scene(plan, seed=seed) * 32768) / 32768

@@ -1,8 +1,8 @@
 """Provides the signal processing that the sound sources share.
 
 Every source returns a mono float32 waveform of shape (samples,) at 48 kHz.
-Voices and television have no content above 8 kHz. Therefore they are computed
-at 16 kHz in a third of the time, and `to_full_rate` resamples them.
+Voices and television have no frequencies above 8 kHz. Therefore they are
+computed at 16 kHz in a third of the time. `to_full_rate` resamples them.
 """
 
 import functools
@@ -43,7 +43,7 @@ def tilted_noise(
 
 @functools.lru_cache(maxsize=8)
 def _tilt(size: int, db_per_octave: float) -> np.ndarray:
-    """Returns the gain per bin of a real FFT of `size` samples at 48 kHz."""
+    """Returns the gain of each bin of a real FFT of `size` samples (48 kHz)."""
     frequencies_hz = np.arange(size // 2 + 1) * SAMPLE_RATE_HZ / size
     octaves = np.log2(np.maximum(frequencies_hz, 40) / 1000)
     return (10 ** (db_per_octave * octaves / 20)).astype(np.float32)
@@ -59,7 +59,7 @@ def band_pass(
     """Applies a second-order Butterworth high-pass, then a low-pass.
 
     The coefficients follow closed formulas (Bristow-Johnson's cookbook),
-    because SciPy's filter design takes longer than filtering a short sound.
+    because SciPy needs more time to design a filter than to apply it.
     """
     sections = np.ones((2, 6))
     edges_hz = (low_hz, min(high_hz, 0.48 * sample_rate_hz))
@@ -97,7 +97,7 @@ def resonators(
 def contour(
     rng: np.random.Generator, num_samples: int, *, num_knots: int, spread: float
 ) -> np.ndarray:
-    """Interpolates `num_knots` values of N(0, spread²) linearly, float32."""
+    """Draws knots from N(0, spread²) and joins them by lines, float32."""
     knots = rng.normal(0, spread, max(num_knots, 2))
     return np.interp(
         np.linspace(0, len(knots) - 1, num_samples),
@@ -107,7 +107,7 @@ def contour(
 
 
 def fade(num_samples: int, *, share: float = 0.25) -> np.ndarray:
-    """Returns an envelope whose cosine fades each take a `share` of it."""
+    """Returns an envelope with cosine fades of a `share` of its length each."""
     envelope = np.ones(num_samples, np.float32)
     edge = max(int(share * num_samples), 1)
     slope = 0.5 - 0.5 * np.cos(np.pi * np.arange(edge) / edge)
@@ -117,7 +117,7 @@ def fade(num_samples: int, *, share: float = 0.25) -> np.ndarray:
 
 
 def add_at(target: np.ndarray, start: int, waveform: np.ndarray) -> None:
-    """Adds `waveform` to `target` at `start`, without parts beyond `target`."""
+    """Adds `waveform` to `target` at `start`. Samples outside are dropped."""
     if start < 0:
         waveform, start = waveform[-start:], 0
     stop = min(start + len(waveform), len(target))

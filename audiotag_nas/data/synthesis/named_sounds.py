@@ -74,7 +74,7 @@ def _bell(source: Source, rng: np.random.Generator, length: int) -> np.ndarray:
     decay = np.exp(-np.outer(ratios, time) * (1.5 + 4 * source.timbre))
     tones = np.sin(2 * np.pi * source.pitch_hz * np.outer(ratios, time))
     gains = rng.uniform(0.4, 1, len(ratios)) / ratios**0.5
-    # There is no matrix product, because BLAS would start its own threads.
+    # This is not a matrix product, because BLAS would start its own threads.
     return (gains[:, None] * tones * decay).sum(axis=0)
 
 
@@ -140,8 +140,8 @@ class _Kind:
 
     Attributes:
         render: renders one call of a given length.
-        share: length of a call as a share of the mean time between calls.
-        pitch_hz, calls_hz: ranges of these attributes of a source.
+        share: length of a call, divided by the mean time from call to call.
+        pitch_hz, calls_hz: ranges of the same attributes of `Source`.
     """
 
     render: Callable[[Source, np.random.Generator, int], np.ndarray]

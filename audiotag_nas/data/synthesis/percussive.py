@@ -12,8 +12,8 @@ from audiotag_nas.data.synthesis import dsp
 _RATE_HZ = dsp.SAMPLE_RATE_HZ
 _NUM_MODES = 8
 
-# Ranges of the lowest mode (Hz), the decay (s), the level of the click and the
-# number of strokes per second.
+# Per kind of body: ranges of the lowest mode (Hz), the decay (s), the level of
+# the click and the number of strokes per second.
 _BODIES = {
     "knock": ((120, 420), (0.015, 0.05), (0.3, 1.0), (2.5, 6.0)),
     "steps": ((50, 120), (0.02, 0.06), (0.2, 0.6), (1.4, 2.6)),
@@ -30,8 +30,8 @@ class StruckBody:
 
     Attributes:
         kind: a key of `_BODIES`.
-        modes_hz, decays_seconds, gains: attributes of its modes, (8,) each.
-        click: level of the noise of the impact.
+        modes_hz, decays_seconds, gains: values of each mode, (8,).
+        click: level of the noise at the impact.
         strokes_hz: mean number of strokes per second.
     """
 
@@ -75,7 +75,7 @@ def strike(
 
 
 def _stroke(body: StruckBody, rng: np.random.Generator) -> np.ndarray:
-    """Returns one stroke. Random gains stand for the place that is struck."""
+    """Returns one stroke. Random gains simulate a random place of impact."""
     length = int(_RATE_HZ * min(0.5, 6 * body.decays_seconds.max()))
     time = np.arange(length) / _RATE_HZ
     gains = body.gains * rng.uniform(0.3, 1.0, _NUM_MODES)

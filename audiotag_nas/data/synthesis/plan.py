@@ -12,16 +12,16 @@ from audiotag_nas.config import SyntheticConfig
 from audiotag_nas.data.splits import NUM_FOLDS
 from audiotag_nas.data.synthesis import tag_sets, votes
 
-# The real data has 2.2 raw chunks per refined chunk. Here there are fewer,
-# because unrefined chunks are rarely used and cost time to render.
+# The real data has 2.2 raw chunks per refined chunk. The synthetic data has
+# fewer, because unrefined chunks are rarely used and take time to render.
 _RAW_PER_REFINED = 1.3
-_PLACES_PER_SEGMENT = 75  # a segment lasts five minutes, a chunk four seconds
+_PLACES_PER_SEGMENT = 75  # five-minute segments of four-second chunks
 _RAW_PER_SEGMENT = 25
 _SPLIT_SEEDS = {"development": 0, "evaluation": 1}
 _MIN_SEGMENTS = {"development": 15, "evaluation": 4}
 _MIN_EVALUATION_POSITIVES = 2
-# How strongly the tags `cmfvpbo`, in this order, decide which chunks share a
-# segment.
+# The weight of each tag (`cmfvpbo`, in this order) when similar chunks are put
+# into the same segment.
 _TAG_WEIGHTS = np.array([1.0, 0.6, 0.8, 2.0, 0.3, 0.0, 0.3])
 
 
@@ -31,11 +31,11 @@ class ChunkPlan:
 
     Attributes:
         split: `development` or `evaluation`.
-        index: number of the chunk in the split, which seeds the sound.
-        segment: number of the segment in the split, which seeds the household
-            (room and sound sources).
+        index: number of the chunk in the split. This number seeds the sound.
+        segment: number of the segment in the split. This number seeds the
+            household (room and sound sources).
         chunk_number: place of the chunk in the segment, 0 to 74.
-        votes: the labels of each annotator.
+        votes: the labels that each annotator gave.
         sessions: the session of each annotator.
         fold: cross-validation fold of a refined development chunk; None for
             any other chunk.
@@ -67,7 +67,7 @@ class ChunkPlan:
 
 
 def generator(seed: int, split: str, *place: int) -> np.random.Generator:
-    """Returns the random generator of a place in a split, e.g. (1, segment)."""
+    """Returns the random generator for one `place`, e.g. (1, segment)."""
     return np.random.default_rng([seed, _SPLIT_SEEDS[split], *place])
 
 
@@ -76,9 +76,9 @@ def plan_split(
 ) -> list[ChunkPlan]:
     """Returns the plans of a split, ordered by segment and chunk number.
 
-    `settings` has the number of refined chunks. In addition, there are 0.3
-    times as many disputed chunks, on which the annotators disagree. Disputed
-    chunks are only in the raw list.
+    `settings` sets the number of refined chunks. For 10 refined chunks there
+    are 3 disputed chunks, on which the annotators disagree. Disputed chunks are
+    only in the raw list.
     """
     rng = generator(seed, split, 0)
     tags, refined = _draw_tags(rng, settings, split)
@@ -121,7 +121,7 @@ def plan_split(
 def _draw_tags(
     rng: np.random.Generator, settings: SyntheticConfig, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the tag sets (chunks, 7), and which chunks are refined; bool."""
+    """Returns bool masks: tags (chunks, 7) and refined chunks (chunks,)."""
     num_refined = {
         "development": settings.num_development_clips,
         "evaluation": settings.num_evaluation_clips,
@@ -139,7 +139,7 @@ def _assign_segments(
     """Returns the segment of each chunk, (chunks,).
 
     Chunks with similar tags share a segment. Refined and disputed chunks are
-    assigned separately, so that every segment has its share of both kinds.
+    assigned separately, so that both kinds are spread evenly over the segments.
     """
     num_segments = max(
         min(_MIN_SEGMENTS[split], int(refined.sum())),
@@ -163,7 +163,7 @@ def _assign_folds(
 
     All chunks of a segment have the same fold. The segments are assigned from
     the largest to the smallest. Each segment goes to the fold that keeps the
-    numbers of chunks and of positive chunks most equal (greedy assignment).
+    folds most equal in the numbers of chunks and of positive chunks.
     """
     counted = np.column_stack([np.ones(len(tags)), tags]) * refined[:, None]
     num_segments = segments.max() + 1
@@ -186,10 +186,10 @@ def _assign_folds(
 def _ensure_positives(
     tags: np.ndarray, members: np.ndarray, positives: int
 ) -> None:
-    """Gives each tag `positives` positive `members` and a negative member.
+    """Gives each tag enough positive members, and if possible a negative one.
 
-    This changes `tags` in place, and thus the statistics of small data sets.
-    Silent chunks remain silent.
+    Each tag gets at least `positives` positive members. `tags` is changed in
+    place. Silent chunks remain silent.
     """
     for tag in np.argsort(tags.mean(axis=0)):
         missing = positives - int(tags[members, tag].sum())

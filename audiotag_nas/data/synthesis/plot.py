@@ -28,9 +28,9 @@ _NUM_EXAMPLES = 4
 def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
     """Writes a picture with one row of examples per tag.
 
-    Each example has only this tag, 15 dB over the background. The examples of a
-    row are from different segments of the development split. The suffix of
-    `path` sets the file format.
+    Each example has only the tag of its row, 15 dB over the background. The
+    examples of a row are from different segments of the development split. The
+    suffix of `path` sets the file format.
     """
     import matplotlib
 
@@ -68,7 +68,7 @@ def write_tag_picture(path: str | os.PathLike, *, seed: int) -> None:
 
 
 def _example_log_mel(tag: str, segment: int, *, seed: int) -> np.ndarray:
-    """Returns the log-mels (124, 128) of one tag alone in a segment."""
+    """Returns the log-mels (124, 128) of a clip with `tag` in `segment`."""
     household = scenes.draw_household(seed, "development", segment)
     rng = np.random.default_rng([seed, 3, segment, CHIME_HOME_TAGS.index(tag)])
     level_db = household.room.background_db + _LEVEL_DB

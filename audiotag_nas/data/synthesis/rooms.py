@@ -1,6 +1,6 @@
 """Simulates the reverberation and the background noise of rooms in stereo.
 
-Each source is panned by level and time difference and has four early
+Each source is panned by differences in level and time, and has four early
 reflections. All sources share one diffuse tail (late reverberation), to which
 distant sources contribute more. Hence a clip needs only one convolution.
 """
@@ -26,8 +26,8 @@ class Room:
     """A room's acoustics and background noise.
 
     Attributes:
-        tail_spectrum: real FFT of the tail (2, _FFT_SAMPLES), which has unit
-            energy per channel.
+        tail_spectrum: real FFT, of size _FFT_SAMPLES, of the tail's two
+            channels. Each channel of the tail has unit energy.
         reflections: delay in samples, left gain and right gain of each early
             reflection, (n, 3).
         background_db_per_octave: slope of the background's spectrum.
@@ -56,7 +56,7 @@ def draw_room(
     high = np.diff(noise, axis=1, prepend=0)
     total = np.cumsum(noise, axis=1)
     lagged = np.pad(total, ((0, 0), (64, 0)), mode="edge")[:, :-64]
-    low = total - 0.5 * (lagged + total)  # a moving sum of 64 samples
+    low = total - 0.5 * (lagged + total)  # half the sum of the last 64 samples
     decay = np.exp(-6.9 * time / rt60_seconds)
     tail = decay * low * 0.05 + decay**2 * high
     tail[:, : int(0.004 * _RATE_HZ)] = 0
@@ -112,16 +112,16 @@ def reverberate(room: Room, sounds: list[PlacedSound]) -> np.ndarray:
 def background(room: Room, rng: np.random.Generator) -> np.ndarray:
     """Returns the background of one clip, (2, CLIP_SAMPLES) float32.
 
-    Without the hum, the level is `room.background_db`.
+    The level without the hum is `room.background_db`.
     """
     length = dsp.CLIP_SAMPLES
     common = dsp.tilted_noise(
         rng, length, db_per_octave=room.background_db_per_octave
     )
-    # The second channel is the sum of this noise and its delayed copy.
+    # The second channel is the sum of the first channel and a delayed copy.
     noise = np.stack([common, 0.7 * (common + np.roll(common, 331))])
     noise *= np.exp(dsp.contour(rng, length, num_knots=5, spread=0.15))
-    # 48 kHz is a multiple of the hum frequency, so one period is repeated.
+    # The hum's period is a whole number of samples, so one period is repeated.
     period = _RATE_HZ // room.hum_hz
     phase = 2 * np.pi * np.arange(period) / period + rng.uniform(0, 6)
     hum = 10 ** (room.hum_db / 20) * (np.sin(phase) + 0.4 * np.sin(3 * phase))

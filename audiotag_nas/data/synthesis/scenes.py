@@ -27,10 +27,10 @@ from audiotag_nas.data.synthesis import (
 from audiotag_nas.data.synthesis.plan import ChunkPlan, generator
 
 EVENT_LEVEL_DB = {3: (7.0, 26.0), 2: (2.0, 15.0), 1: (-8.0, 2.0)}
-"""Range of a tag's level over the background, if it has 3, 2 or 1 votes."""
+"""Range of the level over the background of a tag with 3, 2 or 1 votes."""
 
 UNMARKED_LEVEL_DB = (-10.0, 2.0)
-"""Range of a tag's level over the background, if it is heard without votes."""
+"""Range of a tag's level over the background, if heard without a vote."""
 
 UNMARKED_RATE = 0.03
 """P(a tag without a vote is heard)."""
@@ -46,8 +46,8 @@ DISTRACTOR_LEVEL_DB = (-4.0, 12.0)  # over the background
 BACKGROUND_DB = (-56.0, -42.0)
 """Range of a room's background level relative to full scale."""
 
-_MAX_PEAK = 0.89  # louder scenes are attenuated, as by a recorder's gain
-# Range of the length of an event, and maximum number of events in a clip.
+_MAX_PEAK = 0.89  # louder scenes are attenuated to this peak
+# Range of an event's length, and maximum number of events in a clip, per tag.
 _SECONDS = {
     "c": (0.5, 2.5),
     "m": (0.7, 3.0),
@@ -129,7 +129,7 @@ def render_track(
 
 
 def _draw_level_db(rng: np.random.Generator, num_votes: int) -> float | None:
-    """Draws a tag's level over the background; None if it is not heard."""
+    """Draws a tag's level over the background; None if the tag is not heard."""
     if num_votes == 0:
         if rng.random() >= UNMARKED_RATE:
             return None

@@ -1,24 +1,24 @@
 """Draws tag sets of clips with the statistics of the real CHiME-Home data.
 
-DCASE 2016 task 4 published how many clips of the refined lists have each tag,
-each number of tags and each frequent tag set. Iterative proportional fitting
-(Deming and Stephan 1940) finds probabilities of the 2^7 tag sets that match
-these counts. For the evaluation split, the probabilities of the development
-split are fitted to the tag counts of the evaluation split.
+DCASE 2016 task 4 published counts of the clips in the refined lists: with each
+tag, with each number of tags and with each frequent tag set. Iterative
+proportional fitting (Deming and Stephan 1940) finds probabilities of the 2^7
+tag sets that match these counts. For the evaluation split, the probabilities of
+the development split are fitted to the tag counts of the evaluation split.
 """
 
 import numpy as np
 
 from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
 
-# Numbers of refined clips in total, with each tag, and with silence.
+# Numbers of refined clips: in total, with each tag, and silent.
 _NUM_CLIPS = {"development": 1946, "evaluation": 816}
 _TAG_COUNTS = {
     "development": (1214, 174, 409, 1181, 765, 19, 361),
     "evaluation": (328, 79, 140, 590, 269, 31, 125),
 }
 _SILENCE_COUNTS = {"development": 27, "evaluation": 15}
-# Numbers of refined development clips with 0, 1, ... 6 tags, and with each
+# Numbers of refined development clips: with 0, 1, ... 6 tags, and with each
 # frequent tag set.
 _SIZE_COUNTS = (27, 541, 734, 505, 101, 33, 5)
 _SET_COUNTS = {"v": 410, "cv": 263, "cp": 211, "cfv": 156, "cop": 101, "c": 82}
@@ -34,8 +34,8 @@ def tag_set_probabilities(split: str, *, broadband_boost: float) -> np.ndarray:
     """Returns the probability of each tag set in refined clips, (128,).
 
     Bit k of the index i says whether set i has tag k. Set 0 is silence.
-    `broadband_boost` multiplies the probability of tag `b`, up to 0.3. The
-    probabilities of the other tags do not change.
+    `broadband_boost` multiplies the probability of tag `b`, but to at most 0.3.
+    The probabilities of the other tags do not change.
     """
     table = _fit(np.ones(len(_SETS)), "development", with_sets=True)
     if split != "development":
@@ -51,7 +51,7 @@ def tag_set_probabilities(split: str, *, broadband_boost: float) -> np.ndarray:
 def _margins(
     frequencies: np.ndarray, silence: int, clips: int
 ) -> list[tuple[np.ndarray, float]]:
-    """Returns pairs of a mask over the tag sets and a target probability."""
+    """Returns masks over the tag sets, each with its target probability."""
     margins = [(~_SETS.any(axis=1), silence / clips)]
     margins += [(_SETS[:, k], f) for k, f in enumerate(frequencies)]
     return margins

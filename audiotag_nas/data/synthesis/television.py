@@ -1,9 +1,9 @@
 """Synthesizes the sound of a television or a video game (tag `v`).
 
-Speech of presenters, music and game sounds are mixed. A small loudspeaker plays
-the mix with soft clipping, a narrow band and two resonances of its box. The
-speech has only the tag `v`. Therefore `v` and the voices are hard to tell
-apart, as in a real living room.
+The program is a mix of presenters' speech, music and game sounds. A small
+loudspeaker plays the mix with soft clipping, a narrow band and two resonances
+of its box. The speech has only the tag `v`. Therefore tag `v` and the tags of
+voices are hard to tell apart, as in a real living room.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class Television:
         genre: a key of `_GENRES`.
         presenters: the speakers.
         tonic_hz: tonic of the music.
-        scale: semitones of the scale above the tonic.
+        scale: notes of the scale, in semitones above the tonic.
         beats_hz: number of beats per second.
         band_hz: pass band of the loudspeaker.
         box_hz: resonances of the loudspeaker's box.
@@ -108,7 +108,7 @@ def _loudspeaker(television: Television, mix: np.ndarray) -> np.ndarray:
 def _notes_hz(
     television: Television, rng: np.random.Generator, count: int, octave: int
 ) -> np.ndarray:
-    """Returns pitches of a random walk over the scale, (count,) Hz."""
+    """Returns the pitches of a random walk over the scale, (count,) Hz."""
     steps = np.cumsum(rng.integers(-2, 3, count)) + rng.integers(7)
     size = len(television.scale)
     semitones = np.take(television.scale, steps % size) + 12 * (steps // size)
@@ -117,18 +117,18 @@ def _notes_hz(
 
 
 def _held(values: np.ndarray, num_samples: int) -> np.ndarray:
-    """Repeats each value over an equal share of the samples."""
+    """Returns `num_samples` samples that hold each value for equally long."""
     index = np.arange(num_samples) * len(values) // num_samples
     return values[index]
 
 
 def _phase(pitch_hz: np.ndarray) -> np.ndarray:
-    """Returns the phase of an oscillator, in periods from 0 to 1."""
+    """Returns the phase of an oscillator as a share of its period, 0 to 1."""
     return np.cumsum(pitch_hz, dtype=np.float64) / _RATE_HZ % 1
 
 
 def _decay(num_notes: int, num_samples: int, share: float) -> np.ndarray:
-    """Returns an envelope of notes whose decay time is a `share` of a note."""
+    """Returns the envelope of notes that decay in a `share` of their length."""
     position = np.arange(num_samples) * num_notes / num_samples % 1
     attack = np.minimum(position / 0.03, 1)
     return (attack * np.exp(-position / share)).astype(np.float32)

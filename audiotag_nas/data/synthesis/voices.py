@@ -4,8 +4,8 @@ The source is a pulse train (the derivative of Rosenberg's glottal flow, 1971)
 with intonation, jitter and breath. A cascade of formant resonators (Klatt 1980)
 filters the source syllable by syllable. The vowels have the average formants of
 men (Peterson and Barney 1952). For shorter vocal tracts, the formants are
-scaled up. Consonants are bursts of noise between the vowels. There are no
-words. Children, women and men differ in pitch, formants and intonation.
+scaled up. Consonants are bursts of noise between the vowels. The voices speak
+no words. Children, women and men differ in pitch, formants and intonation.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from scipy import signal
 from audiotag_nas.data.synthesis import dsp
 
 PITCH_HZ = {"c": (235.0, 380.0), "f": (165.0, 250.0), "m": (85.0, 150.0)}
-"""Range of the mean pitch of a child, an adult female and an adult male."""
+"""Range of the mean pitch of children (c), women (f) and men (m)."""
 
 FORMANT_SCALE = {"c": (1.24, 1.45), "f": (1.10, 1.20), "m": (0.94, 1.05)}
 """Range of the factor by which the formants of the average man are scaled."""
@@ -183,7 +183,7 @@ def _filtered(
     vowel: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Filters the source by a vowel's formants, varied by at most 4 %."""
+    """Filters the source by a vowel's formants, shifted by up to 4 %."""
     sections = dsp.resonators(
         formants_hz(speaker, vowel) * rng.uniform(0.96, 1.04),
         _BANDWIDTHS_HZ * speaker.formant_scale,
@@ -193,7 +193,7 @@ def _filtered(
 
 
 def _consonant(rng: np.random.Generator) -> np.ndarray:
-    """Returns a fricative or the burst of a stop at 16 kHz."""
+    """Returns a random consonant at 16 kHz: a fricative or a stop's burst."""
     if rng.random() < 0.5:
         length = int(_RATE_HZ * rng.uniform(0.05, 0.13))
         low_hz, high_hz = rng.uniform(1800, 4500), 7500.0

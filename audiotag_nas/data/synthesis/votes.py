@@ -9,7 +9,7 @@ import numpy as np
 from audiotag_nas.config import CHIME_HOME_TAGS as TAGS
 from audiotag_nas.data.chime_home import SILENCE, UNIDENTIFIABLE
 
-# Cumulative probability that annotator 0 or 1 gives the deviating vote.
+# P(the deviating annotator is 0), and P(the deviating annotator is 0 or 1).
 _ANNOTATOR_BELOW = np.cumsum([0.22, 0.33])
 TWO_VOTES_RATE = dict(
     zip(TAGS, (0.18, 0.35, 0.30, 0.15, 0.35, 0.25, 0.35), strict=True)
@@ -25,9 +25,9 @@ def draw_votes(
 ) -> tuple[str, str, str]:
     """Draws the labels that the three annotators give to a clip with `tags`.
 
-    The votes of an undisputed clip satisfy `is_refined`, and their majority
-    is `tags` (7,). In a disputed clip, one label has a single vote. With
-    probability 0.3 this label is one of `tags`, otherwise it is another tag.
+    The votes of an undisputed clip satisfy `is_refined`, and their majority is
+    `tags` (7,). In a disputed clip, one label has a single vote. This label is
+    one of `tags` with probability 0.3; else it is another tag.
     """
     votes: list[set[str]] = [set(), set(), set()]
     names = [tag for tag, has in zip(TAGS, tags, strict=True) if has]
@@ -76,13 +76,13 @@ def count_votes(votes: tuple[str, str, str], label: str) -> int:
 
 
 def majority(votes: tuple[str, str, str]) -> str:
-    """Returns the labels of two or more annotators, tags before `S` and `U`."""
+    """Returns the labels with two or more votes: tags, then `S` and `U`."""
     labels = (*sorted(TAGS), SILENCE, UNIDENTIFIABLE)
     return "".join(x for x in labels if count_votes(votes, x) >= 2)
 
 
 def is_refined(votes: tuple[str, str, str]) -> bool:
-    """Returns whether no label except `U` has exactly one vote.
+    """Returns False if a tag or `S` has exactly one vote, and True otherwise.
 
     This is CHiME-Home's rule for the refined lists.
     """
