@@ -7,7 +7,7 @@ development clips, the mean equal error rate (EER) should be between 0.05 and
 
   python -m benchmarks.baseline --workdir=runs/baseline
 
-On one core, the preparation takes a few minutes, and each epoch about 80 s.
+On one core, the preparation takes minutes, and each epoch takes about 80 s.
 """
 
 from collections.abc import Sequence

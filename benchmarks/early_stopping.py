@@ -1,10 +1,10 @@
 """Measures the cost and benefit of early stopping on recorded curves.
 
 A stopper is a rule that stops trials early. The program replays searches with
-each stopper, and compares each search with the same search without stopping. If
-both searches have the same number of trials, the comparison shows how many
-epochs are saved, and how the regret changes. If both have the same number of
-epochs, it shows how much the regret falls because there are more trials.
+each stopper, and compares each search with the same search without stopping. At
+equal numbers of trials, the comparison shows how many epochs are saved, and how
+the regret changes. At equal numbers of epochs, the comparison shows how much
+the regret falls because there are more trials.
 
   python -m benchmarks.early_stopping --quality=binormal_eer
 

@@ -327,7 +327,7 @@ def _wrong_content(data: bytes, generator: random.Random) -> bytes:
 
 
 def _wrong_line(data: bytes, generator: random.Random) -> bytes:
-    """Returns a journal with one wrong value. The line's checksum is right."""
+    """Returns a journal with one wrong value but with right checksums."""
     from audiotag_nas.search.journal import with_checksum
     from benchmarks.fuzzing.mutations import mutate_json
 

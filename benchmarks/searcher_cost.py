@@ -2,8 +2,8 @@
 
 The program runs searchers on the paper's search space (21 decisions), with
 synthetic rewards in batches of 4. For each searcher, it prints the CPU seconds
-until the end of the first batch. It also prints the CPU milliseconds per trial
-at 52, 100 and 200 trials (medians of the last ten batches).
+until the end of the first batch. It also prints the CPU milliseconds of `ask`
+and `tell` per trial at 52, 100 and 200 trials (medians of ten batches).
 
   python -m benchmarks.searcher_cost
 

@@ -121,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
                 on_result=print_result,
             )
     done = read_results(results_path)
-    # In the report, a CSV problem has the path from this command.
+    # The report names CSV files by the paths in the flags of this command.
     results = [
         dataclasses.replace(done[task], task=task)
         for task in tasks

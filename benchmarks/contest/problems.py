@@ -246,7 +246,7 @@ def pairwise(
     *,
     num_choices: tuple[int, ...] = (4, 3, 5, 4, 3, 4, 5) * 2,
 ) -> TreeProblem:
-    """Returns a problem in which pairs of decisions have half the variance."""
+    """Returns a problem in which half of the variance comes from pairs."""
     return _tree(
         "pairwise",
         generator,
@@ -278,7 +278,7 @@ def deceptive(
     block_size: int = 3,
     num_choices: int = 4,
 ) -> TrapProblem:
-    """Returns a problem of traps. Random decisions of the space form a trap."""
+    """Returns a problem in which each trap consists of random decisions."""
     num = num_blocks * block_size
     order = generator.permutation(num).reshape(num_blocks, block_size)
     weights = generator.uniform(0.5, 1.5, num_blocks)
@@ -353,7 +353,7 @@ def _tree(
     pair_variance: float,
     noise: float,
 ) -> TreeProblem:
-    """Returns a problem of variance 1. The pairs' share is `pair_variance`."""
+    """Returns a problem of variance 1, with `pair_variance` from pairs."""
     effects = _main_effects(
         generator, num_choices, ordinal, variance=1 - pair_variance
     )

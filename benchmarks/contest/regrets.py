@@ -122,7 +122,7 @@ class Regrets:
     def why_no_average(self) -> list[str]:
         """Returns reasons why the average is undefined at some checkpoint.
 
-        Each problem without a mean regret of random search above 0 is a reason.
+        Each problem on which random search has no regret above 0 is a reason.
         """
         if not self.averaged:
             return ["no problem enters the average"]
@@ -145,7 +145,7 @@ class Regrets:
         return reasons
 
     def has_average(self) -> bool:
-        """Returns True if at least one searcher has an average somewhere."""
+        """Returns True if any searcher has an average at any checkpoint."""
         return not all(
             math.isnan(self.average(searcher, checkpoint).mean)
             for searcher in self.searchers

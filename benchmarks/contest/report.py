@@ -126,7 +126,7 @@ def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
 
 
 def _paired_table(regrets: Regrets, markdown: bool) -> str:
-    """Returns a row per problem and checkpoint, or no text without rivals."""
+    """Returns a table by problem and checkpoint; empty without rivals."""
     rows = []
     for problem in (*regrets.problems, None):
         for checkpoint in regrets.checkpoints:
@@ -160,7 +160,7 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
 def _ratios_table(regrets: Regrets, markdown: bool) -> str:
     """Returns a table of ratios and paired differences, a row per searcher.
 
-    Both compare averages over problems. Without averages, there is no text.
+    Both compare averages over problems. Without averages, the text is empty.
     """
     rows = []
     for searcher in regrets.searchers:

@@ -83,7 +83,7 @@ class UncheckedRegressor(GaussianProcessRegressor):
 
 
 class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """The oracle with the fast Gaussian process. It writes no files."""
+    """The oracle with the fast Gaussian process and without files."""
 
     def _make_gpr(self) -> UncheckedRegressor:
         settings = super()._make_gpr().get_params(deep=False)
@@ -136,7 +136,7 @@ class KerasTunerSearcher(BaseSearcher):
     def _propose(self, num: int) -> list[Tokens]:
         points = []
         for _ in range(num):
-            # A worker that already has a trial would get the same trial again.
+            # A worker with a running trial would get the same trial again.
             worker = f"worker{self._num_asked}"
             self._num_asked += 1
             with _quiet():

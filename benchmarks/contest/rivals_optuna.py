@@ -5,11 +5,11 @@ describe the sampler TPE. All settings are the library's defaults. Ordinal
 decisions are ints, so that the sampler knows their order; other decisions are
 categorical. A point whose reward was not told yet is a running trial. The
 samplers take running trials into account, so that the points of a batch differ:
-TPE has the option `constant_liar`, and the Gaussian process q-batch log EI.
+TPE uses `constant_liar`, and the Gaussian process uses q-batch log EI.
 
-Since Optuna 5, TPE has this option and is multivariate by default.
-`tpe_independent` is not multivariate, which was the previous default. This
-module needs the extra `contest`, and torch for the Gaussian-process sampler.
+Since Optuna 5, TPE uses `constant_liar` and is multivariate by default. The
+earlier default, which is not multivariate, is `tpe_independent`. This module
+needs the extra `contest`, and torch for the Gaussian-process sampler.
 """
 
 import warnings
@@ -40,7 +40,7 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     ),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-"""Name -> function (seed) -> sampler with the library's settings."""
+"""Name -> function that makes a sampler with a given seed."""
 
 
 class OptunaSearcher(BaseSearcher):

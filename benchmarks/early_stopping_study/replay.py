@@ -122,7 +122,7 @@ class Replay:
         num_stopped: number of stopped trials.
         num_would_lead: number of trials with a stop rule whose complete
             training is better than each earlier trial that was not stopped.
-        num_leads_lost: number of stopped trials among these trials.
+        num_leads_lost: number of stopped trials among those that would lead.
         fair_errors: for each stopped trial, the reward that the searcher was
             told, minus the reward of the complete training.
         bare_errors: for each stopped trial, the reward at the stopped epoch,
@@ -334,7 +334,7 @@ class _ReplayRunner:
 
 
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
-    """Returns the trial's result: the curve `quality`, cut where it stops."""
+    """Returns the result of a trial whose complete curve is `quality`."""
     metrics: dict[str, float] = {}
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):

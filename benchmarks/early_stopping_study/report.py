@@ -23,7 +23,7 @@ class Row:
     """The results of one stopper over all seeds.
 
     Attributes:
-        name: name of the stopper, and `, equal epochs` if this is compared.
+        name: name of the stopper, marked if the numbers of epochs are equal.
         regret: mean regret, as a difference of EERs.
         difference, difference_error: each search's regret minus the regret of
             the same search without stopping: the mean and its standard error.
@@ -73,7 +73,7 @@ def compare(
 
     Returns:
         A row without stopping, a row per stopper at equal numbers of trials,
-        and perhaps a row per stopper at equal numbers of epochs.
+        and with `equal_epochs` a row per stopper at equal numbers of epochs.
     """
     num_points = round(share * len(curves.qualities))
     samples = [

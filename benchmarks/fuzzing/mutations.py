@@ -162,7 +162,7 @@ _DAMAGES: tuple[Callable[[bytes, int, random.Random], bytes], ...] = (
 
 
 def _random_container(document: Any, generator: random.Random) -> Any:
-    """Returns a random dict or nonempty list; None if there is none."""
+    """Returns a random dict or nonempty list in `document`, or None."""
     found: list[Any] = []
 
     def collect(value: Any) -> None:

@@ -11,7 +11,7 @@ after a complete trial. A reward has two scores:
   subsets of 50 networks.
 
 The final EER is averaged over trials of the network. The target `cross` leaves
-out the trial from which the reward was computed, because a searcher needs to
+out the trial from which the reward was computed, because the reward should
 predict other trials. The target `same` averages over all trials. Reward and
 target then share the noise of one trial, so the scores are too good. Standard
 errors come from a bootstrap over networks, with the same resamples for all

@@ -119,7 +119,7 @@ def _noise_text(noise: Noise) -> str:
 
 
 def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
-    """Returns the reward of highest tau per target, folds and fidelity."""
+    """Returns the reward with the best tau per target, folds and fidelity."""
     parts = []
     for target in _targets(scores):
         rows = []

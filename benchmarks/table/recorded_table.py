@@ -189,13 +189,13 @@ class RecordedTable:
         return np.array(values).reshape(self.num_points, self.num_seeds)
 
     def final_eers(self) -> npt.NDArray:
-        """Returns the evaluation EERs of the kept weights, (points, seeds)."""
+        """Returns the evaluation EERs of the kept weights: (points, seeds)."""
         eers = self.curve("evaluation_eer")
         epochs = self.best_epochs[..., None] - 1
         return np.take_along_axis(eers, epochs, axis=2)[..., 0]
 
     def evaluation_quality(self) -> npt.NDArray:
-        """Returns 1 - final EER for each trial, (points, seeds)."""
+        """Returns 1 - final EER of each trial: (points, seeds)."""
         return 1.0 - self.final_eers()
 
 
