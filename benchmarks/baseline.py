@@ -3,11 +3,11 @@
 The program trains `crnn_baseline` on the development split, selects the epoch
 on fold 0, and scores the network on the evaluation split. With 1,500
 development clips, the mean equal error rate (EER) should be between 0.05 and
-0.15, and the EER of each tag above 0 and at most 0.35.
+0.15. The EER of each tag should be above 0 and at most 0.35.
 
   python -m benchmarks.baseline --workdir=runs/baseline
 
-On one core, an epoch takes about 80 s, after a few minutes of preparation.
+On one core, the preparation takes minutes, and each epoch takes about 80 s.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
-"""Measures how often `explain` finds effects of decisions that have none.
+"""Measures how often `explain` finds effects of decisions without an effect.
 
 The program runs searches with 21 decisions and synthetic rewards. 7 decisions
-have random effects, which are as large as the noise of a trial. 14 decisions
-have no effect. For both kinds, the program counts the decisions whose best
-choice exceeds the worst choice by more than 2 and by more than 3 posterior
-standard deviations. It also counts the searches whose leave-one-out R² is above
-0, and above 2 standard errors. With `--num_that_matter=0`, all rewards are
-noise.
+have random effects, which are as large as the noise of a trial. The other 14
+decisions have no effect. For both kinds of decisions, the program counts how
+often the best choice is more than 2 (or 3) posterior standard deviations better
+than the worst choice. The program also counts the searches whose leave-one-out
+R² is above 0, and those whose R² is above 2 standard errors. With
+`--num_that_matter=0`, all rewards are noise.
 
   python -m benchmarks.explain_calibration
 
@@ -77,9 +77,9 @@ def _explained(
     """Runs and explains one search.
 
     Returns:
-        A pair (leave-one-out R², its standard error), and a pair per decision:
-        whether it has an effect, and the posterior mean of the best choice
-        minus the worst choice in posterior standard deviations.
+        A pair (leave-one-out R², standard error of R²), and a pair per
+        decision: True if the decision has an effect, and the difference between
+        best and worst choice (posterior mean / posterior standard deviation).
     """
     import numpy as np
 
@@ -109,7 +109,7 @@ def _explained(
         searcher.tell(asked, rewards)
         observed.add(asked, rewards)
     model = RewardModel(space)
-    model.learn(observed.rewards, max_iterations=200)  # like `explain`
+    model.learn(observed.rewards, max_iterations=200)  # as many as in `explain`
     decisions = [
         (
             effect.decision in relevant,

@@ -1,13 +1,13 @@
 """Fuzz test: runs the commands on damaged files and counts failures.
 
-The program first runs the smoke experiment in the working directory (one
-minute), unless this was done before. Then it mutates sound files, manifests,
-configs, journals, score files and exported models, and runs the commands that
-read such files. A failure is a traceback, an end by a signal, a nonzero exit
-without output, a hang, or memory above the limit. The program prints one row
-per kind of input and the number of failures. The exit status is 1 if there is a
-failure. The inputs and the output of each failed command are kept in
-`failures/`.
+The program first runs the smoke experiment in the working directory. This takes
+one minute if the experiment is not finished. Then the program mutates sound
+files, manifests, configs, journals, score files and exported models, and runs
+the commands that read such files. A command fails if it prints a traceback,
+ends by a signal, exits with a nonzero status and no output, hangs, or needs
+more memory than the limit. The program prints one row per kind of input, and
+the number of failures. If a command failed, the exit status is 1. The inputs
+and the output of each failed command are kept in `failures/`.
 
   python -m benchmarks.fuzz --workdir=/tmp/fuzz --seconds=300
 """
@@ -47,7 +47,7 @@ _FILES_PER_BATCH = flags.DEFINE_integer(
 )
 
 HANG_SECONDS = 120.0
-"""A command that takes longer is counted as a hang. Most take a few seconds."""
+"""A command that takes longer counts as a hang. Most commands take seconds."""
 MEMORY_LIMIT_MIB = 1536
 EXIT_FOUND = 1
 
@@ -72,8 +72,8 @@ class Ended:
 
     Attributes:
         problem: `traceback`, `signal`, `silent`, `hang` or `memory`; empty
-            if the command ended as it should.
-        peak_mib: peak of the resident memory.
+            if the command did not fail.
+        peak_mib: peak of the resident memory in MiB.
         output: standard output and standard error.
     """
 
@@ -115,7 +115,7 @@ def main(argv: Sequence[str]) -> int:
 def _attack(
     name: str, experiment: Path, workdir: Path, failures: Path, seconds: float
 ) -> int:
-    """Runs commands on a kind of input, and returns the number of failures."""
+    """Runs commands on one kind of input. Returns the number of failures."""
     generator = random.Random(f"{_SEED.value} {name}")
     inputs = workdir / "inputs" / name
     end = time.monotonic() + seconds
@@ -169,7 +169,7 @@ def _run(arguments: list[str]) -> Ended:
     output = process.stdout.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
-    # wait4 has waited for the process. Popen must not wait for it again.
+    # After wait4, the process no longer exists. Popen must not wait for it.
     process.returncode = os.waitstatus_to_exitcode(status)
     peak_mib = usage.ru_maxrss / 1024
     problem = ""
@@ -227,7 +227,7 @@ def _sound_cases(
 
 
 def _sounds(directory: Path) -> list[tuple[str, bytes]]:
-    """Returns a pair (file extension, bytes) of a sound for each format."""
+    """Returns one sound per format, as pairs (file extension, bytes)."""
     import numpy as np
     import soundfile
 
@@ -288,7 +288,7 @@ def _score_cases(
 def _directory_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Yields damaged config, journal and status files of an experiment."""
+    """Yields copies of an experiment's files, of which one is damaged."""
     from benchmarks.fuzzing import mutations
 
     names = ("config.json", "trials.jsonl", "running.json", "driver.lock")
@@ -327,18 +327,18 @@ def _wrong_content(data: bytes, generator: random.Random) -> bytes:
 
 
 def _wrong_line(data: bytes, generator: random.Random) -> bytes:
-    """Returns a journal with a wrong value, in a line with a right checksum."""
+    """Returns a journal with one wrong value but with right checksums."""
     from audiotag_nas.search.journal import with_checksum
     from benchmarks.fuzzing.mutations import mutate_json
 
-    # The file may be empty, like the lock file after a command has finished.
+    # The lock file is empty after a command has finished.
     lines = data.splitlines() or [b"{}"]
     index = generator.randrange(len(lines))
     document = json.loads(lines[index])
     document.pop("checksum", None)
     document = mutate_json(document, generator)
     line = json.dumps(document).encode()
-    # After the mutation, the document may not be an object with fields.
+    # The mutation may return an empty object, or a value of another type.
     is_record = isinstance(document, dict) and document
     lines[index] = with_checksum(line) if is_record else line
     return b"\n".join(lines) + b"\n"
@@ -347,7 +347,7 @@ def _wrong_line(data: bytes, generator: random.Random) -> bytes:
 def _model_cases(
     experiment: Path, inputs: Path, generator: random.Random
 ) -> Iterator[Case]:
-    """Yields exported models with a damaged file or manifest."""
+    """Yields exported models in which one file is damaged."""
     from benchmarks.fuzzing.mutations import mutate_bytes
 
     model = inputs / "export"

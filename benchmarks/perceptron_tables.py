@@ -1,7 +1,7 @@
 """Trains the tables of small perceptrons for the contest.
 
 The program writes one CSV file per table of
-`benchmarks/contest/perceptrons.py`. The file is an argument of
+`benchmarks/contest/perceptrons.py`. Each file can be given to
 `benchmarks.searchers --table_csv`. Existing files are kept.
 
   python -m benchmarks.perceptron_tables --output_dir=runs/perceptrons
@@ -37,8 +37,8 @@ def main(argv: Sequence[str]) -> None:
 
     directory = Path(_OUTPUT_DIR.value)
     check_writable_directory(directory)
-    # Small networks train faster with one thread. A spawned worker reads these
-    # variables when it imports its libraries.
+    # Small networks train faster with one thread. A spawned worker's libraries
+    # read these variables during their import.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     spawn = multiprocessing.get_context("spawn")
     for name in _TABLES.value or perceptrons.TABLES:

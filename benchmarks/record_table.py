@@ -1,9 +1,9 @@
-"""Records a table of every network of a small search space.
+"""Records a table of all networks of a small search space.
 
 The program trains each network of `benchmarks/table/table_space.py` with
 several seeds on a fixed synthetic data set. It records the learning curves in a
-journal and writes them as a table. The same command continues an interrupted
-recording. A larger `--num_seeds` extends a recording.
+journal, and then converts the journal to a table. The same command continues an
+interrupted recording. A larger `--num_seeds` extends a finished recording.
 
   python -m benchmarks.record_table --workdir=runs/table
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
     from benchmarks.table.recorded_table import write_table
 
     output = _OUTPUT.value or workspace.workdir / "table.npz"
-    # The journal may have more seeds than `--num_seeds`.
+    # The journal may have trials of more seeds than `--num_seeds`.
     wanted = {trial.trial_id for trial in trials}
     entries = read_entries(workspace.journal_path)
     write_table([e for e in entries if e.trial.trial_id in wanted], output)

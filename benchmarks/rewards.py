@@ -3,11 +3,11 @@
 The program computes every reward of `reward_forms` after several numbers of
 epochs, on one validation fold and on both folds. It compares the rewards with
 the networks' final evaluation EERs in a recorded table. It writes `rewards.txt`
-and `rewards.png`, which docs/results/rewards.md explains.
+and `rewards.png`; docs/results/rewards.md explains these files.
 
   python -m benchmarks.rewards --output_dir=benchmarks/results/rewards
 
-With 1,458 recorded trials, it takes a few minutes on one core.
+With 1,458 recorded trials, the program takes a few minutes on one core.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Compares the throughput of the runners.
 
-Each runner runs a few trials to warm up. Then the runners run the same trials
-in several turns. They alternate, so that other load on the machine affects all
-runners. The table has the medians over turns.
+Each runner first runs a few trials to warm up. Then the runners alternate for
+several turns, so that other load on the machine affects all runners. In every
+turn, a runner runs the same trials. The table has the medians over the turns.
 
   python -m benchmarks.runners --config=demo --workdir=/tmp/benchmark
 """
@@ -45,7 +45,7 @@ _NUM_TURNS = flags.DEFINE_integer(
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """A runner's throughput in one turn, and the share of time it trained."""
+    """A runner's throughput in one turn, and the busy share of its workers."""
 
     trials_per_minute: float
     utilization: float

@@ -1,9 +1,9 @@
-"""Measures the CPU time of searchers without trainings.
+"""Measures the CPU time of the searchers alone, without trainings.
 
 The program runs searchers on the paper's search space (21 decisions), with
-synthetic rewards in batches of 4. It prints the CPU seconds until the searcher
-is told the first batch. It also prints the CPU milliseconds of `ask` and `tell`
-per trial at 52, 100 and 200 trials (medians of the last ten batches).
+synthetic rewards in batches of 4. For each searcher, it prints the CPU seconds
+until the end of the first batch. It also prints the CPU milliseconds of `ask`
+and `tell` per trial at 52, 100 and 200 trials (medians of ten batches).
 
   python -m benchmarks.searcher_cost
 

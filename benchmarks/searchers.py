@@ -2,21 +2,21 @@
 
 The program runs every searcher on the recorded table and on analytic search
 spaces, with many seeds. It reports the mean true regret of the recommended
-point with its standard error, and compares `reinforce` with the best rival in
-pairs of searches. It reports the same numbers for one common recommendation
-rule, and draws the regrets over the trials. Each finished search is a line of
-`<output_dir>/contest.jsonl`, and the same command continues an interrupted
-contest. The searchers of other libraries need the extra `contest`.
+points with its standard error, and compares `reinforce` with the best rival
+seed by seed. It reports the same numbers for points that one common rule
+recommends, and draws the regrets over the number of trials. Each finished
+search is a line of `<output_dir>/contest.jsonl`. The same command continues an
+interrupted contest. The searchers of other libraries need the extra `contest`.
 
   python -m benchmarks.searchers --output_dir=runs/contest
 
 `--searchers=reinforce,random,evolution` selects searchers.
-`--table_csv=FILE --problems=` runs searchers on a table of your own only.
+`--table_csv=FILE --problems=` runs searchers only on a table of your own.
 
 On one core, a search of 200 trials takes a few seconds with the searchers of
-this package and with Optuna's TPE. It takes 30 s with Optuna's Gaussian
-process, and 20 to 110 s with keras-tuner. 50 seeds on six problems take 4 to 5
-hours with keras-tuner.
+this package and with Optuna's TPE. Such a search takes 30 s with Optuna's
+Gaussian process, and 20 to 110 s with keras-tuner. 50 seeds on six problems
+take 4 to 5 hours with keras-tuner.
 """
 
 import dataclasses
@@ -121,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
                 on_result=print_result,
             )
     done = read_results(results_path)
-    # The report names a CSV problem by the path of this command.
+    # The report names CSV files by the paths in the flags of this command.
     results = [
         dataclasses.replace(done[task], task=task)
         for task in tasks

@@ -1,1 +1,1 @@
-"""The searchers' contest, with its problems, other searchers and report."""
+"""The contest of searchers: problems, rival searchers, results and report."""

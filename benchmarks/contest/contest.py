@@ -1,16 +1,17 @@
 """Runs every searcher on every problem under the same conditions.
 
-A task is one search: a searcher, a problem and a seed. The seed determines the
-problem's instance, the noise of its rewards and the searcher's random choices.
-The contest asks the searcher for a batch of points and tells it all rewards of
-the batch before it asks for the next batch. A repeated point counts as a trial
-too. After some numbers of trials, the checkpoints, the contest records the true
-regret (best value minus true value) of two recommendations. The searcher makes
-the first recommendation. `recommend_by_common_rule` makes the second one from
-the same rewards, to show how good the searcher's trials are by themselves.
+A task is one search with one searcher, one problem and one seed. The seed
+determines the problem's instance, the noise of the rewards and the searcher's
+random choices. The searcher is told all rewards of a batch of points before it
+is asked for the next batch. A repetition of a point counts as a trial too. The
+true regret of a point is the problem's highest true value minus the point's
+true value. At each checkpoint (a number of trials), the true regrets of two
+points are recorded: the searcher recommends the first point, and
+`recommend_by_common_rule` recommends the second point. The second regret shows
+how good the searcher's trials are by themselves.
 
-Tasks run in worker processes with one thread each. Each finished task is a
-line of a file (`results.py`), so an interrupted contest can be continued.
+Tasks run in worker processes with one thread each. Each finished task becomes
+a line of a file (`results.py`). An interrupted contest can be continued.
 """
 
 import concurrent.futures
@@ -84,8 +85,8 @@ _ONE_THREAD = dict.fromkeys(
     "1",
 )
 _TASKS_PER_WORKER = 100
-"""Number of tasks after which a worker is replaced, because TensorFlow keeps
-some MB of memory per graph."""
+"""Number of tasks per worker after which all workers are replaced. TensorFlow
+does not free some MB of memory per graph."""
 
 _DIGITS = 7
 
@@ -93,10 +94,10 @@ _DIGITS = 7
 def recommend_by_common_rule(
     space: SearchSpace, tokens: Sequence[Tokens], rewards: Sequence[float]
 ) -> Tokens:
-    """Returns the observed point of highest posterior mean.
+    """Returns the observed point with the highest posterior mean.
 
-    `reinforce` uses this rule for its own trials. With fewer than three
-    different points, the point of highest mean reward is returned.
+    `reinforce` recommends by the same rule. If fewer than three different
+    points were observed, the point with the highest mean reward is returned.
 
     Args:
         space: the search space.
@@ -118,8 +119,8 @@ def problem_names(
     """Returns the names of all selected problems.
 
     Args:
-        names: values of `--problems`. None selects all problems, and empty
-            strings are ignored.
+        names: values of `--problems`; None means all problems. Empty strings
+            are ignored.
         csv_paths: values of `--table_csv`.
 
     Raises:
@@ -155,7 +156,7 @@ def make_problem(name: str, seed: int) -> Problem:
 
 
 def missing_points_note(problem: Problem) -> str:
-    """Returns a note on missing points of a table; empty if none is missing."""
+    """Returns a note on a table's missing points; empty if none is missing."""
     if not isinstance(problem, TableProblem):
         return ""
     num, size = problem.num_recorded, problem.space.size
@@ -250,7 +251,7 @@ def run_task(task: Task) -> TaskResult:
     cpu_seconds = 0.0
     for checkpoint in task.checkpoints:
         while len(tokens) < checkpoint:
-            # A batch ends at the next checkpoint at the latest.
+            # The last batch before a checkpoint may be smaller.
             num = min(TRIALS_PER_ROUND, checkpoint - len(tokens))
             before = time.process_time()
             asked = searcher.ask(num)
@@ -287,8 +288,8 @@ def make_tasks(
 ) -> list[Task]:
     """Returns all tasks, ordered by seed.
 
-    After an interruption, each pair of problem and searcher therefore has about
-    the same number of searches.
+    Because of this order, an interrupted contest has about the same number of
+    finished searches for each pair of problem and searcher.
 
     Args:
         problems, searchers: names of problems and of searchers.
@@ -319,15 +320,15 @@ def run_contest(
         tasks: all tasks of the contest.
         results: the file to which each result is appended.
         num_workers: number of processes, each with one thread.
-        on_result: called with each result, the number of finished tasks and
-            the number of all tasks.
+        on_result: called after each task with its result, the number of
+            finished tasks and the number of all tasks.
 
     Raises:
         UserError: a task raised this error. Earlier results are kept.
     """
     remaining = [task for task in tasks if task not in results.results]
     num_done = len(tasks) - len(remaining)
-    # Libraries read these variables when a spawned worker imports them.
+    # A spawned worker's libraries read these variables during their import.
     os.environ.update(_ONE_THREAD)
     while remaining:
         num = num_workers * _TASKS_PER_WORKER
@@ -349,7 +350,7 @@ def run_contest(
 
 
 def _start_worker() -> None:
-    """Makes the worker exit when its parent ends, even if it is killed."""
+    """Makes the worker exit when the parent process ends or is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
 
@@ -364,5 +365,5 @@ def _run_in_worker(task: Task) -> TaskResult:
     try:
         return run_task(task)
     finally:
-        # TensorFlow graphs contain reference cycles.
+        # Frees TensorFlow graphs, which contain reference cycles.
         gc.collect()

@@ -1,18 +1,18 @@
-"""Tables of small perceptrons from other fields, trained with scikit-learn.
+"""Tables of small perceptrons for other data, trained with scikit-learn.
 
-If a searcher does well on the recorded table but not on these tables, it is
+A searcher that does well on the recorded table but not on these tables is
 tuned to the recorded table. Each table has one network per combination of a
-search space's choices. The networks are trained with two seeds on a data set of
-scikit-learn and scored on a validation and a test split. The spaces are this
-project's own:
+search space's choices. Each network is trained with two seeds on a data set of
+scikit-learn, and scored on a validation split and a test split. This project's
+own choice of spaces:
 
-    digits      widths, activation, weight decay, learning rate and batch size
-                of digit classifiers
-    layers      widths of four layers, and activation, of digit classifiers
-    diabetes    the decisions of `digits`, and epochs, of regressors that are
-                scored by R^2
-    cancer      depth, one width for all layers and the other decisions of
-                `digits`, of classifiers trained on few cases with noisy labels
+    digits      digit classifiers; decisions: widths, activation, weight decay,
+                learning rate and batch size
+    layers      digit classifiers; decisions: widths of four layers, activation
+    diabetes    regressors, scored by R^2; decisions: those of `digits`, and the
+                number of epochs
+    cancer      classifiers, trained on few cases with noisy labels; decisions:
+                those of `diabetes`, but depth and one width instead of widths
 
 The constants of `reinforce` were chosen on several spaces, including earlier
 forms of `digits`, `layers` and `diabetes`. `cancer` was added afterwards.
@@ -35,7 +35,7 @@ from audiotag_nas.errors import ConfigError
 NUM_SEEDS = 2
 _DIGITS = 5
 _WORST_R2 = -1.0
-"""The score of a regressor whose R^2 is lower, e.g. because it diverged."""
+"""The score of all regressors with a lower R^2, e.g. because of divergence."""
 
 Choices = Mapping[str, Any]
 Arrays = tuple[npt.NDArray, npt.NDArray]
@@ -46,7 +46,7 @@ class PerceptronTable:
     """A search space and the training of its networks.
 
     Attributes:
-        choices: decision -> choices of the decision; numbers increase.
+        choices: decision -> choices of the decision, with increasing numbers.
         train: function (choices, seed) -> validation score and test score.
             Higher scores are better.
     """
@@ -55,14 +55,14 @@ class PerceptronTable:
     train: Callable[[Choices, int], tuple[float, float]]
 
     def points(self) -> list[Choices]:
-        """Returns every combination. The last decision varies fastest."""
+        """Returns every combination. The last decision changes fastest."""
         return [
             dict(zip(self.choices, values, strict=True))
             for values in itertools.product(*self.choices.values())
         ]
 
     def row(self, point: Choices) -> list[Any]:
-        """Returns the row of a point with its choices, rewards and true value.
+        """Returns a point's row: its choices, rewards and true value.
 
         Each reward is the validation score with one seed. The true value is the
         mean of the test scores.
@@ -92,8 +92,7 @@ def _fit_and_score(
     train, validation, test = splits
     network = make_network(random_state=seed, **settings)
     with warnings.catch_warnings():
-        # With a fixed number of epochs, some trainings do not converge. Some
-        # networks diverge.
+        # Some trainings diverge or do not converge in the given epochs.
         warnings.simplefilter("ignore")
         network.fit(*train)
         return network.score(*validation), network.score(*test)
@@ -106,7 +105,7 @@ def _splits(
     num_train: int,
     num_validation: int,
 ) -> tuple[Arrays, Arrays, Arrays]:
-    """Returns fixed random splits for training, validation and test."""
+    """Returns splits for training, validation and test, with a fixed seed."""
     order = np.random.default_rng(0).permutation(len(targets))
     parts = np.split(order, [num_train, num_train + num_validation])
     train, validation, test = ((features[p], targets[p]) for p in parts)
@@ -271,7 +270,6 @@ _MAKE: dict[str, Callable[[], PerceptronTable]] = {
 }
 
 TABLES = tuple(_MAKE)
-"""All tables."""
 
 
 @functools.cache

@@ -1,19 +1,19 @@
 """Analytic search spaces whose best point is known exactly.
 
 A problem is a search space with a true value and a noisy reward per point.
-Each seed draws another instance of the problem, so that a searcher cannot be
+Each seed gives a different instance of the problem, so that no searcher can be
 tuned to one instance. Values are on the scale of 1 - EER. The values of random
 points have a standard deviation of about 0.04 (`SPREAD`). Effects and noise are
-measured in units of this standard deviation. The definitions are this project's
-own:
+measured in units of this standard deviation. This project's own definitions:
 
-    additive    21 ordinal decisions with smooth effects, no interactions;
+    additive    21 ordinal decisions with smooth effects and no interactions;
                 1e14 points
     pairwise    14 ordinal and categorical decisions; half of the variance
-                comes from pairs
-    deceptive   12 categorical decisions in four traps (Deb and Goldberg 1993).
-                In a trap, values rise with the distance from the best pattern
-    needle      8 categorical decisions, weak effects, one narrow high peak
+                comes from interactions between two decisions
+    deceptive   12 categorical decisions in four traps (Deb and Goldberg 1993);
+                in a trap, the best pattern has the highest value, and the
+                values of all other patterns rise with the distance from it
+    needle      8 categorical decisions with weak effects; one narrow, high peak
     noisy       10 ordinal decisions with smooth effects; the noise exceeds the
                 differences between the best few percent of points
 """
@@ -36,16 +36,16 @@ SPREAD = 0.04
 NOT_AVERAGED = ("deceptive",)
 """Problems that are reported but do not enter the average.
 
-In `deceptive`, the worst points by construction surround the best point. A
-technique made for this problem never took effect on any other problem.
+By construction, the best point of `deceptive` is surrounded by the worst
+points. A technique made for this problem had no effect on any other problem.
 """
 
 
 class Problem(Protocol):
     """The objective of one search.
 
-    Each search needs its own object, because a problem may have state, such as
-    the recorded trials that were already used.
+    Each search needs its own problem object, because the object may have state:
+    for example, it may know which recorded trials were already used.
     """
 
     @property
@@ -60,11 +60,11 @@ class Problem(Protocol):
         ...
 
     def reward(self, tokens: Tokens, generator: np.random.Generator) -> float:
-        """Draws the reward of one trial of this point."""
+        """Draws the reward of one trial of a point."""
         ...
 
     def true_value(self, tokens: Tokens) -> float:
-        """Returns the value of a point without noise."""
+        """Returns the true value of a point."""
         ...
 
 
@@ -94,15 +94,15 @@ class Edge:
 class TreeProblem:
     """A problem with effects of single decisions and of pairs of decisions.
 
-    The pairs form a tree, so the best point can be computed exactly, from the
-    leaves to the root.
+    The pairs form a tree. The value of the best point can therefore be computed
+    exactly, from the leaves to the root.
 
     Attributes:
         name: name of the problem.
         space: the search space.
         effects: one array of shape (choices,) per decision.
-        edges: the pairs. A decision is the child of at most one pair, and each
-            child comes after its parent.
+        edges: the pairs. A decision is the child in at most one pair. This pair
+            precedes all pairs in which the decision is the parent.
         noise: standard deviation of the rewards of a point.
     """
 
@@ -136,11 +136,11 @@ class TreeProblem:
 
 @dataclasses.dataclass(frozen=True)
 class TrapProblem:
-    """A problem without noise whose decisions form blocks that are traps.
+    """A problem without noise. Its decisions form blocks; each block is a trap.
 
     In a block of b decisions, u tokens are equal to those of the best point. If
-    u = b, the block adds its weight to the value. If u < b, it adds its weight
-    times 0.7 (b - 1 - u) / (b - 1).
+    u = b, the block adds its weight to the value. If u < b, the block adds its
+    weight times 0.7 (b - 1 - u) / (b - 1).
 
     Attributes:
         name: name of the problem.
@@ -183,8 +183,8 @@ class NeedleProblem:
         space: the search space.
         effects: one array of shape (choices,) per decision.
         needle: the point of the peak.
-        heights: heights of the peak at points with 0, 1, ... other tokens than
-            `needle`. At further points, the height is 0.
+        heights: heights of the peak at points in which 0, 1, ... tokens differ
+            from `needle`. At more distant points, the height is 0.
         noise: standard deviation of the rewards of a point.
     """
 
@@ -197,8 +197,8 @@ class NeedleProblem:
 
     @functools.cached_property
     def best_value(self) -> float:
-        # best[h] is the highest sum of effects among points with h other tokens
-        # than the needle.
+        # best[h] is the highest sum of effects among the points in which h
+        # tokens differ from the needle.
         best = [0.0] + [-np.inf] * self.space.num_decisions
         for effects, token in zip(self.effects, self.needle, strict=True):
             others = np.delete(effects, token)
@@ -230,7 +230,7 @@ def additive(
     *,
     num_choices: tuple[int, ...] = (5, 4, 5) * 7,
 ) -> TreeProblem:
-    """Returns a problem of independent decisions, most with weak effects."""
+    """Returns a problem without interactions. Most effects are weak."""
     return _tree(
         "additive",
         generator,
@@ -246,7 +246,7 @@ def pairwise(
     *,
     num_choices: tuple[int, ...] = (4, 3, 5, 4, 3, 4, 5) * 2,
 ) -> TreeProblem:
-    """Returns a problem with half of the variance in pairs of decisions."""
+    """Returns a problem in which half of the variance comes from pairs."""
     return _tree(
         "pairwise",
         generator,
@@ -278,7 +278,7 @@ def deceptive(
     block_size: int = 3,
     num_choices: int = 4,
 ) -> TrapProblem:
-    """Returns traps whose decisions are at random places in the space."""
+    """Returns a problem in which each trap consists of random decisions."""
     num = num_blocks * block_size
     order = generator.permutation(num).reshape(num_blocks, block_size)
     weights = generator.uniform(0.5, 1.5, num_blocks)
@@ -294,7 +294,7 @@ def deceptive(
 def needle(
     generator: np.random.Generator, *, num_choices: tuple[int, ...] = (4,) * 8
 ) -> NeedleProblem:
-    """Returns a problem with a peak of 6 standard deviations."""
+    """Returns a problem with a peak whose height is 6 standard deviations."""
     ordinal = (False,) * len(num_choices)
     return NeedleProblem(
         name="needle",
@@ -315,7 +315,7 @@ ANALYTIC: dict[str, Callable[[np.random.Generator], Problem]] = {
     "needle": needle,
     "noisy": noisy,
 }
-"""Name -> function that draws an instance."""
+"""Name of a problem -> function that draws an instance of the problem."""
 
 
 def make_analytic(name: str, seed: int) -> Problem:
@@ -353,7 +353,7 @@ def _tree(
     pair_variance: float,
     noise: float,
 ) -> TreeProblem:
-    """Returns a problem of total variance 1, `pair_variance` of it in pairs."""
+    """Returns a problem of variance 1, with `pair_variance` from pairs."""
     effects = _main_effects(
         generator, num_choices, ordinal, variance=1 - pair_variance
     )

@@ -32,7 +32,7 @@ def plot_regrets(
         path: path of the picture (.png, .pdf or .svg).
         checkpoints: numbers of trials.
         panels: title of a panel -> searcher -> (mean regret, standard error)
-            at each checkpoint; NaN where they are unknown.
+            at each checkpoint. Unknown numbers are NaN.
     """
     names = list(dict.fromkeys(name for p in panels.values() for name in p))
     positions = _shifted(checkpoints, len(names))
@@ -80,9 +80,9 @@ def plot_regrets(
 
 
 def _shifted(checkpoints: Sequence[int], num: int) -> npt.NDArray:
-    """Returns the positions of `num` curves, of shape (num, checkpoints).
+    """Returns the x positions of `num` curves, an array (num, checkpoints).
 
-    On the logarithmic scale, the positions at a checkpoint differ by at most
+    On the logarithmic scale, the positions at one checkpoint differ by at most
     0.28 times the smallest distance between two checkpoints.
     """
     logs = np.log(np.array(checkpoints, np.float64))
@@ -92,7 +92,7 @@ def _shifted(checkpoints: Sequence[int], num: int) -> npt.NDArray:
 
 
 def _show_zero(axes: Any) -> None:
-    """Starts the axis a little below 0, so that markers at 0 are visible."""
+    """Starts the y axis a little below 0, so that markers at 0 are visible."""
     top = axes.get_ylim()[1]
     axes.set_ylim(-0.04 * top, top)
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=0.5)

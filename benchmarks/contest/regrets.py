@@ -1,9 +1,9 @@
 """Statistics of the contest's regrets.
 
-Before regrets are averaged over problems, each problem's regret is divided by
-the mean regret of random search on this problem at the same number of trials.
-Errors are standard errors of the mean over seeds. They do not include the error
-of this divisor.
+An average over problems is an average of scaled regrets. A scaled regret is a
+regret divided by the mean regret of random search on the same problem at the
+same number of trials. Errors are standard errors of the mean over seeds. They
+do not include the error of the divisor.
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ class PairedComparison:
     """Compares `OURS` and a rival on the seeds that both have finished.
 
     Attributes:
-        ratio: the mean regret of `OURS` divided by the rival's; NaN if the
-            rival's mean regret is 0.
-        difference: the mean over seeds of the regret of `OURS` minus the
-            rival's regret.
+        ratio: the mean regret of `OURS`, divided by the rival's mean regret;
+            NaN if the divisor is 0.
+        difference: the regret of `OURS` minus the rival's regret, averaged over
+            the seeds.
     """
 
     ratio: float
@@ -42,8 +42,8 @@ class PairedComparison:
 class Estimate:
     """A mean over seeds and its standard error.
 
-    The error is NaN for one seed. Without any seed, the mean is NaN and is
-    printed as `-`.
+    With one seed, the error is NaN. Without any seed, the mean is NaN too, and
+    the estimate is printed as `-`.
     """
 
     mean: float
@@ -71,11 +71,11 @@ class Regrets:
 
     Args:
         results: results of searches with the same number of trials.
-        common: whether to use the recommendations of the common rule instead
-            of the searchers' recommendations.
+        common: True for the recommendations of the common rule, False for the
+            searchers' own recommendations.
 
     Attributes:
-        problems, searchers: their names, in the order of the first result.
+        problems, searchers: names of the problems and of the searchers.
         averaged: the problems that are not in `NOT_AVERAGED`.
         checkpoints: numbers of trials.
     """
@@ -115,14 +115,14 @@ class Regrets:
         return Estimate.of(list(values))
 
     def scale(self, problem: str, checkpoint: int) -> float:
-        """Returns random search's mean regret; NaN if it is 0 or unknown."""
+        """Returns random search's mean regret; NaN if this is 0 or unknown."""
         scale = self.estimate(problem, REFERENCE, checkpoint).mean
         return scale if scale > 0 else math.nan
 
     def why_no_average(self) -> list[str]:
         """Returns reasons why the average is undefined at some checkpoint.
 
-        Each problem on which random search has no regret is one reason.
+        Each problem on which random search has no regret above 0 is a reason.
         """
         if not self.averaged:
             return ["no problem enters the average"]
@@ -145,7 +145,7 @@ class Regrets:
         return reasons
 
     def has_average(self) -> bool:
-        """Whether any searcher has an average at any checkpoint."""
+        """Returns True if any searcher has an average at any checkpoint."""
         return not all(
             math.isnan(self.average(searcher, checkpoint).mean)
             for searcher in self.searchers
@@ -153,7 +153,7 @@ class Regrets:
         )
 
     def average(self, searcher: str, checkpoint: int) -> Estimate:
-        """Returns the scaled average over problems; NaN if one is missing."""
+        """Returns the mean scaled regret; NaN if it is unknown on a problem."""
         parts = [
             (
                 self.estimate(problem, searcher, checkpoint),
@@ -171,9 +171,9 @@ class Regrets:
         )
 
     def best_rival(self, problem: str | None, checkpoint: int) -> str | None:
-        """Returns the rival with the least mean regret.
+        """Returns the rival with the lowest mean regret; None without rivals.
 
-        If `problem` is None, the scaled averages over problems are compared.
+        If `problem` is None, the averages over problems are compared.
         """
         means = {}
         for searcher in self.searchers:
@@ -191,10 +191,10 @@ class Regrets:
     def paired(
         self, problem: str | None, rival: str, checkpoint: int
     ) -> PairedComparison:
-        """Compares `OURS` with a rival, paired by seed.
+        """Compares `OURS` and a rival in searches with the same seeds.
 
-        If `problem` is None, a seed's regret is the scaled average over
-        problems. If this average is undefined, there are no pairs.
+        If `problem` is None, a seed's regret is the average of scaled regrets
+        over problems. If this average is undefined, no seeds are compared.
         """
         problems = self.averaged if problem is None else [problem]
         units = {

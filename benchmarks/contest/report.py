@@ -18,7 +18,7 @@ def contest_report(
     """Returns all tables of a contest, without a final newline.
 
     Args:
-        results: one or more results of searches with the same number of trials.
+        results: results of one or more searches with equal numbers of trials.
         markdown: whether to write Markdown instead of plain text.
     """
     parts = []
@@ -52,7 +52,7 @@ def contest_report(
 def plot_contest(
     path: str | os.PathLike, results: Sequence[TaskResult]
 ) -> None:
-    """Draws one panel per problem, and one of the average if it is defined."""
+    """Draws one panel per problem, and one for the average if it is defined."""
     regrets = Regrets(results)
     panels = {
         problem: _estimates(regrets, problem) for problem in regrets.problems
@@ -98,9 +98,9 @@ def _average_parts(regrets: Regrets, markdown: bool) -> list[str]:
 def _estimates(
     regrets: Regrets, problem: str | None
 ) -> dict[str, list[Estimate]]:
-    """Returns the estimates of each searcher, one per checkpoint.
+    """Returns each searcher's mean regrets, one per checkpoint.
 
-    If `problem` is None, they are those of the average over problems.
+    If `problem` is None, they are averages over problems.
     """
     return {
         searcher: [
@@ -126,7 +126,7 @@ def _regret_table(regrets: Regrets, problem: str | None, markdown: bool) -> str:
 
 
 def _paired_table(regrets: Regrets, markdown: bool) -> str:
-    """Returns one row per problem and checkpoint; empty without rivals."""
+    """Returns a table by problem and checkpoint; empty without rivals."""
     rows = []
     for problem in (*regrets.problems, None):
         for checkpoint in regrets.checkpoints:
@@ -158,9 +158,9 @@ def _paired_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _ratios_table(regrets: Regrets, markdown: bool) -> str:
-    """Returns ratios and paired differences of averages, a row per searcher.
+    """Returns a table of ratios and paired differences, a row per searcher.
 
-    The table is empty if no average is defined.
+    Both compare averages over problems. Without averages, the text is empty.
     """
     rows = []
     for searcher in regrets.searchers:
@@ -189,7 +189,7 @@ def _ratios_table(regrets: Regrets, markdown: bool) -> str:
 
 
 def _cpu_table(results: Sequence[TaskResult], markdown: bool) -> str:
-    """Returns CPU times of `ask` and `tell` per trial, and of construction."""
+    """Returns a table of CPU times: per trial, and for the construction."""
     by_searcher: dict[str, list[TaskResult]] = {}
     for result in results:
         by_searcher.setdefault(result.task.searcher, []).append(result)

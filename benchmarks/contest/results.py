@@ -1,7 +1,7 @@
 """Reads and writes the contest's results.
 
-Each finished task is a line of `contest.jsonl`. It is flushed to disk at once.
-If the contest is killed, only the last line can be incomplete.
+Each finished task is a line of `contest.jsonl`, which is flushed to disk at
+once. If the contest is killed, only the last line can be incomplete.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ from audiotag_nas.files import file_digest, store_errors
 CHECKPOINTS = (25, 50, 100, 200)
 CSV_PREFIX = "csv:"
 ABLATION = "reinforce_without_policy"
-"""Name of `reinforce` without training of the policy or samples from it."""
+"""Name of the form of `reinforce` that does not train or sample a policy."""
 
-_DIGEST_LENGTH = 16  # hexadecimal digits, 64 bits together
+_DIGEST_LENGTH = 16  # number of hexadecimal digits (64 bits)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,8 +36,8 @@ class Task:
         searcher: one of `contest.SEARCHER_NAMES`.
         seed: seed of the problem and of the searcher, from 0.
         num_trials: number of trials of the search.
-        digest: digest of the CSV file, from `csv_digest`. It is empty for
-            other problems and in lines of earlier versions without digests.
+        digest: digest of the CSV file, from `csv_digest`. The digest is empty
+            for other problems, and in results of versions without digests.
     """
 
     problem: str
@@ -120,7 +120,7 @@ class ResultsFile:
         results: task -> result of the task.
 
     Raises:
-        StoreError: another line is damaged, or the file cannot be read.
+        StoreError: a complete line is damaged, or the file cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -150,7 +150,7 @@ class ResultsFile:
 
 
 def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
-    """Reads the finished tasks, while another process may append to the file.
+    """Reads the results, even while another process appends to the file.
 
     Raises:
         StoreError: see `ResultsFile`.
@@ -159,7 +159,7 @@ def read_results(path: str | os.PathLike) -> dict[Task, TaskResult]:
 
 
 def csv_digest(path: str | os.PathLike) -> str:
-    """Returns the start of the SHA-256 of a CSV file's content.
+    """Returns the first digits of a CSV file's SHA-256.
 
     Raises:
         DataError: the file cannot be read.
@@ -176,17 +176,17 @@ def csv_digests(
     *,
     report_only: bool = False,
 ) -> dict[str, str]:
-    """Returns each CSV problem's digest, after comparing it with the results'.
+    """Returns the digest of each CSV problem, after checking all digests.
 
     Args:
         problems: names of problems. Only those with a CSV file are used.
         done: the finished tasks.
-        report_only: whether no task will run. A file may then be missing, and
+        report_only: True if no task will run. A file may then be missing, and
             results without a digest are accepted.
 
     Raises:
         ConfigError: two files have the same content, or the content of a file
-            has changed since its results were made.
+            has changed since the results for this file were made.
         DataError: a file cannot be read.
     """
     digests: dict[str, str] = {}
@@ -228,7 +228,7 @@ def _other_content(path: str, digest: str, recorded: Collection[str]) -> str:
 
 
 def _read_results(path: Path) -> tuple[dict[Task, TaskResult], int]:
-    """Returns the results, and the length of an incomplete last line."""
+    """Returns the results, and the length of an incomplete last line or 0."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

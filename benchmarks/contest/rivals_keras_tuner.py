@@ -1,16 +1,16 @@
 """keras-tuner's BayesianOptimization as a searcher (O'Malley et al. 2019).
 
-An oracle is the part of keras-tuner that proposes points. It is used as by a
-tuner with several workers. Each point of a batch is the trial of another
-worker, and this trial ends when the reward is told. All settings are the
-library's defaults. Ordinal decisions are ints, and other decisions are
-unordered choices. The oracle may propose a point again.
+An oracle is the part of keras-tuner that proposes points. The searcher calls
+the oracle in the same way as a tuner with several workers does. Each point of a
+batch is the trial of a different worker, and the trial ends when the reward is
+told. All settings are the library's defaults. Ordinal decisions are ints, and
+other decisions are unordered choices. The oracle may propose a point again.
 
-Three things differ from plain use of the library. The seed is never 0, which
-would mean no seed. No state is written to disk. The Gaussian process skips
-scikit-learn's argument checks, so it gives the same numbers in a fifth of the
-time. If the oracle did not propose a point, it cannot take the point's reward;
-this reward then counts only for the recommendation.
+Three things differ from plain use of the library. The seed is never 0, because
+0 would mean no seed. No state is written to disk. The Gaussian process skips
+scikit-learn's argument checks; the numbers are the same, in a fifth of the
+time. The oracle accepts rewards only for points that it has proposed. Rewards
+of other points count only for the recommendation.
 """
 
 import contextlib
@@ -46,9 +46,9 @@ class UncheckedRegressor(GaussianProcessRegressor):
     """scikit-learn's Gaussian process without argument checks in `predict`.
 
     The oracle optimizes its acquisition function by finite differences. With 21
-    decisions, a proposal needs about 25,000 predictions of single points, and
-    argument checks take four fifths of the time of each call. The arithmetic is
-    scikit-learn's, step by step, so results are equal bit for bit.
+    decisions, a proposal needs about 25,000 predictions of single points. In
+    scikit-learn, argument checks take four fifths of the time of each
+    prediction. The arithmetic is the same, so results are equal bit for bit.
     """
 
     def fit(self, X: Any, y: Any) -> "UncheckedRegressor":  # noqa: N803
@@ -67,7 +67,7 @@ class UncheckedRegressor(GaussianProcessRegressor):
         return_std: bool = False,
         return_cov: bool = False,
     ) -> Any:
-        """See scikit-learn. It is fast for one point with `return_std`."""
+        """See scikit-learn. Fast for one point if `return_std` is True."""
         is_one = isinstance(X, np.ndarray) and X.shape[:-1] == (1,)
         if not (is_one and return_std) or not hasattr(self, "_scaled_train"):
             return super().predict(X, return_std, return_cov)
@@ -83,7 +83,7 @@ class UncheckedRegressor(GaussianProcessRegressor):
 
 
 class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """The oracle with its state in memory and the fast Gaussian process."""
+    """The oracle with the fast Gaussian process and without files."""
 
     def _make_gpr(self) -> UncheckedRegressor:
         settings = super()._make_gpr().get_params(deep=False)
@@ -93,14 +93,14 @@ class _Oracle(keras_tuner.oracles.BayesianOptimizationOracle):
         """Does nothing, because the contest does not resume a search."""
 
     def _save_trial(self, trial: Any) -> None:
-        """Does nothing, like `save`."""
+        """Does nothing, for the same reason as `save`."""
 
 
 class KerasTunerSearcher(BaseSearcher):
     """keras-tuner's Bayesian optimization as a `Searcher`.
 
-    `ask` returns fewer points if the oracle finds no new random point in 20
-    tries, because it then regards the space as exhausted.
+    If the oracle finds no new random point in 20 tries, it regards the space as
+    exhausted. `ask` then returns fewer points.
 
     Args:
         space: the search space.
@@ -124,7 +124,7 @@ class KerasTunerSearcher(BaseSearcher):
         self._oracle = _Oracle(
             objective=keras_tuner.Objective(_OBJECTIVE, "max"),
             max_trials=None,
-            # 0 would mean no seed. NumPy's legacy generator takes 32 bits.
+            # 0 would mean no seed. NumPy's legacy generator needs 32-bit seeds.
             seed=1 + seed % (2**32 - 1),
             hyperparameters=hyperparameters,
             allow_new_entries=False,
@@ -136,7 +136,7 @@ class KerasTunerSearcher(BaseSearcher):
     def _propose(self, num: int) -> list[Tokens]:
         points = []
         for _ in range(num):
-            # If a worker that has a trial asks again, it gets the same trial.
+            # A worker with a running trial would get the same trial again.
             worker = f"worker{self._num_asked}"
             self._num_asked += 1
             with _quiet():

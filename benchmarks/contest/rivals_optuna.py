@@ -1,15 +1,15 @@
 """Optuna's samplers as searchers.
 
-Optuna is described by Akiba et al. (KDD 2019), and its sampler TPE by Bergstra
-et al. (NeurIPS 2011). All settings are the library's defaults. Ordinal
+Akiba et al. (KDD 2019) describe Optuna, and Bergstra et al. (NeurIPS 2011)
+describe the sampler TPE. All settings are the library's defaults. Ordinal
 decisions are ints, so that the sampler knows their order; other decisions are
-categorical. Points that were asked and not yet told are Optuna's running
-trials. Its samplers take them into account, so that the points of a batch
-differ (`constant_liar`, the default since 5.0, and q-batch log EI).
+categorical. A point whose reward was not told yet is a running trial. The
+samplers take running trials into account, so that the points of a batch differ:
+TPE uses `constant_liar`, and the Gaussian process uses q-batch log EI.
 
-Since Optuna 5, TPE is multivariate by default. `tpe_independent` is the
-previous default. This file needs the extra `contest`, and torch for the
-Gaussian-process sampler.
+Since Optuna 5, TPE uses `constant_liar` and is multivariate by default. The
+earlier default, which is not multivariate, is `tpe_independent`. This module
+needs the extra `contest`, and torch for the Gaussian-process sampler.
 """
 
 import warnings
@@ -40,7 +40,7 @@ SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     ),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
 }
-"""Name -> function that returns a sampler with default settings for a seed."""
+"""Name -> function that makes a sampler with a given seed."""
 
 
 class OptunaSearcher(BaseSearcher):
@@ -48,7 +48,7 @@ class OptunaSearcher(BaseSearcher):
 
     Args:
         space: the search space.
-        sampler: one of `SAMPLERS`.
+        sampler: a name in `SAMPLERS`.
         seed: seed of the sampler. Only its last 32 bits are used.
 
     Raises:

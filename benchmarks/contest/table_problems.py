@@ -1,7 +1,7 @@
 """Problems made from the recorded table or from a user's CSV file.
 
-Repeated trials of a point return its recorded rewards in random order. When all
-of them were returned, the same rewards are returned again.
+Repeated trials of a point return the point's recorded rewards in random order.
+When all these rewards were returned, they are returned again in the same order.
 """
 
 import csv
@@ -22,8 +22,8 @@ _MAX_COLUMNS = 8  # number of columns shown in an error message
 class TableProblem:
     """A `Problem` whose trials were recorded.
 
-    A point without a record counts as a failed trial. Its reward and its true
-    value are then the lowest ones in the table.
+    A trial of a point without a record counts as failed. The reward and the
+    true value of such a point are the lowest ones in the table.
 
     Args:
         name: name of the problem.
@@ -74,7 +74,7 @@ def recorded_problem(
     """Returns a recorded table as a problem.
 
     The reward is 1 - validation EER of the best epoch. The true value is 1 -
-    evaluation EER of the best epoch's weights, averaged over the seeds.
+    evaluation EER after the best epoch, averaged over the seeds.
     """
     points = [tuple(map(int, tokens)) for tokens in table.tokens]
     rewards = table.quality("eer").tolist()
@@ -103,8 +103,8 @@ def read_csv_problem(path: str | os.PathLike, *, name: str) -> TableProblem:
     The columns `reward_1`, `reward_2`, ... hold the rewards of the point's
     trials (higher is better; cells may be empty). The column `value` holds the
     point's true value; without this column, the true value is the mean reward.
-    Every other column is a decision. If all its cells are numbers, the decision
-    is ordinal with sorted choices; otherwise it is categorical.
+    Every other column is a decision. A decision is ordinal, with sorted
+    choices, if all cells of the column are numbers, and categorical otherwise.
 
     Raises:
         DataError: the file is invalid. The message names the file, the line,
@@ -187,7 +187,7 @@ def _check_no_empty_choice(
     names: list[str],
     rows: list[tuple[int, dict[str, str]]],
 ) -> None:
-    """Raises DataError for empty cells, which would become choices."""
+    """Raises DataError if a cell is empty, because it would become a choice."""
     for line, row in rows:
         for name in names:
             if not row[name]:
@@ -198,7 +198,7 @@ def _check_no_empty_choice(
 
 
 def _column_summary(header: list[str]) -> str:
-    """Lists the first columns, with a hint for tables of `export_trials`."""
+    """Lists the first columns. Tables from `export_trials` get a hint."""
     text = ", ".join(header[:_MAX_COLUMNS])
     if len(header) > _MAX_COLUMNS:
         text += f" and {len(header) - _MAX_COLUMNS} more"

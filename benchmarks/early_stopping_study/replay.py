@@ -1,10 +1,10 @@
 """Replays searches with early stopping on recorded learning curves.
 
-Loop, searchers and stoppers (rules that stop trials early) are the package's. A
-trial looks up a recorded curve and cuts it where the trainer would stop the
-training. The seed determines which recorded trial is looked up; the stopper has
-no influence. Searches with the same seed and other stoppers are thus compared
-in pairs.
+The search loop, the searchers and the stoppers (rules that stop trials early)
+are those of the package. Instead of a training, the curve of a recorded trial
+is looked up, and is cut where the trainer would stop the training. The choice
+of the recorded trial depends on the seed, but not on the stopper. Searches with
+the same seed and different stoppers are therefore compared in pairs.
 
 The true EER of a network is its final EER (`RecordedTable.final_eers`),
 averaged over its recorded trials. The regret of a search is the true EER of the
@@ -32,18 +32,18 @@ from audiotag_nas.trial import Trial, TrialResult, TrialStatus, is_stopped
 from benchmarks.table.recorded_table import RecordedTable
 
 _MAX_TRIALS_FACTOR = 4
-"""Largest ratio of the number of trials with and without stopping, at an equal
-number of epochs."""
+"""At equal numbers of epochs, a search with stopping has at most this many
+times the trials of a search without stopping."""
 
 
 @dataclasses.dataclass(frozen=True)
 class QualityCurves:
-    """The quality per epoch of recorded trials, and the true EERs.
+    """The qualities of recorded trials after each epoch, and the true EERs.
 
     Attributes:
         space: the search space. Some of its points may have no trials.
-        qualities: point -> array of shape (trials, epochs) with the quality
-            up to each epoch.
+        qualities: point -> array of shape (trials, epochs). Column e is the
+            quality of the first e + 1 epochs.
         true_eer: point -> true EER (see the module's docstring).
     """
 
@@ -92,7 +92,7 @@ class QualityCurves:
         return np.array(list(self.qualities))
 
     def nearest(self, tokens: Tokens) -> Tokens:
-        """Returns the recorded point of least L1 distance to `tokens`."""
+        """Returns the recorded point with least L1 distance to `tokens`."""
         if tokens in self.qualities:
             return tokens
         steps = np.abs(self._points - np.array(tokens)).sum(axis=1)
@@ -121,11 +121,11 @@ class Replay:
         epochs: number of epochs of each trial.
         num_stopped: number of stopped trials.
         num_would_lead: number of trials with a stop rule whose complete
-            training has a higher quality than every earlier complete trial.
-        num_leads_lost: number of trials in `num_would_lead` that were stopped.
-        fair_errors: for each stopped trial, the fair reward that the searcher
-            was told minus the reward of the complete training.
-        bare_errors: for each stopped trial, the reward when it was stopped
+            training is better than each earlier trial that was not stopped.
+        num_leads_lost: number of stopped trials among those that would lead.
+        fair_errors: for each stopped trial, the reward that the searcher was
+            told, minus the reward of the complete training.
+        bare_errors: for each stopped trial, the reward at the stopped epoch,
             minus the reward of the complete training.
     """
 
@@ -159,9 +159,9 @@ def replay_search(
         early_stop: name of the stopper (see `make_early_stopper`).
         seed: seed of the searcher and of the choice of recorded trials.
         num_trials: number of trials of the search.
-        trials_per_round: number of trials of a round.
-        max_open_rounds: an argument of `run_search`.
-        settings: settings of the stopper that differ from their defaults.
+        trials_per_round: number of trials per round.
+        max_open_rounds: see `run_search`.
+        settings: settings of the stopper that differ from the defaults.
     """
     recorded = _RecordedSearcher(
         make_searcher(searcher, curves.space, seed=seed), curves
@@ -186,8 +186,8 @@ def replay_search(
 def _trial_maker(seed: int) -> MakeTrial:
     """Returns a function that makes a search's trials.
 
-    The seed of a network's first trial depends on `seed` and the network only.
-    Each retraining of the network increments the seed.
+    The seed of a network's first trial depends only on `seed` and the network.
+    For each further trial of the same network, the seed increases by 1.
     """
     num_trained: collections.Counter[Tokens] = collections.Counter()
 
@@ -251,7 +251,7 @@ def replay_at_budget(
 ) -> Replay:
     """Runs the longest search that needs at most `num_epochs` epochs.
 
-    It has at most four times the trials of a search without stopping.
+    The search has at most four times the trials of a search without stopping.
 
     Args:
         curves: the recorded trials.
@@ -269,8 +269,8 @@ def replay_at_budget(
             settings=settings,
         )
 
-    # A shorter search is equal to the start of a longer search, so the longest
-    # search gives the number of epochs of every shorter search.
+    # A shorter search is equal to the start of a longer search. The epochs of
+    # the longest search thus show how many epochs each shorter search needs.
     epochs = replay(_MAX_TRIALS_FACTOR * num_epochs // curves.num_epochs).epochs
     num_trials = np.searchsorted(np.cumsum(epochs), num_epochs, side="right")
     return replay(max(1, int(num_trials)))
@@ -334,7 +334,7 @@ class _ReplayRunner:
 
 
 def cut_result(trial: Trial, quality: Sequence[float]) -> TrialResult:
-    """Returns the trial's result if its curve is `quality`."""
+    """Returns the result of a trial whose complete curve is `quality`."""
     metrics: dict[str, float] = {}
     num_epochs = len(quality)
     for epoch in range(1, num_epochs):

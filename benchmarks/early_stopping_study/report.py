@@ -23,16 +23,15 @@ class Row:
     """The results of one stopper over all seeds.
 
     Attributes:
-        name: name of the stopper, marked if the searches have equal numbers
-            of epochs instead of trials.
+        name: name of the stopper, marked if the numbers of epochs are equal.
         regret: mean regret, as a difference of EERs.
-        difference, difference_error: mean and standard error of the regret
-            minus the regret of the same search without stopping.
+        difference, difference_error: each search's regret minus the regret of
+            the same search without stopping: the mean and its standard error.
         num_trials: mean number of trials.
         share_of_epochs: number of epochs, divided by the number of epochs of
             the searches without stopping.
-        share_of_leads_lost: share of stopped trials among the trials that
-            would have become the best trial so far; NaN without such trials.
+        share_of_leads_lost: share of stopped trials among those that count in
+            `Replay.num_would_lead`; NaN if there are none.
         fair_bias, bare_bias: means of `Replay.fair_errors` and of
             `Replay.bare_errors`; NaN if no trial was stopped.
     """
@@ -67,13 +66,14 @@ def compare(
         stoppers: names of the stoppers.
         num_trials: number of trials per search.
         num_seeds: number of searches per row.
-        share: share of the recorded points in a random sample per seed.
-        settings: settings of the stoppers. Each stopper uses those that it has.
+        share: share of the recorded points that a search can choose. Each seed
+            has a different random sample.
+        settings: settings of the stoppers. Each stopper uses only its own ones.
         equal_epochs: whether to compare at equal numbers of epochs too.
 
     Returns:
         A row without stopping, a row per stopper at equal numbers of trials,
-        and a row per stopper at equal numbers of epochs.
+        and with `equal_epochs` a row per stopper at equal numbers of epochs.
     """
     num_points = round(share * len(curves.qualities))
     samples = [

@@ -1,1 +1,1 @@
-"""Makes the damaged inputs of `benchmarks.fuzz`."""
+"""Functions that make the damaged inputs of `benchmarks.fuzz`."""

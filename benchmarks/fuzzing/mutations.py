@@ -1,8 +1,8 @@
-"""Damages files as disks, tools and attackers do, reproducibly.
+"""Damages files in the ways in which disks, tools and attackers damage them.
 
-`mutate_bytes` damages any file. `mutate_json` changes a document, but the
-result is valid JSON, as a file with damaged bytes rarely is. `hostile_csv`
-changes cells and rows. All randomness comes from the argument `generator`.
+`mutate_bytes` damages any file. `mutate_json` changes a JSON document; the
+result is always valid JSON. `hostile_csv` changes a cell or a row of a CSV
+file. All randomness comes from the argument `generator`.
 """
 
 import copy
@@ -53,9 +53,9 @@ _NESTING = 100_000
 
 
 def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
-    """Returns `data` after damaging it in one to three random places.
+    """Returns `data` with damage in one to three random places.
 
-    Half of the places are in the first 128 bytes, where headers are.
+    Half of the places are drawn from the first 128 bytes, where headers are.
 
     Example:
         >>> mutate_bytes(b"RIFF....WAVE", random.Random(1)) != b"RIFF....WAVE"
@@ -68,7 +68,7 @@ def mutate_bytes(data: bytes, generator: random.Random) -> bytes:
 
 
 def mutate_json(document: Any, generator: random.Random) -> Any:
-    """Returns a copy in which one value is replaced, removed or added."""
+    """Returns a copy with one value replaced, removed or added."""
     document = copy.deepcopy(document)
     container = _random_container(document, generator)
     hostile = copy.deepcopy(generator.choice(HOSTILE_VALUES))
@@ -87,12 +87,12 @@ def mutate_json(document: Any, generator: random.Random) -> Any:
 
 
 def deeply_nested_json() -> str:
-    """Returns valid JSON, nested deeper than any parser's recursion limit."""
+    """Returns valid JSON whose nesting exceeds every parser's limit."""
     return "[" * _NESTING + "]" * _NESTING
 
 
 def hostile_csv(text: str, generator: random.Random) -> str:
-    """Returns `text` after replacing a cell, or cutting or repeating a row."""
+    """Returns `text` with one cell replaced, or one row cut or repeated."""
     rows = [line.split(",") for line in text.splitlines()]
     row = generator.randrange(len(rows))
     kind = generator.random()
@@ -120,7 +120,7 @@ def _flip(data: bytes, place: int, generator: random.Random) -> bytes:
 
 
 def _set_integer(data: bytes, place: int, generator: random.Random) -> bytes:
-    """Sets a 32-bit integer at an even offset, like a header's size or rate."""
+    """Writes a 32-bit integer at an even offset, where headers have numbers."""
     place -= place % 2
     value = generator.choice((0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1))
     written = struct.pack(generator.choice(("<I", ">I")), value)
@@ -162,7 +162,7 @@ _DAMAGES: tuple[Callable[[bytes, int, random.Random], bytes], ...] = (
 
 
 def _random_container(document: Any, generator: random.Random) -> Any:
-    """Returns a random dict or non-empty list of the document, or None."""
+    """Returns a random dict or nonempty list in `document`, or None."""
     found: list[Any] = []
 
     def collect(value: Any) -> None:

@@ -15,13 +15,13 @@ def resampled_taus(
 ) -> npt.NDArray:
     """Returns Kendall's tau-b of bootstrap resamples.
 
-    The result is equal to that of `kendall_tau` for each resample, but takes a
-    hundredth of the time.
+    Calls of `kendall_tau` for each resample would give the same results, but
+    would take a hundred times as long.
 
     Args:
         x, y: arrays of shape (n,).
         counts: array of shape (resamples, n) with the number of times that
-            each pair of `x` and `y` was drawn.
+            each pair (x[i], y[i]) was drawn.
 
     Returns:
         An array of shape (resamples,).

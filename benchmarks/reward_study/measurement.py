@@ -2,19 +2,20 @@
 
 A reward is computed from the first epochs of one trial, on one or both
 validation folds. The final EER of a network is its EER on the evaluation split
-after the complete trial. A reward has two scores:
+after a complete trial. A reward has two scores:
 
 - Kendall's tau between the reward and -(final EER) over the networks;
 - the selection regret. Of 50 random networks, the network with the highest
-  reward is selected. Its regret is its final EER minus the lowest final EER of
-  the 50. The score is the exact mean over all subsets of 50 networks.
+  reward is selected. The regret is the final EER of this network minus the
+  lowest final EER of the 50. The score is the exact mean of the regret over all
+  subsets of 50 networks.
 
-The final EER is averaged over trials of the network. The target `cross`
-averages over all trials except the one of the reward, as a searcher needs it.
-The target `same` averages over all trials, so reward and target share the noise
-of one trial, and the scores are too good. Standard errors come from a bootstrap
-over networks. All rewards use the same resamples, so their differences are
-paired.
+The final EER is averaged over trials of the network. The target `cross` leaves
+out the trial from which the reward was computed, because the reward should
+predict other trials. The target `same` averages over all trials. Reward and
+target then share the noise of one trial, so the scores are too good. Standard
+errors come from a bootstrap over networks, with the same resamples for all
+rewards. The differences between rewards are therefore paired.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ from benchmarks.table.recorded_table import RecordedTable
 from benchmarks.table.reward_forms import REWARDS
 
 FOLDS = {"one fold": ("fold0", "fold1"), "both folds": ("validation",)}
-"""Name of the folds -> sets of clips. Scores are means over the sets."""
+"""Choice of folds -> its sets of clips. Scores are means over these sets."""
 
 TARGETS = ("cross", "same")
 PAPERS_REWARD = "eer"
@@ -55,8 +56,8 @@ class RewardScore:
         num_epochs: number of epochs from which the reward is computed.
         target: `cross` or `same`.
         tau: Kendall's tau; higher is better.
-        tau_gain: tau minus the tau of the paper's reward with equal epochs and
-            folds.
+        tau_gain: tau minus the tau of the paper's reward with the same epochs
+            and folds.
         regret: selection regret, a difference of EERs; lower is better.
         regret_gain: selection regret of the paper's reward minus `regret`.
     """
@@ -89,10 +90,10 @@ def measure_rewards(
         seed: seed of the bootstrap.
 
     Returns:
-        The scores. If the table has one seed, there is no target `cross`.
+        The scores. A table with one seed has no scores for the target `cross`.
 
     Raises:
-        ConfigError: a fidelity exceeds the recorded epochs.
+        ConfigError: a fidelity is 0 or exceeds the number of recorded epochs.
         DataError: the table has fewer networks than 2 * `subset_size`.
     """
     wrong = [n for n in fidelities if not 1 <= n <= table.num_epochs]
@@ -136,13 +137,12 @@ def expected_regret(
 ) -> float:
     """Returns the mean selection regret over all subsets of the networks.
 
-    There are C(n, k) subsets of k of the n networks. In C(n - r, k - 1) of
-    these subsets, the network with the r-th highest reward has the highest
-    reward.
+    There are C(n, k) subsets of k of the n networks. From C(n - r, k - 1) of
+    these subsets, the network with the r-th highest reward is selected.
 
     Args:
-        rewards: array of shape (n,). Of networks with the same reward, each is
-            selected with the same probability.
+        rewards: array of shape (n,). Networks with equal rewards are selected
+            with equal probabilities.
         final_eers: array of shape (n,).
         subset_size: number of networks in a subset, from 1 to n - 1.
 
@@ -157,7 +157,7 @@ def expected_regret(
         )
     share = special.comb(num - 1 - np.arange(num), subset_size - 1)
     share /= special.comb(num, subset_size)
-    # If networks have the same reward, each gets the mean of their final EERs.
+    # Each network gets the mean final EER of all networks with its reward.
     _, group = np.unique(-rewards, return_inverse=True)
     means = np.bincount(group, final_eers) / np.bincount(group)
     selected = means[np.sort(group)]
@@ -185,7 +185,7 @@ class _Scorer:
         self._subset_size = subset_size
 
     def samples(self, rewards: Sequence[npt.NDArray]) -> _Samples:
-        """Returns the scores averaged over sets and seeds.
+        """Returns the scores, averaged over sets of clips and over seeds.
 
         Args:
             rewards: one array of shape (networks, seeds) per set of clips.

@@ -16,14 +16,14 @@ class Noise:
     Attributes:
         num_networks: number of recorded networks.
         num_trials: number of recorded trials.
-        spread: standard deviation of the final EER over trials.
+        spread: standard deviation of the final EER over all trials.
         seed_deviation: standard deviation of the final EER between the seeds
             of a network; NaN for one seed.
         seed_tau: Kendall's tau between the final EERs of two seeds, averaged
             over pairs of seeds; NaN for one seed.
         epoch_taus: epoch -> Kendall's tau between a trial's evaluation EER
             after this epoch and the trial's final EER.
-        mean_cpu_seconds: CPU time per trial.
+        mean_cpu_seconds: mean CPU time of a trial.
         total_cpu_seconds: CPU time of all trials together.
     """
 

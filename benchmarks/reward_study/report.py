@@ -52,7 +52,7 @@ def reward_report(
 def plot_rewards(
     path: str | os.PathLike, scores: Sequence[RewardScore]
 ) -> None:
-    """Draws tau over epochs, with a row per choice of folds, a column per form.
+    """Draws tau over epochs: a row per choice of folds, a column per form.
 
     The target is `cross`, or `same` if `cross` was not measured.
     """
@@ -119,7 +119,7 @@ def _noise_text(noise: Noise) -> str:
 
 
 def _winners_text(scores: Sequence[RewardScore], subset_size: int) -> str:
-    """Returns the best rewards by tau per target, folds and fidelity."""
+    """Returns the reward with the best tau per target, folds and fidelity."""
     parts = []
     for target in _targets(scores):
         rows = []

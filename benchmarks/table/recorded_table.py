@@ -2,8 +2,8 @@
 
 `write_table` converts the journal of a recording to a compact file, which
 `RecordedTable` reads. The file is a NumPy `.npz` without pickled objects.
-Values of curves are rounded to multiples of 0.0001, a step far below their
-noise.
+Values of curves are rounded to multiples of 0.0001, which is much less than the
+noise of the values.
 """
 
 import dataclasses
@@ -41,11 +41,11 @@ class RecordedTable:
 
     Attributes:
         space: the search space.
-        tokens: array (points, decisions) with each point once, in order.
+        tokens: array (points, decisions) with all points in sorted order.
         measures: names of the curves, e.g. `validation_eer`.
         curves: array of shape (points, seeds, epochs, measures).
         best_epochs: array (points, seeds) of the epochs, from 1, whose weights
-            the trainer kept. Rounded curves may not determine this epoch.
+            the trainer kept. A rounded curve may have several best epochs.
         num_parameters: array of shape (points,).
         cpu_seconds: array (points, seeds) of the CPU times of the trials.
     """
@@ -110,7 +110,7 @@ class RecordedTable:
         }
 
     def index(self, tokens: Iterable[int]) -> int:
-        """Returns the row of a point.
+        """Returns the index of a point in the arrays.
 
         Raises:
             ConfigError: the tokens are not a point of the space.
@@ -118,7 +118,7 @@ class RecordedTable:
         return self._index_of[self.space.validate(tokens)]
 
     def only_seeds(self, seeds: Sequence[int]) -> "RecordedTable":
-        """Returns the table of the given seeds, in the given order.
+        """Returns the table with the given seeds only, in the given order.
 
         Raises:
             ConfigError: `seeds` is empty or has a seed that was not recorded.
@@ -161,8 +161,8 @@ class RecordedTable:
 
         Args:
             name: a key of `REWARDS`.
-            num_epochs: number of first epochs that are used; None means all
-                epochs.
+            num_epochs: number of epochs, from the first, that are used; None
+                means all epochs.
             clips: name of the scored set of clips, e.g. `validation` or
                 `fold0`.
 
@@ -189,7 +189,7 @@ class RecordedTable:
         return np.array(values).reshape(self.num_points, self.num_seeds)
 
     def final_eers(self) -> npt.NDArray:
-        """Returns evaluation EERs of the kept weights: (points, seeds)."""
+        """Returns the evaluation EERs of the kept weights: (points, seeds)."""
         eers = self.curve("evaluation_eer")
         epochs = self.best_epochs[..., None] - 1
         return np.take_along_axis(eers, epochs, axis=2)[..., 0]
@@ -207,7 +207,7 @@ def write_table(
 ) -> None:
     """Writes a recording's journal as a table, atomically.
 
-    A trial's round is its seed. Values above 6.5535 are clipped.
+    A trial's field `round` is its seed. Curves are clipped at 6.5535.
 
     Args:
         entries: journal entries in any order. Every point of `space` must have
@@ -217,7 +217,8 @@ def write_table(
 
     Raises:
         StoreError: a trial is missing, has failed, is recorded twice, lacks a
-            metric or has other curves, or a value is negative or not finite.
+            metric or has different curves than the first trial, or a value is
+            negative or NaN.
     """
     trials = _entries_by_point(entries, space)
     measures, curves = _measures_and_curves(trials)
@@ -239,7 +240,7 @@ def write_table(
 def _entries_by_point(
     entries: Sequence[JournalEntry], space: SearchSpace
 ) -> list[list[JournalEntry]]:
-    """Returns a row per point, in order, with an entry per seed."""
+    """Returns a row per point, in sorted order, with an entry per seed."""
     if not entries:
         raise StoreError("a table needs trials; the journal has none.")
     by_key: dict[tuple[Tokens, int], JournalEntry] = {}
@@ -277,7 +278,7 @@ def _points(space: SearchSpace) -> list[Tokens]:
 def _metric(
     trials: list[list[JournalEntry]], name: str, dtype: npt.DTypeLike
 ) -> npt.NDArray:
-    """Returns a metric of the results, an array (points, seeds)."""
+    """Returns one metric of all results, an array (points, seeds)."""
     for entry in itertools.chain.from_iterable(trials):
         if name not in entry.result.metrics:
             raise StoreError(
@@ -309,7 +310,7 @@ def _curves(
         values = np.array([history[m] for m in measures], float).T
     except (KeyError, ValueError):
         values = np.empty(0)
-    # `not >= 0` also rejects NaN.
+    # `values >= 0.0` is also False for NaN.
     if values.shape != shape or not np.all(values >= 0.0):
         raise StoreError(
             f"{entry.trial.trial_id} (line {entry.line_number}): must have "

@@ -1,9 +1,9 @@
 """Trains every network of the table's space and records its learning curves.
 
 Each training is a trial that uses the package's trainer and worker processes.
-It becomes a line of a journal, so an interrupted recording can be continued.
-All points are trained in random order with the first seed, then with the second
-seed. The points of a partial recording are therefore a random sample.
+Each finished trial becomes a line of a journal, so that an interrupted
+recording can be continued. For one seed after the other, all points are trained
+in random order. The points of a partial recording are thus a random sample.
 """
 
 import dataclasses

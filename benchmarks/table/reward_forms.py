@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from audiotag_nas.training.rewards import MEASURES
 
 AVERAGE_DECAY = 0.7
-"""Share of the exponential average that remains after each epoch. With this
-value, the last five epochs or so have most of the weight ([own])."""
+"""Weight of the average so far when the value of an epoch is added. This
+project's own choice: the last five epochs have most of the weight."""
 
 
 def _last(values: Sequence[float]) -> float:
@@ -42,7 +42,7 @@ FORMS: dict[str, Callable[[Sequence[float]], float]] = {
     "_mean3": _mean3,
     "_average": _average,
 }
-"""Suffix of a form -> function that turns values per epoch into one number."""
+"""Suffix of a form -> function (values of the epochs) -> one number."""
 
 REWARDS = {
     measure + form: (measure, form)

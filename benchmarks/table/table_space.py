@@ -3,7 +3,7 @@
 The space is a small part of the paper's space, so that all its networks can be
 trained. A network has three convolution blocks. The decisions are the number of
 filters and the kernel size of each block. The recurrent layer has 16 units per
-direction, and 4 of the 32 mel bins remain at its input.
+direction. The input of this layer has 4 mel bins, pooled from 32.
 """
 
 from collections.abc import Iterable
