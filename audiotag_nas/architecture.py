@@ -72,8 +72,7 @@ class Architecture:
         recurrent_units: the number of GRU units per direction.
         dropout: the dropout rate after each block and recurrent layer.
         input_norm: whether a batch norm over frames precedes the first block
-            (Wei et al. 2018). It learns one scale per frame, so the number of
-            frames is fixed.
+            (Wei et al. 2018). This norm needs a fixed number of frames.
     """
 
     blocks: tuple[ConvBlock, ...]
@@ -206,8 +205,7 @@ def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
 
 
 CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
-"""The network in Liu and Zhang's figure, with the numbers of filters of
-WEI2018."""
+"""The network in Liu and Zhang's figure, with as many filters as `WEI2018`."""
 
 WEI2018 = Architecture(
     _three_by_three(8, 16, 32, 32, 64, 64, 64),

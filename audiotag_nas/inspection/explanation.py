@@ -1,15 +1,14 @@
 """The explanation of a search: the importance of its decisions, and a picture.
 
-The reward model is fitted to the trials of the search; any searcher may have
-chosen these trials. `importance` defines the method, `explanation_screen`
-writes the text, and docs/guide/explain.md explains the text and the picture.
-TensorFlow is not imported.
+The reward model is fitted to the trials of the search, which any searcher may
+have chosen. `importance` defines the method, `explanation_screen` writes the
+text, and docs/guide/explain.md tells how to read it. TensorFlow is not
+imported.
 
 If a trial was stopped early, its final reward is estimated from its learning
-curve (`search.early_stopping`). If such trials were left out, poor
-architectures would be missing, and every effect would look smaller than it is.
-Failed trials are left out, because the penalty of a failure is not a
-measurement.
+curve (`search.early_stopping`). Without such trials, poor architectures would
+be missing, and every effect would look smaller than it is. Failed trials are
+left out, because a penalty is not a measurement.
 """
 
 import collections
@@ -45,12 +44,11 @@ MIN_WHOLE = 8
 _MAX_ITERATIONS = 200
 SIGNIFICANT_DEVIATIONS = 3.0
 """A larger difference between best and worst choice is significant. This
-project's own choice: in every fifth search, an irrelevant decision exceeds
+project chose three: in every fifth search, an irrelevant decision exceeds
 two."""
 
 _CONCLUSIVE_ERRORS = 2.0
-"""R² is above chance if it exceeds 0 by so many standard errors (own
-choice)."""
+"""R² is above chance beyond so many standard errors (this project's choice)."""
 
 _MEASURES = {
     "eer": "1 - mean EER",
@@ -96,7 +94,7 @@ class Explanation:
 
     @property
     def significant_decisions(self) -> list[int]:
-        """Indices of the decisions whose best and worst choices clearly differ.
+        """Indices of decisions with a significant difference between choices.
 
         The difference in mean reward exceeds `SIGNIFICANT_DEVIATIONS` standard
         deviations. If R² is 0 or less, no decision is significant.
@@ -189,8 +187,7 @@ def _check_entry(
 def final_rewards(
     config: ExperimentConfig, entries: list[JournalEntry]
 ) -> dict[Tokens, list[float]]:
-    """Returns each point's final rewards; those of stopped trials are
-    estimates."""
+    """Returns each point's final rewards, with estimates for stopped trials."""
     stopper = stages.early_stopper(config)
     if stopper is not None:
         stopper.tell([entry.result for entry in entries])

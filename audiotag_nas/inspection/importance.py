@@ -135,8 +135,7 @@ class Importance:
         pairs: the strongest pairs, the largest share first.
         main_share: the share of all main effects together. The rest of the
             variance is due to interactions.
-        skipped_pairs: the strongest pairs that were not analyzed because of
-            `MAX_COMBINATIONS`.
+        skipped_pairs: the strong pairs left out because of `MAX_COMBINATIONS`.
     """
 
     effects: tuple[Effect, ...]

@@ -3,9 +3,8 @@
 A weight row, (C,), has one distribution per decision, over the choices of this
 decision; C is the number of choices of all decisions together.
 `RewardModel.averages` takes such rows and returns one average of the reward per
-row. Effects are linear combinations of these averages. The first average is
-that over the whole space. The next averages, one per choice, are over the
-points with this choice. All other averages follow.
+row. Effects are linear combinations of these averages. The average over the
+whole space comes first, then one average per choice, then all other averages.
 """
 
 import numpy as np
@@ -38,8 +37,7 @@ class MarginalWeights:
         return self._uniform[None].copy()
 
     def choice_rows(self) -> Array:
-        """Returns one row per choice, (C, C); all other decisions are
-        uniform."""
+        """Returns one row per choice, (C, C), uniform in other decisions."""
         rows = np.tile(self._uniform, (len(self._uniform), 1))
         for at in self.choices_of:
             rows[at, at] = np.eye(at.stop - at.start)
@@ -96,8 +94,7 @@ class MarginalWeights:
             num_averages: the number of all averages.
 
         Returns:
-            The coefficients of the joint effect and of the interaction, (n m,
-            averages) each.
+            The coefficients of joint effect and interaction, (n m, averages).
         """
         one, two = (self.choices_of[decision] for decision in pair)
         n, m = self.shape(*pair)

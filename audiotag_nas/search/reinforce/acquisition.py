@@ -20,9 +20,9 @@ of pairs of decisions. An earlier start was better on tables of real networks
 with 5 to 7 decisions, but not on synthetic spaces with 10 or more decisions.
 
 The points of a round are chosen one by one. For each chosen point, the
-posterior mean is assumed as the reward, a fantasy value (GP-BUCB, Desautels et
-al., JMLR 2014). A fantasy value leaves all posterior means unchanged and lowers
-the variances.
+posterior mean is assumed as the reward (a fantasy value; GP-BUCB, Desautels et
+al., JMLR 2014). This lowers variances, but leaves all posterior means
+unchanged.
 """
 
 import math
@@ -141,11 +141,12 @@ def knowledge_gradient(
 ) -> Array:
     """Returns, per point, the expected rise of the best known mean, (points,).
 
-    One training of a point moves the point's posterior mean by a normal step
-    with the standard deviation variance / sqrt(variance + noise variance). Let
-    b be the best mean of the other known points. For the best known point, the
-    gradient is the expected distance by which the mean falls below b. For any
-    other point, it is the expected distance by which the mean exceeds b.
+    One training of a point moves the point's posterior mean by a normally
+    distributed step with the standard deviation variance / sqrt(variance +
+    noise variance). Let b be the best mean of the other known points. For the
+    best known point, the gradient is the expected distance by which the mean
+    falls below b. For any other point, it is the expected distance by which the
+    mean exceeds b.
 
     Args:
         mean: (points,), posterior means.

@@ -23,7 +23,7 @@ def balanced_points(
     more than `num` choices, these choices are divided into `num` parts, and
     each part provides the choice of one point. Repeated points exchange tokens
     with other points, which keeps the frequencies. If the space has fewer than
-    `num` points, each of them is returned once.
+    `num` points, all points of the space are returned.
     """
     num = min(num, space.size)
     points = _hypercube(space, num, generator)
@@ -83,11 +83,10 @@ def _make_different(
 def _exchange_tokens(
     points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """Exchanges tokens between points, so that fewer points are repeated.
+    """Exchanges tokens between points until no point is repeated, if possible.
 
-    A repeated point and a random point exchange their tokens for some random
-    decisions. No exchange is made that would reduce the number of different
-    points.
+    A repeated point and a random point exchange some randomly chosen tokens. No
+    exchange is made that would reduce the number of different points.
     """
     points = list(points)
     counts = collections.Counter(points)

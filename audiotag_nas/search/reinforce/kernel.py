@@ -16,8 +16,8 @@ The first three terms model main effects, pairs and triples of decisions
 (additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The joint term
 makes points similar if all of their choices are similar. The nugget models the
 part of a point's reward that no other point shares. The sums over pairs and
-triples are computed from power sums of s_d (Newton's identities). If a decision
-has no effect, a fit makes l_d small, and all s_d are near 1.
+triples follow from power sums of s_d (Newton's identities). If a decision has
+no effect, a fit makes l_d small, so that s_d is near 1.
 """
 
 import dataclasses
@@ -32,18 +32,17 @@ from audiotag_nas.space import SearchSpace
 
 Array = npt.NDArray[np.float64]
 Tables = tuple[Array, Array, Array]
-"""The nominal part of l_d, the ordinal part of l_d, and s_d."""
+"""For pairs of choices: the nominal and the ordinal part of l_d, and s_d."""
 
 JITTER = 1e-6
 NOT_POSITIVE = 1e10
 """The negative log posterior if the covariance is not positive definite."""
 MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
-# A log-normal prior is given by the median and by the standard deviation of the
-# logarithm. With more decisions, each one changes the reward less, so points
-# that differ in many decisions can be similar. The median of `decay` therefore
-# falls with the square of the number of decisions (this project's own choice,
-# made from fits to whole spaces).
+# A log-normal prior is (median, standard deviation of the logarithm). With more
+# decisions, each one changes the reward less, so points that differ in many can
+# be similar. The median of `decay` therefore falls with the square of the
+# number of decisions (this project's own choice, after fits to whole spaces).
 _LENGTH_PRIOR = (0.3, 0.8)
 _DECAY_DECISIONS = 5.0  # in larger spaces, the median of `decay` is below 1
 SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
@@ -78,8 +77,7 @@ class ObservedMeans:
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """The terms of a kernel matrix; arrays are (left, right), except
-    `tables`."""
+    """The terms of a kernel matrix; its arrays are (left, right)."""
 
     tables: Tables
     length: Array
@@ -107,10 +105,9 @@ class TokenKernel:
 
     Each decision has a table with one entry per pair of its choices. Every term
     of the kernel is a function of sums of table entries over the decisions. Let
-    H be the one-hot points, (points, C), where C is the number of choices of
-    all decisions together. Let T be the block-diagonal matrix of all tables.
-    The sums are then H T H'. If G is the gradient for the sums, that for T is
-    H' G H.
+    H be the one-hot points, (points, C), where C is the number of all choices
+    of all decisions, and T the block-diagonal matrix of all tables. The sums
+    are then H T H'. If G is their gradient, the gradient of T is H' G H.
 
     The vector theta has the logarithms of the hyperparameters: one nominal
     length per decision, one ordinal length per ordinal decision, and `SCALES`.
@@ -145,8 +142,7 @@ class TokenKernel:
     def _build_tables(
         self, sizes: npt.NDArray[np.int64], is_ordinal: Sequence[bool]
     ) -> None:
-        """Builds the tables of the factors of nominal_d and ordinal_d, (C,
-        C)."""
+        """Builds the factor tables of nominal_d and ordinal_d, (C, C) each."""
         num_choices = int(sizes.sum())
         self._block, self._nominal, self._ordinal = np.zeros(
             (3, num_choices, num_choices)
@@ -184,13 +180,12 @@ class TokenKernel:
         """Returns averages of k without the nugget, (left, right).
 
         The choices of different decisions are independent, so the average of a
-        product is the product of the averages. If all rows are one-hot,
-        `matrix` returns the same.
+        product is the product of the averages. For one-hot rows, `matrix`
+        returns the same.
 
         Args:
             theta: the logarithms of the hyperparameters.
-            left, right: (rows, C); each row has one distribution per decision,
-                over the choices of this decision.
+            left, right: (rows, C); a row is one distribution per decision.
         """
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         tables = self._choice_tables(theta)
@@ -333,7 +328,7 @@ class TokenKernel:
     def _length_gradients(
         self, terms: Terms, kernel_gradient: Array, rows: npt.NDArray
     ) -> tuple[Array, Array]:
-        """Returns the gradients for nominal and ordinal lengths, (D,) each."""
+        """Returns the gradients of nominal and ordinal lengths, (D,) each."""
 
         def table_gradient(values: Array) -> Array:
             return rows.T @ values @ rows

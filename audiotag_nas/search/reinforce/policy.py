@@ -1,12 +1,12 @@
-"""A policy that is fast to train: logits are linear in the tokens before.
+"""A policy that is fast to train: its logits are linear in previous tokens.
 
     logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
 
 The policy is a fully visible belief network (Frey, 1998) over categories. It
 can represent the effects of single decisions and of pairs of decisions. One
-matrix product computes all conditional distributions; an LSTM needs one step
-per decision. The policy can therefore be trained on thousands of samples
-between two rounds. Like `LstmPolicy`, it implements `TokenPolicy`.
+matrix product computes all conditional distributions; an LSTM takes a step per
+decision. The policy can therefore be trained on thousands of samples between
+two rounds. It implements `TokenPolicy`.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,7 @@ class AutoregressivePolicy:
         return [self.weights]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns the index of the bias row, once per sample, and zero
-        logits."""
+        """Returns the index of the bias row per sample, and logits of zero."""
         logits = tf.zeros([num, self._num * self._width])
         return tf.zeros([num], tf.int32), [logits]
 

@@ -6,8 +6,8 @@ because an uncertain point may be better than its posterior mean. The advantages
 are the rewards, standardized by median and median absolute deviation, and
 bounded. An entropy bonus keeps the policy from collapsing onto one point,
 because the next fit of the model may prefer a different point. The points
-chosen in the latest rounds are added to the samples of each step (replay), as
-in priority-queue training (Abolafia et al. 2018).
+chosen last are added to each step's samples (priority-queue training, Abolafia
+et al. 2018).
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ class PolicyTraining:
         self.metrics: dict[str, float] = {}
 
     def add_to_replay(self, points: Iterable[Tokens]) -> None:
-        """Puts the points that were just chosen before the replayed points."""
+        """Puts the newly chosen `points` first among the replayed points."""
         latest = dict.fromkeys((*points, *self._replayed))
         self._replayed = list(latest)[:_NUM_REPLAYED]
 

@@ -1,16 +1,15 @@
 """A Gaussian process over points: the posterior of the reward of each point.
 
 A reward is a function of the point, plus the noise of one training. The nugget
-is the part of the function that no other point shares. Repeated trainings show
-which part of a reward is nugget and which is noise. The hyperparameters
-maximize their posterior under log-normal priors. Each fit starts at the result
-of the previous fit.
+is the part of the function that no other point shares. Repeated trainings of a
+point tell noise from nugget. The hyperparameters maximize their posterior under
+log-normal priors. Each fit starts at the result of the previous fit.
 
 Before rewards are standardized, they are clipped at three standard deviations
 below the median. The standard deviation is estimated from medians, so that the
 penalty of a failed training does not determine the scale. If the retraining of
-a good point fails, the penalty is clipped too. It would otherwise determine the
-noise variance.
+a good point fails, the penalty is clipped too, so that it does not determine
+the noise variance.
 """
 
 import dataclasses
@@ -49,8 +48,7 @@ class Prediction:
         variance: (points,), the variance of the noise-free reward.
         rows: (points, ...), the points as the kernel encodes them.
         projection: (observed points, points). The posterior covariance of two
-            points is their value of the kernel minus the product of their
-            projections.
+            points is their kernel value minus the product of their projections.
         observed_index: (points,), the index of each point among the observed
             points; -1 for a new point.
     """
@@ -181,9 +179,8 @@ class RewardModel:
         """Returns the posterior of averages of the reward over the space.
 
         The posterior is exact, because the kernel itself is averaged (Oakley
-        and O'Hagan 2004). The averages exclude the nugget, because different
-        points do not share it. As in `predict`, the constant mean is fixed at
-        its estimate.
+        and O'Hagan 2004). The averages exclude the nugget, which points do not
+        share. As in `predict`, the constant mean is fixed at its estimate.
 
         Args:
             weights: (averages, choices of all decisions). Each row has one
@@ -220,9 +217,9 @@ class RewardModel:
     def leave_one_out(self) -> tuple[Array, Array]:
         """Returns leave-one-out predictions and the observed means.
 
-        The predictions have a closed form (Rasmussen and Williams 2006, eq.
-        5.12). The hyperparameters are fixed, but the constant mean is estimated
-        again without each point.
+        The closed form is eq. 5.12 of Rasmussen and Williams (2006). The
+        hyperparameters are fixed, but the constant mean is estimated again
+        without each point.
 
         Returns:
             The predicted and the observed mean rewards, (observed points,)
@@ -302,8 +299,8 @@ def _robust_location_and_scale(values: Array) -> tuple[float, float]:
     then replaces the standard deviation. The lowest value may be the penalty of
     failed trainings, which must not determine the scale. If the median is this
     value, the median also excludes it. If all other values are equal, the
-    standard deviation is infinite and nothing is clipped, because the distance
-    between two different values is lost when they are standardized.
+    standard deviation is infinite, so nothing is clipped: after
+    standardization, two different values always have the same distance.
     """
     median = float(np.median(values))
     deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
@@ -325,10 +322,9 @@ def _clip_failed_repeats(rewards: list[Array]) -> list[Array]:
     The penalty of a failed training is far below the reward of any network. If
     the penalty counted as noise, it would hide all differences between points.
     In the mean of a point, it would outweigh the point's other rewards. The
-    penalty therefore counts as three standard deviations below the median, the
-    same as for a point that was trained once. The median is that of the best
-    rewards of all points, because a point is not a failure if its second
-    training succeeds.
+    penalty therefore counts as three standard deviations below the median, as
+    for points that were trained once. The median is that of the best rewards of
+    all points, because a point whose second training succeeds is not a failure.
     """
     median, deviation = _robust_location_and_scale(
         np.array([np.max(r) for r in rewards])

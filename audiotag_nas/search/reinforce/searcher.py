@@ -12,7 +12,7 @@ with the highest acquisition values (`acquisition`) become candidates too, until
 no such neighbor is new. If no upper confidence bound is clearly above the best
 posterior mean, a uniformly drawn point is chosen, because the model may be
 certain and still wrong. An observed point can be chosen again: if noise hides
-which point is the best, this is worth more than training a new point.
+which point is the best, a retraining is worth more than a new point.
 """
 
 import collections
@@ -59,7 +59,7 @@ class ReinforceSearcher(BaseSearcher):
     In the initial points the choices of each decision are about equally
     frequent, and no point occurs twice. Pending points (proposed, but reward
     not yet told) have fantasy values. A round can therefore be asked for before
-    the last one is told. `recommend` returns the observed point with the
+    the previous round is told. `recommend` returns the observed point with the
     highest posterior mean.
 
     Args:
@@ -250,11 +250,11 @@ class ReinforceSearcher(BaseSearcher):
         return is_new or self._reevaluate or num_taken == self._space.size
 
     def _min_gain(self) -> float:
-        """Returns the least difference of a useful bound and the best mean.
+        """Returns by how much a useful bound must exceed the best mean.
 
         The result, in standardized rewards, is proportional to the standard
         deviation of the rewards of uniformly drawn points. These rewards are
-        clipped first, because of failed trainings.
+        clipped first, because the penalty of a failed training would dominate.
         """
         means = self._observed.means()
         rewards = [means[p] for p in means if p in self._uniform_points]
