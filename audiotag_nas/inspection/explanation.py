@@ -43,9 +43,8 @@ MIN_WHOLE = 8
 
 _MAX_ITERATIONS = 200
 SIGNIFICANT_DEVIATIONS = 3.0
-"""A larger difference between best and worst choice is significant. This
-project chose three: in every fifth search, an irrelevant decision exceeds
-two."""
+"""A larger difference between best and worst choice is significant. Three is
+this project's choice: in every fifth search, irrelevant decisions exceed 2."""
 
 _CONCLUSIVE_ERRORS = 2.0
 """R² is above chance beyond so many standard errors (this project's choice)."""

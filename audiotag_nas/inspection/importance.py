@@ -113,8 +113,8 @@ class PairEffect:
         mean, deviation: (n, m), the posterior mean and the posterior standard
             deviation of each joint effect: the combination's mean reward minus
             the mean reward of all points.
-        interaction, interaction_deviation: (n, m), the same for each
-            interaction: the joint effect minus the two main effects.
+        interaction, interaction_deviation: (n, m), the mean and the deviation
+            of each interaction: the joint effect minus both main effects.
         share: the interaction's share of the reward's variance.
     """
 
@@ -315,8 +315,8 @@ def _ranked_pairs(
 ) -> list[tuple[int, int]]:
     """Returns all pairs of decisions, the strongest first.
 
-    The posterior mean of a pair's interaction depends on the two choices. The
-    strength is the variance over at most `_MAX_RANKED` choices per decision.
+    The posterior mean of a pair's interaction depends on two choices. Its
+    variance over at most `_MAX_RANKED` choices per decision is the strength.
     """
     variances = {}
     num = len(weights.choices_of)

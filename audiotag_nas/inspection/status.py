@@ -90,8 +90,7 @@ class Status:
             in the last session; None if nothing was trained.
         num_slots: the number of trials that are trained in parallel.
         stop_reason: the error or interrupt that ended the last session; empty
-            if nothing interrupted that session, or if a newer driver has
-            started.
+            if the session ended normally, or if a newer driver has started.
     """
 
     workdir: str
@@ -128,7 +127,7 @@ def read_status(
     now = time.time() if now is None else now
     workspace = Workspace(workdir)
     config = workspace.read_config()
-    # The journal is read last, so that a trial that ends now counts as done.
+    # The journal is read last: a trial that ends meanwhile counts as done.
     holder = read_holder(workspace.workdir)
     session = read_session(workspace.running_path)
     entries = read_entries(workspace.journal_path)

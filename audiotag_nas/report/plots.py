@@ -115,7 +115,7 @@ def plot_pareto(
     tried = np.array(points, float).reshape(-1, 2)
     best = np.array(sorted(front), float).reshape(-1, 2)
     axes.plot(*tried.T, "o", color="0.6", markersize=5, label="network")
-    # No network lies below or to the left of these steps.
+    # No network lies below these steps or to the left of them.
     axes.step(
         *best.T,
         where="post",

@@ -4,20 +4,20 @@ Two acquisition functions take turns in choosing the points of a round:
 
 - **Knowledge gradient** (Frazier et al. 2009): the expected rise of the best
   posterior mean after one more training of a point. Observed points have a
-  knowledge gradient too. The noisier the rewards are, the more often the
-  knowledge gradient chooses a good observed point again.
+  knowledge gradient too. The noisier the rewards are, the more often this
+  function chooses a good observed point again.
 - **Upper confidence bound** (Srinivas et al., ICML 2010): the posterior mean
   plus some standard deviations. A point with a high bound differs from all
-  observed points in many uncertain decisions, so one training informs about all
-  of these decisions.
+  observed points in many uncertain decisions; one training informs about all.
 
 At first, bounds choose most points. The knowledge gradient looks only one
 training ahead, which is too short while the interactions of decisions are
 unknown. Later, the knowledge gradient chooses half of the points, because
 bounds continue to try points that cannot be much better. This project's own
 choice: the second phase begins when the number of trainings reaches the number
-of pairs of decisions. An earlier start was better on tables of real networks
-with 5 to 7 decisions, but not on synthetic spaces with 10 or more decisions.
+of pairs of decisions. An earlier second phase was better on tables of real
+networks with 5 to 7 decisions, but not on synthetic spaces with 10 or more
+decisions.
 
 The points of a round are chosen one by one. For each chosen point, the
 posterior mean is assumed as the reward (a fantasy value; GP-BUCB, Desautels et
@@ -141,12 +141,12 @@ def knowledge_gradient(
 ) -> Array:
     """Returns, per point, the expected rise of the best known mean, (points,).
 
-    One training of a point moves the point's posterior mean by a normally
-    distributed step with the standard deviation variance / sqrt(variance +
-    noise variance). Let b be the best mean of the other known points. For the
-    best known point, the gradient is the expected distance by which the mean
-    falls below b. For any other point, it is the expected distance by which the
-    mean exceeds b.
+    One training moves the point's posterior mean by a normally distributed
+    step, with the standard deviation variance / sqrt(variance + noise
+    variance). Let b be the best mean of all other known points. For the best
+    known point, the gradient is the expected distance by which the mean falls
+    below b. For any other point, it is the expected distance by which the mean
+    exceeds b.
 
     Args:
         mean: (points,), posterior means.

@@ -39,10 +39,10 @@ NOT_POSITIVE = 1e10
 """The negative log posterior if the covariance is not positive definite."""
 MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
-# A log-normal prior is (median, standard deviation of the logarithm). With more
-# decisions, each one changes the reward less, so points that differ in many can
-# be similar. The median of `decay` therefore falls with the square of the
-# number of decisions (this project's own choice, after fits to whole spaces).
+# Log-normal priors: (median, standard deviation of the logarithm). With more
+# decisions, each one changes the reward less, so points can be similar if many
+# decisions differ. The median of `decay` therefore falls with the square of the
+# number of decisions (this project's choice, from fits to whole spaces).
 _LENGTH_PRIOR = (0.3, 0.8)
 _DECAY_DECISIONS = 5.0  # in larger spaces, the median of `decay` is below 1
 SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
@@ -77,7 +77,7 @@ class ObservedMeans:
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """The terms of a kernel matrix; its arrays are (left, right)."""
+    """Terms of a kernel matrix; arrays from `length` on are (left, right)."""
 
     tables: Tables
     length: Array

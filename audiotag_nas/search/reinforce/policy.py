@@ -1,4 +1,4 @@
-"""A policy that is fast to train: its logits are linear in previous tokens.
+"""A policy that is fast to train: its logits are linear in preceding tokens.
 
     logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
 

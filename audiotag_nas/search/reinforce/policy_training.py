@@ -5,9 +5,8 @@ The reward of a point is its upper confidence bound under the reward model,
 because an uncertain point may be better than its posterior mean. The advantages
 are the rewards, standardized by median and median absolute deviation, and
 bounded. An entropy bonus keeps the policy from collapsing onto one point,
-because the next fit of the model may prefer a different point. The points
-chosen last are added to each step's samples (priority-queue training, Abolafia
-et al. 2018).
+because the model may prefer another point later. The points chosen last are
+added to each step's samples (priority-queue training, Abolafia et al. 2018).
 """
 
 from collections.abc import Iterable, Sequence

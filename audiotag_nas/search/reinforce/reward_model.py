@@ -1,15 +1,14 @@
 """A Gaussian process over points: the posterior of the reward of each point.
 
 A reward is a function of the point, plus the noise of one training. The nugget
-is the part of the function that no other point shares. Repeated trainings of a
-point tell noise from nugget. The hyperparameters maximize their posterior under
+is the part of the function that no other point shares. Repeated trainings show
+which part is noise. The hyperparameters maximize their posterior under
 log-normal priors. Each fit starts at the result of the previous fit.
 
 Before rewards are standardized, they are clipped at three standard deviations
-below the median. The standard deviation is estimated from medians, so that the
-penalty of a failed training does not determine the scale. If the retraining of
-a good point fails, the penalty is clipped too, so that it does not determine
-the noise variance.
+below the median. The standard deviation is estimated from medians, so that
+failed trainings do not determine the scale. If the retraining of a good point
+fails, its reward is clipped too, so that the noise variance stays small.
 """
 
 import dataclasses

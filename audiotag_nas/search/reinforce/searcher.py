@@ -56,11 +56,10 @@ _NUM_CLIMBERS, _MAX_CLIMB_STEPS = 4, 20
 class ReinforceSearcher(BaseSearcher):
     """A searcher whose policy is trained on a reward model.
 
-    In the initial points the choices of each decision are about equally
-    frequent, and no point occurs twice. Pending points (proposed, but reward
-    not yet told) have fantasy values. A round can therefore be asked for before
-    the previous round is told. `recommend` returns the observed point with the
-    highest posterior mean.
+    The initial points all differ and have balanced choices. Pending points
+    (proposed, but reward not yet told) have fantasy values. A round can
+    therefore be asked for before the previous round is told. `recommend`
+    returns the observed point with the highest posterior mean.
 
     Args:
         space: the search space.
