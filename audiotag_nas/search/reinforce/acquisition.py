@@ -16,13 +16,11 @@ unknown. Later, the knowledge gradient chooses half of the points, because
 bounds continue to try points that cannot be much better. This project's own
 choice: the second phase begins when the number of trainings reaches the number
 of pairs of decisions. An earlier second phase was better on tables of real
-networks with 5 to 7 decisions, but not on synthetic spaces with 10 or more
-decisions.
+networks with 5 to 7 decisions, but not on synthetic spaces with at least 10.
 
 The points of a round are chosen one by one. For each chosen point, the
 posterior mean is assumed as the reward (a fantasy value; GP-BUCB, Desautels et
-al., JMLR 2014). This lowers variances, but leaves all posterior means
-unchanged.
+al., JMLR 2014). Fantasy values lower variances, but change no means.
 """
 
 import math
