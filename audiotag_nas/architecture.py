@@ -4,9 +4,9 @@
 localization (CRNN ATT-LOC). `audiotag_nas.models` builds the network with
 TensorFlow.
 
-The default space has the 21 decisions of Liu and Zhang (IJCNN 2020). These are
-the number of filters N, the filter height H (time) and the filter width W
-(frequency) of each of 7 convolution blocks. The paper does not state the
+The default space has the 21 decisions of Liu and Zhang (IJCNN 2020). Each of 7
+convolution blocks has three: the number of filters N, the filter height H
+(time) and the filter width W (frequency). The paper does not state the
 candidate values, so the values here are this project's choice.
 """
 
@@ -63,16 +63,16 @@ class Architecture:
     True
 
     Attributes:
-        blocks: the convolution blocks, from the input on. Each block consists
-            of convolution, batch norm, ELU, max-pooling over two mel bins
-            (while there are at least two) and dropout.
-        recurrent: the recurrent layer. `bgru` is that of the paper's figure.
-            `gated_bgru` is the product of two parallel bidirectional GRUs, one
-            linear and one sigmoid (Wei et al. 2018).
+        blocks: the convolution blocks, from input to output. Each block
+            consists of convolution, batch norm, ELU, max-pooling over two mel
+            bins (if at least two are left) and dropout.
+        recurrent: the recurrent layer. `bgru` is the bidirectional GRU in the
+            paper's figure. `gated_bgru` is the product of two parallel
+            bidirectional GRUs, one linear and one sigmoid (Wei et al. 2018).
         recurrent_units: the number of GRU units per direction.
-        dropout: the dropout rate after each block and the recurrent layer.
+        dropout: the dropout rate after each block and recurrent layer.
         input_norm: whether a batch norm over frames precedes the first block
-            (Wei et al. 2018). This batch norm fixes the number of frames.
+            (Wei et al. 2018). This norm needs a fixed number of frames.
     """
 
     blocks: tuple[ConvBlock, ...]
@@ -102,7 +102,7 @@ class Architecture:
 
     @property
     def architecture_id(self) -> str:
-        """Twelve hexadecimal digits, the same for equal architectures."""
+        """Twelve hexadecimal digits; equal architectures have the same."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -164,16 +164,16 @@ def architecture_from_tokens(
     """Returns the architecture of a point.
 
     Args:
-        space: a space with decisions named `block<i>_filters`,
-            `block<i>_height`, `block<i>_width`, or as another field of
-            `Architecture`, e.g. `recurrent_units`.
+        space: a space. Each decision is named `block<i>_filters`,
+            `block<i>_height` or `block<i>_width`, or has the name of a field of
+            `Architecture` other than `blocks`, e.g. `recurrent_units`.
         tokens: one token per decision.
-        base: the architecture with all values that the space does not decide;
-            `CRNN_BASELINE` if None.
+        base: the architecture whose values are used where the space has no
+            decision; None stands for `CRNN_BASELINE`.
 
     Raises:
-        ConfigError: `tokens` is not a point of `space`, or the name of a
-            decision is not one of those above.
+        ConfigError: `tokens` is not a point of `space`, or a decision has any
+            other name.
     """
     base = CRNN_BASELINE if base is None else base
     blocks = [dataclasses.asdict(block) for block in base.blocks]
@@ -205,7 +205,7 @@ def _three_by_three(*filters: int) -> tuple[ConvBlock, ...]:
 
 
 CRNN_BASELINE = Architecture(_three_by_three(8, 16, 32, 32, 64, 64, 64))
-"""The network in Liu and Zhang's figure, with Wei et al.'s filter numbers."""
+"""The network in Liu and Zhang's figure, with as many filters as `WEI2018`."""
 
 WEI2018 = Architecture(
     _three_by_three(8, 16, 32, 32, 64, 64, 64),

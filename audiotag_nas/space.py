@@ -29,15 +29,15 @@ class Decision:
 
     Attributes:
         name: a name that is unique in its space, e.g. `block1_filters`.
-        choices: the candidate values, in the order of their tokens. NumPy
-            scalars become Python scalars.
-        ordinal: whether adjacent choices are similar, as in sorted numbers. A
-            searcher may exploit this. None, the default, becomes True if all
-            choices are numbers (a bool is not a number), else False.
+        choices: the candidate values; the token of a choice is its index. NumPy
+            scalars are turned into Python scalars.
+        ordinal: whether neighboring choices are similar, e.g. because they are
+            sorted numbers. None, the default, is replaced by True if all
+            choices are numbers (a bool is not a number), else by False.
 
     Raises:
-        ConfigError: the name is empty or not a string; the choices are not
-            ordered, are empty or repeat a value; a choice is not a bool, int,
+        ConfigError: the name is empty or not a string; the choices have no
+            order, are empty or repeat a value; a choice is not a bool, int,
             finite float or str; `ordinal` is neither a bool nor None.
     """
 
@@ -87,7 +87,7 @@ class SearchSpace:
 
     Raises:
         ConfigError: `decisions` is not a tuple or list of decisions, is empty,
-            or repeats a name.
+            or two decisions have the same name.
     """
 
     decisions: tuple[Decision, ...]
@@ -132,7 +132,7 @@ class SearchSpace:
 
         Raises:
             ConfigError: a token is not a whole number or is out of range, or
-                there are more or fewer tokens than decisions.
+                the numbers of tokens and decisions differ.
         """
         try:
             result = tuple(operator.index(token) for token in tokens)
@@ -154,7 +154,7 @@ class SearchSpace:
         return result
 
     def values(self, tokens: Iterable[int]) -> dict[str, Choice]:
-        """Returns the choice that a point makes for each decision, by name."""
+        """Returns the point's choice for each decision name."""
         return {
             decision.name: decision.choices[token]
             for decision, token in zip(
@@ -214,8 +214,8 @@ def check_space(space: Any) -> None:
 
 
 def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
-    # The letters of a string would become choices. A set of strings has another
-    # order in each process, so the same tokens would name different points.
+    # Each letter of a string would become a choice. A set of strings has a
+    # different order in each process, so a token would have no fixed meaning.
     is_invalid = isinstance(choices, str | bytes | set | frozenset | Mapping)
     try:
         result = (
@@ -250,6 +250,6 @@ def _checked_choices(name: str, choices: Any) -> tuple[Choice, ...]:
 
 def plain(value: Any) -> Any:
     """Returns a NumPy scalar as a Python scalar, and other values unchanged."""
-    # This checks attributes instead of types, so it does not import NumPy.
+    # Attributes are checked instead of types, so NumPy need not be imported.
     is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
     return value.item() if is_scalar and hasattr(value, "item") else value

@@ -1,14 +1,14 @@
-"""Explains a search: reads its journal, rates its decisions and draws them.
+"""The explanation of a search: the importance of its decisions, and a picture.
 
-The reward model is fitted to all trials of the search, whichever searcher chose
-them. `importance` defines the method and `explanation_screen` the text;
-docs/guide/explain.md tells how to read them. TensorFlow is not imported.
+The reward model is fitted to the trials of the search, which any searcher may
+have chosen. `importance` defines the method, `explanation_screen` writes the
+text, and docs/guide/explain.md tells how to read it. TensorFlow is not
+imported.
 
-A trial that was stopped early counts with an estimate of its final reward, from
-its learning curve (`search.early_stopping`). Without such trials the sample
-would be selected by outcome: poor architectures would be missing, and every
-effect would look smaller than it is. Failed trials are left out, because the
-penalty of a failure is not a measurement.
+If a trial was stopped early, its final reward is estimated from its learning
+curve (`search.early_stopping`). Without such trials, poor architectures would
+be missing, and every effect would look smaller than it is. Failed trials are
+left out, because a penalty is not a measurement.
 """
 
 import collections
@@ -39,15 +39,15 @@ from audiotag_nas.space import SearchSpace, Tokens
 from audiotag_nas.trial import MAX_REWARD, TrialStatus
 
 MIN_WHOLE = 8
-"""The number of trials that must have been trained in full."""
+"""The minimum number of trials that were trained in full."""
 
 _MAX_ITERATIONS = 200
 SIGNIFICANT_DEVIATIONS = 3.0
-"""A larger difference of best and worst choice is significant. [own]: two are
-too few, because some irrelevant decision reaches two in every fifth search."""
+"""A larger difference between best and worst choice is significant. Three is
+this project's choice: in every fifth search, irrelevant decisions exceed 2."""
 
 _CONCLUSIVE_ERRORS = 2.0
-"""R² is above chance if it exceeds 0 by so many standard errors. [own]"""
+"""R² is above chance beyond so many standard errors (this project's choice)."""
 
 _MEASURES = {
     "eer": "1 - mean EER",
@@ -59,18 +59,18 @@ _MEASURES = {
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """The importance of a search's decisions, and the evidence for it.
+    """The importance of a search's decisions, and how certain it is.
 
     Attributes:
         name: the name of the experiment.
         space: the search space.
         reward: the definition of the reward, in words.
         num_whole, num_stopped, num_failed: the numbers of trials that were
-            trained in full, were stopped early, and failed.
+            trained in full, that were stopped early, and that failed.
         num_architectures: the number of different architectures among the
             trials that did not fail.
-        noise: the standard deviation of the reward between trainings of one
-            architecture; None if no architecture was trained twice.
+        noise: the standard deviation of the rewards of one architecture that is
+            trained repeatedly; None if no architecture was trained twice.
         fit: the leave-one-out fit of the reward model.
         importance: the main effects and the interactions.
     """
@@ -93,10 +93,10 @@ class Explanation:
 
     @property
     def significant_decisions(self) -> list[int]:
-        """Decisions whose best choice is significantly better than the worst.
+        """Indices of decisions with a significant difference between choices.
 
-        The difference exceeds `SIGNIFICANT_DEVIATIONS` standard deviations. No
-        decision is significant if R² is 0 or less.
+        The difference in mean reward exceeds `SIGNIFICANT_DEVIATIONS` standard
+        deviations. If R² is 0 or less, no decision is significant.
         """
         if self.fit.r2 <= 0:
             return []
@@ -109,9 +109,9 @@ class Explanation:
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether R² is above chance or any decision is significant.
+        """True if R² is above chance or at least one decision is significant.
 
-        If not, shares of variance reflect the model's prior, not the search.
+        If False, shares of variance reflect the model's prior, not the search.
         """
         above_chance = self.fit.r2 > _CONCLUSIVE_ERRORS * self.fit.r2_error
         return above_chance or bool(self.significant_decisions)
@@ -169,7 +169,7 @@ def explain(workdir: str | os.PathLike) -> Explanation:
 def _check_entry(
     entry: JournalEntry, space: SearchSpace, workspace: Workspace
 ) -> None:
-    """Raises StoreError if the trial does not fit the config's search."""
+    """Raises StoreError if the tokens or the reward of a trial are invalid."""
     where = f"{workspace.journal_path}, line {entry.line_number}"
     try:
         space.validate(entry.trial.tokens)
@@ -186,7 +186,7 @@ def _check_entry(
 def final_rewards(
     config: ExperimentConfig, entries: list[JournalEntry]
 ) -> dict[Tokens, list[float]]:
-    """Returns each point's final rewards, estimated where a trial stopped."""
+    """Returns each point's final rewards, with estimates for stopped trials."""
     stopper = stages.early_stopper(config)
     if stopper is not None:
         stopper.tell([entry.result for entry in entries])
@@ -208,7 +208,7 @@ def reward_words(search: SearchConfig) -> str:
 
 
 def draw_explanation(explanation: Explanation, path: str | os.PathLike) -> None:
-    """Draws the main effects, and the interactions of a conclusive search.
+    """Draws main effects and, if the search is conclusive, interactions.
 
     Raises:
         StoreError: the picture can't be written.

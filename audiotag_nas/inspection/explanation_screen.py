@@ -1,4 +1,4 @@
-"""The importance of a search's decisions as one screen of text."""
+"""One screen of text that tells how important each decision of a search is."""
 
 import textwrap
 
@@ -45,14 +45,14 @@ def decision_words(name: str) -> str:
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """Returns the screen's lines; an inconclusive search has no tables."""
+    """Returns the screen's lines, with tables if the search is conclusive."""
     fit = explanation.fit
     lines = [
         f"{explanation.name}: importance of the search's decisions",
         f"trials: {_trials_words(explanation)}",
         f"reward: {explanation.reward}",
         f"noise: {_noise_words(explanation)}",
-        # A negative R² is shown as 0: the fit is no better than the mean.
+        # A negative R² is shown as 0: no better than predicting the mean.
         f"surrogate fit: leave-one-out R² {max(fit.r2, 0.0):.2f} ± "
         f"{fit.r2_error:.2f}, RMSE {fit.rmse:.4f}",
     ]

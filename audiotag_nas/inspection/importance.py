@@ -1,21 +1,21 @@
 """Importance of decisions: the functional ANOVA of the reward model.
 
 A function of independent decisions is the sum of its mean, one main effect per
-decision, one interaction per pair, and terms of more decisions. All terms are
-orthogonal under the uniform distribution, so their variances add up (Hooker,
-*Generalized Functional ANOVA Diagnostics*, 2007; for hyperparameters Hutter,
-Hoos and Leyton-Brown, *An Efficient Approach for Assessing Hyperparameter
-Importance*, ICML 2014). The main effect of a choice is its partial dependence
-(Friedman 2001): the mean reward of all points with this choice, minus the mean
-reward of all points.
+decision, one interaction per pair of decisions, and terms of three or more
+decisions. All terms are orthogonal under the uniform distribution, so their
+variances add up (Hooker, *Generalized Functional ANOVA Diagnostics*, 2007; for
+hyperparameters Hutter, Hoos and Leyton-Brown, *An Efficient Approach for
+Assessing Hyperparameter Importance*, ICML 2014). The main effect of a choice is
+its partial dependence (Friedman 2001): the mean reward of all points with this
+choice, minus the mean reward of all points.
 
 Averages of a Gaussian process are jointly normal, so main effects and
-interactions have a posterior in closed form (Oakley and O'Hagan,
-*Probabilistic Sensitivity Analysis of Complex Models*, 2004). The averages are
-over the whole space, with equal weights. Regions that the search did not visit
-therefore make an effect uncertain. Shares of variance are ratios of squares, so
-they are estimated from posterior samples. Only the variance beyond main effects
-is estimated from sampled points.
+interactions have a posterior in closed form (Oakley and O'Hagan, *Probabilistic
+Sensitivity Analysis of Complex Models*, 2004). The averages give equal weights
+to all points of the space. An effect is therefore uncertain if the search did
+not visit some regions. Shares of variance are ratios of squares, which have no
+closed form; they are estimated from posterior samples. Only the variance beyond
+main effects is estimated from sampled points.
 
 The kernel's hyperparameters are fixed at their most probable values. Standard
 deviations and intervals ignore the uncertainty of these values.
@@ -37,8 +37,8 @@ Array = npt.NDArray[np.float64]
 
 _MAX_POINTS = 512
 MAX_COMBINATIONS = 2000
-"""All analyzed pairs together have at most so many combinations of choices. The
-time of the analysis grows with the cube of this number."""
+"""The maximum number of combinations of choices in all analyzed pairs. The time
+of the analysis grows with the cube of this number."""
 _MAX_RANKED = 32  # choices per decision that are used to rank the pairs
 _QUANTILES = (0.05, 0.95)
 
@@ -113,8 +113,8 @@ class PairEffect:
         mean, deviation: (n, m), the posterior mean and the posterior standard
             deviation of each joint effect: the combination's mean reward minus
             the mean reward of all points.
-        interaction, interaction_deviation: (n, m), the same for the joint
-            effect minus the two main effects.
+        interaction, interaction_deviation: (n, m), the mean and the deviation
+            of each interaction: the joint effect minus both main effects.
         share: the interaction's share of the reward's variance.
     """
 
@@ -135,8 +135,7 @@ class Importance:
         pairs: the strongest pairs, the largest share first.
         main_share: the share of all main effects together. The rest of the
             variance is due to interactions.
-        skipped_pairs: the pairs that would be among the strongest, but have
-            too many combinations (`MAX_COMBINATIONS`).
+        skipped_pairs: the strong pairs left out because of `MAX_COMBINATIONS`.
     """
 
     effects: tuple[Effect, ...]
@@ -159,8 +158,8 @@ def importance(
         model: a reward model that was fitted to points of `space`.
         space: the search space.
         seed: the seed of the posterior samples and of the sampled points.
-        num_pairs: the number of pairs to analyze. The posterior mean of the
-            interaction tells which pairs are the strongest.
+        num_pairs: the number of pairs to analyze. Pairs are ranked by the
+            posterior means of their interactions.
         num_samples: the number of posterior samples.
     """
     generator = np.random.default_rng(seed)
@@ -212,11 +211,11 @@ class LeaveOneOutFit:
         r2: 1 - (squared error of the leave-one-out predictions) / (squared
             error of the mean of the other points). If `r2` is 0 or less, the
             model predicts no better than that mean. `r2` is 0 for a single
-            point. It is slightly optimistic, because the hyperparameters were
+            point. `r2` is slightly optimistic, because the hyperparameters were
             fitted to all points.
-        r2_error: the standard error of `r2`, which is the first-order error of
-            a ratio of means (Cochran, *Sampling Techniques*, 1977). It ignores
-            that the predictions are correlated.
+        r2_error: the standard error of `r2`: the first-order error of a ratio
+            of means (Cochran, *Sampling Techniques*, 1977), without the
+            correlations between predictions.
         rmse: the root mean square error of the predictions, in rewards.
     """
 
@@ -248,8 +247,8 @@ def leave_one_out_fit(model: RewardModel) -> LeaveOneOutFit:
 class _Posterior:
     """The joint posterior of A averages of the reward.
 
-    They are over the whole space, the points with each choice, the points with
-    each combination of a pair, and each of the sampled points alone.
+    Each average is over the whole space, the points with one choice, the points
+    with one combination of a pair's choices, or one sampled point.
 
     Attributes:
         mean: (A,), the posterior means.
@@ -264,7 +263,7 @@ class _Posterior:
     total: Array
 
     def moments(self, coefficients: Array) -> tuple[Array, Array]:
-        """Returns means and standard deviations of effects.
+        """Returns the posterior means and standard deviations of effects.
 
         Each row of `coefficients`, (effects, A), defines one effect.
         """
@@ -272,7 +271,7 @@ class _Posterior:
         return coefficients @ self.mean, np.sqrt(np.maximum(variance, 0.0))
 
     def share(self, coefficients: Array) -> Share:
-        """Returns the share of variance of all these effects together."""
+        """Returns the share of variance of all effects in `coefficients`."""
         sampled = self.samples @ coefficients.T
         return _share(np.mean(sampled**2, axis=1) / self.total)
 
@@ -316,8 +315,8 @@ def _ranked_pairs(
 ) -> list[tuple[int, int]]:
     """Returns all pairs of decisions, the strongest first.
 
-    The strength of a pair is the variance of the posterior mean of its
-    interaction, over at most `_MAX_RANKED` choices of each decision.
+    The posterior mean of a pair's interaction depends on two choices. Its
+    variance over at most `_MAX_RANKED` choices per decision is the strength.
     """
     variances = {}
     num = len(weights.choices_of)
@@ -338,10 +337,10 @@ def _ranked_pairs(
 def _within_limit(
     ranked: list[tuple[int, int]], weights: MarginalWeights
 ) -> list[tuple[int, int]]:
-    """Returns the first pairs that fit into `MAX_COMBINATIONS` together.
+    """Returns pairs with at most `MAX_COMBINATIONS` combinations in total.
 
-    All combinations are sampled jointly, so 10,000 combinations would take
-    gigabytes of memory and many minutes.
+    A pair is left out if it would exceed the limit. The limit is needed because
+    combinations are sampled jointly: 10,000 take gigabytes and many minutes.
     """
     left = MAX_COMBINATIONS
     pairs = []
@@ -359,7 +358,7 @@ def _normal_samples(
     """Draws samples of a normal distribution, (num, len(mean)).
 
     The covariance is singular, because some averages are averages of other
-    averages. Rounding can make its eigenvalues slightly negative.
+    averages. Rounding can make eigenvalues of the covariance slightly negative.
     """
     variances, directions = np.linalg.eigh(covariance)
     root = directions * np.sqrt(np.maximum(variances, 0.0))

@@ -1,10 +1,10 @@
-"""Weights of a functional ANOVA: marginal means and the effects made of them.
+"""Weights of a functional ANOVA, for marginal means and for effects.
 
-A weight row, (C,), is a sequence of distributions, one over the choices of each
-decision; C is the number of choices of all decisions. `RewardModel.averages`
-takes such rows and returns one average of the reward per row. Effects are
-linear combinations of these averages. The average of the whole space comes
-first, then the averages of each choice, then all other averages.
+A weight row, (C,), has one distribution per decision, over the choices of this
+decision; C is the number of choices of all decisions together.
+`RewardModel.averages` takes such rows and returns one average of the reward per
+row. Effects are linear combinations of these averages. The average over the
+whole space comes first, then one average per choice, then all other averages.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ class MarginalWeights:
         return self._uniform[None].copy()
 
     def choice_rows(self) -> Array:
-        """Returns one row per choice, (C, C); other decisions are uniform."""
+        """Returns one row per choice, (C, C), uniform in other decisions."""
         rows = np.tile(self._uniform, (len(self._uniform), 1))
         for at in self.choices_of:
             rows[at, at] = np.eye(at.stop - at.start)
@@ -56,8 +56,8 @@ class MarginalWeights:
         Args:
             first, second: the decisions, with n and m choices. The choice of
                 `second` varies fastest.
-            max_choices: the maximum number of choices of each decision, which
-                are evenly spaced; None uses all choices.
+            max_choices: the maximum number of used choices of each decision.
+                These choices are evenly spaced. None uses all choices.
         """
         one, two = self.choices_of[first], self.choices_of[second]
         left, right = (
@@ -70,14 +70,14 @@ class MarginalWeights:
         return rows
 
     def one_hot(self, points: npt.NDArray) -> Array:
-        """Returns the rows of single points, (points, C)."""
+        """Returns one row per point, (points, C)."""
         rows = np.zeros((len(points), len(self._uniform)))
         first = np.array([at.start for at in self.choices_of])
         rows[np.arange(len(points))[:, None], points + first] = 1.0
         return rows
 
     def main_effects(self, num_averages: int) -> Array:
-        """Returns coefficients of each choice's main effect, (C, averages)."""
+        """Returns the coefficients of all main effects, (C, averages)."""
         coefficients = np.zeros((len(self._uniform), num_averages))
         coefficients[:, 0] = -1.0
         coefficients[:, 1 : 1 + len(self._uniform)] = np.eye(len(self._uniform))
@@ -94,7 +94,7 @@ class MarginalWeights:
             num_averages: the number of all averages.
 
         Returns:
-            Both sets of coefficients, (n m, averages) each.
+            The coefficients of joint effect and interaction, (n m, averages).
         """
         one, two = (self.choices_of[decision] for decision in pair)
         n, m = self.shape(*pair)
@@ -109,7 +109,7 @@ class MarginalWeights:
 
 
 def _evenly_spaced(size: int, most: int) -> npt.NDArray[np.int64]:
-    """Returns up to `most` of `size` choices, with the first and the last."""
+    """Returns at most `most` evenly spaced tokens from 0 to `size` - 1."""
     if size <= most:
         return np.arange(size)
     return np.linspace(0, size - 1, most).round().astype(np.int64)

@@ -1,8 +1,8 @@
 """The state of a running or finished experiment, for the command `status`.
 
-A driver is a process that runs stages of the experiment; its work is a session.
-This module only reads the config, the journal, `driver.lock` and
-`running.json`. Without TensorFlow it is fast enough for `watch`.
+A driver is a process that runs stages; its work is a session. This module reads
+only the config, the journal, `driver.lock` and `running.json`. To be fast
+enough for `watch`, it does not import TensorFlow.
 """
 
 import dataclasses
@@ -32,12 +32,12 @@ class StageStatus:
 
     Attributes:
         stage: the name of the stage.
-        num_total: the number of trials to train.
-        num_superseded: the number of finished trials of earlier settings, which
-            the other fields do not count.
+        num_total: the number of trials of the whole stage.
+        num_superseded: the number of finished trials with earlier settings; no
+            other field counts these trials.
         completed: the completed trials, sorted by `entry_rank`.
         failed: the failed trials.
-        running: the trials that a driver trains, id -> seconds so far.
+        running: the trials that a driver is training, id -> seconds so far.
         lost: the ids of the trials that were running when the driver stopped.
         is_ended: whether the stage has ended, possibly with fewer trials.
         recommended: the trial that the searcher recommends; None if the
@@ -56,9 +56,9 @@ class StageStatus:
 
     @property
     def best_eer(self) -> float | None:
-        """The lowest validation EER.
+        """The lowest validation EER; None if no trial has one.
 
-        Trials that were stopped early count only if all trials were.
+        Trials that were stopped early count only if all were stopped early.
         """
         whole = [e.result for e in self.completed if e.result.is_whole]
         return min(
@@ -82,15 +82,15 @@ class Status:
         stages: every stage, in order.
         architectures: the architectures of the running trials, by trial id.
         current: the stage that ran last in the last session.
-        rate_per_second: the finished trials of the stage `current` per second;
-            None before the first trial has finished.
+        rate_per_second: the number of trials of the stage `current` that end
+            per second; None before the first trial has finished.
         seconds_left: the seconds until the stage `current` ends; None if
             unknown or not running.
-        utilization: the share of the workers' time in the last session that was
-            spent on training; None if nothing was trained.
+        utilization: the share of the workers' time that was spent on training
+            in the last session; None if nothing was trained.
         num_slots: the number of trials that are trained in parallel.
         stop_reason: the error or interrupt that ended the last session; empty
-            if nothing interrupted it or if another driver has started since.
+            if the session ended normally, or if a newer driver has started.
     """
 
     workdir: str
@@ -107,7 +107,7 @@ class Status:
 
     @property
     def is_driven(self) -> bool:
-        """Whether a driver runs, or may run on another machine."""
+        """True if a driver runs here, or may run on another machine."""
         return self.holder is not None and self.holder.is_alive is not False
 
 
@@ -127,7 +127,7 @@ def read_status(
     now = time.time() if now is None else now
     workspace = Workspace(workdir)
     config = workspace.read_config()
-    # The journal is read last, so a trial that ends meanwhile counts as done.
+    # The journal is read last: a trial that ends meanwhile counts as done.
     holder = read_holder(workspace.workdir)
     session = read_session(workspace.running_path)
     entries = read_entries(workspace.journal_path)
@@ -178,7 +178,7 @@ def read_status(
 def _totals(
     config: ExperimentConfig, entries: list[JournalEntry], runs: list[StageRun]
 ) -> dict[str, int]:
-    """Returns the trials per stage, without a stage `train` of no trials."""
+    """Returns the number of trials per stage; `train` only if it has any."""
     trained = {e.trial.trial_id for e in entries if e.trial.stage == "train"}
     for run in runs:
         if run.stage == "train":
@@ -193,7 +193,7 @@ def _totals(
 
 
 def _is_current(session: Session | None, holder: Holder | None) -> bool:
-    """Returns whether the session belongs to a driver that still runs."""
+    """Returns True if the session belongs to a driver that still runs."""
     return (
         session is not None
         and holder is not None
@@ -265,7 +265,7 @@ def _seconds_left(
 
 
 def _utilization(runs: list[StageRun], until: float) -> float | None:
-    """Returns the utilization over the stages that trained any trial."""
+    """Returns the utilization in the stages that trained at least one trial."""
     busy = capacity = 0.0
     for run in runs:
         if run.num_trained or run.running:

@@ -86,7 +86,7 @@ def _running_lines(status: Status) -> list[str]:
 
 
 def _best_lines(status: Status) -> list[str]:
-    """Returns the trials with the highest reward, and recommended trials."""
+    """Returns, per stage, the best trial and any other recommended trial."""
     lines = []
     for stage in status.stages:
         if stage.stage not in ("search", "grid") or not stage.completed:
@@ -123,7 +123,7 @@ def _entry_lines(title: str, entry: JournalEntry) -> list[str]:
 
 
 def _superseded_lines(status: Status) -> list[str]:
-    """Returns the numbers of finished trials that the table does not count."""
+    """Returns the number of superseded trials of each stage that has any."""
     return [
         f"superseded by later settings: {stage.num_superseded} trials of the "
         f"stage {stage.stage}"
@@ -133,7 +133,7 @@ def _superseded_lines(status: Status) -> list[str]:
 
 
 def _stopped_lines(status: Status) -> list[str]:
-    """Returns how many trials were stopped early, and their mean epochs."""
+    """Returns, per stage, how many trials were stopped early, and when."""
     lines = []
     for stage in status.stages:
         epochs = [

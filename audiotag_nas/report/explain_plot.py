@@ -1,7 +1,7 @@
 """A picture of a search's main effects, and heat maps of pairs of decisions.
 
-Each decision has a panel with the effect of each choice on the reward, and with
-bands of one and two standard deviations. The most important decision comes
+Each decision has a panel, which shows the effect of each choice on the reward
+and bands of one and two standard deviations. The most important decision comes
 first, and all panels have the same scale. Heat maps below the panels show the
 joint effects of the strongest pairs.
 """
@@ -54,9 +54,9 @@ class PairPanel:
         names: the names of the two decisions.
         choices: the labels of the n choices and of the m choices.
         mean, deviation: (n, m), the posterior mean and the posterior standard
-            deviation of each combination's effect, with both main effects.
-        is_significant: (n, m), whether a cell is drawn in color.
-        share: the share of the interaction, as in `EffectPanel`.
+            deviation of each joint effect, which includes both main effects.
+        is_significant: (n, m), whether each cell is drawn in color.
+        share: the interaction's share of the variance, as in `EffectPanel`.
     """
 
     names: tuple[str, ...]
@@ -75,7 +75,7 @@ def plot_importance(
     reward: str,
     title: str = "",
 ) -> None:
-    """Draws all effects in the order given, and the first four pairs.
+    """Draws all effects in the given order, and the first four pairs.
 
     Args:
         path: the path of the picture; its suffix determines the format.
@@ -187,7 +187,7 @@ def _draw_pairs(figure: Any, pairs: Sequence[PairPanel], reward: str) -> None:
 
 
 def _write_cells(axes: Any, pair: PairPanel, limit: float) -> None:
-    """Writes the numbers into the cells of small maps."""
+    """Writes the numbers into the cells, if the map is at most 5 by 5."""
     if max(pair.mean.shape) > 5:
         return
     for row, column in np.ndindex(*pair.mean.shape):

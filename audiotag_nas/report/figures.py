@@ -1,7 +1,7 @@
 """Colors, axes and files of all pictures.
 
-matplotlib is imported at its first use and draws without a display. Line styles
-and markers also distinguish what colors distinguish.
+matplotlib is imported at its first use and draws without a display. Where
+colors distinguish lines, line styles or markers distinguish them too.
 """
 
 import io
@@ -27,7 +27,7 @@ LINE_STYLES = ("-", "--", "-.", ":")
 
 _DPI = 120
 
-# These values remove dates and versions, so equal pictures have equal bytes.
+# Without dates and versions, files of equal pictures have equal bytes.
 _METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None},
@@ -36,11 +36,11 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def picture_ending(path: str | os.PathLike, argument: str = "`path`") -> str:
-    """Returns the ending of a picture's path, which names the file's format.
+    """Returns the ending of a picture's path in lower case, e.g. `.png`.
 
     Args:
         path: path of the picture.
-        argument: name of the argument or flag, for the error.
+        argument: name of the argument or flag, for the error message.
 
     Raises:
         ConfigError: the ending is not .png, .pdf or .svg.
@@ -79,10 +79,10 @@ def style_axes(axes: Any, xlabel: str, ylabel: str) -> None:
 
 
 def write_figure(figure: Any, path: str | os.PathLike, title: str) -> None:
-    """Writes and closes a figure. Equal figures give files of equal bytes.
+    """Writes and closes a figure; files of equal figures have equal bytes.
 
-    The ending of the path selects the format. A `$` in the title does not
-    begin a formula.
+    The ending of the path selects the format. A `$` in the title stays a dollar
+    sign.
 
     Raises:
         ConfigError: the ending is not .png, .pdf or .svg.

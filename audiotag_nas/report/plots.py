@@ -27,7 +27,7 @@ def plot_learning_curves(
         path: path of the picture (.png, .pdf or .svg).
         histories: name of a network -> validation EER per epoch, from epoch 1.
         title: title of the figure.
-        target: the baseline's best EER, which is drawn as a line.
+        target: the baseline's best validation EER, drawn as a line.
     """
     figure, axes = pyplot().subplots(figsize=(8, 4.2), layout="constrained")
     for number, (name, values) in enumerate(histories.items()):
@@ -115,7 +115,7 @@ def plot_pareto(
     tried = np.array(points, float).reshape(-1, 2)
     best = np.array(sorted(front), float).reshape(-1, 2)
     axes.plot(*tried.T, "o", color="0.6", markersize=5, label="network")
-    # All other networks lie above and to the right of these steps.
+    # No network lies below these steps or to the left of them.
     axes.step(
         *best.T,
         where="post",

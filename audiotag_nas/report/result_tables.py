@@ -1,8 +1,8 @@
 """Tables of one evaluated network, or of the baseline and the found network.
 
-The comparison shows the two quantities that Liu and Zhang (IJCNN 2020) claim to
-improve. They are the mean equal error rate (EER), and the number of epochs
-until the baseline's best validation EER is reached.
+Liu and Zhang (IJCNN 2020) claim to improve two quantities, which the comparison
+shows: the mean equal error rate (EER), and the number of epochs until a network
+reaches the baseline's best validation EER.
 """
 
 import dataclasses
@@ -62,8 +62,8 @@ def comparison_table(
 
     Args:
         baseline, found: the networks, scored on the same clips and tags.
-        difference: found minus baseline, from `paired_difference`; None
-            omits the verdict.
+        difference: EER of `found` minus EER of `baseline`, from
+            `paired_difference`; None omits the verdict.
         markdown: True returns Markdown, False plain text.
 
     Raises:
@@ -109,7 +109,7 @@ def comparison_table(
 
 
 def report_table(report: TagReport, *, markdown: bool = False) -> str:
-    """Returns all metrics of one network, with a line per tag and the mean."""
+    """Returns one network's metrics: one line per tag, and the mean EER."""
     rows = [
         [
             tag,

@@ -22,14 +22,14 @@ def format_table(
     """Returns aligned lines, without a newline at the end.
 
     Args:
-        rows: rows of one cell per column. `escaped` turns cells into text.
+        rows: one cell per column in each row; `escaped` makes cells text.
         headers: one header per column.
         align: one letter (l, r or c) per column. None aligns the first column
             left and all other columns right.
         markdown: whether to return a Markdown table instead of plain text.
 
     Raises:
-        ConfigError: the length of a row or `align` differs from `headers`.
+        ConfigError: the length of a row or of `align` differs from `headers`.
     """
     align = "l" + "r" * (len(headers) - 1) if align is None else align
     if len(align) != len(headers) or set(align) - set(_ALIGN):

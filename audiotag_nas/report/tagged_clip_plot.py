@@ -26,7 +26,7 @@ def plot_tagged_clip(
     events: Sequence[TagSpan],
     title: str,
 ) -> None:
-    """Draws the log-mels, and below them the frame scores of the tags.
+    """Draws the log-mels above the frame scores of the tags.
 
     Args:
         path: path of the picture (.png, .pdf or .svg).

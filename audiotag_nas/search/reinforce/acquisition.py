@@ -1,27 +1,26 @@
 """Acquisition functions, and the pool of candidates that they choose from.
 
-Two acquisition functions take turns when the points of a round are chosen:
+Two acquisition functions take turns in choosing the points of a round:
 
 - **Knowledge gradient** (Frazier et al. 2009): the expected rise of the best
   posterior mean after one more training of a point. Observed points have a
-  knowledge gradient too. The noisier the rewards are, the more often it
-  chooses a good network again.
+  knowledge gradient too. The noisier the rewards are, the more often this
+  function chooses a good observed point again.
 - **Upper confidence bound** (Srinivas et al., ICML 2010): the posterior mean
   plus some standard deviations. A point with a high bound differs from all
-  observed points in many uncertain decisions, so one training informs about
-  all of these decisions.
+  observed points in many uncertain decisions; one training informs about all.
 
-Bounds choose most points of an early round. The knowledge gradient looks only
-one training ahead, which is too short while the interactions of decisions are
-unknown. Later the knowledge gradient chooses half of the points, because bounds
-continue to try points that cannot be much better. The schedule changes when the
-number of trainings reaches the number of pairs of decisions ([own]). An earlier
-change was better on tables of real networks with 5 to 7 decisions, but not on
-synthetic spaces with 10 or more decisions.
+At first, bounds choose most points. The knowledge gradient looks only one
+training ahead, which is too short while the interactions of decisions are
+unknown. Later, the knowledge gradient chooses half of the points, because
+bounds continue to try points that cannot be much better. This project's own
+choice: the second phase begins when the number of trainings reaches the number
+of pairs of decisions. An earlier second phase was better on tables of real
+networks with 5 to 7 decisions, but not on synthetic spaces with at least 10.
 
-The points of a round are chosen one by one. Each chosen point gets its
-posterior mean as a fantasy value (GP-BUCB, Desautels et al., JMLR 2014). A
-fantasy value leaves all posterior means unchanged and lowers the variances.
+The points of a round are chosen one by one. For each chosen point, the
+posterior mean is assumed as the reward (a fantasy value; GP-BUCB, Desautels et
+al., JMLR 2014). Fantasy values lower variances, but change no means.
 """
 
 import math
@@ -37,8 +36,8 @@ from audiotag_nas.space import Tokens
 Array = npt.NDArray[np.float64]
 
 KNOWLEDGE_GRADIENT = 0.0
-"""Stands for the knowledge gradient. Any other number stands for an upper
-confidence bound with this number of standard deviations."""
+"""This number stands for the knowledge gradient. Any other number stands for
+the upper confidence bound with so many standard deviations."""
 
 WIDEST_BOUND = 3.0
 
@@ -68,7 +67,7 @@ class CandidatePool:
     Attributes:
         points: all candidates.
         index_of: the index of each point in `points`.
-        is_known: (points,), whether a point is observed or has a fantasy value.
+        is_known: (points,), whether each is observed or has a fantasy value.
     """
 
     def __init__(self, model: RewardModel, points: Iterable[Tokens]) -> None:
@@ -79,16 +78,16 @@ class CandidatePool:
 
     @property
     def best_known_mean(self) -> float:
-        """The highest posterior mean of a known point, or -inf without one."""
+        """The highest posterior mean of known points; -inf without any."""
         return float(
             np.max(self._prediction.mean[self.is_known], initial=-np.inf)
         )
 
     def add(self, points: Iterable[Tokens]) -> bool:
-        """Adds new points, before any point has a fantasy value.
+        """Adds the points that are new; no point may have a fantasy value yet.
 
         Returns:
-            Whether any of the points was new.
+            True if at least one of the points was new.
         """
         new = [p for p in dict.fromkeys(points) if p not in self.index_of]
         if not new:
@@ -108,7 +107,7 @@ class CandidatePool:
     def values(self, acquisition: float) -> Array:
         """Returns the acquisition value of each point, (points,).
 
-        The bound of a known point is -inf, because bounds choose new points.
+        The bound of a known point is -inf, so that bounds choose new points.
         """
         mean = self._prediction.mean
         if acquisition == KNOWLEDGE_GRADIENT:
@@ -140,17 +139,18 @@ def knowledge_gradient(
 ) -> Array:
     """Returns, per point, the expected rise of the best known mean, (points,).
 
-    One training moves the posterior mean of its point by a normal step with the
-    standard deviation variance / sqrt(variance + noise variance). The gradient
-    is the expected distance by which the moved mean passes the best mean of the
-    other known points. The best known point passes that mean downwards, any
-    other point passes it upwards.
+    One training moves the point's posterior mean by a normally distributed
+    step, with the standard deviation variance / sqrt(variance + noise
+    variance). Let b be the best mean of all other known points. For the best
+    known point, the gradient is the expected distance by which the mean falls
+    below b. For any other point, it is the expected distance by which the mean
+    exceeds b.
 
     Args:
         mean: (points,), posterior means.
         variance: (points,), posterior variances of the noise-free reward.
         noise_variance: the variance of the noise of one training.
-        is_known: (points,), whether a point can already be recommended.
+        is_known: (points,), whether each point can already be recommended.
     """
     step = variance / np.sqrt(variance + noise_variance)
     best_other = np.full(len(mean), -np.inf)

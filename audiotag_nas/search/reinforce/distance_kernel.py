@@ -1,10 +1,10 @@
 """The kernel of the reward model for spaces with hundreds of choices.
 
 `TokenKernel` stores one-hot rows, and tables of all pairs of choices. For eight
-keras-tuner hyperparameters with 256 values each, they take more than a gigabyte
-per round. The similarity of two choices depends only on their distance, so one
-number per distance is enough: `DistanceKernel` takes megabytes. For few choices
-`TokenKernel` is faster.
+keras-tuner hyperparameters with 256 values each, the rows and tables take more
+than a gigabyte per round. The similarity of two choices depends only on the
+distance between their tokens. `DistanceKernel` stores one number per distance,
+which takes megabytes. If there are few choices, `TokenKernel` is faster.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,17 +24,17 @@ from audiotag_nas.search.reinforce.kernel import (
 from audiotag_nas.space import SearchSpace
 
 MIN_CHOICES = 400
-"""`DistanceKernel` is used from this total number of choices on."""
+"""`DistanceKernel` is used if a space has at least so many choices in all."""
 
 
 def make_kernel(space: SearchSpace) -> TokenKernel:
-    """Returns the faster kernel for `space`."""
+    """Returns the kernel that suits the number of choices in `space`."""
     has_many_choices = sum(space.num_choices) >= MIN_CHOICES
     return DistanceKernel(space) if has_many_choices else TokenKernel(space)
 
 
 class DistanceKernel(TokenKernel):
-    """A kernel whose tables have one entry per distance of two tokens."""
+    """A kernel whose tables have one entry per distance between two tokens."""
 
     def rows(self, points: npt.NDArray[np.int64]) -> npt.NDArray:
         return np.asarray(points, np.int64)
@@ -113,6 +113,6 @@ class DistanceKernel(TokenKernel):
 def _distances(
     left: npt.NDArray, right: npt.NDArray
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Yields, per decision, the distances between tokens, (left, right)."""
+    """Yields the distances between tokens for each decision, (left, right)."""
     for left_tokens, right_tokens in zip(left.T, right.T, strict=True):
         yield np.abs(np.subtract.outer(left_tokens, right_tokens))

@@ -1,6 +1,6 @@
-"""The initial design: points with balanced choices, and no point twice.
+"""The initial points: all different, with balanced choices.
 
-Before any reward is observed, a second training of the same point is wasted.
+While no reward is known, training a point twice would be a waste.
 """
 
 import collections
@@ -18,12 +18,12 @@ def balanced_points(
 ) -> list[Tokens]:
     """Returns `num` different random points with balanced choices.
 
-    The choices of a decision are as equally frequent as `num` allows, as in a
-    Latin hypercube (McKay et al. 1979). If a decision has more than `num`
-    choices, they are divided into `num` parts, and each part gives one point
-    its choice. If the hypercube repeats a point, points exchange tokens, which
-    keeps the frequencies. If the space has fewer than `num` points, each point
-    of the space is returned once.
+    The points form a Latin hypercube (McKay et al. 1979): all choices of a
+    decision are equally frequent, as far as `num` allows. If a decision has
+    more than `num` choices, these choices are divided into `num` parts, and
+    each part provides the choice of one point. Repeated points exchange tokens
+    with other points, which keeps the frequencies. If the space has fewer than
+    `num` points, all points of the space are returned.
     """
     num = min(num, space.size)
     points = _hypercube(space, num, generator)
@@ -31,7 +31,7 @@ def balanced_points(
         return points
     if 2 * num <= space.size:
         return _make_different(space, points, generator)
-    # The complement of a balanced set of points is balanced.
+    # If a set of points is balanced, the rest of the space is balanced too.
     complement: list[Tokens] = []
     if num < space.size:
         complement = _hypercube(
@@ -56,9 +56,9 @@ def _hypercube(
         num: the number of points.
         generator: the generator of all draws.
         in_parts: how a decision with more than `num` choices is sampled. If
-            True, the choices are divided into `num` parts, and each part gives
-            one point its choice (two parts may share a choice). If False,
-            `num` choices are drawn without replacement.
+            True, the choices are divided into `num` parts, and each part
+            provides the choice of one point (two parts may share a choice). If
+            False, `num` choices are drawn without replacement.
     """
     columns = []
     for size in space.num_choices:
@@ -75,7 +75,7 @@ def _hypercube(
 def _make_different(
     space: SearchSpace, points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """Replaces repeats in `points`, which are at most half of the space."""
+    """Replaces repeats; `points` has at most half of the space's points."""
     exchanged = _exchange_tokens(points, generator)
     return replace_repeats(space, exchanged, generator, taken=())
 
@@ -83,10 +83,10 @@ def _make_different(
 def _exchange_tokens(
     points: list[Tokens], generator: np.random.Generator
 ) -> list[Tokens]:
-    """Returns `points` after exchanges of tokens that remove repeats.
+    """Exchanges tokens between points until no point is repeated, if possible.
 
-    A repeated point and a random point exchange their tokens of random
-    decisions. An exchange that would leave fewer different points is not made.
+    A repeated point and a random point exchange some randomly chosen tokens. No
+    exchange is made that would reduce the number of different points.
     """
     points = list(points)
     counts = collections.Counter(points)

@@ -12,12 +12,12 @@ where [i != j] is 1 if the choices differ, else 0. For D decisions the kernel is
               + triples / (D choose 3) sum_{d<e<f} s_d s_e s_f
               + joint prod_d s_d^decay + nugget [x = y]
 
-The first three terms are for main effects, pairs and triples of decisions
+The first three terms model main effects, pairs and triples of decisions
 (additive Gaussian processes, Duvenaud et al., NeurIPS 2011). The joint term
-makes points similar if all of their choices are similar. The nugget is for the
-part of a point's reward that no other point shares. Newton's identities give
-the sums from the power sums of s_d. For a decision without effect, a fit finds
-a small l_d, so s_d is near 1 for all choices.
+makes points similar if all of their choices are similar. The nugget models the
+part of a point's reward that no other point shares. The sums over pairs and
+triples follow from power sums of s_d (Newton's identities). If a decision has
+no effect, a fit makes l_d small, so that s_d is near 1.
 """
 
 import dataclasses
@@ -32,19 +32,19 @@ from audiotag_nas.space import SearchSpace
 
 Array = npt.NDArray[np.float64]
 Tables = tuple[Array, Array, Array]
-"""The nominal part of l_d, its ordinal part, and s_d, per pair of choices."""
+"""For pairs of choices: the nominal and the ordinal part of l_d, and s_d."""
 
 JITTER = 1e-6
 NOT_POSITIVE = 1e10
 """The negative log posterior if the covariance is not positive definite."""
 MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
-# A log-normal prior is its median and the standard deviation of the logarithm.
-# The median of `decay` falls with the square of the number of decisions. Each
-# of more decisions changes the reward less, so points stay similar when more of
-# their decisions differ. Searches with a space's true scales showed it ([own]).
+# Log-normal priors: (median, standard deviation of the logarithm). With more
+# decisions, each one changes the reward less, so points can be similar if many
+# decisions differ. The median of `decay` therefore falls with the square of the
+# number of decisions (this project's choice, from fits to whole spaces).
 _LENGTH_PRIOR = (0.3, 0.8)
-_DECAY_DECISIONS = 5.0  # with more decisions, the median of `decay` is below 1
+_DECAY_DECISIONS = 5.0  # in larger spaces, the median of `decay` is below 1
 SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
 PARTS = SCALES[1:-1]
 _SCALE_PRIORS = {
@@ -59,10 +59,10 @@ _SCALE_PRIORS = {
 
 @dataclasses.dataclass(frozen=True)
 class ObservedMeans:
-    """The rewards of n points as a fit needs them.
+    """Statistics of the rewards of n points: the data of a fit.
 
     Attributes:
-        rows: (n, ...), the points as `TokenKernel.rows` encodes them.
+        rows: (n, ...), the points, encoded by `TokenKernel.rows`.
         means: (n,), the mean reward of each point.
         counts: (n,), the number of rewards of each point.
         squares_within: the sum of the squared differences between each reward
@@ -77,7 +77,7 @@ class ObservedMeans:
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """The terms of a kernel matrix; each array is (left, right)."""
+    """Terms of a kernel matrix; arrays from `length` on are (left, right)."""
 
     tables: Tables
     length: Array
@@ -103,17 +103,17 @@ class Terms:
 class TokenKernel:
     """The kernel, computed from tables of all pairs of choices.
 
-    Each decision has a table of its pairs of choices. Every term is a function
-    of sums of table entries over the decisions. Let the rows of H be one-hot
-    points, (points, C) for C choices of all decisions, and let T be the tables
-    as one block-diagonal matrix. Then the sums are H T H'. If G is the gradient
-    of the sums, H' G H is the gradient of T.
+    Each decision has a table with one entry per pair of its choices. Every term
+    of the kernel is a function of sums of table entries over the decisions. Let
+    H be the one-hot points, (points, C), where C is the number of all choices
+    of all decisions, and T the block-diagonal matrix of all tables. The sums
+    are then H T H'. If G is their gradient, the gradient of T is H' G H.
 
-    The hyperparameters theta are logarithms: one nominal length per decision,
-    one ordinal length per ordinal decision, and `SCALES`.
+    The vector theta has the logarithms of the hyperparameters: one nominal
+    length per decision, one ordinal length per ordinal decision, and `SCALES`.
 
     Attributes:
-        parts: the names of the terms; a single decision has no pairs.
+        parts: the names of the terms for which the space has enough decisions.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -142,7 +142,7 @@ class TokenKernel:
     def _build_tables(
         self, sizes: npt.NDArray[np.int64], is_ordinal: Sequence[bool]
     ) -> None:
-        """Builds the factors of nominal_d and ordinal_d in l_d, (C, C) each."""
+        """Builds the factor tables of nominal_d and ordinal_d, (C, C) each."""
         num_choices = int(sizes.sum())
         self._block, self._nominal, self._ordinal = np.zeros(
             (3, num_choices, num_choices)
@@ -180,12 +180,12 @@ class TokenKernel:
         """Returns averages of k without the nugget, (left, right).
 
         The choices of different decisions are independent, so the average of a
-        product is the product of the averages. For one-hot rows the result
-        equals that of `matrix`.
+        product is the product of the averages. For one-hot rows, `matrix`
+        returns the same.
 
         Args:
             theta: the logarithms of the hyperparameters.
-            left, right: (rows, C); a row has one distribution per decision.
+            left, right: (rows, C); a row is one distribution per decision.
         """
         decay, main, pairs, triples, joint = np.exp(theta[-len(SCALES) : -2])
         tables = self._choice_tables(theta)
@@ -212,7 +212,7 @@ class TokenKernel:
     def negative_log_posterior(
         self, theta: Array, data: ObservedMeans
     ) -> tuple[float, Array]:
-        """Returns -log p(theta | data) up to a constant, and the gradient."""
+        """Returns -log p(theta | data) up to a constant, and its gradient."""
         terms = self._terms(theta, data.rows, data.rows)
         nugget, noise = np.exp(theta[-2:])
         num = len(data.means)
@@ -268,7 +268,7 @@ class TokenKernel:
         return nominal, ordinal, similarity
 
     def _choice_tables(self, theta: Array) -> list[Array]:
-        """Returns the similarities of each decision's choices, (n_d, n_d)."""
+        """Returns a table of similarities for each decision, (n_d, n_d)."""
         similarity = self._tables(theta)[2]
         rows = [np.flatnonzero(self._decision == d) for d in range(self._num)]
         return [similarity[np.ix_(at, at)] for at in rows]
@@ -295,7 +295,7 @@ class TokenKernel:
     def _sums(
         self, tables: Tables, left: npt.NDArray, right: npt.NDArray
     ) -> tuple[Array, Array, Array, Array]:
-        """Sums l_d and the first three powers of s_d over the decisions."""
+        """Returns the sums of l_d, s_d, s_d^2 and s_d^3 over the decisions."""
         nominal, ordinal, similarity = tables
         return (
             left @ (nominal + ordinal) @ right.T,
@@ -311,7 +311,7 @@ class TokenKernel:
         kernel_gradient: Array,
         rows: npt.NDArray,
     ) -> None:
-        """Sets the gradient of all hyperparameters except nugget and noise."""
+        """Sets all entries of `gradient` except those of nugget and noise."""
         joint_gradient = kernel_gradient * terms.joint
         num_scales = len(SCALES)
         nominal, ordinal = self._length_gradients(terms, kernel_gradient, rows)

@@ -1,12 +1,12 @@
-"""A policy that is fast to train: its logits are linear in earlier tokens.
+"""A policy that is fast to train: its logits are linear in preceding tokens.
 
     logits_d = bias_d + sum_{e < d} W_{e, d}[token_e]
 
-This is a fully visible belief network (Frey, 1998) over categories. It can
-represent the effects of single decisions and of pairs of decisions. One matrix
-product gives all conditional distributions, where an LSTM needs one step per
+The policy is a fully visible belief network (Frey, 1998) over categories. It
+can represent the effects of single decisions and of pairs of decisions. One
+matrix product computes all conditional distributions; an LSTM takes a step per
 decision. The policy can therefore be trained on thousands of samples between
-two rounds. It implements `TokenPolicy`, as `LstmPolicy` does.
+two rounds. It implements `TokenPolicy`.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from audiotag_nas.search.policy_gradient import choice_mask, first_rows
 class AutoregressivePolicy:
     """A distribution over points, one factor per decision; initially uniform.
 
-    "Most choices" is the largest number of choices of a decision.
+    In shapes, "most choices" is the largest number of choices of any decision.
 
     Attributes:
         weights: (1 + sum of choices, decisions * most choices). Row 0 is the
-            bias; the other rows are the W of each choice of each decision.
+            bias; every other row is the W of one choice of one decision.
     """
 
     def __init__(self, num_choices: Sequence[int]) -> None:
@@ -38,7 +38,7 @@ class AutoregressivePolicy:
         )
         self._mask = choice_mask(self.num_choices)
         self._first_rows = first_rows(self.num_choices)
-        # Entry [e, d] tells whether decision d comes after decision e.
+        # Entry [e, d] is 1 if decision d comes after decision e, else 0.
         self._after = np.triu(np.ones((self._num, self._num), np.float32), k=1)
 
     @property
@@ -46,14 +46,14 @@ class AutoregressivePolicy:
         return [self.weights]
 
     def start(self, num: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns the row of the bias, per sample, (num,), and zero logits."""
+        """Returns the index of the bias row per sample, and logits of zero."""
         logits = tf.zeros([num, self._num * self._width])
         return tf.zeros([num], tf.int32), [logits]
 
     def step(
         self, decision: int, rows: tf.Tensor, state: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Returns log p of the choices, (num, most choices), and new state."""
+        """Returns log p of the choices, (num, most choices), and the state."""
         logits = state[0] + tf.gather(self.weights.value, rows)
         begin = decision * self._width
         return (
@@ -64,7 +64,7 @@ class AutoregressivePolicy:
         )
 
     def log_probs(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns log p of every choice given the earlier tokens.
+        """Returns log p of each choice, given the tokens of earlier decisions.
 
         Args:
             tokens: (num, decisions), int32.

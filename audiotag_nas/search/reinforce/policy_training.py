@@ -1,12 +1,12 @@
 """Training of the policy on the reward model, between two rounds of a search.
 
-A step samples points from the policy and updates it once by REINFORCE. The
-reward of a point is its upper confidence bound under the reward model, because
-an uncertain point may be better than its mean. The advantages are the rewards,
-standardized by median and median absolute deviation, and bounded. The model
-will change, so an entropy bonus keeps the policy from collapsing onto one
-point. The points of the latest rounds are replayed along with the samples, as
-in priority-queue training (Abolafia et al. 2018).
+Each step samples points from the policy and updates the policy by REINFORCE.
+The reward of a point is its upper confidence bound under the reward model,
+because an uncertain point may be better than its posterior mean. The advantages
+are the rewards, standardized by median and median absolute deviation, and
+bounded. An entropy bonus keeps the policy from collapsing onto one point,
+because the model may prefer another point later. The points chosen last are
+added to each step's samples (priority-queue training, Abolafia et al. 2018).
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ _ADVANTAGE_BOUND = 3.0
 
 
 class PolicyTraining:
-    """A policy, and the points that its training replays.
+    """A policy, and the points that are replayed in its training.
 
     Args:
         space: the search space.
@@ -54,12 +54,12 @@ class PolicyTraining:
         self.metrics: dict[str, float] = {}
 
     def add_to_replay(self, points: Iterable[Tokens]) -> None:
-        """Adds the points that were chosen last to the replayed points."""
+        """Puts the newly chosen `points` first among the replayed points."""
         latest = dict.fromkeys((*points, *self._replayed))
         self._replayed = list(latest)[:_NUM_REPLAYED]
 
     def train(self, model: RewardModel, seed: Sequence[int]) -> list[Tokens]:
-        """Trains the policy on `model`; returns each sampled point once.
+        """Trains the policy on `model` and returns the samples without repeats.
 
         Args:
             model: a fitted reward model.

@@ -1,14 +1,14 @@
 """A Gaussian process over points: the posterior of the reward of each point.
 
 A reward is a function of the point, plus the noise of one training. The nugget
-is the part of the function that no other point shares; repeated trainings
-separate the noise from it. The hyperparameters maximize their posterior under
+is the part of the function that no other point shares. Repeated trainings show
+which part is noise. The hyperparameters maximize their posterior under
 log-normal priors. Each fit starts at the result of the previous fit.
 
 Before rewards are standardized, they are clipped at three standard deviations
-below the median. The standard deviation is estimated by medians, so a failed
-training does not set the scale. A failed retraining of a good point is clipped
-too, so that it does not set the noise variance.
+below the median. The standard deviation is estimated from medians, so that
+failed trainings do not determine the scale. If the retraining of a good point
+fails, its reward is clipped too, so that the noise variance stays small.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Prediction:
         variance: (points,), the variance of the noise-free reward.
         rows: (points, ...), the points as the kernel encodes them.
         projection: (observed points, points). The posterior covariance of two
-            points is their kernel minus the product of their projections.
+            points is their kernel value minus the product of their projections.
         observed_index: (points,), the index of each point among the observed
             points; -1 for a new point.
     """
@@ -59,7 +59,7 @@ class Prediction:
     observed_index: npt.NDArray[np.int64]
 
     def joined(self, other: "Prediction") -> "Prediction":
-        """Concatenates both predictions."""
+        """Returns this prediction, continued by the points of `other`."""
         return Prediction(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.variance, other.variance]),
@@ -95,7 +95,7 @@ class RewardModel:
 
     @property
     def hyperparameters(self) -> dict[str, float]:
-        """The kernel's scales by name, in standardized rewards."""
+        """The values of `SCALES` by name, for standardized rewards."""
         scales = map(float, np.exp(self._theta[-len(SCALES) :]))
         return dict(zip(SCALES, scales, strict=True))
 
@@ -106,14 +106,14 @@ class RewardModel:
         max_iterations: int = 15,
         restart: bool = False,
     ) -> None:
-        """Replaces the data and fits the hyperparameters.
+        """Replaces the observed rewards and fits the hyperparameters.
 
         Args:
             rewards: all rewards of each observed point; at least one point.
             max_iterations: the maximum number of iterations of the optimizer;
                 0 keeps the hyperparameters.
-            restart: whether a second fit starts at the medians of the priors.
-                The better fit is kept.
+            restart: whether to try a second fit that starts at the medians of
+                the priors; the better fit is kept.
         """
         self.points = np.array(list(rewards), np.int64)
         self.num_rewards = np.array([len(r) for r in rewards.values()], float)
@@ -153,8 +153,8 @@ class RewardModel:
     def best_observed(self, among: Collection[Tokens] | None = None) -> Tokens:
         """Returns the observed point with the highest posterior mean.
 
-        A point with one lucky reward has a lower posterior mean than a point
-        with two good rewards, or one with good neighbors.
+        One good reward, which may be luck, raises the posterior mean less than
+        two good rewards, or than good rewards of neighbors.
 
         Args:
             among: the points to choose from; at least one must be observed.
@@ -166,7 +166,7 @@ class RewardModel:
         return points[int(np.argmax(self.predict(points).mean))]
 
     def covariance(self, prediction: Prediction, index: int) -> Array:
-        """Returns the covariances of `index` with all its points, (points,)."""
+        """Returns the covariances of the point `index` with all points."""
         row = self._kernel.matrix(
             self._theta, prediction.rows[index : index + 1], prediction.rows
         )[0]
@@ -178,15 +178,14 @@ class RewardModel:
         """Returns the posterior of averages of the reward over the space.
 
         The posterior is exact, because the kernel itself is averaged (Oakley
-        and O'Hagan 2004). The averages exclude the nugget, because it is not
-        shared by different points. As in `predict`, the constant mean is fixed
-        at its estimate.
+        and O'Hagan 2004). The averages exclude the nugget, which points do not
+        share. As in `predict`, the constant mean is fixed at its estimate.
 
         Args:
             weights: (averages, choices of all decisions). Each row has one
-                distribution per decision, over its choices. The decisions are
-                independent. One-hot distributions give the reward of a point,
-                uniform distributions give the average over the space.
+                distribution per decision, over the choices of this decision.
+                The decisions are independent. One-hot rows give the reward of
+                one point; uniform rows give the average over the space.
 
         Returns:
             The mean, (averages,), and the covariance, (averages, averages), in
@@ -201,12 +200,12 @@ class RewardModel:
         )
 
     def average_means(self, weights: npt.ArrayLike) -> Array:
-        """Returns only the means of `averages`, for many averages."""
+        """Returns the means that `averages` returns, in less time."""
         projection = self._average_projection(np.asarray(weights, float))
         return self._mean + projection.T @ self._weights
 
     def _average_projection(self, weights: Array) -> Array:
-        """Returns the projection of averages, as in `Prediction`."""
+        """Returns the projection (see `Prediction`) of averages."""
         observed = self._kernel.one_hot(self.points)
         return solve_triangular(
             self._factor,
@@ -217,13 +216,13 @@ class RewardModel:
     def leave_one_out(self) -> tuple[Array, Array]:
         """Returns leave-one-out predictions and the observed means.
 
-        Rasmussen and Williams (2006, eq. 5.12) have the closed form. The
+        The closed form is eq. 5.12 of Rasmussen and Williams (2006). The
         hyperparameters are fixed, but the constant mean is estimated again
         without each point.
 
         Returns:
-            Predicted and observed mean rewards, (observed points,) each, which
-            are clipped and standardized.
+            The predicted and the observed mean rewards, (observed points,)
+            each, in standardized rewards after clipping.
         """
         observed = self._data.means
         covariance = self._factor @ self._factor.T + MEAN_VARIANCE
@@ -247,7 +246,7 @@ class RewardModel:
             for start in starts
         ]
         best = min(fits, key=lambda fit: fit.fun)
-        # With new points, the covariance of the previous fit may be singular.
+        # The previous hyperparameters can make the covariance singular.
         failed = best.fun >= NOT_POSITIVE
         self._theta = self._kernel.prior_mean if failed else best.x
 
@@ -295,11 +294,12 @@ def _robust_location_and_scale(values: Array) -> tuple[float, float]:
     """Returns the median, and the standard deviation estimated by medians.
 
     The median absolute deviation is 0 if more than half of the values are
-    equal. Then the range of all values except the lowest replaces it ([own]).
-    The lowest value may be the penalty of failed trainings, which must not set
-    the scale. If most values are this penalty, the median excludes it too. If
-    all values except the lowest are equal, the deviation is infinite, because
-    two different values are the same at any distance once standardized.
+    equal. This project's own choice: the range of all values except the lowest
+    then replaces the standard deviation. The lowest value may be the penalty of
+    failed trainings, which must not determine the scale. If the median is this
+    value, the median also excludes it. If all other values are equal, the
+    standard deviation is infinite, so nothing is clipped: after
+    standardization, two different values always have the same distance.
     """
     median = float(np.median(values))
     deviation = _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
@@ -318,18 +318,18 @@ def _robust_location_and_scale(values: Array) -> tuple[float, float]:
 def _clip_failed_repeats(rewards: list[Array]) -> list[Array]:
     """Clips the failed trainings of points that were trained repeatedly.
 
-    The penalty of a failed training is far below the reward of any network. As
-    noise, the penalty would hide all differences between points. In the mean of
-    its point it would outweigh the other rewards. The penalty therefore counts
-    as three standard deviations below the median, as for a point that was
-    trained once. The median is that of the best reward of each point, because
-    a point whose second training succeeds is not a failure.
+    The penalty of a failed training is far below the reward of any network. If
+    the penalty counted as noise, it would hide all differences between points.
+    In the mean of a point, it would outweigh the point's other rewards. The
+    penalty therefore counts as three standard deviations below the median, as
+    for points that were trained once. The median is that of the best rewards of
+    all points, because a point whose second training succeeds is not a failure.
     """
     median, deviation = _robust_location_and_scale(
         np.array([np.max(r) for r in rewards])
     )
     if np.isinf(deviation):
-        # Nearly all best rewards are equal, so all rewards set the scale.
+        # The best rewards have no finite scale, so all rewards are used.
         median, deviation = _robust_location_and_scale(np.concatenate(rewards))
     if np.isinf(deviation):
         return rewards

@@ -8,11 +8,11 @@ Sutton 1990; for sequences DyNA-PPO, Angermueller et al., ICLR 2020).
 
 The candidates of a round are samples of the policy, neighbors and mutations of
 the best observed points, and random points. The neighbors of the candidates
-with the highest acquisition values (`acquisition`) are added until no such
-neighbor is new. A model may be certain and still wrong, so a uniformly drawn
-point is chosen if no upper confidence bound is clearly above the best mean.
-An observed point can be chosen again. While noise hides which of the best
-points is better, a retraining is worth more than a new point.
+with the highest acquisition values (`acquisition`) become candidates too, until
+no such neighbor is new. If no upper confidence bound is clearly above the best
+posterior mean, a uniformly drawn point is chosen, because the model may be
+certain and still wrong. An observed point can be chosen again: if noise hides
+which point is the best, a retraining is worth more than a new point.
 """
 
 import collections
@@ -56,20 +56,20 @@ _NUM_CLIMBERS, _MAX_CLIMB_STEPS = 4, 20
 class ReinforceSearcher(BaseSearcher):
     """A searcher whose policy is trained on a reward model.
 
-    In the initial points the choices of each decision are about equally
-    frequent, and no point occurs twice. Pending points (asked, not yet told)
-    have fantasy values, so a round can be asked before the last one is told.
-    `recommend` returns the observed point with the highest posterior mean.
+    The initial points all differ and have balanced choices. Pending points
+    (proposed, but reward not yet told) have fantasy values. A round can
+    therefore be asked for before the previous round is told. `recommend`
+    returns the observed point with the highest posterior mean.
 
     Args:
         space: the search space.
         seed: the seed of every draw.
-        settings: settings that were checked, as `make_searcher` does.
+        settings: the settings, already checked (see `make_searcher`).
 
     Attributes:
         model: the reward model after the last fit.
         metrics: `loss`, `log_prob`, `entropy` and `gradient_norm` of the last
-            step of the policy.
+            step of the policy's training.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ReinforceSearcher(BaseSearcher):
 
     @property
     def repeats_on_purpose(self) -> bool:
-        """Whether a point that is asked again should be retrained."""
+        """Whether a point should be retrained when it is proposed again."""
         return self._reevaluate
 
     def recommend(self, among: Iterable[Sequence[int]] | None = None) -> Tokens:
@@ -129,9 +129,9 @@ class ReinforceSearcher(BaseSearcher):
         self._is_fitted = False
 
     def _next_initial(self, num: int) -> list[Tokens]:
-        """Returns up to `num` initial points.
+        """Returns up to `num` initial points that were not proposed yet.
 
-        There are none left once `num_initial` points are observed.
+        Once `num_initial` points are observed, no initial points are returned.
         """
         if len(self._observed.rewards) >= self._num_initial:
             return []
@@ -148,7 +148,7 @@ class ReinforceSearcher(BaseSearcher):
     def _fit(self) -> None:
         if not self._is_fitted:
             # The fit starts at the model of the last `ask`, so that a call of
-            # `recommend` does not change the proposals.
+            # `recommend` does not change later proposals.
             self.model = copy.copy(self._asked_model)
             self.model.learn(
                 self._observed.rewards,
@@ -165,10 +165,10 @@ class ReinforceSearcher(BaseSearcher):
         """Chooses one point per position with the reward model.
 
         Args:
-            positions: the indices of the points in the order of asking; at
+            positions: the index of each point in the order of all proposals; at
                 least one.
             generator: the generator of the round's draws.
-            initial: the initial points at the beginning of the round.
+            initial: the initial points that the round already contains.
         """
         taken = {*self._taken(), *initial}
         if not self._observed.rewards:
@@ -207,11 +207,11 @@ class ReinforceSearcher(BaseSearcher):
         random_points: list[Tokens],
         min_bound: float,
     ) -> int:
-        """Returns the index of the candidate with the highest value.
+        """Returns the index of the candidate to choose.
 
-        If no knowledge gradient is positive, the first of the equal values is
-        that of the best observed point. Retraining it has no benefit, so the
-        widest bound is used instead and chooses a new point.
+        If no knowledge gradient is positive, all values are equal, and the
+        first of them is that of the best observed point. Retraining this point
+        has no benefit, so the widest bound chooses a new point instead.
         """
         values = pool.values(acquisition)
         if not pool.is_known.all():
@@ -231,7 +231,7 @@ class ReinforceSearcher(BaseSearcher):
     def _random_candidate(
         self, pool: CandidatePool, random_points: list[Tokens], default: int
     ) -> int:
-        """Returns the index of a new random point, else `default`."""
+        """Returns the index of a new random point; `default` if none is new."""
         for point in random_points:
             index = pool.index_of.get(point)
             if index is not None and not pool.is_known[index]:
@@ -240,20 +240,20 @@ class ReinforceSearcher(BaseSearcher):
         return default
 
     def _may_ask(self, pool: CandidatePool, index: int, num_taken: int) -> bool:
-        """Returns whether a candidate is new or may be repeated.
+        """Returns True if a candidate is new or may be repeated.
 
-        Without re-evaluation, a known candidate comes up only if all candidates
-        are known. It may be asked only if all points of the space are taken.
+        Without `reevaluate`, a known candidate may be proposed only if all
+        points of the space are taken.
         """
         is_new = not pool.is_known[index]
         return is_new or self._reevaluate or num_taken == self._space.size
 
     def _min_gain(self) -> float:
-        """Returns how far a bound must exceed the best mean, standardized.
+        """Returns by how much a useful bound must exceed the best mean.
 
-        The result is proportional to the standard deviation of the rewards of
-        uniformly drawn points. These rewards are clipped first, so the penalty
-        of failed trainings does not set their standard deviation.
+        The result, in standardized rewards, is proportional to the standard
+        deviation of the rewards of uniformly drawn points. These rewards are
+        clipped first, because the penalty of a failed training would dominate.
         """
         means = self._observed.means()
         rewards = [means[p] for p in means if p in self._uniform_points]
@@ -268,7 +268,7 @@ class ReinforceSearcher(BaseSearcher):
         random_points: list[Tokens],
         generator: np.random.Generator,
     ) -> CandidatePool:
-        """Returns observed, pending and new points, with better neighbors."""
+        """Returns a pool of observed, pending and new points."""
         observed = list(self._observed.rewards)
         order = np.argsort(-self.model.predict(observed).mean, kind="stable")
         ranked = [observed[i] for i in order]
