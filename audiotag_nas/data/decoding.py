@@ -54,8 +54,7 @@ class Sound:
         """Yields float32 (n, channels), at most `limit` samples in total.
 
         Raises:
-            DataError: there is no sample, or a sample breaks a rule of
-                `waveform`.
+            DataError: there is no sample, or any breaks a rule of `waveform`.
         """
         num_read = 0
         for block in checked_blocks(self._decoded(note), name=self.path):

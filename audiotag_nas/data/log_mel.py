@@ -21,7 +21,7 @@ import numpy as np
 from audiotag_nas.config import FeatureConfig
 
 _FRAMES_AT_ONCE = 32  # so many fit into the processor's cache
-# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz. Above 1 kHz,
+# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz. Above 1 kHz
 # it is logarithmic: the frequency grows by a factor of 6.4 every 27 mels.
 _LINEAR_TO_HZ = 1000.0
 _HZ_PER_MEL = 200 / 3
@@ -139,9 +139,8 @@ def _log(mels: np.ndarray, config: FeatureConfig) -> np.ndarray:
 class _Bands:
     """Multiplies by a mel matrix, using only its non-zero entries.
 
-    Most entries are zero, because a mel filter spans few FFT bins. Besides, a
-    dense product would start threads. On busy cores, these threads take ten
-    times as long as the product itself.
+    A mel filter spans few FFT bins. Besides, a dense product would start
+    threads, which on busy cores take ten times as long as the product itself.
     """
 
     def __init__(self, matrix: np.ndarray) -> None:

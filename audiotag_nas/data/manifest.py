@@ -78,8 +78,8 @@ def read_clips(
         Each development clip has a fold; evaluation clips have none.
 
     Raises:
-        DataError: the manifest can't be read, or has no clip of the split, or (if
-            `strict`) has an error.
+        DataError: the manifest can't be read, has no clip of the split or, if
+            `strict`, has an error.
 
     Example:
         >>> import numpy as np

@@ -164,7 +164,7 @@ class _RowParser:
         return ManifestRow(line, cells["path"], (), tuple(notes), clip)
 
     def _path(self, line: int, text: str, reasons: list[str]) -> Path | None:
-        """Returns the path of the sound file, or None if the path is rejected."""
+        """Returns the path of the sound file, or None if `text` is rejected."""
         rule = ""
         try:
             path = self._root / text

@@ -46,7 +46,7 @@ def check_fits(
     mel_mask_bins: int,
     prefix: str = "",
 ) -> None:
-    """Checks that the data is at least as large as a batch and the masks.
+    """Checks that no batch and no mask is larger than the data.
 
     Args:
         prepared, folds, batch_size, time_mask_frames, mel_mask_bins: see

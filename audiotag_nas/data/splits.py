@@ -16,8 +16,7 @@ from audiotag_nas.errors import DataError
 
 SPLITS = ("development", "evaluation")
 NUM_FOLDS = 5
-"""The number of folds in CHiME-Home's development split; `assigned_fold` uses
-the same number."""
+"""The number of folds that CHiME-Home has and that `assigned_fold` uses."""
 
 
 def check_split(split: str) -> None:
@@ -43,8 +42,7 @@ def split_folds(
         where: says in the error message where these folds come from.
 
     Raises:
-        DataError: any validation fold has no clips, or no training fold is
-            left.
+        DataError: a validation fold has no clips, or no training fold is left.
     """
     field = "config.data.validation_folds"
     numbers = sorted(fold for fold in folds if fold is not None)
@@ -76,8 +74,8 @@ def assigned_fold(segment: str) -> int:
 def with_folds(clips: Iterable[Clip]) -> list[Clip]:
     """Gives a fold to each development clip that has none.
 
-    If another clip of the same segment has a fold, this fold is used. If no
-    clip of the segment has a fold, `assigned_fold` is used.
+    If another clip of the segment has a fold, this fold is used. Otherwise,
+    `assigned_fold` is used.
     """
     clips = list(clips)
     known: dict[str, int] = {}
@@ -104,7 +102,7 @@ def shared_segment_findings(
         clips: the clips of both splits.
         location: returns the file and the line in which a clip is listed.
     """
-    # For each segment, the first clip of each split.
+    # Maps each segment to its first clip in each split.
     first: dict[str, dict[str, Clip]] = collections.defaultdict(dict)
     for clip in clips:
         first[clip.segment_id].setdefault(clip.split, clip)

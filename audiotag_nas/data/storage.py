@@ -185,11 +185,11 @@ def digest(path: AnyPath) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
-    """Yields a local directory, which becomes `path` after the `with` block.
+    """Yields a local directory that becomes `path` if the block succeeds.
 
     A local `path` is replaced by a rename. In a remote `path`, the file `last`
-    is removed first and copied after all other files. So if `last` exists, all
-    other files exist too. If the block raises an error, `path` is kept.
+    is removed first and copied after all other files. If `last` exists, all
+    other files therefore exist too.
 
     Raises:
         StoreError: `path` can't be written.

@@ -208,8 +208,7 @@ def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
     """Returns the key of the features in `split_dir`; reads only the index.
 
     Raises:
-        StoreError: the index is missing, damaged or has another schema
-            version.
+        StoreError: the index is missing or damaged, or has another version.
     """
     return _read_index(storage.as_path(split_dir)).key
 
