@@ -1,13 +1,13 @@
 """Reads sound files as mono waveforms, and writes 16-bit WAV files.
 
 The library soundfile decodes WAV, FLAC, Ogg, Opus, MP3 and other formats, and
-soxr changes the sample rate. A waveform is float32 (samples,) with full scale
-1. It is the mean of the channels, or one channel if the channels cancel each
-other (see `waveform`).
+soxr changes the sample rate. A waveform has full scale 1 and is float32
+(samples,). It is the mean of the channels, or one channel if the channels
+cancel each other (see `waveform`).
 
 The length in a header may be wrong. The readers neither allocate memory for
-this length nor stop reading at it. If a file is truncated or damaged, they
-return the samples that can be decoded.
+this length nor stop reading at it. If a file is truncated or damaged, the
+readers return the samples that can be decoded.
 
 The readers call the function `note` with a sentence on each fault of the file.
 """
@@ -28,7 +28,7 @@ from audiotag_nas.files import atomic_write_bytes
 _QUALITY = "HQ"
 _MARGIN_SECONDS = 0.1
 """`read_beginning` decodes this much more than requested. The margin is longer
-than the resampler's filter, and longer than the padding of a last frame."""
+than the resampler's filter, and longer than the padding that encoders add."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ int64 (2,). Equal seeds therefore give equal batches.
 
 Mixup is by Zhang et al. (mixup: Beyond Empirical Risk Minimization, ICLR 2018).
 Wei et al. (DCASE workshop 2018) apply it to log-mels with one lambda for each
-example. SpecAugment is by Park et al. (Interspeech 2019), here with one mask
-per axis.
+example. SpecAugment is by Park et al. (Interspeech 2019); in this module, it
+has one mask for each axis.
 """
 
 import numpy as np

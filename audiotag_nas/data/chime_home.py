@@ -35,7 +35,7 @@ LABELS = (*CHIME_HOME_TAGS, SILENCE, UNIDENTIFIABLE)
 """The labels that an annotator can give to a chunk."""
 
 CHUNK_FRAMES = 192_000
-"""The number of samples in a chunk at 48 kHz, the rate of `framestart`."""
+"""The length of a chunk in samples at 48 kHz, the unit of `framestart`."""
 RATES_HZ = (16_000, 48_000)
 
 FOLDS_LIST = "development_chunks_refined_crossval_dcase2016.csv"
@@ -47,13 +47,13 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 
 @dataclasses.dataclass(frozen=True)
 class ChunkAnnotation:
-    """The 11 fields of an annotation file, with the names in the file.
+    """The 11 fields of an annotation file; names and order are the file's.
 
     `framestart` is the position of the chunk's first sample in the recording,
-    counted at 48 kHz. Annotations and the majority vote are texts of label
+    in samples at 48 kHz. Annotations and the majority vote are texts of label
     letters, such as `cvo`, and may be empty. A session is None if the file
-    gives no number. `chunkname` is `<segmentname>_chunk<chunknumber>`, where
-    `chunknumber` starts at 0.
+    gives none. `chunkname` is `<segmentname>_chunk<chunknumber>`; chunk numbers
+    start at 0.
     """
 
     segmentname: str
@@ -268,8 +268,7 @@ def read_chunk(path: str | os.PathLike) -> ChunkAnnotation:
 
     Line ends of any kind, quotes and blank lines are allowed. Votes,
     annotations and sessions may be empty. The majority vote must consist of
-    known labels. Annotations are not checked, because the tags do not depend
-    on annotations.
+    known labels. Annotations are not checked, because they decide no tag.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -346,7 +345,7 @@ def _read_cells(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, stripped cells) for each line that is not blank.
 
-    An unclosed quote damages only its own line; lines are parsed one by one.
+    Lines are parsed one by one, so an unclosed quote damages only one line.
     """
     for line, text in enumerate(read_lines(path), start=1):
         if text.strip():

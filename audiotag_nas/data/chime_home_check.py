@@ -113,7 +113,7 @@ def check_dataset(
         findings.append(
             Finding(str(root / "chunks"), None, reason, is_error=False)
         )
-    # Each chunk of a refined list is also in a raw list. Check it once.
+    # Chunks of refined lists are in raw lists too; each is checked once.
     first_rows: dict[str, tuple[str, ListRow]] = {}
     for name, rows in lists.items():
         for row in rows:

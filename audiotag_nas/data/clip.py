@@ -56,7 +56,7 @@ def check_carried(
     """Checks that each tag is carried by at least one clip.
 
     If a tag is misspelled, for example, it has no positive examples. A network
-    would learn without a warning that this tag is always absent.
+    would learn that this tag is always absent, and no warning would be given.
 
     Args:
         clips: the development clips.

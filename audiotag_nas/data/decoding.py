@@ -34,7 +34,7 @@ UNKNOWN_LENGTH = 2**62
 _BLOCK_SAMPLES = 16_384
 
 Note = Callable[[str], None]
-"""Called with a sentence on a file, which begins with the file's name."""
+"""Called with a sentence on a file; the file's name begins the sentence."""
 
 StrPath = str | os.PathLike
 
@@ -102,8 +102,8 @@ class Sound:
                     f"the file starts with {self.num_channels} at "
                     f"{self.sample_rate_hz} Hz."
                 ]
-            # If decoding fails in a block, the whole block is lost. FLAC can
-            # fail this way, so it is read in small blocks, of FLAC's own size.
+            # If decoding fails in a block, the whole block is lost. With FLAC,
+            # this happens, so the blocks are as small as FLAC's own blocks.
             size = 4096 if sound.format == "FLAC" else _BLOCK_SAMPLES
             failure = ""
             try:
@@ -195,7 +195,7 @@ def _why_not(file: BinaryIO, path: StrPath, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Returns libsndfile's message, or a correct one if that is misleading."""
+    """Returns libsndfile's message, or replaces a misleading message."""
     text = str(getattr(error, "error_string", error))
     if "does not exist" in text:
         # libsndfile gives this message for any file with a damaged header.
@@ -204,7 +204,7 @@ def _reason(error: Exception) -> str:
 
 
 def _raise_kept(path: StrPath, reader: StreamFile) -> None:
-    """Raises the error in `reader.error`, which libsndfile can't pass on."""
+    """Raises `reader.error`, if any. libsndfile can't pass on this error."""
     error, reader.error = reader.error, None
     if isinstance(error, OSError):
         reason = error.strerror or error
@@ -214,7 +214,7 @@ def _raise_kept(path: StrPath, reader: StreamFile) -> None:
 
 
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
-    with interrupts_deferred():  # C code calls methods of `StreamFile`
+    with interrupts_deferred():  # none may reach `StreamFile`, which C calls
         return file.read(num_samples, dtype="float32", always_2d=True)
 
 

@@ -85,7 +85,7 @@ def write_log_mels(
         features: the front end.
         data: the lengths of clips, and the tags.
         split_dir: the directory to write.
-        may_replace: True permits replacing intact features of different input.
+        may_replace: False forbids replacing intact features of other input.
             Must be False while trials train on the features in `split_dir`.
         progress: called after each clip.
 

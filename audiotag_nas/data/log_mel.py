@@ -6,8 +6,8 @@
 The default settings are those of the baseline (Wei et al., Sample Mixed-Based
 Data Augmentation for Domestic Audio Tagging, DCASE workshop 2018).
 `log_mel_layer` implements the same computation in TensorFlow, with the window
-and the mel matrix from this module. Both modules compute in float64, because in
-float32 a loud bin's rounding error would hide quiet neighbors.
+and the mel matrix from this module. Both modules compute in float64 and return
+float32. In float32, rounding errors of a loud bin would hide quiet neighbors.
 
 A clip's features depend on no other clip.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 
-_FRAMES_AT_ONCE = 32  # so many fit into the processor's cache
+_FRAMES_AT_ONCE = 32  # this many fit into the processor's cache
 # Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz. Above 1 kHz
 # it is logarithmic: the frequency grows by a factor of 6.4 every 27 mels.
 _LINEAR_TO_HZ = 1000.0
@@ -32,8 +32,8 @@ _WINDOW_COSINES = {"hamming": (0.54, 0.46), "hann": (0.5, 0.5)}
 def analysis_window(config: FeatureConfig) -> np.ndarray:
     """Returns the periodic window, float64 (frame_length,).
 
-    If `config.normalize_window`, the window is divided by the square root of
-    its energy. This divides a power spectrum by the energy of the window.
+    If `config.normalize_window` is True, the window is divided by the square
+    root of its energy, which divides a power spectrum by this energy.
     """
     offset, cosine = _WINDOW_COSINES[config.window]
     phase = 2 * np.pi * np.arange(config.frame_length) / config.frame_length

@@ -2,7 +2,7 @@
 
 The window and the mel matrix become constants of the graph, so an exported
 model does not need this package. The results differ from those of `log_mel` by
-at most 1e-5 nepers or 5e-5 dB. The other clips of a batch change no result.
+at most 1e-5 nepers or 5e-5 dB. A clip's result is the same in any batch.
 """
 
 import dataclasses

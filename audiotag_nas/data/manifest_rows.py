@@ -1,4 +1,4 @@
-"""Parses each row of a manifest, and checks each row on its own.
+"""Parses and checks the rows of a manifest one by one.
 
 docs/guide/data.md describes the columns. A row with errors is in the result
 too, with all reasons for its rejection.
@@ -55,7 +55,7 @@ def read_rows(
 
     Args:
         manifest_path: the CSV file.
-        data_root: paths are relative to this directory, which is resolved.
+        data_root: the directory to which paths are relative; no links.
         check_audio: checks one sound file; if None, no file is checked.
 
     Raises:
@@ -72,7 +72,7 @@ def _records(
     path: str | os.PathLike,
 ) -> Iterator[tuple[int, dict[str, str], str]]:
     """Checks the header. Yields (line, cells by column, error) for each row."""
-    # The CSV reader needs line ends, because a quoted cell may contain some.
+    # Line ends are restored, because a quoted cell may contain line ends.
     lines = [f"{text}\n" for text in read_lines(path)]
     reader = csv.reader(lines, strict=True)
     columns: list[str] = []
@@ -176,7 +176,7 @@ class _RowParser:
             elif not target.is_file():
                 rule = "must be a file that exists."
             # The clip's id comes from the path as written. A path with `..`, or
-            # one that enters the data root by a link, is resolved instead.
+            # one that enters the data root by a link, is resolved first.
             if ".." in path.parts or not path.is_relative_to(self._root):
                 path = target
         except (OSError, ValueError, RuntimeError) as error:

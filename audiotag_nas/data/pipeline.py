@@ -13,8 +13,8 @@ Every batch is full, because training on several replicas requires full batches.
 At the end of an epoch, training drops the remaining examples, which differ in
 each epoch. Evaluation pads the last batch with examples of weight 0.
 
-AutoGraph is off, because the mapped functions have no control flow. AutoGraph
-would take longer in each trial than an epoch of a small network.
+AutoGraph is off, because the mapped functions have no control flow. In each
+trial, AutoGraph would take longer than an epoch of a small network.
 """
 
 import os
@@ -33,7 +33,7 @@ _PREFETCHED_BATCHES = 2
 def num_clips(
     prepared: PreparedSet, folds: Collection[int | None] | None = None
 ) -> int:
-    """Returns the number of clips in `folds`, or in all folds if None."""
+    """Returns the number of clips in `folds` (in all folds if it is None)."""
     return sum(shard.num_clips for shard in prepared.select_shards(folds))
 
 
@@ -86,7 +86,7 @@ def make_training_dataset(
     Each pass over the dataset is an epoch with a new order and new mixup
     partners, lambdas and masks. SpecAugment is applied after mixup. If the
     dataset is repeated, only one iterator may read it. A second iterator, e.g.
-    in Keras's `fit`, would take some of the passes (see `trainer`).
+    one in Keras's `fit`, would take some of the passes (see `trainer`).
 
     Args:
         prepared: the features.

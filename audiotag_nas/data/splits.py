@@ -65,7 +65,7 @@ def assigned_fold(segment: str) -> int:
     """Returns a fold for a segment to which the data set gives none.
 
     The fold depends only on a hash of the segment's name. Therefore, all clips
-    of a segment get the same fold, and new clips do not change old folds.
+    of a segment get the same fold, and new clips do not move others.
     """
     digest = hashlib.sha256(segment.encode()).digest()
     return int.from_bytes(digest[:8], "big") % NUM_FOLDS
@@ -74,8 +74,8 @@ def assigned_fold(segment: str) -> int:
 def with_folds(clips: Iterable[Clip]) -> list[Clip]:
     """Gives a fold to each development clip that has none.
 
-    If another clip of the segment has a fold, this fold is used. Otherwise,
-    `assigned_fold` is used.
+    A clip gets the fold of another clip of its segment. If no clip of the
+    segment has a fold, the clip gets `assigned_fold`.
     """
     clips = list(clips)
     known: dict[str, int] = {}

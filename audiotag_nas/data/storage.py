@@ -111,7 +111,7 @@ class RemotePath:
 
     @contextlib.contextmanager
     def _os_errors(self) -> Iterator[None]:
-        """Turns TensorFlow's errors into OSErrors, which pathlib raises too."""
+        """Replaces TensorFlow's errors by OSErrors, the errors of pathlib."""
         import tensorflow as tf
 
         try:

@@ -52,7 +52,7 @@ def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
             }
         )
     )
-    # This option fixes the order, so that equal clips give equal bytes.
+    # Map entries get a fixed order, so that equal clips give equal bytes.
     return record.SerializeToString(deterministic=True)
 
 

@@ -3,8 +3,8 @@
 A waveform is floating-point and finite, with full scale 1 and a sample rate
 from 1 to 768 kHz. Several channels are averaged, unless they cancel each other,
 as channels in opposite phase do. The channels cancel each other if their mean
-has less than a fiftieth of the power expected for uncorrelated channels. Then
-the loudest channel is used instead of the mean, and a note says so.
+has less than a fiftieth of the power that the mean of uncorrelated channels
+would have. Then the loudest channel is used alone, and a note says so.
 """
 
 import os
@@ -64,13 +64,13 @@ def _raise_first_bad(block: np.ndarray, num_before: int, name: Name) -> None:
 
 
 def mono(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """Returns `channel` of (n, channels), or the mean of all if it is None."""
+    """Maps (n, channels) to (n,): one channel, or the mean of all if None."""
     num_channels = block.shape[1]
     if num_channels == 1:
         return block[:, 0]
     if channel is not None:
         return block[:, channel].copy()
-    # A sum that is divided afterwards could overflow float32.
+    # A sum of all channels, divided afterwards, could overflow float32.
     return block @ np.full(num_channels, 1 / num_channels, np.float32)
 
 
@@ -102,7 +102,7 @@ class ChannelPower:
 
 
 def cancellation_note(channel: int, *, name: Name) -> str:
-    """Returns a note: `channel`, the loudest, replaces the mean."""
+    """Returns a note which says that `channel` replaces the mean."""
     return (
         f"{name}: its channels cancel out when averaged (opposite phase); "
         f"channel {channel + 1} is used alone."
@@ -141,7 +141,7 @@ def checked_waveform(
             f"{name}: must be (samples, channels); transpose what librosa "
             f"reads with mono=False. Received: {waveform.shape}"
         )
-    # A float64 number too large for float32 becomes infinite, so is refused.
+    # A float64 number too large for float32 becomes inf, which is refused.
     with np.errstate(over="ignore"):
         block = waveform.astype(np.float32)
     if block.ndim == 1:

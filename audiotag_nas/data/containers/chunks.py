@@ -2,7 +2,7 @@
 
 The samples are in one chunk (a named block). The chunk's header may announce
 too small a size, because a field of 32 bits can't hold 4 GB. If no other chunk
-starts at the announced end, all further bytes are read as samples.
+starts at the announced end of the samples, all further bytes are samples too.
 """
 
 import dataclasses
@@ -180,14 +180,14 @@ def _find_data(
 
 
 def _aligned(layout: _Layout, start: int, at: int) -> int:
-    """Returns the first offset from `at` on at which a chunk may start."""
+    """Returns the first offset at which a chunk may start, not before `at`."""
     return at + (start - at) % layout.alignment
 
 
 def _contents(
     file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> Contents:
-    """Returns streams with headers that announce the true sizes of samples."""
+    """Returns streams whose headers announce the true size of the samples."""
     available = end - data.at
     size = _true_size(file, layout, start, end, data)
     notes = _missing(data.announced, available) or _extended(

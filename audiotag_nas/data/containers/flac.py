@@ -37,7 +37,7 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
 def _stream(file: BinaryIO, start: int, end: int) -> Stream:
     """Returns the stream, with the length in its header set to 0 (unknown).
 
-    With any other length, the decoder would stop there, even before the end.
+    The decoder would stop at any other length, even if the stream is longer.
     """
     field = read_at(file, start + _TOTAL_AT, 5)
     if len(field) < 5:

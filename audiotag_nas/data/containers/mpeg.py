@@ -1,10 +1,9 @@
 """Finds the streams of MPEG audio (MP3) frame by frame.
 
 An MP3 stream gives its length only in an information frame, which may be
-absent. Without this frame, decoders estimate the length from the bit rate of
-the first frame; if the bit rate varies, the estimate is wrong. Therefore this
-module counts the frames, and corrects the information frame. It also omits tags
-and damaged parts.
+absent. Decoders then estimate the length from the bit rate of the first frame,
+and the estimate is wrong if the bit rate varies. Therefore this module counts
+frames, corrects the information frame, and omits tags and damaged parts.
 """
 
 import dataclasses
@@ -129,7 +128,7 @@ class _Window:
             return at + match.start()
         if at + len(block) >= self._end:
             return self._end
-        # The last bytes of the block may be the beginning of a mark.
+        # The last bytes of this block may be the beginning of a mark.
         return at + len(block) - 16
 
 
@@ -183,7 +182,7 @@ def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
 
 
 def _stream(found: _FoundStream) -> Stream:
-    """Returns the stream. Corrects the length in an information frame."""
+    """Returns the stream; corrects the length in its information frame."""
     pieces: list[Piece] = list(found.ranges)
     information, notes = found.information, []
     announced = None if information is None else information.num_frames

@@ -1,7 +1,7 @@
 """Parses the header and the information of one frame of MPEG audio.
 
 ISO 11172-3 and 13818-3 define the header. Information frames (Xing, Info, VBRI)
-are not in these standards; encoders use them to store the length, not sound.
+are not in these standards; in such frames, encoders store only the length.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class Information:
         num_frames: the announced number of frames; None if unknown.
         fields_at: the offset, within this frame, of the field with the number
             of frames; None if there is no such field.
-        has_bytes: True if the next field is the number of bytes.
+        has_bytes: True if the next field holds the number of bytes.
     """
 
     num_frames: int | None

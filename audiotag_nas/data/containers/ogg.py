@@ -18,7 +18,7 @@ _FIRST, _LAST = 2, 4  # bits of a page's header type
 class _Link:
     start: int
     end: int
-    has_only_first_pages: bool = True  # then further first pages belong to it
+    has_only_first_pages: bool = True  # while True, more first pages may follow
     has_end: bool = False
     cut_bytes: int = 0  # missing bytes of the last page
 

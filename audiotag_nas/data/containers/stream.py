@@ -91,7 +91,7 @@ class StreamFile:
 
     def _readinto(self, view: memoryview) -> int:
         if self._position > self._content_size:
-            # mpg123 looks for a tag at the end, and would fail without bytes.
+            # mpg123 looks for a tag here, and would fail if it read nothing.
             num_read = max(0, min(len(view), self._size - self._position))
             view[:num_read] = bytes(num_read)
             self._position += num_read
@@ -127,7 +127,7 @@ def file_size(file: BinaryIO) -> int:
 
 
 def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
-    """Returns the offset of the first `pattern` from `start` on, or -1."""
+    """Returns the first offset of `pattern` from `start` to `end`, or -1."""
     block_size = 1 << 20
     while start < end:
         # Blocks overlap, because the pattern may cross the end of a block.
