@@ -55,7 +55,7 @@ def read_rows(
 
     Args:
         manifest_path: the CSV file.
-        data_root: the directory to which paths are relative; no links.
+        data_root: the resolved directory to which paths are relative.
         check_audio: checks one sound file; if None, no file is checked.
 
     Raises:

@@ -65,7 +65,7 @@ def assigned_fold(segment: str) -> int:
     """Returns a fold for a segment to which the data set gives none.
 
     The fold depends only on a hash of the segment's name. Therefore, all clips
-    of a segment get the same fold, and new clips do not move others.
+    of a segment get the same fold, and new clips do not change other folds.
     """
     digest = hashlib.sha256(segment.encode()).digest()
     return int.from_bytes(digest[:8], "big") % NUM_FOLDS

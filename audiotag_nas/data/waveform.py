@@ -64,7 +64,7 @@ def _raise_first_bad(block: np.ndarray, num_before: int, name: Name) -> None:
 
 
 def mono(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """Maps (n, channels) to (n,): one channel, or the mean of all if None."""
+    """Returns one channel, (n,), if `channel` is given; else the mean, (n,)."""
     num_channels = block.shape[1]
     if num_channels == 1:
         return block[:, 0]

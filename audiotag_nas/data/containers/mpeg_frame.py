@@ -1,7 +1,7 @@
 """Parses the header and the information of one frame of MPEG audio.
 
 ISO 11172-3 and 13818-3 define the header. Information frames (Xing, Info, VBRI)
-are not in these standards; in such frames, encoders store only the length.
+are not in these standards; encoders store the length in them, and no sound.
 """
 
 import dataclasses
