@@ -1,16 +1,15 @@
 """Reads sound files as mono waveforms, and writes 16-bit WAV files.
 
-soundfile detects the format of a file from its content and decodes it (WAV,
-FLAC, Ogg, Opus, MP3, ...); soxr resamples the samples. A waveform is float32
-(samples,) with full scale 1. It is the mean of the channels, or one channel if
-the channels cancel each other (see `waveform`).
+The library soundfile decodes WAV, FLAC, Ogg, Opus, MP3 and other formats, and
+soxr changes the sample rate. A waveform has full scale 1 and is float32
+(samples,). It is the mean of the channels, or one channel if the channels
+cancel each other (see `waveform`).
 
-The length in a header may be wrong, so it decides neither how much memory is
-allocated nor where reading ends. From a truncated or damaged file, the readers
-return the samples before the damage.
+The length in a header may be wrong. The readers neither allocate memory for
+this length nor stop reading at it. If a file is truncated or damaged, the
+readers return the samples that can be decoded.
 
-Every reader takes a function `note` and calls it with a sentence on each
-irregularity of the file.
+The readers call the function `note` with a sentence on each fault of the file.
 """
 
 import dataclasses
@@ -28,15 +27,15 @@ from audiotag_nas.files import atomic_write_bytes
 
 _QUALITY = "HQ"
 _MARGIN_SECONDS = 0.1
-"""`read_beginning` decodes this much more than requested. This margin is longer
-than the resampler's filter and than the padding of an encoder's last frame."""
+"""`read_beginning` decodes this much more than requested. The margin is longer
+than the resampler's filter, and longer than the padding that encoders add."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioSummary:
     """The content of a sound file that was decoded to its end.
 
-    `num_samples` counts the samples per channel.
+    `num_samples` is the number of samples in each channel.
     """
 
     sample_rate_hz: int
@@ -62,8 +61,8 @@ def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
         float32 (samples,), at least one sample, all finite.
 
     Raises:
-        DataError: the file is missing or can't be decoded, or its waveform
-            breaks a rule of `waveform`.
+        DataError: the file is missing, can't be decoded, or breaks a rule of
+            the module `waveform`.
     """
     samples, _ = _read_mono(path, sample_rate_hz, None, note)
     return samples
@@ -72,11 +71,11 @@ def read_audio(path: StrPath, *, sample_rate_hz: int, note: Note) -> np.ndarray:
 def read_beginning(
     path: StrPath, *, sample_rate_hz: int, seconds: float, note: Note
 ) -> tuple[np.ndarray, bool]:
-    """Does the same as `read_audio`, but reads at most `seconds`.
+    """Does the same as `read_audio`, but returns at most `seconds` of sound.
 
     Returns:
-        The samples, and whether the file is longer than `seconds`. An excess
-        below 0.1 s does not count, because encoders pad their last frame.
+        The samples, and True if the file is at least 0.1 s longer than
+        `seconds`. A smaller excess may be an encoder's padding.
     """
     return _read_mono(path, sample_rate_hz, seconds, note)
 
@@ -119,21 +118,21 @@ def stream_audio(
     """Reads a sound file as mono in blocks, in constant memory.
 
     The concatenated blocks equal the result of `read_audio` within rounding. A
-    file with several channels is decoded twice. The first pass finds out
-    whether the channels cancel each other.
+    file with several channels is decoded twice: the first time only to find
+    out whether the channels cancel each other.
 
     Args:
         path: the file.
         sample_rate_hz: the rate of the result.
         block_seconds: the length of all blocks except the last, which may be
             shorter.
-        note: as for `read_audio`; called before the iteration ends.
+        note: see `read_audio`; called before the iteration ends.
 
     Yields:
         float32 (samples,), one block.
 
     Raises:
-        DataError: as for `read_audio`; possibly raised after some blocks.
+        DataError: see `read_audio`; may be raised after some blocks.
     """
     sound = open_sound(path)
     rate = sound.sample_rate_hz
@@ -154,10 +153,10 @@ def stream_audio(
 
 
 def inspect_audio(path: StrPath) -> AudioSummary:
-    """Decodes a sound file in constant memory and describes its content.
+    """Decodes a sound file in constant memory, and describes the content.
 
     Raises:
-        DataError: as for `read_audio`.
+        DataError: see `read_audio`.
     """
     sound = open_sound(path)
     notes: list[str] = []
@@ -204,7 +203,7 @@ def write_wav(
 
 
 def _ignore(note: str) -> None:
-    """Drops a note that another pass over the same file reports."""
+    """Drops a note, because another pass over the file reports the note."""
 
 
 def _resampled(
@@ -219,7 +218,7 @@ def _resampled(
 
 
 def _cut(blocks: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """Yields the samples in blocks of `size`; the last may be shorter."""
+    """Yields blocks of `size` samples; the last block may be shorter."""
     waiting: list[np.ndarray] = []
     num_waiting = 0
     for block in blocks:

@@ -1,20 +1,20 @@
 """Augmentation of training batches: mixup and SpecAugment.
 
-The functions add graph operations on features (batch, frames, mel bins) and
-labels (batch, tags), both float32. All random values are computed from a
-stateless seed, int64 (2,), so equal seeds give equal batches.
+The functions change features (batch, frames, mel bins) and labels (batch,
+tags), both float32. All random values are computed from the argument `seed`,
+int64 (2,). Equal seeds therefore give equal batches.
 
-Mixup follows Zhang et al. (mixup: Beyond Empirical Risk Minimization, ICLR
-2018), with one lambda per example on log-mels as in Wei et al. (DCASE workshop
-2018). SpecAugment follows Park et al. (Interspeech 2019), with one mask per
-axis.
+Mixup is by Zhang et al. (mixup: Beyond Empirical Risk Minimization, ICLR 2018).
+Wei et al. (DCASE workshop 2018) apply it to log-mels with one lambda for each
+example. SpecAugment is by Park et al. (Interspeech 2019); in this module, it
+has one mask for each axis.
 """
 
 import numpy as np
 import tensorflow as tf
 
-# Each kind of draw folds its number into the seed of the batch, so that the
-# draws are independent.
+# Each kind of random draw has a number. This number is folded into the seed of
+# the batch, so that different kinds of draws are independent.
 _PARTNERS, _LAMBDAS, _FRAMES, _BINS = range(4)
 
 
@@ -23,9 +23,9 @@ def mixup(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixes each example with a random example of its batch.
 
-    Example i becomes `lambda_i x_i + (1 - lambda_i) x_j(i)`, with lambda_i
-    from Beta(alpha, alpha) and j a random permutation of the batch. Labels are
-    mixed with the same lambda_i and j. `alpha` 0 returns the arguments.
+    Example i becomes `lambda_i x_i + (1 - lambda_i) x_j(i)`. Each lambda_i is
+    drawn from Beta(alpha, alpha); j is a random permutation of the batch. The
+    labels are mixed in the same way. If `alpha` is 0, nothing is changed.
     """
     if alpha == 0:
         return features, labels
@@ -43,13 +43,13 @@ def mixup(
 def sample_beta(
     num_samples: tf.Tensor | int, alpha: float, *, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draws from Beta(alpha, alpha), float32 (num_samples,), for alpha > 0.
+    """Draws from Beta(alpha, alpha), float32 (num_samples,); alpha > 0.
 
-    The beta variable is a ratio of gamma variables. It is computed from their
-    logarithms, because gamma variables often underflow if alpha is small, and
-    the ratio would be 0 / 0. If G ~ Gamma(alpha + 1) and U is uniform, then
-    G U^(1/alpha) ~ Gamma(alpha) (Marsaglia and Tsang, A Simple Method for
-    Generating Gamma Variables, ACM TOMS 2000).
+    A beta variable is X / (X + Y) for two gamma variables. If alpha is small,
+    X and Y often underflow, and the ratio would be 0 / 0. Therefore the ratio
+    is computed from the logarithms of X and Y. If G ~ Gamma(alpha + 1) and U is
+    uniform, then G U^(1/alpha) ~ Gamma(alpha) (Marsaglia and Tsang, A Simple
+    Method for Generating Gamma Variables, ACM TOMS 2000).
     """
     gammas = tf.random.stateless_gamma(
         (2, num_samples), _stream(seed, 0), alpha + 1.0, dtype=tf.float32
@@ -70,11 +70,11 @@ def spec_augment(
     mel_mask_bins: int,
     seed: tf.Tensor,
 ) -> tf.Tensor:
-    """Masks a run of frames and a run of mel bins of each example.
+    """Masks one run of frames and one run of mel bins in each example.
 
-    The length of a run is uniform from 0 to its maximum, and the start is
+    The length of a run is uniform from 0 to the given maximum, and the start is
     uniform among all possible starts. Masked values become the example's mean
-    over all frames and bins, so that a mask looks the same at every recording
+    over all frames and bins. Unlike a constant, this mean follows the recording
     level. A maximum of 0 masks nothing.
     """
     masked = tf.zeros(tf.shape(features), tf.bool)
@@ -103,7 +103,7 @@ def _blend(
 def _random_runs(
     features: tf.Tensor, axis: int, longest: int, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Returns bool (batch, size of `axis`), with a run of True per example."""
+    """Returns bool (batch, size of `axis`) with one run of True per example."""
     shape = tf.shape(features)
     uniforms = tf.random.stateless_uniform((2, shape[0], 1), seed)
     lengths = tf.floor(uniforms[0] * (longest + 1))

@@ -2,8 +2,8 @@
 
 docs/guide/data.md describes the files. Each chunk of 4 s is a clip. The clip's
 segment is the 5-minute recording from which the clip was cut. This module reads
-lists and annotations; `chime_home_check` also reads the sound files. Synthetic
-data sets are written in the same format, by `write_list` and `write_chunk`.
+lists and annotations; `chime_home_check` also reads the sound files.
+`write_list` and `write_chunk` write synthetic data sets in the same format.
 """
 
 import csv
@@ -35,7 +35,7 @@ LABELS = (*CHIME_HOME_TAGS, SILENCE, UNIDENTIFIABLE)
 """The labels that an annotator can give to a chunk."""
 
 CHUNK_FRAMES = 192_000
-"""The number of samples per chunk at 48 kHz, the rate of `framestart`."""
+"""The length of a chunk in samples at 48 kHz, the unit of `framestart`."""
 RATES_HZ = (16_000, 48_000)
 
 FOLDS_LIST = "development_chunks_refined_crossval_dcase2016.csv"
@@ -47,12 +47,13 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?")
 
 @dataclasses.dataclass(frozen=True)
 class ChunkAnnotation:
-    """The 11 fields of an annotation file, with the file's names and order.
+    """The 11 fields of an annotation file; names and order are the file's.
 
     `framestart` is the position of the chunk's first sample in the recording,
-    at 48 kHz. The labels of an annotator, and of the majority vote, are letters
-    such as `cvo`, or an empty text. A session is None if the file gives none.
-    `chunkname` is `<segmentname>_chunk<chunknumber>`; numbers start at 0.
+    in samples at 48 kHz. Annotations and the majority vote are texts of label
+    letters, such as `cvo`, and may be empty. A session is None if the file
+    gives none. `chunkname` is `<segmentname>_chunk<chunknumber>`; chunk numbers
+    start at 0.
     """
 
     segmentname: str
@@ -161,7 +162,7 @@ def make_clip(
 
 
 def find_root(dataset_dir: str | os.PathLike) -> Path:
-    """Returns the directory of the lists, `dataset_dir` or its `chime_home`.
+    """Returns `dataset_dir` or its `chime_home`, whichever holds the lists.
 
     Raises:
         DataError: neither directory contains `chunks` or a list.
@@ -197,7 +198,7 @@ def read_list(
     with_folds: bool = False,
     report: Report = raise_first,
 ) -> list[ListRow]:
-    """Reads the lines `index,chunkname[,fold]` of a list without a header.
+    """Reads a list. Its lines are `index,chunkname[,fold]`, without a header.
 
     Malformed lines and repeated chunks are reported.
 
@@ -236,10 +237,10 @@ def read_list(
 def with_listed_folds(
     root: Path, refined: Sequence[ListRow], *, report: Report = raise_first
 ) -> list[ListRow]:
-    """Returns the refined development list with the folds of `FOLDS_LIST`.
+    """Adds the folds in `FOLDS_LIST` to the rows of the refined list.
 
-    Malformed lines of `FOLDS_LIST`, and chunks that only one of the two lists
-    has, are reported.
+    Malformed lines of `FOLDS_LIST` are reported, and also chunks that are in
+    only one of the two lists.
 
     Raises:
         DataError: `FOLDS_LIST` can't be read, or `report` raises this error.
@@ -265,10 +266,9 @@ def with_listed_folds(
 def read_chunk(path: str | os.PathLike) -> ChunkAnnotation:
     """Reads the annotation of one chunk.
 
-    Line ends may be of any kind; quotes, blank lines and an empty vote,
-    annotation or session are allowed. The majority vote must consist of
-    labels. The letters of single annotators are not checked, because the
-    tags do not depend on them.
+    Line ends of any kind, quotes and blank lines are allowed. Votes,
+    annotations and sessions may be empty. The majority vote must consist of
+    known labels. Annotations are not checked, because they decide no tag.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -302,11 +302,11 @@ def read_chunk(path: str | os.PathLike) -> ChunkAnnotation:
 def read_listed_chunk(
     root: Path, list_path: Path, row: ListRow
 ) -> ChunkAnnotation:
-    """Reads the annotation of a chunk that a list names.
+    """Reads the annotation of a listed chunk.
 
     Raises:
-        DataError: as for `read_chunk`. If the annotation is missing, the
-            error names the line of the list.
+        DataError: the annotation is malformed or missing. For a missing
+            annotation, the error names the line of the list.
     """
     path = annotation_path(root, row.chunk)
     if not path.is_file():
@@ -345,7 +345,7 @@ def _read_cells(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields (line number, stripped cells) for each line that is not blank.
 
-    Each line is parsed alone, so an open quote affects only its own line.
+    Lines are parsed one by one, so an unclosed quote damages only one line.
     """
     for line, text in enumerate(read_lines(path), start=1):
         if text.strip():
@@ -360,7 +360,7 @@ def _read_cells(
 
 
 def _parse(name: str, value: str, reject: Callable[[str, str], None]) -> Any:
-    """Parses one value of an annotation file; `reject` must raise."""
+    """Parses one value of an annotation file; `reject` must raise an error."""
     if name in ("chunknumber", "framestart"):
         number = _whole_number(value)
         if number is None:

@@ -1,8 +1,8 @@
 """Checks all files of a CHiME-Home directory.
 
 The reader (`chime_home`) stops at the first error. The check collects all
-errors, and adds notes, e.g. on votes that contradict the annotators, on
-segments in several folds, and on unusual sound files.
+errors, and adds notes, e.g. on majority votes that contradict the annotators,
+on segments with clips in several folds, and on unusual sound files.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ from audiotag_nas.data.splits import (
 from audiotag_nas.errors import DataError
 
 Progress = Callable[[int, int], None]
-"""Called with (number of chunks checked, number of chunks)."""
+"""Called with (number of checked chunks, number of all chunks)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +46,9 @@ class ChimeHomeReport:
 
     Attributes:
         root: the directory of the lists.
-        clips: for the name of each list (`development_chunks_raw.csv`, ...),
-            the clips whose annotations could be read.
-        findings: errors and notes.
+        clips: maps the name of each list (`development_chunks_raw.csv`, ...)
+            to the listed clips whose annotations could be read.
+        findings: all errors and notes.
         num_audio_files: the number of sound files without errors.
     """
 
@@ -63,7 +63,7 @@ class ChimeHomeReport:
 
 
 def majority_vote(annotation: ChunkAnnotation) -> set[str]:
-    """Returns the labels that at least two of three annotators gave."""
+    """Returns the labels that at least two of the three annotators gave."""
     return {
         label
         for label in LABELS
@@ -72,7 +72,7 @@ def majority_vote(annotation: ChunkAnnotation) -> set[str]:
 
 
 def is_refined(annotation: ChunkAnnotation) -> bool:
-    """Whether each label except `U` has either no or at least two votes."""
+    """Returns False if any label except `U` has exactly one vote, else True."""
     return not any(
         sum(label in votes for votes in annotation.annotations) == 1
         for label in LABELS
@@ -90,7 +90,7 @@ def check_dataset(
 ) -> ChimeHomeReport:
     """Checks every list, every annotation and every sound file.
 
-    If there are no sound files at all, only lists and annotations are
+    If the directory has no sound files at all, only lists and annotations are
     checked.
 
     Args:
@@ -113,7 +113,7 @@ def check_dataset(
         findings.append(
             Finding(str(root / "chunks"), None, reason, is_error=False)
         )
-    # A chunk of a refined list is also in a raw list, but is checked once.
+    # Chunks of refined lists are in raw lists too; each is checked once.
     first_rows: dict[str, tuple[str, ListRow]] = {}
     for name, rows in lists.items():
         for row in rows:
@@ -147,7 +147,7 @@ def check_dataset(
 
 
 def _check_lists(root: Path, report: Report) -> dict[str, list[ListRow]]:
-    """Reads the four lists, and adds the folds to refined development."""
+    """Reads the four lists, and adds folds to the refined development list."""
     lists: dict[str, list[ListRow]] = {}
     for split in SPLITS:
         for raw in (True, False):
@@ -220,7 +220,7 @@ def _check_audio(
         reason = note.removeprefix(f"{path}: ")
         yield Finding(str(path), None, reason, is_error=False)
     if summary.sample_rate_hz != sample_rate_hz:
-        # This is only a note, because every reader resamples.
+        # This is a note, not an error, because every reader resamples.
         reason = (
             f"the sample rate must be {sample_rate_hz} Hz, as in the file's "
             f"name. Received: {summary.sample_rate_hz}"

@@ -1,4 +1,4 @@
-"""The labelled clip that every reader returns, and checks of its tags."""
+"""The labelled clips that readers return, and checks of their tags."""
 
 import collections
 import dataclasses
@@ -18,8 +18,8 @@ class Clip:
     Attributes:
         clip_id: a name that is unique in the data set. In CHiME-Home, this is
             the chunk's name.
-        segment_id: the recording from which the clip was cut; clips of one
-            segment depend on one another.
+        segment_id: the recording from which the clip was cut; clips of the
+            same segment are not independent of one another.
         tags: the clip's tags in the order of the annotation, including tags
             that are not scored (`S` and `U` in CHiME-Home); may be empty.
         split: `development` or `evaluation`.
@@ -36,7 +36,7 @@ class Clip:
 
 
 class Tagged(Protocol):
-    """A `Clip`, or a `PreparedClip`, whose features are stored."""
+    """A `Clip`, or a `PreparedClip` (a clip whose features are stored)."""
 
     @property
     def tags(self) -> tuple[str, ...]: ...
@@ -55,16 +55,16 @@ def check_carried(
 ) -> None:
     """Checks that each tag is carried by at least one clip.
 
-    Without positive examples, e.g. for a misspelled tag, the network would
-    learn that the tag is always absent, and be exported without a warning.
+    If a tag is misspelled, for example, it has no positive examples. A network
+    would learn that this tag is always absent, and no warning would be given.
 
     Args:
         clips: the development clips.
         tags: `data.tags` of the config.
-        what: a noun for the clips, for the error message.
+        what: the words for the clips in the error message.
 
     Raises:
-        ConfigError: there is a tag that no clip carries.
+        ConfigError: at least one tag is carried by no clip.
     """
     carried = sorted({tag for clip in clips for tag in clip.tags})
     missing = [tag for tag in tags if tag not in carried]

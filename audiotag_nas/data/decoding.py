@@ -1,8 +1,8 @@
 """Decodes sound files block by block, without trusting their headers.
 
-`containers` finds the streams of a file; libsndfile decodes them one after
-the other, to the end of the file. Notes on parts that could not be read
-follow the last block.
+The package `containers` finds the streams of a file. libsndfile decodes the
+streams one after the other, to the end of the file. After the last block,
+`note` is called for each part that could not be read.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ from audiotag_nas.errors import DataError
 from audiotag_nas.interrupts import interrupts_deferred
 
 UNKNOWN_LENGTH = 2**62
-"""A header with this many samples or more announces an unknown length."""
+"""If a header announces this many samples or more, the length is unknown."""
 
 _BLOCK_SAMPLES = 16_384
 
 Note = Callable[[str], None]
-"""Called with a sentence on a file; the sentence begins with its name."""
+"""Called with a sentence on a file; the file's name begins the sentence."""
 
 StrPath = str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
 class Sound:
-    """A sound file whose streams are known; `open_sound` makes it."""
+    """A sound file whose streams were found by `open_sound`."""
 
     path: StrPath
     sample_rate_hz: int
@@ -51,10 +51,10 @@ class Sound:
     def blocks(
         self, note: Note, *, limit: int | None = None
     ) -> Iterator[np.ndarray]:
-        """Yields float32 (n, channels), to the end or up to `limit` samples.
+        """Yields float32 (n, channels), at most `limit` samples in total.
 
         Raises:
-            DataError: there is no sample, or one breaks a rule of `waveform`.
+            DataError: there is no sample, or any breaks a rule of `waveform`.
         """
         num_read = 0
         for block in checked_blocks(self._decoded(note), name=self.path):
@@ -68,7 +68,7 @@ class Sound:
             raise DataError(f"{self.path}: must hold at least one sample.")
 
     def _decoded(self, note: Note) -> Iterator[np.ndarray]:
-        """Yields all blocks that can be decoded, and then calls `note`."""
+        """Yields all blocks that can be decoded, then notes the faults."""
         notes: list[str] = []
         with _opened(self.path) as file:
             for number, stream in enumerate(self._contents.streams, start=1):
@@ -82,7 +82,7 @@ class Sound:
     def _decoded_stream(
         self, reader: StreamFile, stream: Stream
     ) -> Generator[np.ndarray, None, list[str]]:
-        """Yields the blocks of one stream, and returns notes on it."""
+        """Yields the blocks of one stream, and returns notes on the stream."""
         num_bytes = sum(map(len, stream.pieces))
         try:
             sound = _open_stream(reader)
@@ -102,8 +102,8 @@ class Sound:
                     f"the file starts with {self.num_channels} at "
                     f"{self.sample_rate_hz} Hz."
                 ]
-            # A block in which decoding fails is dropped. This happens in FLAC,
-            # where blocks of the format's own size limit the loss.
+            # If decoding fails in a block, the whole block is lost. With FLAC,
+            # this happens, so the blocks are as small as FLAC's own blocks.
             size = 4096 if sound.format == "FLAC" else _BLOCK_SAMPLES
             failure = ""
             try:
@@ -165,7 +165,7 @@ def _opened(path: StrPath) -> Iterator[BinaryIO]:
         with open(path, "rb") as file:
             yield file
     except OSError as error:
-        # E.g. no permission for the directory, or a path that is too long.
+        # For example, a permission is missing, or the path is too long.
         reason = error.strerror or error
         raise DataError(f"{path}: can't be opened: {reason}") from None
     except UnicodeError as error:
@@ -178,7 +178,7 @@ def _open_stream(reader: StreamFile) -> soundfile.SoundFile:
 
 
 def _why_not(file: BinaryIO, path: StrPath, error: Exception) -> str:
-    """Says why an existing file can't be decoded, and how to convert it."""
+    """Says why a file can't be decoded, and how to convert the file."""
     head = read_at(file, sound_start(file), 64)
     if not head:
         return "must hold sound. Received: an empty file"
@@ -195,7 +195,7 @@ def _why_not(file: BinaryIO, path: StrPath, error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Returns libsndfile's message, corrected if it is misleading."""
+    """Returns libsndfile's message, or replaces a misleading message."""
     text = str(getattr(error, "error_string", error))
     if "does not exist" in text:
         # libsndfile gives this message for any file with a damaged header.
@@ -204,7 +204,7 @@ def _reason(error: Exception) -> str:
 
 
 def _raise_kept(path: StrPath, reader: StreamFile) -> None:
-    """Raises the error that `reader` kept, as libsndfile can't pass it on."""
+    """Raises `reader.error`, if any. libsndfile can't pass on this error."""
     error, reader.error = reader.error, None
     if isinstance(error, OSError):
         reason = error.strerror or error
@@ -214,7 +214,7 @@ def _raise_kept(path: StrPath, reader: StreamFile) -> None:
 
 
 def _read(file: soundfile.SoundFile, num_samples: int) -> np.ndarray:
-    with interrupts_deferred():  # C code calls methods of `StreamFile`
+    with interrupts_deferred():  # none may reach `StreamFile`, which C calls
         return file.read(num_samples, dtype="float32", always_2d=True)
 
 

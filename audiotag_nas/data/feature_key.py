@@ -1,4 +1,4 @@
-"""The key of stored features: a digest of all the input that decides them."""
+"""Computes the key of stored features, a digest of all that decides them."""
 
 import dataclasses
 import importlib.metadata
@@ -16,7 +16,7 @@ from audiotag_nas.data.stored_features import (
 from audiotag_nas.files import file_digest
 
 NUM_THREADS = 2  # decoding, resampling, FFT and SHA-256 release the GIL
-_LIBRARIES = ("soundfile", "soxr")  # which compute the samples
+_LIBRARIES = ("soundfile", "soxr")  # the libraries that compute the samples
 
 
 def feature_key(
@@ -27,9 +27,9 @@ def feature_key(
 ) -> str:
     """Returns the digest of everything that `write_log_mels` depends on.
 
-    The digest covers the front end, the lengths, the vocabulary `tags`, the
-    versions of the audio libraries, and the annotation and sound file of each
-    clip.
+    The digest covers the settings of the front end, the lengths of clips, the
+    vocabulary `tags`, the versions of the audio libraries, and the annotation
+    and sound file of each clip.
     """
     with ThreadPoolExecutor(NUM_THREADS) as executor:
         files = list(executor.map(_file_identity, clips))
@@ -58,10 +58,10 @@ def describe_changes(
     features: FeatureConfig,
     data: DataConfig,
 ) -> str:
-    """Describes how the input differs from the input of `prepared`.
+    """Describes how the new input differs from the input of `prepared`.
 
-    The index of `prepared` does not record every part of the key. If all
-    recorded parts are equal, the other parts are named as possible causes.
+    The index of `prepared` does not record every part of the input. If all
+    recorded parts are equal, the unrecorded parts are named as possible causes.
     """
     changes = [
         f"features.{name} was {before!r} and is {now!r}"

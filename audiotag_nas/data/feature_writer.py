@@ -12,9 +12,9 @@ changes a value by at most 0.031 dB or 0.008 nepers. Records are not compressed.
 Compressed records would save a fifth of the space, but reading would take three
 times as long.
 
-`write_log_mels` reuses a directory only if its key (`feature_key`) equals the
-key of the current input and every byte is as written. Otherwise it writes the
-directory again.
+`write_log_mels` reuses a directory only if its files are undamaged and its key
+(`feature_key`) is the key of the current input. Otherwise, `write_log_mels`
+writes the directory again.
 """
 
 import csv
@@ -56,10 +56,10 @@ from audiotag_nas.files import atomic_write_text
 from audiotag_nas.spreadsheet import quoted_formula
 
 Progress = Callable[[int, int], None]
-"""Called with (number of clips done, number of clips)."""
+"""Called with (number of finished clips, number of all clips)."""
 
 _REJECTED_NAME = "rejected.csv"
-_CLIPS_IN_FLIGHT = 64  # bounds the memory of computed clips
+_CLIPS_IN_FLIGHT = 64  # limits the memory for computed clips
 
 _log = logging.getLogger(__name__)
 
@@ -73,29 +73,28 @@ def write_log_mels(
     may_replace: bool = True,
     progress: Progress | None = None,
 ) -> PreparedSet:
-    """Writes the log-mels of `clips` to `split_dir`, unless it has them.
+    """Writes the log-mels of `clips` to `split_dir`, if they are not there yet.
 
     Clips longer than `data.clip_seconds` are cut, and shorter clips are padded
     with zeros. A clip that can't be read, is not finite or is shorter than
     `data.min_clip_seconds` is rejected; the other clips are still written. The
-    vocabulary is `data.tags`, followed by the clips' other tags, sorted.
+    vocabulary is `data.tags`, followed by all other tags of the clips, sorted.
 
     Args:
         clips: the clips of the split, at least one.
         features: the front end.
         data: the lengths of clips, and the tags.
         split_dir: the directory to write.
-        may_replace: whether intact features of other input may be replaced.
-            Must be False while trials train on these features.
+        may_replace: False forbids replacing intact features of other input.
+            Must be False while trials train on the features in `split_dir`.
         progress: called after each clip.
 
     Raises:
         DataError: there are no clips, a clip id is repeated, or every clip is
             rejected.
         StoreError: `split_dir` holds files that this function did not write,
-            or features that may not be replaced (`may_replace`), or a remote
-            `split_dir` can't be reached, or `split_dir` can't be written, e.g.
-            because the disk is full.
+            holds features that must not be replaced (see `may_replace`), can't
+            be reached, or can't be written, e.g. because the disk is full.
     """
     split_dir = as_path(split_dir)
     _check_ids(clips)
@@ -123,7 +122,7 @@ def write_log_mels(
                 "%s: the input changed; features are computed again.", split_dir
             )
         _check_replaceable(split_dir)
-    # This import loads TensorFlow for seconds, so all checks come first.
+    # This import takes seconds (TensorFlow), so all checks come first.
     from audiotag_nas.data.tfrecord_writer import store_errors
 
     with (
@@ -146,7 +145,7 @@ def write_log_mels(
 
 
 def _remove_stale_shards(prepared: PreparedSet, split_dir: RemotePath) -> None:
-    """Removes shards of the replaced features that were not overwritten."""
+    """Removes old shards whose file names the new features do not use."""
     names = {shard.path.name for shard in prepared.shards}
     for path in split_dir.iterdir():
         if path.suffix == ".tfrecord" and path.name not in names:
@@ -167,7 +166,7 @@ def _check_ids(clips: Sequence[Clip]) -> None:
 
 
 def _check_replaceable(split_dir: AnyPath) -> None:
-    """Raises a StoreError if `split_dir` holds files of another kind."""
+    """Raises a StoreError if `split_dir` holds files other than features."""
     for path in split_dir.iterdir():
         if (
             path.name not in (INDEX_NAME, _REJECTED_NAME)
@@ -241,7 +240,7 @@ def _write_split(
 def _computed(
     clips: Sequence[Clip], features: FeatureConfig, data: DataConfig
 ) -> Iterator[tuple[Clip, tuple[np.ndarray, bool] | str]]:
-    """Yields each clip with `_clip_features`, or the reason to reject it."""
+    """Yields each clip, with `_clip_features` or with a reason to reject it."""
 
     def compute(clip: Clip) -> tuple[np.ndarray, bool] | str:
         try:

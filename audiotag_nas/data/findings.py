@@ -20,8 +20,8 @@ class Finding:
     Attributes:
         path: the file.
         line: the line in the file, counted from 1, or None for the whole file.
-        reason: the broken rule, and the value received.
-        is_error: False for a note, which rejects nothing.
+        reason: the rule that is broken, and the received value.
+        is_error: True for an error, False for a note.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Finding:
 
 
 class FileError(DataError):
-    """A finding that stops a reader."""
+    """The error that a reader raises for a finding."""
 
     def __init__(self, finding: Finding):
         super().__init__(str(finding))
@@ -46,7 +46,7 @@ Report = Callable[[Finding], None]
 
 
 def raise_first(finding: Finding) -> None:
-    """Raises a finding. This is the `Report` of a reader.
+    """Raises the finding as an error. Readers use this function as `Report`.
 
     Raises:
         FileError: always.
@@ -55,7 +55,7 @@ def raise_first(finding: Finding) -> None:
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """Returns a line for each error and for each of the first notes."""
+    """Returns one line for each error and for each of the first 20 notes."""
     errors = [f"error: {f}" for f in findings if f.is_error]
     notes = [f"note: {f}" for f in findings if not f.is_error]
     lines = errors + notes[:_MAX_NOTES]
@@ -68,13 +68,13 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """Quotes a value for an error message, shortened and on one line."""
+    """Returns a value for an error message: quoted, shortened, on one line."""
     text = str(value)
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def read_lines(path: str | os.PathLike) -> list[str]:
-    """Returns the lines of a UTF-8 file, without line ends and BOM.
+    """Returns the lines of a UTF-8 file, without line ends or byte-order mark.
 
     Raises:
         FileError: the file can't be read, or is not UTF-8.

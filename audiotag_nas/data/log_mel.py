@@ -3,11 +3,11 @@
     waveform (samples,) -> frames x window -> FFT -> magnitude or power
                         -> mel filters -> log -> (frames, mel bins), float32
 
-The default settings are the baseline's (Wei et al., Sample Mixed-Based Data
-Augmentation for Domestic Audio Tagging, DCASE workshop 2018). `log_mel_layer`
-implements the same computation in TensorFlow, with the window and the mel
-matrix from this module. Both modules compute in float64 and round to float32 at
-the end. In float32, rounding errors of a loud bin would hide quiet neighbors.
+The default settings are those of the baseline (Wei et al., Sample Mixed-Based
+Data Augmentation for Domestic Audio Tagging, DCASE workshop 2018).
+`log_mel_layer` implements the same computation in TensorFlow, with the window
+and the mel matrix from this module. Both modules compute in float64 and return
+float32. In float32, rounding errors of a loud bin would hide quiet neighbors.
 
 A clip's features depend on no other clip.
 """
@@ -20,9 +20,9 @@ import numpy as np
 
 from audiotag_nas.config import FeatureConfig
 
-_FRAMES_AT_ONCE = 32  # these fit into the processor's cache
-# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz and
-# logarithmic above, with 27 mels per factor of 6.4.
+_FRAMES_AT_ONCE = 32  # this many fit into the processor's cache
+# Slaney's mel scale (Auditory Toolbox, 1998) is linear below 1 kHz. Above 1 kHz
+# it is logarithmic: the frequency grows by a factor of 6.4 every 27 mels.
 _LINEAR_TO_HZ = 1000.0
 _HZ_PER_MEL = 200 / 3
 _LOG_STEP = np.log(6.4) / 27
@@ -32,8 +32,8 @@ _WINDOW_COSINES = {"hamming": (0.54, 0.46), "hann": (0.5, 0.5)}
 def analysis_window(config: FeatureConfig) -> np.ndarray:
     """Returns the periodic window, float64 (frame_length,).
 
-    With `config.normalize_window`, the window is divided by the square root of
-    its energy. A power spectrum is thereby divided by the energy.
+    If `config.normalize_window` is True, the window is divided by the square
+    root of its energy, which divides a power spectrum by this energy.
     """
     offset, cosine = _WINDOW_COSINES[config.window]
     phase = 2 * np.pi * np.arange(config.frame_length) / config.frame_length
@@ -48,13 +48,13 @@ def mel_matrix(config: FeatureConfig) -> np.ndarray:
 
     The filters are the triangles of `librosa.filters.mel`, linear in Hz. With
     `mel_norm="peak"`, each filter is divided by its maximum. A filter narrower
-    than the distance of two FFT bins may contain no bin. Such a filter stays
-    zero, and its mel bin is always the logarithm of `config.log_floor`. The
-    baseline's settings have no such filter.
+    than the distance between two FFT bins may contain no bin. Such a filter is
+    zero, and its mel bin is always the logarithm of `config.log_floor`. With
+    the default settings, there is no such filter.
     """
     bins_hz = np.fft.rfftfreq(config.frame_length, 1 / config.sample_rate_hz)
-    # A filter rises from its left edge to its center, which is the left edge
-    # of the next filter, and falls to its right edge.
+    # Each filter rises from its left edge to its center and falls to its right
+    # edge. The center is also the left edge of the next filter.
     low, high = _hz_to_mel(
         np.array([config.fmin_hz, config.fmax_hz], np.float64), config.mel_scale
     )
@@ -68,7 +68,7 @@ def mel_matrix(config: FeatureConfig) -> np.ndarray:
     filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
     if config.mel_norm == "slaney":
         areas_hz = (edges_hz[2:] - edges_hz[:-2]) / 2
-        # The product is rounded to float32, because it is in place.
+        # Multiplication in place rounds the product to float32.
         filters *= (1 / areas_hz)[:, np.newaxis]
     elif config.mel_norm == "peak":
         peaks = filters.max(axis=1, keepdims=True)
@@ -81,7 +81,7 @@ def log_mel(waveform: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
     Args:
         waveform: (samples,), mono, at `config.sample_rate_hz`, full scale 1.
-            Zeros are appended if it is shorter than a frame.
+            Zeros are appended to a waveform shorter than a frame.
         config: the settings.
 
     Returns:
@@ -123,7 +123,7 @@ def _bands(*fields: Any) -> "_Bands":
 
 
 def padding(num_samples: int, config: FeatureConfig) -> tuple[int, int]:
-    """Returns the numbers of zeros before and after `num_samples` samples."""
+    """Returns how many zeros to add before and after `num_samples` samples."""
     if config.center:
         before = config.frame_length // 2
         return before, config.frame_length - before
@@ -139,8 +139,8 @@ def _log(mels: np.ndarray, config: FeatureConfig) -> np.ndarray:
 class _Bands:
     """Multiplies by a mel matrix, using only its non-zero entries.
 
-    A mel filter spans few FFT bins. A dense product would also start threads;
-    if the cores are busy, these take ten times as long as the product itself.
+    A mel filter spans few FFT bins. Besides, a dense product would start
+    threads, which on busy cores take ten times as long as the product itself.
     """
 
     def __init__(self, matrix: np.ndarray) -> None:

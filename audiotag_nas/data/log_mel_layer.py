@@ -2,7 +2,7 @@
 
 The window and the mel matrix become constants of the graph, so an exported
 model does not need this package. The results differ from those of `log_mel` by
-at most 1e-5 nepers or 5e-5 dB. They do not depend on other clips of the batch.
+at most 1e-5 nepers or 5e-5 dB. A clip's result is the same in any batch.
 """
 
 import dataclasses
@@ -24,21 +24,21 @@ class LogMel(keras.layers.Layer):
     The number of samples may be unknown when the layer is traced.
 
     Args:
-        features: the settings, or a mapping of their fields (in `from_config`).
+        features: the settings; `from_config` passes a mapping of the fields.
         **kwargs: passed to `keras.layers.Layer`.
     """
 
     def __init__(
         self, features: FeatureConfig | Mapping[str, Any], **kwargs: Any
     ) -> None:
-        # Without this, the global policy could set float16, which is coarser
-        # than 16-bit audio.
+        # Otherwise, Keras's global dtype policy could choose float16, which is
+        # coarser than 16-bit audio.
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not isinstance(features, FeatureConfig):
             features = FeatureConfig(**features)
         self._features = features
-        # These are NumPy arrays, so each trace embeds them as constants.
+        # Each trace embeds these NumPy arrays as constants.
         self._window = analysis_window(features)
         self._mel_matrix = mel_matrix(features).astype("float64")
 

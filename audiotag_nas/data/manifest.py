@@ -1,4 +1,4 @@
-"""Reads a user's own sound files, listed in one CSV file (the manifest).
+"""Reads the list of a user's own sound files from a CSV file (the manifest).
 
     path,tags,split,fold,segment
     kitchen/001.flac,speech;dishes,development,0,kitchen-monday
@@ -74,12 +74,12 @@ def read_clips(
             accepts segments that are in both splits.
 
     Returns:
-        Clips whose id is the path of the sound file in the data root. Each
-        development clip has a fold; evaluation clips have none.
+        The clips. The id of a clip is its sound file's path in the data root.
+        Each development clip has a fold; evaluation clips have none.
 
     Raises:
-        DataError: the manifest can't be read, or has no clip of the split, or,
-            if `strict`, has any error.
+        DataError: the manifest can't be read, has no clip of the split or, if
+            `strict`, has an error.
 
     Example:
         >>> import numpy as np
@@ -103,7 +103,7 @@ def read_clips(
 def read_valid_manifest(
     manifest_path: str | os.PathLike, data_root: str | os.PathLike
 ) -> ManifestReport:
-    """Reads a manifest that must not have any error.
+    """Reads a manifest, which must be free of errors.
 
     Raises:
         DataError: the manifest can't be read, a row is rejected, or a segment
@@ -136,12 +136,12 @@ def check_manifest(
 
     Args:
         manifest_path: the CSV file.
-        data_root: as for `read_clips`.
-        check_audio: checks the content of a sound file; None: not checked.
+        data_root: the directory that contains the sound files.
+        check_audio: checks one sound file; if None, no file is checked.
 
     Raises:
         DataError: the manifest or `data_root` is missing, or the header is
-            wrong. A rejected row does not raise, but is in the report.
+            wrong. A rejected row raises no error, but is in the report.
     """
     root = Path(data_root)
     if not root.is_dir():

@@ -1,7 +1,7 @@
-"""Parses and checks each row of a manifest on its own.
+"""Parses and checks the rows of a manifest one by one.
 
-docs/guide/data.md describes the columns. A row with errors is kept, with
-all reasons for its rejection.
+docs/guide/data.md describes the columns. A row with errors is in the result
+too, with all reasons for its rejection.
 """
 
 import csv
@@ -20,7 +20,7 @@ COLUMNS = (*REQUIRED_COLUMNS, "fold", "segment")
 TAG_SEPARATOR = ";"
 
 AudioCheck = Callable[[Path], tuple[list[str], list[str]]]
-"""Returns the reasons to reject a sound file, and notes on it."""
+"""Returns the reasons to reject a sound file, and notes on the file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ManifestRow:
         path: the path as written in the manifest.
         reasons: why the row is rejected; empty for an accepted row.
         notes: remarks on an accepted row.
-        clip: the clip of an accepted row.
+        clip: the clip; None for a rejected row.
     """
 
     line: int
@@ -55,8 +55,8 @@ def read_rows(
 
     Args:
         manifest_path: the CSV file.
-        data_root: the directory of the manifest's relative paths, resolved.
-        check_audio: checks the content of a sound file; None: not checked.
+        data_root: the resolved directory to which paths are relative.
+        check_audio: checks one sound file; if None, no file is checked.
 
     Raises:
         FileError: the manifest can't be read, or its header is wrong.
@@ -71,8 +71,8 @@ def read_rows(
 def _records(
     path: str | os.PathLike,
 ) -> Iterator[tuple[int, dict[str, str], str]]:
-    """Checks the header; yields (line, cells by column, error) per row."""
-    # A quoted cell may span lines, so the CSV reader needs the line ends.
+    """Checks the header. Yields (line, cells by column, error) for each row."""
+    # Line ends are restored, because a quoted cell may contain line ends.
     lines = [f"{text}\n" for text in read_lines(path)]
     reader = csv.reader(lines, strict=True)
     columns: list[str] = []
@@ -164,7 +164,7 @@ class _RowParser:
         return ManifestRow(line, cells["path"], (), tuple(notes), clip)
 
     def _path(self, line: int, text: str, reasons: list[str]) -> Path | None:
-        """Returns the path of the sound file, or None if it is rejected."""
+        """Returns the path of the sound file, or None if `text` is rejected."""
         rule = ""
         try:
             path = self._root / text
@@ -175,8 +175,8 @@ class _RowParser:
                 rule = "must stay inside the data root."
             elif not target.is_file():
                 rule = "must be a file that exists."
-            # The clip's id is the path as written, unless this path has `..`
-            # or reaches the data root through a link.
+            # The clip's id comes from the path as written. A path with `..`, or
+            # one that enters the data root by a link, is resolved first.
             if ".." in path.parts or not path.is_relative_to(self._root):
                 path = target
         except (OSError, ValueError, RuntimeError) as error:

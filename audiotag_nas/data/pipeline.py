@@ -6,15 +6,15 @@
 Parsing many records at once is several times faster than parsing them one by
 one. The cache holds float16, 2 bytes per value. Random values depend on the
 seed, on TensorFlow's global seed (if set when the dataset is made) and on the
-number of passes over the dataset. The n-th passes over two datasets with equal
-arguments give equal batches.
+number of the pass over the dataset. If two datasets have equal arguments, their
+n-th passes give equal batches.
 
-Every batch is full, because several replicas require it. Training drops the
-examples that are left over, which differ in each epoch. Evaluation pads the
-last batch with examples of weight 0.
+Every batch is full, because training on several replicas requires full batches.
+At the end of an epoch, training drops the remaining examples, which differ in
+each epoch. Evaluation pads the last batch with examples of weight 0.
 
-Mapped functions have no control flow, so AutoGraph is off. In every trial, its
-conversion would take longer than an epoch of a small network.
+AutoGraph is off, because the mapped functions have no control flow. In each
+trial, AutoGraph would take longer than an epoch of a small network.
 """
 
 import os
@@ -33,7 +33,7 @@ _PREFETCHED_BATCHES = 2
 def num_clips(
     prepared: PreparedSet, folds: Collection[int | None] | None = None
 ) -> int:
-    """Returns the number of clips in `folds`, where None means all folds."""
+    """Returns the number of clips in `folds` (in all folds if it is None)."""
     return sum(shard.num_clips for shard in prepared.select_shards(folds))
 
 
@@ -46,10 +46,10 @@ def check_fits(
     mel_mask_bins: int,
     prefix: str = "",
 ) -> None:
-    """Checks that neither a batch nor a mask is larger than the data.
+    """Checks that no batch and no mask is larger than the data.
 
     Args:
-        prepared, folds, batch_size, time_mask_frames, mel_mask_bins: as for
+        prepared, folds, batch_size, time_mask_frames, mel_mask_bins: see
             `make_training_dataset`.
         prefix: precedes the names of the arguments in error messages.
 
@@ -84,9 +84,9 @@ def make_training_dataset(
     """Makes shuffled, augmented batches of the clips of some folds.
 
     Each pass over the dataset is an epoch with a new order and new mixup
-    partners, lambdas and masks. SpecAugment is applied after mixup. Only one
-    iterator may read a repeated dataset, because a second iterator, such as
-    that in Keras's `fit`, takes some of the passes (see `trainer`).
+    partners, lambdas and masks. SpecAugment is applied after mixup. If the
+    dataset is repeated, only one iterator may read it. A second iterator, e.g.
+    one in Keras's `fit`, would take some of the passes (see `trainer`).
 
     Args:
         prepared: the features.
@@ -95,14 +95,14 @@ def make_training_dataset(
         batch_size: examples per batch, over all replicas.
         seed: the seed of shuffling and augmentation.
         mixup_alpha: the parameter of Beta(alpha, alpha); 0 for no mixup.
-        time_mask_frames: the most frames that are masked in one example.
-        mel_mask_bins: the most mel bins that are masked in one example.
+        time_mask_frames: the largest number of frames masked in an example.
+        mel_mask_bins: the largest number of mel bins masked in an example.
 
     Returns:
-        Batches of (features, labels); the last batch is dropped if not full.
+        Batches of (features, labels). An incomplete last batch is dropped.
 
     Raises:
-        ConfigError: as for `check_fits`, or a tag or fold is not stored.
+        ConfigError: `check_fits` fails, or a tag or fold is not stored.
     """
     size = num_clips(prepared, folds)
     check_fits(
@@ -155,7 +155,7 @@ def make_evaluation_dataset(
 
     Returns:
         Batches of (features, labels, weights); weights are float32 (batch,).
-        The last batch is padded with examples of zeros, whose weight is 0.
+        The last batch is padded with zeros. Added examples have weight 0.
 
     Raises:
         ConfigError: the batch size is below 1, or a tag or fold is not
@@ -198,11 +198,11 @@ def _parsed(
 ) -> tf.data.Dataset:
     """Makes big batches of (features, uint8 labels of `tags`).
 
-    The float16 features are reinterpreted as uint16. TensorFlow would print a
-    warning when it reshapes float16 on a processor without half precision.
+    The features are float16 numbers, here declared as uint16: when TensorFlow
+    reshapes float16, it prints a warning on processors without half precision.
     """
     columns = prepared.columns(tags)
-    # The paths are bytes, because a path may not be UTF-8.
+    # The paths are bytes, because a path is not always valid UTF-8.
     paths = [
         os.fsencode(str(shard.path)) for shard in prepared.select_shards(folds)
     ]
@@ -224,7 +224,7 @@ def _parsed(
 
 
 def _batch_seeds(seed: int) -> tf.data.Dataset:
-    """Makes an endless dataset of seeds, int64 (2,), new in each pass."""
+    """Makes an endless dataset of seeds, int64 (2,), different in each pass."""
     return tf.data.Dataset.random(
         seed=seed, rerandomize_each_iteration=True
     ).batch(2, drop_remainder=True)
@@ -247,8 +247,8 @@ def _pad_first_axis(
 def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
-    # The replicas of a process share this input. TensorFlow divides each batch
-    # among the replicas, and must not divide the files.
+    # The replicas of a process share this dataset. TensorFlow must divide each
+    # batch among the replicas, not the files.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )

@@ -1,8 +1,8 @@
-"""Splits and folds, which decide which clips train, validate and evaluate.
+"""Splits and folds: which clips are for training, validation and evaluation.
 
 A data set has a development and an evaluation split. The development split is
-divided into folds for cross-validation. Clips of one segment depend on one
-another, so they should all be in the same split and in the same fold.
+divided into folds for cross-validation. Clips of one segment are not
+independent, so they should all be in the same split and in the same fold.
 """
 
 import collections
@@ -16,7 +16,7 @@ from audiotag_nas.errors import DataError
 
 SPLITS = ("development", "evaluation")
 NUM_FOLDS = 5
-"""The number of development folds of CHiME-Home, and of `assigned_fold`."""
+"""The number of folds that CHiME-Home has and that `assigned_fold` uses."""
 
 
 def check_split(split: str) -> None:
@@ -39,7 +39,7 @@ def split_folds(
     Args:
         folds: the folds of the development clips; None means no fold.
         validation: `data.validation_folds` of the config.
-        where: the directory or clips with these folds, for the error message.
+        where: says in the error message where these folds come from.
 
     Raises:
         DataError: a validation fold has no clips, or no training fold is left.
@@ -62,19 +62,20 @@ def split_folds(
 
 
 def assigned_fold(segment: str) -> int:
-    """Returns a fold for a segment without a fold in the data set.
+    """Returns a fold for a segment to which the data set gives none.
 
-    The fold depends only on a hash of the segment's name. So all clips of a
-    segment get the same fold, and new clips do not change any fold.
+    The fold depends only on a hash of the segment's name. Therefore, all clips
+    of a segment get the same fold, and new clips do not change other folds.
     """
     digest = hashlib.sha256(segment.encode()).digest()
     return int.from_bytes(digest[:8], "big") % NUM_FOLDS
 
 
 def with_folds(clips: Iterable[Clip]) -> list[Clip]:
-    """Gives a fold to each development clip without one.
+    """Gives a fold to each development clip that has none.
 
-    This is the fold of another clip of the segment, or else `assigned_fold`.
+    A clip gets the fold of another clip of its segment. If no clip of the
+    segment has a fold, the clip gets `assigned_fold`.
     """
     clips = list(clips)
     known: dict[str, int] = {}
@@ -99,9 +100,9 @@ def shared_segment_findings(
 
     Args:
         clips: the clips of both splits.
-        location: returns the file and line that list a clip.
+        location: returns the file and the line in which a clip is listed.
     """
-    # For each segment, the first clip of each split.
+    # Maps each segment to its first clip in each split.
     first: dict[str, dict[str, Clip]] = collections.defaultdict(dict)
     for clip in clips:
         first[clip.segment_id].setdefault(clip.split, clip)

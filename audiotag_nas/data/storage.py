@@ -1,15 +1,15 @@
 """Local and remote storage of features and exported models.
 
 A local location is a `pathlib.Path`. A location with a scheme, such as `s3://`,
-is a `RemotePath`, which has the part of pathlib's interface that this project
+is a `RemotePath`, which has those methods of `pathlib.Path` that this project
 uses. tensorflow-io provides the remote file systems (s3, az, hdfs, ...).
 tensorflow-io works only with TensorFlow up to 2.17, so it is an optional
 dependency. Without tensorflow-io, a remote path is an error.
 
 Object stores can't rename a directory. Instead, one file of each directory is
-removed first and written last: the index of features, or the manifest of an
-exported model. This file lists the digests of the other files, so a directory
-that a crash left incomplete is detected.
+removed first and written last. This file is the index of features, or the
+manifest of an exported model, and lists the digests of all other files. A
+directory that a crash left incomplete is therefore detected.
 """
 
 import contextlib
@@ -35,12 +35,12 @@ from audiotag_nas.files import (
 from audiotag_nas.stored_json import check_regular, read_regular_file
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]+(/.*)?")
-_READ_BYTES = 16 * 2**20  # large, as each read costs a round trip
+_READ_BYTES = 16 * 2**20  # large, because each read costs a round trip
 
 
 @dataclasses.dataclass(frozen=True)
 class RemotePath:
-    """A file or directory on a remote file system; `as_path` makes it.
+    """A file or directory on a remote file system, made by `as_path`.
 
     Methods behave like the methods of `pathlib.Path` with the same names.
     """
@@ -105,13 +105,13 @@ class RemotePath:
     def _gfile(self) -> Any:
         import tensorflow as tf
 
-        # Registered here, because this path may come from another process.
+        # Register here, because another process may have made this path.
         _register(self.url.partition("://")[0], tf)
         return tf.io.gfile
 
     @contextlib.contextmanager
     def _os_errors(self) -> Iterator[None]:
-        """Turns TensorFlow's errors into the OSErrors of pathlib."""
+        """Replaces TensorFlow's errors by OSErrors, the errors of pathlib."""
         import tensorflow as tf
 
         try:
@@ -119,9 +119,9 @@ class RemotePath:
         except tf.errors.OpError as error:
             missing = isinstance(error, tf.errors.NotFoundError)
             number = errno.ENOENT if missing else errno.EIO
-            # Network errors begin with a colon: ": curlCode: 7, ...".
+            # Network messages begin with a colon: ": curlCode: 7, ...".
             reason = " ".join(error.message.split()).lstrip(": ")
-            # With ENOENT, the constructor returns a FileNotFoundError.
+            # With the number ENOENT, this raises a FileNotFoundError.
             raise OSError(
                 number, reason or os.strerror(number), self.url
             ) from None
@@ -132,12 +132,12 @@ AnyPath = Path | RemotePath
 
 
 def is_remote(location: str | os.PathLike | RemotePath) -> bool:
-    """Whether `location` has a scheme, e.g. `s3://`."""
+    """Returns True if `location` has a scheme, e.g. `s3://`."""
     return isinstance(location, RemotePath) or "://" in os.fspath(location)
 
 
 def as_path(location: str | os.PathLike | RemotePath) -> AnyPath:
-    """Returns `location` as a path, after checking a remote location.
+    """Returns `location` as a path. A remote location is checked first.
 
     Raises:
         StoreError: a remote path is malformed, or tensorflow-io can't be
@@ -188,8 +188,8 @@ def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
     """Yields a local directory that becomes `path` if the block succeeds.
 
     A local `path` is replaced by a rename. In a remote `path`, the file `last`
-    is removed first, and the files are copied with `last` at the end. So
-    `last` exists only if all other files exist.
+    is removed first and copied after all other files. If `last` exists, all
+    other files therefore exist too.
 
     Raises:
         StoreError: `path` can't be written.
@@ -199,7 +199,7 @@ def new_directory(path: AnyPath, *, last: str) -> Iterator[Path]:
             yield directory
         return
     with _store_errors(path, "reached"), contextlib.suppress(FileNotFoundError):
-        # This read finds a missing server or login before hours of work.
+        # Notice a missing server or login here, not after hours of work.
         (path / last).read_bytes()
     with temporary_directory() as directory:
         yield directory
@@ -250,7 +250,7 @@ def _upload(directory: Path, path: RemotePath, last: str) -> None:
 def _check_versions(url: str) -> None:
     """Raises a StoreError if tensorflow-io can't be used.
 
-    Compares version numbers, so that TensorFlow need not be imported.
+    Only version numbers are compared, to avoid importing TensorFlow.
     """
     from importlib import metadata
 
@@ -273,7 +273,7 @@ def _check_versions(url: str) -> None:
 
 @functools.cache
 def _register(scheme: str, tf: Any) -> None:
-    """Imports tensorflow-io, which registers its file systems."""
+    """Imports tensorflow-io, which registers file systems; checks `scheme`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import tensorflow_io  # noqa: F401
@@ -294,7 +294,7 @@ def _skip_native_clean_up() -> None:
     134 (github.com/tensorflow/io/issues/2039; not fixed in any release).
     """
     libc = ctypes.CDLL(None)
-    # Only glibc has on_exit. Handlers run in reverse order of registration,
-    # so this handler runs before the destructors.
+    # Only glibc has on_exit. Exit handlers run in reverse order. This handler
+    # is registered after the destructors, so it runs before them.
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)

@@ -1,4 +1,4 @@
-"""The stored features of one split: reads and writes their index.
+"""Reads and writes the index of the stored features of one split.
 
 `index.json` lists the stored clips, and the shards with their sizes and
 digests. `open_prepared` checks all digests. This module does not import
@@ -71,10 +71,10 @@ class PreparedSet:
         clip_seconds: the length to which every clip was cut or padded.
         tags: the vocabulary, in the order of the stored labels.
         clips: the stored clips, sorted by fold; clips without a fold come
-            last. Clips of the same fold have the reader's order.
+            last. Within a fold, clips are in the order of the reader.
         shards: the TFRecord files, in the order of the clips.
         rejected: the clips that are not stored.
-        num_cut: the number of clips of which only the beginning is stored.
+        num_cut: the number of clips that were too long and therefore cut.
     """
 
     split_dir: AnyPath
@@ -99,7 +99,7 @@ class PreparedSet:
 
     @property
     def folds(self) -> tuple[int | None, ...]:
-        """The folds with clips, in stored order; None means no fold."""
+        """The folds, in stored order; None stands for clips without a fold."""
         return tuple(dict.fromkeys(shard.fold for shard in self.shards))
 
     def select(
@@ -125,7 +125,7 @@ class PreparedSet:
         return tuple(shard for shard in self.shards if shard.fold in wanted)
 
     def columns(self, tags: Sequence[str]) -> list[int]:
-        """Returns the positions of `tags` in a stored label.
+        """Returns the position of each tag in the stored labels.
 
         Raises:
             ConfigError: a tag is not in the vocabulary.
@@ -169,8 +169,8 @@ class PreparedSet:
 def open_prepared(split_dir: str | os.PathLike | RemotePath) -> PreparedSet:
     """Opens the features in `split_dir` and checks every byte.
 
-    A process reads a local shard again only if its size or time changed since
-    the last check. It reads a remote shard (`storage`) each time.
+    If this process has checked a local shard before, the shard is read again
+    only if its size or times changed. A remote shard is read each time.
 
     Raises:
         StoreError: the features are missing, damaged or have another
@@ -205,10 +205,10 @@ def _check_intact(shard: Shard) -> None:
 
 
 def read_key(split_dir: str | os.PathLike | RemotePath) -> str:
-    """Returns the key of the features in `split_dir`, without reading shards.
+    """Returns the key of the features in `split_dir`; reads only the index.
 
     Raises:
-        StoreError: the index is missing, damaged or has another version.
+        StoreError: the index is missing or damaged, or has another version.
     """
     return _read_index(storage.as_path(split_dir)).key
 

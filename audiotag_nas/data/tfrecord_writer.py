@@ -17,7 +17,7 @@ MAX_CLIPS_PER_SHARD = 2000
 
 @contextlib.contextmanager
 def store_errors(path: AnyPath) -> Iterator[None]:
-    """Extends `files.store_errors` to TensorFlow's errors."""
+    """Does the same as `files.store_errors`, also for TensorFlow's errors."""
     try:
         with files.store_errors(path):
             yield
@@ -52,7 +52,7 @@ def example(values: np.ndarray, label: np.ndarray, index: int) -> bytes:
             }
         )
     )
-    # Map entries have no order by default, but equal clips give equal bytes.
+    # Map entries get a fixed order, so that equal clips give equal bytes.
     return record.SerializeToString(deterministic=True)
 
 
@@ -91,7 +91,7 @@ class ShardWriter:
             self._close()
             name, count = self._next_name(fold), 0
             with store_errors(self._split_dir / name):
-                # The path is bytes, because it may not be UTF-8.
+                # The path is bytes, because a path is not always UTF-8.
                 self._writer = tf.io.TFRecordWriter(
                     os.fsencode(self._split_dir / name)
                 )

@@ -1,10 +1,10 @@
 """Checks waveforms, and turns several channels into one.
 
 A waveform is floating-point and finite, with full scale 1 and a sample rate
-from 1 to 768 kHz. Several channels are averaged. The mean of channels in
-opposite phase would be silence. So if the mean has less than a fiftieth of the
-power that it would have for uncorrelated channels, the loudest channel is used
-instead, and a note says so.
+from 1 to 768 kHz. Several channels are averaged, unless they cancel each other,
+as channels in opposite phase do. The channels cancel each other if their mean
+has less than a fiftieth of the power that the mean of uncorrelated channels
+would have. Then the loudest channel is used alone, and a note says so.
 """
 
 import os
@@ -17,7 +17,7 @@ from audiotag_nas.errors import DataError
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 MAX_PEAK = 100.0
-"""The largest sample allowed. A larger one probably has the scale of int16."""
+"""The largest allowed sample. Larger samples probably have int16's scale."""
 
 _CANCELLED = 0.02
 
@@ -25,7 +25,7 @@ Name = str | os.PathLike
 
 
 def check_rate(sample_rate_hz: float, *, name: Name) -> None:
-    """Raises a DataError if the rate is out of range, e.g. given in kHz."""
+    """Raises a DataError for a rate out of range, e.g. a rate given in kHz."""
     if not LOWEST_RATE_HZ <= sample_rate_hz <= HIGHEST_RATE_HZ:
         raise DataError(
             f"{name}: the sample rate must be from {LOWEST_RATE_HZ} to "
@@ -44,7 +44,7 @@ def checked_blocks(
     """
     num_before = 0
     for block in blocks:
-        # NaN fails this comparison too.
+        # This comparison is False for NaN too.
         if not (np.abs(block) <= MAX_PEAK).all():
             _raise_first_bad(block, num_before, name)
         num_before += len(block)
@@ -64,13 +64,13 @@ def _raise_first_bad(block: np.ndarray, num_before: int, name: Name) -> None:
 
 
 def mono(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """Maps (n, channels) to (n,): `channel`, or the mean of all if None."""
+    """Returns one channel, (n,), if `channel` is given; else the mean, (n,)."""
     num_channels = block.shape[1]
     if num_channels == 1:
         return block[:, 0]
     if channel is not None:
         return block[:, channel].copy()
-    # A sum over the channels, to be divided, may overflow float32.
+    # A sum of all channels, divided afterwards, could overflow float32.
     return block @ np.full(num_channels, 1 / num_channels, np.float32)
 
 
@@ -91,8 +91,8 @@ class ChannelPower:
     def loudest_if_cancelled(self) -> int | None:
         """Returns the loudest channel if the channels cancel, else None.
 
-        The power of the mean of uncorrelated channels is the mean of their
-        powers, divided by their number.
+        If n channels are uncorrelated, their mean has the average power of a
+        channel, divided by n.
         """
         num_channels = len(self._channels)
         expected = self._channels.mean() / num_channels
@@ -102,7 +102,7 @@ class ChannelPower:
 
 
 def cancellation_note(channel: int, *, name: Name) -> str:
-    """Returns the note that the loudest channel replaces the mean."""
+    """Returns a note which says that `channel` replaces the mean."""
     return (
         f"{name}: its channels cancel out when averaged (opposite phase); "
         f"channel {channel + 1} is used alone."
@@ -141,7 +141,7 @@ def checked_waveform(
             f"{name}: must be (samples, channels); transpose what librosa "
             f"reads with mono=False. Received: {waveform.shape}"
         )
-    # A float64 beyond float32's range becomes infinite and is then refused.
+    # A float64 number too large for float32 becomes inf, which is refused.
     with np.errstate(over="ignore"):
         block = waveform.astype(np.float32)
     if block.ndim == 1:

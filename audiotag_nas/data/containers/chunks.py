@@ -1,8 +1,8 @@
 """Finds the samples of WAV, RF64, W64, AIFF, CAF and AU files.
 
-The samples are in one chunk (a named block). The size that its header announces
-may be too small, because a field of 32 bits can't hold 4 GB. If no other chunk
-starts where the samples should end, all further bytes are read as samples.
+The samples are in one chunk (a named block). The chunk's header may announce
+too small a size, because a field of 32 bits can't hold 4 GB. If no other chunk
+starts at the announced end of the samples, all further bytes are samples too.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class _Layout:
     size_format: str = "I"
     size_counts_header: bool = False
     alignment: int = 2
-    extra_bytes: int = 0  # bytes of the data chunk before the samples
+    extra_bytes: int = 0  # between the data chunk's header and the samples
 
     @property
     def header_bytes(self) -> int:
@@ -56,7 +56,7 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Data:
-    """Where the samples are, and which size their header announces."""
+    """The position of the samples, and the size that their header announces."""
 
     at: int
     announced: int
@@ -77,7 +77,7 @@ _CAF = _Layout(8, b"data", ">", size_format="Q", alignment=1, extra_bytes=4)
 
 
 def chunk_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """Returns the streams; None for another format or without samples."""
+    """Returns the streams, or None (unknown format, or no samples found)."""
     head = read_at(file, start, 40)
     if head[:4] in (b".snd", b"dns."):
         return _au(head, start, end)
@@ -135,7 +135,7 @@ def _au(head: bytes, start: int, end: int) -> Contents | None:
 def _find_data(
     file: BinaryIO, layout: _Layout, start: int, end: int
 ) -> _Data | None:
-    """Returns the data chunk; None if there is none."""
+    """Returns the data chunk, or None if it is missing."""
     at = start + layout.first_at
     frame_bytes, codec, long_size_at, long_size = 1, None, None, 0
     while at + layout.header_bytes <= end:
@@ -180,14 +180,14 @@ def _find_data(
 
 
 def _aligned(layout: _Layout, start: int, at: int) -> int:
-    """Returns the first offset, at or after `at`, where a chunk may start."""
+    """Returns the first offset at which a chunk may start, not before `at`."""
     return at + (start - at) % layout.alignment
 
 
 def _contents(
     file: BinaryIO, layout: _Layout, start: int, end: int, data: _Data
 ) -> Contents:
-    """Returns the streams, whose headers have the true size of the samples."""
+    """Returns streams whose headers announce the true size of the samples."""
     available = end - data.at
     size = _true_size(file, layout, start, end, data)
     notes = _missing(data.announced, available) or _extended(
@@ -197,7 +197,7 @@ def _contents(
         return Contents((Stream((range(start, end),), notes=notes),))
     part = size
     if layout.size_format == "I" and size >= 2**31:
-        # The size field can't hold this size, so there are several streams.
+        # The size field is too small, so the samples become several streams.
         part = 2**30 // data.frame_bytes * data.frame_bytes
     streams = [
         Stream(
@@ -222,7 +222,7 @@ def _true_size(
     available = end - data.at
     if data.announced >= available or data.announced in _UNKNOWN_SIZES[1:]:
         return available
-    # If the size exceeds 4 GB, a field of 32 bits holds the size modulo 4 GB.
+    # A field of 32 bits holds the size modulo 4 GB. Try each possible size.
     step = 2 ** (8 * struct.calcsize(layout.size_format))
     for size in range(data.announced, available, step):
         if _chunks_follow(file, layout, start, data.at + size, end):
@@ -232,7 +232,7 @@ def _true_size(
 
 
 def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
-    """Returns the offset of the size field, and the bytes of the given size."""
+    """Returns the offset of the size field, and its new bytes for `size`."""
     size += layout.extra_bytes
     if layout is _WAV and data.size_at != data.at - 4:
         return data.size_at, struct.pack("<Q", size)
@@ -244,7 +244,7 @@ def _size_patch(layout: _Layout, data: _Data, size: int) -> tuple[int, bytes]:
 def _chunks_follow(
     file: BinaryIO, layout: _Layout, start: int, at: int, end: int
 ) -> bool:
-    """Returns whether a known chunk, or chunks up to `end`, start at `at`."""
+    """Returns True if chunks start at `at` and reach a known one or `end`."""
     for first in {_aligned(layout, start, at), at}:
         chunk_at = first
         while chunk_at + layout.header_bytes <= end:

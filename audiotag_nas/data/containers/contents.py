@@ -21,7 +21,7 @@ _OTHER_MARKS = (
 
 
 def read_contents(file: BinaryIO) -> Contents:
-    """Returns the streams of the file; one stream if the format is unknown."""
+    """Returns the streams of the file. Unknown formats count as one stream."""
     start, end = sound_start(file), file_size(file)
     head = read_at(file, start, 64)
     contents = None
@@ -34,8 +34,8 @@ def read_contents(file: BinaryIO) -> Contents:
     if contents is None and not _has_other_mark(head):
         contents = mpeg_contents(file, start, end)
     if contents is None and has_sync_word(head):
-        # The stream is empty. Otherwise libsndfile would take the file for MPEG
-        # audio, and mpg123 would print messages.
+        # The file looks like MPEG audio, but has no frame. The stream is empty,
+        # because the decoder mpg123 would print messages about these bytes.
         return Contents((Stream(()),))
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))
@@ -53,5 +53,5 @@ def sound_start(file: BinaryIO) -> int:
 
 
 def _has_other_mark(head: bytes) -> bool:
-    """Returns whether `head` has the mark of a format other than MPEG."""
+    """Returns True if `head` has the mark of a format other than MPEG."""
     return unsupported_format(head) is not None or head.startswith(_OTHER_MARKS)

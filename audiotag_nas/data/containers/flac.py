@@ -1,4 +1,4 @@
-"""Finds the streams of FLAC files, and removes the length in their headers."""
+"""Finds the streams of FLAC files, and removes the length from each header."""
 
 from typing import BinaryIO
 
@@ -13,11 +13,11 @@ from audiotag_nas.data.containers.stream import (
 MARK = b"fLaC"
 _STREAMINFO = b"\x00\x00\x00\x22"  # type 0 and a length of 34 bytes
 _LAST_STREAMINFO = b"\x80\x00\x00\x22"
-_TOTAL_AT = 21  # offset of the number of samples: 4 bits, then 4 bytes
+_TOTAL_AT = 21  # 5 bytes; their last 36 bits are the number of samples
 
 
 def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
-    """Returns the streams, which start with the mark and a STREAMINFO block."""
+    """Returns the streams. Each starts with the mark and a STREAMINFO block."""
     starts = []
     at = start
     while at >= 0:
@@ -35,9 +35,9 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
 
 
 def _stream(file: BinaryIO, start: int, end: int) -> Stream:
-    """Returns the stream with length 0 (unknown) in its header.
+    """Returns the stream, with the length in its header set to 0 (unknown).
 
-    The decoder would stop at any other length, even before the stream ends.
+    The decoder would stop at any other length, even if the stream is longer.
     """
     field = read_at(file, start + _TOTAL_AT, 5)
     if len(field) < 5:

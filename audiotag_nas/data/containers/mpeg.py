@@ -1,9 +1,9 @@
 """Finds the streams of MPEG audio (MP3) frame by frame.
 
-The length of an MP3 stream is only in an information frame, which may be
+An MP3 stream gives its length only in an information frame, which may be
 absent. Decoders then estimate the length from the bit rate of the first frame,
 and the estimate is wrong if the bit rate varies. Therefore this module counts
-the frames, omits tags and damaged parts, and corrects the information frame.
+frames, corrects the information frame, and omits tags and damaged parts.
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ _SEARCH_BYTES = 1 << 16
 _MAX_RANGES = 20_000  # per stream; limits memory for heavily damaged files
 _ID3V1_BYTES = 128
 # Matches the start of a frame or tag. A regular expression is fast even in
-# damaged parts full of one bits. The third byte of a frame must have a valid
-# bit rate and sample rate.
+# damaged parts in which most bits are one. The third byte of a frame must have
+# a valid bit rate and a valid sample rate.
 _CANDIDATE = re.compile(
     rb"\xff[\xe2-\xe7\xf2-\xff][%s]|ID3|TAG|APETAGEX|LYRICSBEGIN"
     % b"".join(
@@ -36,7 +36,7 @@ _CANDIDATE = re.compile(
 
 @dataclasses.dataclass
 class _FoundStream:
-    """The first frame of a stream, its bytes, and the frames found so far."""
+    """A stream: its first frame, that frame's bytes, and all frames so far."""
 
     first: Frame
     first_bytes: bytes
@@ -54,7 +54,7 @@ class _FoundStream:
 
 
 def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
-    """Returns the streams; None if there is no frame near `start`."""
+    """Returns the streams, or None if no frame is near `start`."""
     data = _Window(file, end)
     found: list[_FoundStream] = []
     num_skipped = 0
@@ -67,7 +67,7 @@ def mpeg_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         frame = parse_header(data.get(at, 4))
         kind = found[-1].first.kind if found else None
         if frame is None or (
-            # Bytes that are no frame may look like a single header.
+            # Other bytes may happen to look like one frame header.
             frame.kind != kind and not _is_start(data, at, frame, end)
         ):
             if not found and at - start >= _MAX_BYTES_BEFORE_FRAME:
@@ -121,19 +121,19 @@ class _Window:
         return self._block[first : first + size]
 
     def next_candidate(self, at: int) -> int:
-        """Returns where a frame or tag may start next, within _SEARCH_BYTES."""
+        """Returns the next offset at which a frame or tag may start."""
         block = self.get(at, _SEARCH_BYTES)
         match = _CANDIDATE.search(block)
         if match is not None:
             return at + match.start()
         if at + len(block) >= self._end:
             return self._end
-        # A mark may cross the end of the block.
+        # The last bytes of this block may be the beginning of a mark.
         return at + len(block) - 16
 
 
 def _tag_bytes(data: _Window, at: int, end: int) -> int:
-    """Returns the length of the tag at an offset; 0 if there is no tag."""
+    """Returns the length of the tag that starts at `at`; 0 if there is none."""
     head = data.get(at, 32)
     if head.startswith(b"ID3"):
         return id3_bytes(head)
@@ -157,7 +157,7 @@ def _tag_bytes(data: _Window, at: int, end: int) -> int:
 
 
 def id3_bytes(head: bytes) -> int:
-    """Returns the length of an ID3v2 tag with its header; 0 without a tag."""
+    """Returns the length of an ID3v2 tag and its header; 0 if there is none."""
     if len(head) < 10 or not head.startswith(b"ID3"):
         return 0
     if any(byte & 0x80 for byte in head[6:10]):
@@ -169,7 +169,7 @@ def id3_bytes(head: bytes) -> int:
 
 
 def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
-    """Returns whether two frames of the same kind, a tag or the end follow."""
+    """Returns True if two similar frames, a tag or the end follow `frame`."""
     for _ in range(2):
         at += frame.num_bytes
         if at >= end:
@@ -182,7 +182,7 @@ def _is_start(data: _Window, at: int, frame: Frame, end: int) -> bool:
 
 
 def _stream(found: _FoundStream) -> Stream:
-    """Returns the stream. An information frame with a length is corrected."""
+    """Returns the stream; corrects the length in its information frame."""
     pieces: list[Piece] = list(found.ranges)
     information, notes = found.information, []
     announced = None if information is None else information.num_frames
@@ -211,7 +211,7 @@ def _stream(found: _FoundStream) -> Stream:
     return Stream(
         tuple(pieces),
         estimated=not is_counted,
-        # Decoders omit a frame that refers to a missing frame.
+        # Decoders omit each frame that needs data of a missing frame.
         missing_allowed=2 * found.first.num_samples,
         notes=tuple(notes),
     )

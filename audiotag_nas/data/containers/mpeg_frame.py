@@ -1,7 +1,7 @@
 """Parses the header and the information of one frame of MPEG audio.
 
 ISO 11172-3 and 13818-3 define the header. Information frames (Xing, Info, VBRI)
-are a convention of encoders and hold the length instead of sound.
+are not in these standards; encoders store the length in them, and no sound.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import dataclasses
 _RATES_HZ: dict[int, tuple[int, ...]] = {3: (44_100, 48_000, 32_000)}
 _RATES_HZ[2] = tuple(rate // 2 for rate in _RATES_HZ[3])
 _RATES_HZ[0] = tuple(rate // 4 for rate in _RATES_HZ[3])
-# Bit rates in kbit/s with the indices 1 to 14, by (is MPEG-1, layer).
+# For each (is MPEG-1, layer), the bit rates of indices 1 to 14, in kbit/s.
 _KBITS: dict[tuple[bool, int], tuple[int, ...]] = {
     (True, 1): tuple(range(32, 449, 32)),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -24,7 +24,7 @@ _KBITS[False, 3] = _KBITS[False, 2]
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """The content of a header. All frames of a stream have the same `kind`."""
+    """The content of a frame header. `kind` is the same in a whole stream."""
 
     num_bytes: int
     kind: tuple[int, int, int, bool]  # version bits, layer, rate in Hz, is mono
@@ -37,8 +37,9 @@ class Information:
 
     Attributes:
         num_frames: the announced number of frames; None if unknown.
-        fields_at: offset of the number of frames in this frame; None if absent.
-        has_bytes: whether the number of bytes follows the number of frames.
+        fields_at: the offset, within this frame, of the field with the number
+            of frames; None if there is no such field.
+        has_bytes: True if the next field holds the number of bytes.
     """
 
     num_frames: int | None
@@ -47,19 +48,19 @@ class Information:
 
 
 def has_sync_word(head: bytes) -> bool:
-    """Returns whether `head` starts with the 11 one bits of a frame header."""
+    """Returns True if `head` starts with the 11 one bits of a frame header."""
     return len(head) >= 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
 
 
 def parse_header(header: bytes) -> Frame | None:
-    """Returns the frame of a header of four bytes; None if it is no header."""
+    """Parses a frame header of four bytes; returns None for other bytes."""
     if len(header) < 4 or not has_sync_word(header):
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
     bit_rate, rate = header[2] >> 4, header[2] >> 2 & 3
     if version == 1 or layer == 4 or bit_rate in (0, 15) or rate == 3:
         return None
-    if header[3] & 3 == 2:  # emphasis: reserved
+    if header[3] & 3 == 2:  # a reserved value of the emphasis field
         return None
     is_mpeg1 = version == 3
     rate_hz = _RATES_HZ[version][rate]
@@ -76,7 +77,7 @@ def parse_header(header: bytes) -> Frame | None:
 
 
 def parse_information(content: bytes, frame: Frame) -> Information | None:
-    """Returns the information in the frame; None if the frame has sound."""
+    """Returns the content of an information frame; None for other frames."""
     version, layer, _, is_mono = frame.kind
     if layer != 3:
         return None

@@ -18,7 +18,7 @@ _FIRST, _LAST = 2, 4  # bits of a page's header type
 class _Link:
     start: int
     end: int
-    has_only_first_pages: bool = True  # if so, more first pages may follow
+    has_only_first_pages: bool = True  # while True, more first pages may follow
     has_end: bool = False
     cut_bytes: int = 0  # missing bytes of the last page
 
@@ -56,7 +56,7 @@ def ogg_contents(file: BinaryIO, start: int, end: int) -> Contents:
 
 
 def _page(file: BinaryIO, at: int, end: int) -> tuple[int, int] | None:
-    """Returns the header type and the end of a page; None without a page."""
+    """Returns the header type and the end of the page at `at`, or None."""
     header = read_at(file, at, _HEADER_BYTES)
     if not header.startswith(MARK) or len(header) < _HEADER_BYTES:
         return None
@@ -65,7 +65,7 @@ def _page(file: BinaryIO, at: int, end: int) -> tuple[int, int] | None:
     if len(lengths) < num_segments:
         return None
     page_end = at + _HEADER_BYTES + num_segments + sum(lengths)
-    # A damaged length must not hide the following pages.
+    # A page with a damaged length must not hide the pages after it.
     if page_end < end and read_at(file, page_end, 4) != MARK[: end - page_end]:
         inside = find(file, MARK, at + 4, min(page_end, end))
         if inside >= 0:

@@ -1,4 +1,4 @@
-"""Presents a stream, one sound of a file, in the form that the decoder reads.
+"""Lets the decoder read a stream, which is one sound of a file.
 
 A file holds one stream, or several chained streams. A stream consists of ranges
 of the file and of bytes that replace a part of the file, e.g. a wrong size.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 Piece = bytes | range
-"""Replacing bytes, or a range of offsets in the file."""
+"""A range of offsets in the file, or bytes that replace such a range."""
 
 _HUGE_BYTES = 2**40
 
@@ -23,10 +23,10 @@ class Stream:
 
     Attributes:
         pieces: the pieces that the decoder reads, in order.
-        announced_samples: number of samples per channel in the header. If None,
-            the number that the decoder reports is used.
-        estimated: whether the decoder only estimates the number of samples.
-        missing_allowed: largest number of missing samples that is not reported.
+        announced_samples: the number of samples per channel that the header
+            announces. If None, the number that the decoder reports is used.
+        estimated: True if the decoder only estimates the number of samples.
+        missing_allowed: up to this many missing samples are not reported.
         notes: the faults of the stream, without the name of the file.
     """
 
@@ -48,8 +48,8 @@ class Contents:
 class StreamFile:
     """A file object through which libsndfile reads a stream (virtual IO).
 
-    An exception must not pass through libsndfile. Therefore it is stored in
-    `error`, and the decoder sees the end of the file.
+    Exceptions must not pass through libsndfile. Therefore an exception is
+    stored in `error`, and libsndfile sees the end of the file.
     """
 
     def __init__(self, file: BinaryIO, stream: Stream) -> None:
@@ -61,7 +61,7 @@ class StreamFile:
             end += len(piece)
             self._ends.append(end)
         # mpg123 estimates the number of frames from the size, and libsndfile
-        # stops at this number. A huge size moves the number beyond the end.
+        # stops at this number. A huge size puts this number beyond the end.
         self._size = _HUGE_BYTES if stream.estimated else end
         self._content_size = end
         self._position = 0
@@ -91,7 +91,7 @@ class StreamFile:
 
     def _readinto(self, view: memoryview) -> int:
         if self._position > self._content_size:
-            # mpg123 looks for a tag at the end, and fails if it reads nothing.
+            # mpg123 looks for a tag here, and would fail if it read nothing.
             num_read = max(0, min(len(view), self._size - self._position))
             view[:num_read] = bytes(num_read)
             self._position += num_read
@@ -127,10 +127,10 @@ def file_size(file: BinaryIO) -> int:
 
 
 def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
-    """Returns the offset of the first occurrence of the pattern, or -1."""
+    """Returns the first offset of `pattern` from `start` to `end`, or -1."""
     block_size = 1 << 20
     while start < end:
-        # Blocks overlap, since the pattern may cross their boundary.
+        # Blocks overlap, because the pattern may cross the end of a block.
         size = min(block_size + len(pattern) - 1, end - start)
         found = read_at(file, start, size).find(pattern)
         if found >= 0:
@@ -142,7 +142,7 @@ def find(file: BinaryIO, pattern: bytes, start: int, end: int) -> int:
 def replaced(
     start: int, end: int, patches: Sequence[tuple[int, bytes]]
 ) -> tuple[Piece, ...]:
-    """Returns the bytes from start to end, with `patches` (offset, bytes)."""
+    """Returns the range `start` to `end`, changed by (offset, bytes) pairs."""
     pieces: list[Piece] = []
     for offset, data in sorted(patches):
         pieces += [range(start, offset), data]

@@ -1,4 +1,4 @@
-"""Names sound formats that libsndfile does not read."""
+"""Recognizes sound formats that libsndfile can't read."""
 
 _AT_START = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media Audio (WMA)"),
@@ -32,10 +32,10 @@ _IN_OGG = (
 
 
 def unsupported_format(head: bytes) -> str | None:
-    """Returns the format of a file that starts with `head`; None if unknown.
+    """Returns the name of an unsupported format; None for any other format.
 
     Args:
-        head: the first 64 or more bytes of the file after ID3 tags.
+        head: at least the first 64 bytes after the file's ID3 tags.
     """
     for mark, name in _AT_START:
         if head.startswith(mark):
@@ -53,7 +53,7 @@ def unsupported_format(head: bytes) -> str | None:
                 return name
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "AVI video"
-    # The header has a sync word of 12 one bits, and layer 0.
+    # An ADTS header starts with 12 one bits, and its layer is 0.
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
         return "AAC (ADTS)"
     return None
