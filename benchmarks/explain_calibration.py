@@ -78,8 +78,9 @@ def _explained(
 
     Returns:
         A pair (leave-one-out R², standard error of R²), and a pair per
-        decision: True if the decision has an effect, and the difference between
-        best and worst choice (posterior mean / posterior standard deviation).
+        decision: True if the decision has an effect, and the posterior mean of
+        the difference between best and worst choice, divided by its posterior
+        standard deviation.
     """
     import numpy as np
 

@@ -9,9 +9,9 @@ their thresholds, and the times at which these tags are active.
 
 If a file can't be tagged, the reason is reported and the command continues with
 the next file. The exit status is 1 if some files failed and 2 if all files
-failed. A picture that can't be drawn is reported as a note. Tables grow file by
-file, so after Ctrl-C (exit status 130) or SIGTERM (143) they have the rows of
-the finished sound files. docs/reference/file_formats.md describes the tables.
+failed. A picture that can't be drawn is reported as a note. The tables of --csv
+and --json (docs/reference/file_formats.md) grow file by file, so after Ctrl-C
+(exit status 130) or SIGTERM (143) they have the rows of the finished files.
 """
 
 import dataclasses

@@ -42,7 +42,7 @@ class ExperimentFlags:
         """
         config = self.config_flag.value
         if not isinstance(config, ExperimentConfig):
-            # ml_collections keeps an error of the file until this point.
+            # ml_collections stores an error of the file without raising it.
             cause = getattr(config, "_error", None) or type(config)
             raise ConfigError(
                 "--config: the file must define a function get_config() that "

@@ -96,7 +96,7 @@ class FeatureConfig(Section):
     def librosa_defaults(cls) -> "FeatureConfig":
         """Returns the front end of librosa's default log-mel spectrogram.
 
-        In librosa, call `melspectrogram`, then `power_to_db(top_db=None)`.
+        In librosa, `melspectrogram` and `power_to_db(top_db=None)` compute it.
         """
         return cls(
             sample_rate_hz=22050,

@@ -96,7 +96,7 @@ class RunningFile:
         self._write()
 
     def take(self, event: SearchEvent) -> None:
-        """Records that a trial of the last stage has started or ended."""
+        """Records that a trial of the current stage has started or ended."""
         run = self.session.stages[-1]
         trial: Trial = event.trial
         if not isinstance(event, TrialFinished):

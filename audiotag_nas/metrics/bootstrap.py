@@ -134,7 +134,7 @@ def mean_defined(values: Array, axis: int | None = None) -> Array:
 def percentile_interval(
     values: Array, *, confidence: float
 ) -> tuple[float, float]:
-    """Returns the ends of the middle share, `confidence`, of `values` (R,).
+    """Returns the interval with the middle share, `confidence`, of the values.
 
     NaN values are excluded. If no values remain, both ends are NaN.
     """

@@ -20,7 +20,7 @@ def without_ending(name: str) -> str:
 
 
 class FileNameIndex:
-    """Finds the file in the labels that a given name stands for.
+    """Finds which labeled file a given name stands for.
 
     If either the given name or the labels' name has no sound-file ending, the
     other's ending is ignored. In all other cases, both names must be equal.

@@ -13,7 +13,7 @@ _LOG = re.compile(
 
 
 def is_log(line: bytes, *, with_errors: bool) -> bool:
-    """True for a line of TensorFlow's log, but not for a failed check.
+    """True for a line of TensorFlow's log, except a failed `CHECK` (level F).
 
     Args:
         line: a line of a process's output.

@@ -18,12 +18,12 @@ directory of a stage:
   columns that every completed trial has: the stage, and all metrics except
   latency.
 - `tensorboard --logdir <log_dir>/<stage>` shows the stage's decisions or axes
-  and the metrics of its trials. TensorBoard shows the metrics' tags as headings
-  and sorts them. The tags of the most important metrics come first.
+  and the metrics of its trials. TensorBoard sorts the columns by the metrics'
+  tags. The tags are named so that the most important metrics come first.
 
 The dashboard prints every number with five significant digits, e.g. 16 as
-`16.000`. Hyperparameters are therefore written as text, e.g. `16`. Each choice
-gets one leading space for every later choice. Thus `8` is sorted before `16`.
+`16.000`. Hyperparameters are therefore written as text, e.g. `16`. A choice
+gets one leading space per choice after it in the list, so `8` is before `16`.
 HTML and SVG do not show leading spaces. Texts have three disadvantages. An axis
 has equal steps instead of a linear or logarithmic scale. A filter has one box
 per choice, in arbitrary order, instead of a minimum and a maximum. The CSV file

@@ -74,8 +74,8 @@ class TaskResult:
     Attributes:
         task: the search.
         regrets: regret of the searcher's recommendation at each checkpoint.
-        common_regrets: regret of the common rule's recommendation at each
-            checkpoint.
+        common_regrets: regret of the recommendation by the rule that is common
+            to all searchers (`recommend_by_common_rule`), at each checkpoint.
         cpu_seconds: CPU time of all calls of `ask` and `tell`.
         start_cpu_seconds: CPU time of the searcher's construction.
         library: name and version of the searcher's library.

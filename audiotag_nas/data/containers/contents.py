@@ -34,8 +34,8 @@ def read_contents(file: BinaryIO) -> Contents:
     if contents is None and not _has_other_mark(head):
         contents = mpeg_contents(file, start, end)
     if contents is None and has_sync_word(head):
-        # The file looks like MPEG audio, but has no frame. The stream is empty,
-        # because the decoder mpg123 would print messages about these bytes.
+        # The file looks like MPEG audio without a frame. An empty stream hides
+        # the bytes from the decoder, which would print messages about them.
         return Contents((Stream(()),))
     if contents is None or not contents.streams:
         return Contents((Stream((range(start, end),)),))

@@ -53,7 +53,7 @@ def unsupported_format(head: bytes) -> str | None:
                 return name
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "AVI video"
-    # An ADTS header starts with 12 one bits, and its layer is 0.
+    # An ADTS header starts with 12 bits that are 1, and its layer is 0.
     if head[:1] == b"\xff" and head[1:2] and head[1] & 0xF6 == 0xF0:
         return "AAC (ADTS)"
     return None

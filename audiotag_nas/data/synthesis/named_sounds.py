@@ -43,7 +43,7 @@ def draw_source(rng: np.random.Generator) -> Source:
 def render_calls(
     source: Source, rng: np.random.Generator, num_samples: int
 ) -> np.ndarray:
-    """Returns repeated calls of the source, (num_samples,) at 48 kHz."""
+    """Returns the sound of a repeated call, (num_samples,) at 48 kHz."""
     sound = np.zeros(num_samples, np.float32)
     kind = KINDS[source.kind]
     period = _RATE_HZ / source.calls_hz

@@ -62,7 +62,7 @@ _MAX_EVENTS = {"c": 2, "m": 1, "f": 2, "v": 1, "p": 2, "b": 1, "o": 2}
 
 @dataclasses.dataclass(frozen=True)
 class Household:
-    """The room and sound sources of a segment, and the place of each tag."""
+    """The room and the sound sources of a segment, with their positions."""
 
     room: rooms.Room
     speakers: dict[str, tuple[voices.Speaker, ...]]

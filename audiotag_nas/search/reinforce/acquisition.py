@@ -8,7 +8,7 @@ Two acquisition functions take turns in choosing the points of a round:
   function chooses a good observed point again.
 - **Upper confidence bound** (Srinivas et al., ICML 2010): the posterior mean
   plus some standard deviations. A point with a high bound differs from all
-  observed points in many uncertain decisions; one training informs about all.
+  observed points in many uncertain decisions, and informs about all of these.
 
 At first, bounds choose most points. The knowledge gradient looks only one
 training ahead, which is too short while the interactions of decisions are

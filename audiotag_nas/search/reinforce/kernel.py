@@ -40,9 +40,9 @@ NOT_POSITIVE = 1e10
 MEAN_VARIANCE = 4.0  # prior variance of the constant mean
 ORDINAL_NOMINAL, ORDINAL_SQUARE = 0.3, 3.0
 # Log-normal priors: (median, standard deviation of the logarithm). With more
-# decisions, each one changes the reward less, so points can be similar if many
-# decisions differ. The median of `decay` therefore falls with the square of the
-# number of decisions (this project's choice, from fits to whole spaces).
+# decisions, each one changes the reward less, so points can be similar even if
+# many decisions differ. The median of `decay` therefore falls with the square
+# of the number of decisions (this project's choice, from fits to whole spaces).
 _LENGTH_PRIOR = (0.3, 0.8)
 _DECAY_DECISIONS = 5.0  # in larger spaces, the median of `decay` is below 1
 SCALES = ("decay", "main", "pairs", "triples", "joint", "nugget", "noise")
