@@ -76,8 +76,8 @@ def plan_split(
 ) -> list[ChunkPlan]:
     """Returns the plans of a split, ordered by segment and chunk number.
 
-    `settings` sets the number of refined chunks. For every 10 of them
-    there are 3 disputed chunks, on which the annotators disagree. Disputed chunks are
+    `settings` sets the number of refined chunks. For every 10 of them there are
+    3 disputed chunks, on which the annotators disagree. Disputed chunks are
     only in the raw list.
     """
     rng = generator(seed, split, 0)
