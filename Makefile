@@ -17,13 +17,15 @@ TFIO_BIN := $(TFIO_VENV)/bin
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 # Tests that older libraries could break, without Ray and keras-tuner;
 # tests_tfio runs the main job.
-TFIO_CORE := tests/data/test_audio.py tests/data/test_features.py \
-	tests/data/test_pipeline.py tests/data/test_tfrecords.py \
+TFIO_CORE := tests/config/test_experiment.py tests/config/test_section.py \
+	tests/data/test_audio.py tests/data/test_feature_writer.py \
+	tests/data/test_log_mel.py tests/data/test_pipeline.py \
 	tests/models/test_crnn.py tests/models/test_layers.py \
-	tests/serving/test_export.py tests/config/test_experiment.py \
+	tests/search/reinforce/test_reward_model.py \
+	tests/search/reinforce/test_searcher.py \
 	tests/search/searchers/test_reinforce_plain.py tests/search/test_loop.py \
-	tests/search/reinforce/test_searcher.py tests/search/reinforce/test_reward_model.py \
-	tests/training/test_trainer.py
+	tests/serving/test_export.py tests/serving/test_model_directory.py \
+	tests/serving/test_saved_model.py tests/training/test_trainer.py
 
 .PHONY: demo test test-tfio test-browser chromium lint clean
 
