@@ -74,7 +74,7 @@ def test_a_changed_file_is_named_on_loading(uploaded, s3):
     body = s3.get_object(Bucket=uploaded, Key=key)["Body"].read()
     s3.put_object(Bucket=uploaded, Key=key, Body=body + b"\0")
     with pytest.raises(
-        StoreError, match=rf"^s3://{uploaded}/{key}: not the file"
+        StoreError, match=rf"^s3://{uploaded}/{key}: not the exported file"
     ):
         Tagger.load(f"s3://{uploaded}/m")
     s3.delete_object(Bucket=uploaded, Key=key)
