@@ -76,6 +76,8 @@ EXTRAS_REQUIRE = {
         "pytest-xdist>=3.7,<4",
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
+        # sed_eval imports pkg_resources, which setuptools has until 80.
+        "setuptools>=68,<81",
         "librosa>=0.11,<0.12",
         "moto[server]>=5,<6",
     ],
@@ -91,6 +93,8 @@ EXTRAS_REQUIRE = {
         # the first for NumPy 2, and 1.0 needs Python 3.12.
         "scikit-learn>=1.5,<1.10",
         "sed_eval==0.2.1",
+        # sed_eval imports pkg_resources, which setuptools has until 80.
+        "setuptools>=68,<81",
         "librosa>=0.11,<1.1",
         # Controls Chromium in tests_browser; 4.20 is the oldest tested version.
         "selenium>=4.20,<5",
