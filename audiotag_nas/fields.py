@@ -111,9 +111,8 @@ def from_json(hint: Any, value: Any, path: str = "") -> Any:
 
     Args:
         hint: type of the value. Allowed are a dataclass, an enumeration of
-            strings, `bool`, `int`, `float`, `str`, a union of these, a `dict`,
-            `Mapping`, `list`, `Sequence` or `tuple` of one type, and `Any` for
-            plain JSON.
+            strings, `bool`, `int`, `float`, `str`, a union of these, and a
+            `dict`, `Mapping`, `list`, `Sequence` or `tuple` of one type.
         value: the JSON value, as `json.loads` returns it.
         path: path of the field, for error messages.
 
